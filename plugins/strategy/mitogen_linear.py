@@ -1,0 +1,26 @@
+"""Mitogen's linear strategy where it is installed and works, Ansible's own otherwise.
+
+``strategy = mitogen_linear`` in ansible.cfg names this file. Set ``ANSIBLE_STRATEGY=linear`` to go without Mitogen.
+"""
+
+from __future__ import annotations
+
+from ansible.utils.display import Display
+
+DOCUMENTATION = """
+name: mitogen_linear
+short_description: Linear execution through Mitogen's persistent interpreters, or plain linear without it
+description:
+  - Runs every task on all hosts before the next one, like P(ansible.builtin.linear#strategy).
+  - Uses Mitogen when the control node has a version that knows the installed ansible-core, else falls back with a warning.
+author: The Flaskfleet developers
+"""
+
+try:
+    from ansible_mitogen.plugins.strategy.mitogen_linear import StrategyModule
+except Exception as error:  # any failure of an optional accelerator must leave the plain way open
+    from ansible.plugins.strategy.linear import StrategyModule
+
+    Display().warning(f"Mitogen is not usable ({error}); running over plain SSH, which is slower.")
+
+__all__ = ["DOCUMENTATION", "StrategyModule"]
