@@ -1,0 +1,54 @@
+#!/bin/sh
+# Creates or removes one sandbox host: a container that runs systemd and answers SSH, to Ansible the same thing as a VM.
+# Environment: FLEET, HOST, ADDRESS, NETWORK, OWNER, STATE_DIRECTORY (SSH key and known_hosts), ENGINE.
+set -eu
+root=$(cd "$(dirname "$0")/../../.." && pwd)
+engine() { "$root/bin/engine" "$@"; }
+fail() { echo "$*" >&2; exit 1; }
+container=$FLEET-$HOST
+known_hosts=$STATE_DIRECTORY/known_hosts
+
+forget() {
+    (
+        flock 9
+        [ ! -f "$known_hosts" ] || { grep -v "^$ADDRESS " "$known_hosts" || true; } >"$known_hosts.new"
+        [ ! -f "$known_hosts.new" ] || mv "$known_hosts.new" "$known_hosts"
+        [ -z "${1:-}" ] || printf '%s\n' "$1" >>"$known_hosts"
+    ) 9>"$STATE_DIRECTORY/.lock"
+}
+
+remove() {
+    engine rm --force --volumes "$container" >/dev/null 2>&1 || true
+    ! engine container inspect "$container" >/dev/null 2>&1 || fail "container $container could not be removed; try '$root/bin/engine rm --force $container'."
+    rm -f "/var/lib/cni/networks/$NETWORK/$ADDRESS" # a lease that a killed engine left
+}
+
+case $1 in
+create)
+    mkdir -p "$STATE_DIRECTORY"
+    remove # of an interrupted run
+    case ${ENGINE:-podman} in
+    podman) boot="--systemd=always --security-opt unmask=ALL" ;;
+    docker) boot="--cgroupns=private --tmpfs /run --tmpfs /run/lock --security-opt systempaths=unconfined" ;;
+    esac
+    # seccomp and masks off, SYS_ADMIN: systemd's own sandboxing of units needs them. It is a host, not an application container.
+    # shellcheck disable=SC2086  # flags, not one word
+    engine run --detach --name "$container" --hostname "$HOST" --network "$NETWORK" --ip "$ADDRESS" \
+        --label "flaskfleet.fleet=$FLEET" --label "flaskfleet.owner=$OWNER" $boot --security-opt seccomp=unconfined \
+        --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_PTRACE --cap-add AUDIT_WRITE \
+        --stop-signal SIGRTMIN+3 --restart=always "$("$root/bin/host-image")" /sbin/init >/dev/null
+    # The log-in key goes in, the host's own key comes out, both past the network: SSH needs to trust nothing on first use.
+    tries=0
+    until engine exec "$container" test -S /run/systemd/private -a -s /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null; do
+        tries=$((tries + 1))
+        [ "$tries" -lt 100 ] || fail "host $HOST did not boot; its console: '$root/bin/engine logs $container'."
+        sleep 0.3
+    done
+    engine exec --interactive --user admin "$container" sh -c 'umask 077; cat >/home/admin/.ssh/authorized_keys' <"$STATE_DIRECTORY/id_ed25519.pub"
+    forget "$ADDRESS $(engine exec "$container" cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub)"
+    ;;
+destroy)
+    remove
+    [ ! -d "$STATE_DIRECTORY" ] || forget
+    ;;
+esac

@@ -1,0 +1,39 @@
+# One host. Replaced only when its own name, address or network changes, so that growing a tier leaves the others alone.
+
+resource "terraform_data" "host" {
+  input = {
+    script          = "${path.module}/host.sh"
+    fleet           = var.fleet
+    name            = var.name
+    address         = var.address
+    network         = var.network
+    owner           = abspath("${path.root}/../..")
+    state_directory = var.state_directory
+  }
+  triggers_replace = [var.fleet, var.name, var.address, var.network]
+
+  provisioner "local-exec" {
+    command = "${self.input.script} create"
+    environment = {
+      FLEET           = self.input.fleet
+      HOST            = self.input.name
+      ADDRESS         = self.input.address
+      NETWORK         = self.input.network
+      OWNER           = self.input.owner
+      STATE_DIRECTORY = self.input.state_directory
+    }
+  }
+
+  provisioner "local-exec" {
+    when    = destroy
+    command = "${self.input.script} destroy"
+    environment = {
+      FLEET           = self.input.fleet
+      HOST            = self.input.name
+      ADDRESS         = self.input.address
+      NETWORK         = self.input.network
+      OWNER           = self.input.owner
+      STATE_DIRECTORY = self.input.state_directory
+    }
+  }
+}

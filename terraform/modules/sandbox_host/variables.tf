@@ -1,0 +1,24 @@
+variable "fleet" {
+  type        = string
+  description = "Name of the fleet that the host belongs to."
+}
+
+variable "name" {
+  type        = string
+  description = "Host name, unique in the fleet."
+}
+
+variable "address" {
+  type        = string
+  description = "IPv4 address on the fleet's network."
+}
+
+variable "network" {
+  type        = string
+  description = "Name of the fleet's network in the container engine."
+}
+
+variable "state_directory" {
+  type        = string
+  description = "Folder with the fleet's SSH key and known hosts."
+}

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Creates or removes a fleet's bridge network. Environment: FLEET, SUBNET, OWNER (the clone that the fleet belongs to), ENGINE.
+set -eu
+root=$(cd "$(dirname "$0")/../../.." && pwd)
+engine() { "$root/bin/engine" "$@"; }
+fail() { echo "$*" >&2; exit 1; }
+network=flaskfleet-$FLEET
+
+containers() { engine ps --all --quiet --filter "label=flaskfleet.fleet=$FLEET"; }
+
+# A container may be left "running" in the engine's books after a power cut: only one whose init lives counts.
+alive() {
+    pid=$(engine inspect --format '{{.State.Pid}}' "$1" 2>/dev/null || echo 0)
+    [ "$pid" -gt 0 ] && grep -q systemd "/proc/$pid/comm" 2>/dev/null
+}
+
+clear_leftovers() {
+    for id in $(containers); do engine rm --force --volumes "$id" >/dev/null; done
+    ! engine network inspect "$network" >/dev/null 2>&1 || engine network rm --force "$network" >/dev/null
+    # What the engine forgets when it was killed: address leases, and the bridge.
+    rm -rf "/var/lib/cni/networks/$network"
+    for link in $(ip -o -4 address show to "$SUBNET" | awk '{print $2}'); do
+        case $link in cni-* | podman* | br-*) ip link delete "$link" ;; esac
+    done
+}
+
+case $1 in
+create)
+    for id in $(containers); do
+        owner=$(engine inspect --format '{{index .Config.Labels "flaskfleet.owner"}}' "$id")
+        if [ "$owner" != "$OWNER" ] && alive "$id"; then
+            fail "FLEET=$FLEET already runs from the clone $owner; choose another name (FLEET=other) or run 'make down FLEET=$FLEET' there."
+        fi
+    done
+    clear_leftovers
+    taken=$(python3 "$(dirname "$0")/overlap.py" "$SUBNET")
+    [ -z "$taken" ] || fail "subnet = \"$SUBNET\" overlaps $taken on this machine; choose a free one (make up SUBNET=10.78.1.0/24)."
+    engine network create --subnet "$SUBNET" --label "flaskfleet.fleet=$FLEET" "$network" >/dev/null
+    ;;
+destroy)
+    clear_leftovers
+    ;;
+esac

@@ -1,0 +1,14 @@
+variable "fleet" {
+  type        = string
+  description = "Name of the fleet; names its containers and its network."
+}
+
+variable "subnet" {
+  type        = string
+  description = "IPv4 network of the fleet, in CIDR form."
+}
+
+variable "state_directory" {
+  type        = string
+  description = "Folder for the fleet's SSH key and known hosts."
+}

@@ -1,0 +1,42 @@
+# Which hosts there are and to which groups they belong: variables in, a map out. Shared by every place that hosts are made in.
+
+locals {
+  # A host's number in the network is fixed by its tier and its position, so that growing one tier moves nobody.
+  tiers = {
+    loadbalancers = { prefix = "lb", offset = 10 }
+    app           = { prefix = "app", offset = 20 }
+    workers       = { prefix = "worker", offset = 30 }
+    postgres      = { prefix = "db", offset = 40 }
+    redis         = { prefix = "cache", offset = 50 }
+    monitoring    = { prefix = "mon", offset = 60 }
+  }
+  groups = concat(keys(local.tiers), ["etcd", "sentinel"])
+
+  quorum = {
+    etcd = (
+      length(var.etcd_on) > 0 ? var.etcd_on :
+      var.single_host ? ["node1"] :
+      var.hosts_per_tier.postgres > 1 ? ["db1", "db2", "mon1"] : ["db1"]
+    )
+    sentinel = (
+      length(var.sentinel_on) > 0 ? var.sentinel_on :
+      var.single_host ? ["node1"] :
+      var.hosts_per_tier.redis > 1 ? ["cache1", "cache2", "mon1"] : ["cache1"]
+    )
+  }
+
+  tier_hosts = merge([
+    for tier, plan in local.tiers : {
+      for position in range(1, var.hosts_per_tier[tier] + 1) :
+      "${plan.prefix}${position}" => { number = plan.offset + position, groups = [tier] }
+    }
+  ]...)
+  placed_hosts = var.single_host ? { node1 = { number = 11, groups = keys(local.tiers) } } : local.tier_hosts
+
+  hosts = {
+    for name, host in local.placed_hosts : name => {
+      number = host.number
+      groups = sort(concat(host.groups, [for group, names in local.quorum : group if contains(names, name)]))
+    }
+  }
+}

@@ -1,0 +1,55 @@
+# Hosts as containers on this machine. `make up` calls it; `terraform -chdir=terraform/sandbox apply` is the same by hand.
+
+terraform {
+  required_version = ">= 1.9"
+
+  # Local state; a fleet of another name than `sandbox` keeps its own under .fleets/ (bin/terraform).
+  backend "local" {}
+}
+
+locals {
+  state_directory = abspath("${path.root}/../../.fleets/${var.fleet}")
+  subnet = coalesce(
+    var.subnet,
+    var.fleet == "sandbox" ? "10.77.0.0/24" : "10.77.${1 + parseint(substr(sha256(var.fleet), 0, 8), 16) % 254}.0/24",
+  )
+  gateway = cidrhost(local.subnet, 1)
+  vip     = cidrhost(local.subnet, 5)
+}
+
+module "topology" {
+  source = "../modules/topology"
+
+  hosts_per_tier = {
+    loadbalancers = var.loadbalancer_hosts
+    app           = var.app_hosts
+    workers       = var.worker_hosts
+    postgres      = var.postgres_hosts
+    redis         = var.redis_hosts
+    monitoring    = var.monitoring_hosts
+  }
+  etcd_on     = var.etcd_on
+  sentinel_on = var.sentinel_on
+  single_host = var.single_host
+}
+
+module "network" {
+  source = "../modules/sandbox_network"
+
+  fleet           = var.fleet
+  subnet          = local.subnet
+  state_directory = local.state_directory
+}
+
+module "host" {
+  source   = "../modules/sandbox_host"
+  for_each = module.topology.hosts
+
+  fleet           = var.fleet
+  name            = each.key
+  address         = cidrhost(local.subnet, each.value.number)
+  network         = module.network.name
+  state_directory = dirname(module.network.ssh_key_file)
+
+  depends_on = [module.network]
+}

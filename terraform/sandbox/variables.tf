@@ -1,0 +1,79 @@
+variable "fleet" {
+  type        = string
+  default     = "sandbox"
+  description = "Name of the fleet. Fleets of different names stand beside each other on one machine; bin/terraform sets it from FLEET."
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.fleet))
+    error_message = "fleet names containers and a network: 1 to 20 lower-case letters, digits and dashes, a letter first."
+  }
+}
+
+variable "subnet" {
+  type        = string
+  default     = null
+  description = "IPv4 network of the fleet (CIDR, /24 or larger). By default 10.77.0.0/24 for the fleet `sandbox`, and 10.77.N.0/24 with N from the name for others."
+
+  validation {
+    condition     = var.subnet == null || can(cidrhost(var.subnet, 70)) && can(regex("^[0-9.]+/[0-9]+$", var.subnet))
+    error_message = "subnet must be an IPv4 network with room for 70 addresses, such as \"10.78.0.0/24\"."
+  }
+  validation {
+    condition     = var.subnet == null || try(cidrhost(var.subnet, 0) == split("/", var.subnet)[0], false)
+    error_message = "subnet must name the network's first address, such as \"10.78.0.0/24\", not a host in it."
+  }
+}
+
+variable "loadbalancer_hosts" {
+  type        = number
+  default     = 2
+  description = "Nginx hosts that share the virtual address; two, so that one may die."
+}
+
+variable "app_hosts" {
+  type        = number
+  default     = 2
+  description = "Gunicorn hosts."
+}
+
+variable "worker_hosts" {
+  type        = number
+  default     = 1
+  description = "Celery hosts."
+}
+
+variable "postgres_hosts" {
+  type        = number
+  default     = 2
+  description = "Postgres hosts: one primary, the others standbys."
+}
+
+variable "redis_hosts" {
+  type        = number
+  default     = 2
+  description = "Redis hosts, each with the instances cache and store."
+}
+
+variable "monitoring_hosts" {
+  type        = number
+  default     = 1
+  description = "Prometheus hosts; the first is also the witness that gives etcd and Sentinel their third vote."
+}
+
+variable "etcd_on" {
+  type        = list(string)
+  default     = []
+  description = "Names of the hosts that vote for the Postgres primary; an odd number. Empty: db1, db2 and mon1."
+}
+
+variable "sentinel_on" {
+  type        = list(string)
+  default     = []
+  description = "Names of the hosts that vote for the Redis masters; an odd number. Empty: cache1, cache2 and mon1."
+}
+
+variable "single_host" {
+  type        = bool
+  default     = false
+  description = "One host, node1, that is in every group: the smallest fleet, without redundancy."
+}
