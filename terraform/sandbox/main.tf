@@ -2,16 +2,14 @@
 
 terraform {
   required_version = ">= 1.9"
-
-  # Local state; a fleet of another name than `sandbox` keeps its own under .fleets/ (bin/terraform).
-  backend "local" {}
 }
 
 locals {
-  state_directory = abspath("${path.root}/../../.fleets/${var.fleet}")
+  fleet           = coalesce(var.fleet, terraform.workspace == "default" ? "sandbox" : terraform.workspace)
+  state_directory = abspath("${path.root}/../../.fleets/${local.fleet}")
   subnet = coalesce(
     var.subnet,
-    var.fleet == "sandbox" ? "10.77.0.0/24" : "10.77.${1 + parseint(substr(sha256(var.fleet), 0, 8), 16) % 254}.0/24",
+    local.fleet == "sandbox" ? "10.77.0.0/24" : "10.77.${1 + parseint(substr(sha256(local.fleet), 0, 8), 16) % 254}.0/24",
   )
   gateway = cidrhost(local.subnet, 1)
   vip     = cidrhost(local.subnet, 5)
@@ -36,7 +34,7 @@ module "topology" {
 module "network" {
   source = "../modules/sandbox_network"
 
-  fleet           = var.fleet
+  fleet           = local.fleet
   subnet          = local.subnet
   state_directory = local.state_directory
 }
@@ -45,7 +43,7 @@ module "host" {
   source   = "../modules/sandbox_host"
   for_each = module.topology.hosts
 
-  fleet           = var.fleet
+  fleet           = local.fleet
   name            = each.key
   address         = cidrhost(local.subnet, each.value.number)
   network         = module.network.name

@@ -12,7 +12,7 @@ output "inventory" {
           ansible_user                 = "admin"
           ansible_ssh_private_key_file = module.network.ssh_key_file
           ansible_ssh_common_args      = "-o UserKnownHostsFile=${local.state_directory}/known_hosts -o StrictHostKeyChecking=yes"
-          fleet_name                   = var.fleet
+          fleet_name                   = local.fleet
           fleet_subnet                 = local.subnet
           fleet_vip                    = local.vip
           # This machine, as the hosts see it: where Ansible logs in from and where the consoles may be opened.

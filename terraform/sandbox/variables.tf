@@ -1,10 +1,10 @@
 variable "fleet" {
   type        = string
-  default     = "sandbox"
-  description = "Name of the fleet. Fleets of different names stand beside each other on one machine; bin/terraform sets it from FLEET."
+  default     = null
+  description = "Name of the fleet. By default the Terraform workspace's name (`sandbox` in the workspace `default`), so that every fleet has its own state."
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9-]{0,19}$", var.fleet))
+    condition     = var.fleet == null || can(regex("^[a-z][a-z0-9-]{0,19}$", var.fleet))
     error_message = "fleet names containers and a network: 1 to 20 lower-case letters, digits and dashes, a letter first."
   }
 }

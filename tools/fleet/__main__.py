@@ -1,0 +1,70 @@
+"""Command line: python -m tools.fleet up|down|status|ssh HOST|secret NAME. FLEET, INVENTORY, SUBNET and ENGINE come by environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+import yaml
+
+from tools.fleet.context import Fleet, FleetError, say
+from tools.fleet.down import down
+from tools.fleet.status import status
+from tools.fleet.up import up
+
+
+def ssh(fleet: Fleet, name: str) -> None:
+    """Replace this process by an SSH session on the host called `name`."""
+    hosts = {host.name: host for host in fleet.hosts(fleet.outputs())}
+    if name not in hosts:
+        raise FleetError(f"HOST={name or '(empty)'} is not in the fleet {fleet.name}; choose one of {', '.join(hosts)}.")
+    command = fleet.ssh_command(hosts[name])
+    os.execvp(command[0], command)
+
+
+def secret(fleet: Fleet, name: str) -> None:
+    """Print one secret of the fleet's inventory."""
+    path = f"inventories/{fleet.inventory}/group_vars/all/vault.yml"
+    result = fleet.run("ansible-vault", "view", path, quiet=True)
+    if result.returncode != 0:
+        raise FleetError(f"{path} cannot be read; 'make up' makes it, .secrets/vault-password opens it: {result.stderr.strip()}")
+    values = yaml.safe_load(result.stdout)
+    if f"vault_{name}" not in values:
+        raise FleetError(f"NAME={name or '(empty)'} is no secret; there are {', '.join(sorted(k.removeprefix('vault_') for k in values))}.")
+    say(values[f"vault_{name}"])
+
+
+def main() -> int:
+    """Run one command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, text in (("up", "raise the fleet"), ("down", "remove it"), ("status", "show it")):
+        commands.add_parser(name, help=text)
+    commands.add_parser("ssh", help="log in to a host").add_argument("host")
+    commands.add_parser("secret", help="print a secret").add_argument("name")
+    arguments = parser.parse_args()
+    try:
+        fleet = Fleet.from_environment()
+        match arguments.command:
+            case "up":
+                up(fleet)
+            case "down":
+                down(fleet)
+            case "status":
+                return status(fleet)
+            case "ssh":
+                ssh(fleet, arguments.host)
+            case "secret":
+                secret(fleet, arguments.name)
+    except FleetError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ninterrupted; 'make up' carries on from here, 'make down' removes what was made", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

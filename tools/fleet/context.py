@@ -1,0 +1,133 @@
+"""One fleet: its name, where its state lies, and how the tools are called for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class FleetError(Exception):
+    """A failure that its one sentence explains: what is wrong, with its value, and the fix."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """A host as the inventory knows it."""
+
+    name: str
+    address: str
+    groups: frozenset[str]
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A fleet of the local sandbox.
+
+    Args:
+        name: Names its containers, its network and its state.
+        inventory: Folder under inventories/ whose variables it gets.
+        subnet: Its network in CIDR form; empty for the default that Terraform derives from the name.
+    """
+
+    name: str
+    inventory: str
+    subnet: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def from_environment(cls) -> Fleet:
+        """The fleet that FLEET, INVENTORY and SUBNET name.
+
+        Raises:
+            FleetError: INVENTORY names no folder.
+        """
+        inventory = os.environ.get("INVENTORY") or "sandbox"
+        if not (ROOT / "inventories" / inventory / "terraform.sh").exists():
+            raise FleetError(f"INVENTORY={inventory} is no sandbox inventory; use INVENTORY=sandbox or INVENTORY=single.")
+        name = os.environ.get("FLEET") or inventory
+        subnet = os.environ.get("SUBNET", "")
+        environment = os.environ | {"FLEET": name, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+        if subnet:
+            environment["TF_VAR_subnet"] = subnet
+        return cls(name, inventory, subnet, environment)
+
+    @property
+    def directory(self) -> Path:
+        """Where the fleet's SSH key, known hosts and logs lie."""
+        return ROOT / ".fleets" / self.name
+
+    @property
+    def state_files(self) -> list[Path]:
+        """Terraform's state and its backup."""
+        root = ROOT / "terraform" / "sandbox"
+        root = root if self.name == "sandbox" else root / "terraform.tfstate.d" / self.name
+        return [root / "terraform.tfstate", root / "terraform.tfstate.backup"]
+
+    @property
+    def var_files(self) -> list[str]:
+        """`-var-file` arguments of the inventory's topology, if it has one."""
+        path = ROOT / "terraform" / "sandbox" / f"{self.inventory}.tfvars"
+        return [f"-var-file={path}"] if path.exists() else []
+
+    def run(self, *command: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a command in the repository's root, its output captured when `quiet`, else on this terminal."""
+        return subprocess.run(command, cwd=ROOT, env=self.environment, text=True, capture_output=quiet, check=False)
+
+    def terraform(self, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run Terraform in terraform/sandbox with this fleet's state."""
+        return self.run("bin/terraform", "-chdir=terraform/sandbox", *arguments, quiet=quiet)
+
+    def engine(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the container engine, output captured."""
+        return self.run("bin/engine", *arguments, quiet=True)
+
+    def outputs(self) -> dict[str, Any]:
+        """Terraform's outputs, empty when the fleet was never applied."""
+        result = self.terraform("output", "-json", quiet=True)
+        if result.returncode != 0:
+            return {}
+        return {name: output["value"] for name, output in json.loads(result.stdout).items()}
+
+    def hosts(self, outputs: dict[str, Any]) -> list[Host]:
+        """The hosts of the inventory in `outputs`, in the inventory's order.
+
+        Raises:
+            FleetError: the fleet has no hosts.
+        """
+        if "inventory" not in outputs:
+            raise FleetError(f"FLEET={self.name} has no hosts; run 'make up FLEET={self.name}' first.")
+        inventory = outputs["inventory"]
+        hostvars = inventory["_meta"]["hostvars"]
+        return [
+            Host(name, hostvars[name]["ansible_host"], frozenset(g for g in inventory if name in inventory[g].get("hosts", [])))
+            for name in hostvars
+        ]
+
+    def ssh_command(self, host: Host) -> list[str]:
+        """`ssh` with everything needed to log in to `host` as admin."""
+        options = {
+            "UserKnownHostsFile": str(self.directory / "known_hosts"),
+            "StrictHostKeyChecking": "yes",
+            "IdentitiesOnly": "yes",
+            "ConnectTimeout": "3",
+            "LogLevel": "ERROR",
+        }
+        return [
+            "ssh",
+            "-i",
+            str(self.directory / "id_ed25519"),
+            *(word for key, value in options.items() for word in ("-o", f"{key}={value}")),
+            f"admin@{host.address}",
+        ]
+
+
+def say(message: str) -> None:
+    """Print a line at once, in order with what child processes print."""
+    print(message, file=sys.stdout, flush=True)

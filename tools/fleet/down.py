@@ -1,0 +1,36 @@
+"""`make down`: remove a fleet and, with the last one, the image and the engine's namespace."""
+
+from __future__ import annotations
+
+import shutil
+
+from tools.fleet.context import ROOT, Fleet, say
+
+
+def down(fleet: Fleet) -> None:
+    """Remove the fleet's hosts, network, keys and state; works on half-made fleets and without Terraform's state."""
+    if any(path.exists() for path in fleet.state_files):
+        fleet.terraform("init", "-input=false", quiet=True)
+        fleet.terraform("destroy", "-auto-approve", "-input=false", *fleet.var_files, quiet=True)
+    # Whatever the state did not know: leftovers of interrupted runs and of clones that are gone.
+    containers = fleet.engine("ps", "--all", "--quiet", "--filter", f"label=flaskfleet.fleet={fleet.name}").stdout.split()
+    for container in containers:
+        fleet.engine("rm", "--force", "--volumes", container)
+    network = f"flaskfleet-{fleet.name}"
+    if fleet.engine("network", "inspect", network).returncode == 0:
+        fleet.engine("network", "rm", "--force", network)
+    for path in fleet.state_files:
+        path.unlink(missing_ok=True)
+    if fleet.name != "sandbox":
+        shutil.rmtree(fleet.state_files[0].parent, ignore_errors=True)
+    shutil.rmtree(fleet.directory, ignore_errors=True)
+    say(f"The fleet {fleet.name} is gone.")
+
+    if not fleet.engine("ps", "--all", "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
+        for image in fleet.engine("images", "--quiet", "--filter", "reference=localhost/flaskfleet-host").stdout.split():
+            fleet.engine("rmi", "--force", image)
+        fleet.engine("--unpin")
+        say("It was the last one: the host image and the engine's namespace are gone too.")
+    secrets = ROOT / "inventories" / fleet.inventory / "group_vars" / "all" / "vault.yml"
+    if secrets.exists():
+        say(f"Its secrets stay in {secrets.relative_to(ROOT)}, for the next fleet of this inventory.")
