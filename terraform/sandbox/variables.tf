@@ -28,36 +28,66 @@ variable "loadbalancer_hosts" {
   type        = number
   default     = 2
   description = "Nginx hosts that share the virtual address; two, so that one may die."
+
+  validation {
+    condition     = contains(range(1, 10), var.loadbalancer_hosts)
+    error_message = "loadbalancer_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+  }
 }
 
 variable "app_hosts" {
   type        = number
   default     = 2
   description = "Gunicorn hosts."
+
+  validation {
+    condition     = contains(range(1, 10), var.app_hosts)
+    error_message = "app_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+  }
 }
 
 variable "worker_hosts" {
   type        = number
   default     = 1
   description = "Celery hosts."
+
+  validation {
+    condition     = contains(range(1, 10), var.worker_hosts)
+    error_message = "worker_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+  }
 }
 
 variable "postgres_hosts" {
   type        = number
   default     = 2
   description = "Postgres hosts: one primary, the others standbys."
+
+  validation {
+    condition     = contains(range(1, 10), var.postgres_hosts)
+    error_message = "postgres_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+  }
 }
 
 variable "redis_hosts" {
   type        = number
   default     = 2
   description = "Redis hosts, each with the instances cache and store."
+
+  validation {
+    condition     = contains(range(1, 10), var.redis_hosts)
+    error_message = "redis_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+  }
 }
 
 variable "monitoring_hosts" {
   type        = number
   default     = 1
   description = "Prometheus hosts; the first is also the witness that gives etcd and Sentinel their third vote."
+
+  validation {
+    condition     = contains(range(1, 10), var.monitoring_hosts)
+    error_message = "monitoring_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+  }
 }
 
 variable "etcd_on" {

@@ -1,4 +1,4 @@
-"""Command line: python -m tools.fleet up|down|status|ssh HOST|secret NAME. FLEET, INVENTORY, SUBNET and ENGINE come by environment."""
+"""Command line: python -m tools.fleet up|hosts|down|status|ssh HOST|secret NAME. FLEET, INVENTORY, SUBNET and ENGINE come by environment."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import yaml
 from tools.fleet.context import Fleet, FleetError, say
 from tools.fleet.down import down
 from tools.fleet.status import status
-from tools.fleet.up import up
+from tools.fleet.up import apply, up, wait_for_hosts
 
 
 def ssh(fleet: Fleet, name: str) -> None:
@@ -39,7 +39,7 @@ def main() -> int:
     """Run one command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("up", "raise the fleet"), ("down", "remove it"), ("status", "show it")):
+    for name, text in (("up", "raise the fleet"), ("hosts", "make its hosts only"), ("down", "remove it"), ("status", "show it")):
         commands.add_parser(name, help=text)
     commands.add_parser("ssh", help="log in to a host").add_argument("host")
     commands.add_parser("secret", help="print a secret").add_argument("name")
@@ -49,6 +49,9 @@ def main() -> int:
         match arguments.command:
             case "up":
                 up(fleet)
+            case "hosts":
+                apply(fleet)
+                wait_for_hosts(fleet)
             case "down":
                 down(fleet)
             case "status":

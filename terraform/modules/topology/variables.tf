@@ -8,11 +8,6 @@ variable "hosts_per_tier" {
     monitoring    = number
   })
   description = "How many hosts each tier has."
-
-  validation {
-    condition     = alltrue([for count in values(var.hosts_per_tier) : count >= 1 && count <= 9 && floor(count) == count])
-    error_message = "Every tier needs a whole number of hosts from 1 to 9: no tier may be empty, and each has nine addresses."
-  }
 }
 
 variable "etcd_on" {

@@ -1,0 +1,134 @@
+# The topology that variables give, and the sentences that reject nonsense. Nothing is created: every run is a plan.
+
+run "the_default_fleet_has_ten_hosts" {
+  command = plan
+
+  assert {
+    condition     = join(" ", keys(module.topology.hosts)) == "app1 app2 cache1 cache2 db1 db2 lb1 lb2 mon1 worker1"
+    error_message = "the default fleet is not the ten hosts of docs/architecture.md"
+  }
+  assert {
+    condition     = module.topology.groups.etcd == ["db1", "db2", "mon1"]
+    error_message = "etcd must stand on both Postgres hosts and the witness"
+  }
+  assert {
+    condition     = module.topology.groups.sentinel == ["cache1", "cache2", "mon1"]
+    error_message = "Sentinel must stand on both Redis hosts and the witness"
+  }
+}
+
+run "growing_a_tier_moves_nobody" {
+  command = plan
+  variables { app_hosts = 3 }
+
+  assert {
+    condition     = module.topology.hosts["app3"].number == 23 && module.topology.hosts["worker1"].number == 31
+    error_message = "a third application host must take the next number of its tier and leave the others theirs"
+  }
+  assert {
+    condition     = length(module.topology.hosts) == 11
+    error_message = "one more host, not more"
+  }
+}
+
+run "one_host_may_be_everything" {
+  command = plan
+  variables { single_host = true }
+
+  assert {
+    condition     = keys(module.topology.hosts) == ["node1"] && length(module.topology.hosts["node1"].groups) == 8
+    error_message = "node1 must be in all eight groups"
+  }
+}
+
+run "without_a_standby_one_member_is_the_quorum" {
+  command = plan
+  variables {
+    postgres_hosts = 1
+    redis_hosts    = 1
+  }
+
+  assert {
+    condition     = module.topology.groups.etcd == ["db1"] && module.topology.groups.sentinel == ["cache1"]
+    error_message = "a tier of one host votes alone"
+  }
+}
+
+run "every_fleet_has_its_own_subnet" {
+  command = plan
+  variables { fleet = "blue" }
+
+  assert {
+    condition     = local.subnet != "10.77.0.0/24" && startswith(local.subnet, "10.77.") && local.vip == cidrhost(local.subnet, 5)
+    error_message = "a second fleet must not share the first one's network"
+  }
+}
+
+run "a_given_subnet_is_used" {
+  command = plan
+  variables { subnet = "10.78.3.0/24" }
+
+  assert {
+    condition     = local.vip == "10.78.3.5" && local.gateway == "10.78.3.1"
+    error_message = "addresses must lie in the given subnet"
+  }
+}
+
+# Preconditions of a module can only be expected where the module itself is run.
+run "an_even_quorum_is_refused" {
+  command = plan
+  module {
+    source = "../modules/topology"
+  }
+  variables {
+    hosts_per_tier = { loadbalancers = 2, app = 2, workers = 1, postgres = 2, redis = 2, monitoring = 1 }
+    etcd_on        = ["db1", "db2"]
+    sentinel_on    = []
+    single_host    = false
+  }
+  expect_failures = [output.hosts]
+}
+
+run "an_unknown_quorum_host_is_refused" {
+  command = plan
+  module {
+    source = "../modules/topology"
+  }
+  variables {
+    hosts_per_tier = { loadbalancers = 2, app = 2, workers = 1, postgres = 2, redis = 2, monitoring = 1 }
+    etcd_on        = []
+    sentinel_on    = ["cache1", "cache2", "cache9"]
+    single_host    = false
+  }
+  expect_failures = [output.hosts]
+}
+
+run "an_empty_tier_is_refused" {
+  command = plan
+  variables { app_hosts = 0 }
+  expect_failures = [var.app_hosts]
+}
+
+run "a_broken_number_of_hosts_is_refused" {
+  command = plan
+  variables { redis_hosts = 1.5 }
+  expect_failures = [var.redis_hosts]
+}
+
+run "a_small_subnet_is_refused" {
+  command = plan
+  variables { subnet = "10.78.0.0/26" }
+  expect_failures = [var.subnet]
+}
+
+run "a_host_address_as_subnet_is_refused" {
+  command = plan
+  variables { subnet = "10.78.0.7/24" }
+  expect_failures = [var.subnet]
+}
+
+run "a_fleet_name_that_engines_refuse_is_refused" {
+  command = plan
+  variables { fleet = "Blue Fleet" }
+  expect_failures = [var.fleet]
+}
