@@ -1,0 +1,307 @@
+"""Builds the release bundle: everything that a host needs to run one state of the application, without a network.
+
+``python -m tools.release build`` makes ``.cache/releases/<id>.tar.gz`` and prints ``{"id", "path", "sha256", "built"}`` as JSON.
+The bundle holds the application's wheel, the wheels of its locked dependencies for the *target's* Python and machine, a
+``requirements.txt`` that names each by hash, the installer (uv), ``manifest.json`` and ``release.env``. The id is the hash of
+what goes in, so that an unchanged tree gives the same id, and an existing bundle of that id is not built again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import gzip
+import hashlib
+import io
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import tomllib
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from packaging.requirements import Requirement
+from packaging.utils import parse_wheel_filename
+
+# Part of every id: raise it when the layout of a bundle changes.
+FORMAT = 1
+# Debian 13's C library; wheels made for it or an older one run on the target.
+GLIBC = (2, 41)
+BUNDLES_KEPT = 10
+WHEELHOUSES_KEPT = 4
+
+
+class ReleaseError(Exception):
+    """A release that cannot be built; the message says why in one sentence."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """The Python and the machine that the wheels are for."""
+
+    python: str
+    machine: str
+
+    def environment(self) -> dict[str, str]:
+        """Return what requirement markers see on the target, which is not what they see on this control node."""
+        return {
+            "implementation_name": "cpython",
+            "implementation_version": f"{self.python}.0",
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_python_implementation": "CPython",
+            "platform_system": "Linux",
+            "python_full_version": f"{self.python}.0",
+            "python_version": self.python,
+            "sys_platform": "linux",
+        }
+
+    def platforms(self) -> list[str]:
+        """Return the wheel platforms that run on the target, best first."""
+        major, minor = GLIBC
+        modern = [f"manylinux_{major}_{n}_{self.machine}" for n in range(minor, 4, -1)]
+        return [*modern, f"manylinux2014_{self.machine}", f"linux_{self.machine}"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """The application's tree and the lock files that a release is made of."""
+
+    root: Path
+    requirements: Path
+    tools: Path
+    paths: tuple[str, ...] = ()
+
+    def files(self) -> list[Path]:
+        """Return every file that the application's wheel is built from, sorted."""
+        project = self.root / "pyproject.toml"
+        if not project.is_file():
+            raise ReleaseError(f"app_source_dir={self.root} has no pyproject.toml; name the folder of an installable project")
+        packages = self.paths or _packages(project)
+        found = {project}
+        for package in packages:
+            path = self.root / package
+            if not path.exists():
+                raise ReleaseError(f"{package} is part of the release but does not exist in app_source_dir={self.root}")
+            inside = path.rglob("*") if path.is_dir() else [path]
+            found.update(p for p in inside if p.is_file() and p.suffix != ".pyc" and "__pycache__" not in p.parts)
+        return sorted(found)
+
+    def digest(self, target: Target) -> str:
+        """Return the hash of all that decides what a bundle holds."""
+        seen = hashlib.sha256(json.dumps([FORMAT, asdict(target), locked(self.tools, target, only="uv")]).encode())
+        for path in [*self.files(), self.requirements]:
+            name = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
+            seen.update(f"\0{name}\0".encode())
+            seen.update(hashlib.sha256(_read(path)).digest())
+        return seen.hexdigest()
+
+
+def _packages(project: Path) -> list[str]:
+    """Return the packages that pyproject.toml puts into the wheel."""
+    settings = tomllib.loads(project.read_text())
+    wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
+    packages: list[str] = wheel.get("packages", [])
+    if not packages:
+        raise ReleaseError(
+            f"{project} names no packages under [tool.hatch.build.targets.wheel]; add them, or set app_release_paths"
+        )
+    return packages
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ReleaseError(f"cannot read {path}: {error.strerror}") from error
+
+
+def release_id(source: Source, target: Target) -> str:
+    """Return the id of the release that this tree makes on this target."""
+    return source.digest(target)[:12]
+
+
+def locked(requirements: Path, target: Target, only: str | None = None) -> list[str]:
+    """Return the lock file's requirements with their hashes, without those whose marker does not hold on the target."""
+    kept = []
+    text = re.sub(r"^\s*#.*$", "", _read(requirements).decode(), flags=re.MULTILINE)
+    for line in text.replace("\\\n", " ").splitlines():
+        if not line.strip():
+            continue
+        specifier, *hashes = re.split(r"\s+--hash=", line.strip())
+        if not hashes:
+            raise ReleaseError(f"{requirements} is not a lock file: {specifier!r} has no --hash; compile it with hashes")
+        wanted = Requirement(specifier)
+        if wanted.marker and not wanted.marker.evaluate(target.environment()):
+            continue
+        if only is None or wanted.name == only:
+            kept.append(" ".join([f"{wanted.name}{wanted.specifier}", *(f"--hash={value}" for value in hashes)]))
+    if only and not kept:
+        raise ReleaseError(f"{requirements} does not lock {only}, the installer that a release carries")
+    return kept
+
+
+def _pip(*arguments: str, what: str) -> None:
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "error" in line] or done.stderr.splitlines()
+        raise ReleaseError(f"cannot {what}: {' '.join(errors[-3:])}")
+
+
+def _download(lines: list[str], target: Target, into: Path) -> None:
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        platforms = [f"--platform={name}" for name in target.platforms()]
+        tags = ["--implementation=cp", f"--python-version={target.python}", *platforms]
+        _pip(
+            *("download", "--quiet", "--require-hashes", "--only-binary=:all:", "--no-deps", *tags),
+            *(f"--dest={into}", f"--requirement={file.name}"),
+            what=f"download the wheels for Python {target.python} on {target.machine}",
+        )
+
+
+def _wheelhouse(source: Source, target: Target, cache: Path) -> Path:
+    """Return a folder with the dependencies' wheels and uv's, downloaded once for one lock file and target."""
+    dependencies = locked(source.requirements, target)
+    installer = locked(source.tools, target, only="uv")
+    key = hashlib.sha256(json.dumps([asdict(target), dependencies, installer]).encode()).hexdigest()[:16]
+    folder = cache / "wheels" / key
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
+            new = Path(work) / "wheelhouse"
+            _download(dependencies, target, new / "wheels")
+            _download(installer, target, new / "installer")
+            new.rename(folder)
+    os.utime(folder)
+    return folder
+
+
+def _build_wheel(source: Source, into: Path) -> Path:
+    _pip(
+        *("wheel", "--quiet", "--no-deps", "--no-build-isolation", f"--wheel-dir={into}", str(source.root)),
+        what=f"build the application in {source.root}",
+    )
+    return next(into.glob("*.whl"))
+
+
+def _uv_binary(folder: Path) -> bytes:
+    wheel = next(folder.glob("uv-*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith("/scripts/uv")))
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _pin(wheel: Path) -> str:
+    name, version, _, _ = parse_wheel_filename(wheel.name)
+    return f"{name}=={version} --hash=sha256:{_sha256(wheel)}"
+
+
+def _write_bundle(file: BinaryIO, members: dict[str, bytes]) -> None:
+    """Write a tar.gz whose bytes depend on its members alone: no time, no user, no order of a folder."""
+    with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed, \
+            tarfile.open(fileobj=packed, mode="w") as tar:  # fmt: skip
+        for name, content in sorted(members.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            entry.mode = 0o755 if name == "uv" else 0o644
+            tar.addfile(entry, io.BytesIO(content))
+
+
+def _assemble(source: Source, target: Target, name: str, cache: Path, path: Path) -> None:
+    wheelhouse = _wheelhouse(source, target, cache)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as work:
+        own = _build_wheel(source, Path(work) / "own")
+        wheels = sorted([own, *(wheelhouse / "wheels").glob("*.whl")], key=lambda wheel: wheel.name)
+        pins = [_pin(wheel) for wheel in wheels]
+        manifest = {"id": name, "format": FORMAT, **asdict(target), "wheels": pins}
+        members = {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
+        members["requirements.txt"] = ("\n".join(pins) + "\n").encode()
+        members["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
+        members["release.env"] = f"APP_RELEASE={name}\n".encode()
+        members["uv"] = _uv_binary(wheelhouse / "installer")
+        new = Path(work) / "bundle"
+        with new.open("wb") as file:
+            _write_bundle(file, members)
+        new.rename(path)
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Let one builder work at a time: a second one waits, then finds the bundle."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _prune(folder: Path, pattern: str, keep: int) -> None:
+    newest_first = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first[keep:]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def build(source: Source, target: Target, cache: Path, *, dry_run: bool = False) -> dict[str, str | bool | None]:
+    """Build the release's bundle unless it exists, and say where it is; with dry_run only say what would be done."""
+    name = release_id(source, target)
+    releases = cache / "releases"
+    path = releases / f"{name}.tar.gz"
+    if dry_run:
+        exists = path.exists()
+        return {"id": name, "path": str(path), "sha256": _sha256(path) if exists else None, "built": not exists}
+    with _only_one(releases):
+        missing = not path.exists()
+        if missing:
+            _assemble(source, target, name, cache, path)
+        os.utime(path)
+        _prune(releases, "*.tar.gz", BUNDLES_KEPT)
+        _prune(cache / "wheels", "[!.]*", WHEELHOUSES_KEPT)
+        return {"id": name, "path": str(path), "sha256": _sha256(path), "built": missing}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; errors are one sentence on stderr."""
+    root = Path(__file__).resolve().parent.parent
+    parser = argparse.ArgumentParser(prog="python -m tools.release", description="Build the application's release bundle.")
+    command = parser.add_subparsers(dest="command", required=True).add_parser("build", help="make the bundle, print where it is")
+    command.add_argument("--source", type=Path, default=root, help="folder of the application's pyproject.toml")
+    command.add_argument("--requirements", type=Path, help="lock file; default: SOURCE/requirements/app.txt")
+    command.add_argument("--path", action="append", default=[], help="what the id is hashed from; default: the wheel's packages")
+    command.add_argument("--python", default="3.13", help="the target's Python")
+    command.add_argument("--machine", default=platform.machine(), choices=["x86_64", "aarch64"], help="the target's machine")
+    command.add_argument("--cache", type=Path, default=root / ".cache", help="where bundles and wheels are kept")
+    command.add_argument("--dry-run", action="store_true", help="print the id, build nothing")
+    asked = parser.parse_args(argv)
+    source = Source(
+        root=asked.source.resolve(),
+        requirements=(asked.requirements or asked.source / "requirements" / "app.txt").resolve(),
+        tools=root / "requirements" / "control.txt",
+        paths=tuple(asked.path),
+    )
+    try:
+        result = build(source, Target(asked.python, asked.machine), asked.cache.resolve(), dry_run=asked.dry_run)
+    except ReleaseError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
