@@ -42,7 +42,7 @@ dev: setup-python ## Run the application alone on this machine, no server needed
 	APP_ENV=development .venv/bin/flask --app app run --debug
 
 test: setup ## Every check: lint, unit tests, then the scenarios on fleets of their own
-	@$(MAKE) --no-print-directory lint unit scenarios
+	@$(python) -m tools.checks all
 
 lint: setup-python ## ruff, mypy, yamllint, ansible-lint, terraform fmt and validate
 	@$(python) -m tools.checks lint

@@ -1,0 +1,90 @@
+"""The checks: `make lint`, `make unit`, `make scenarios`. Every phase prints a heading and its duration; the last line sums up the tests."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+ROOT = Path(__file__).resolve().parents[1]
+REPORTS = ROOT / ".cache" / "reports"
+
+LINT: dict[str, Sequence[str]] = {
+    "ruff": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "mypy": ["mypy"],
+    "yamllint": ["yamllint", "--strict", "."],
+    "ansible-lint (production)": ["ansible-lint", "--offline"],
+    "role READMEs": [sys.executable, "-m", "tools.role_readme", "--check"],
+    "terraform fmt": ["bin/terraform", "fmt", "-check", "-recursive", "terraform"],
+    "terraform init": ["bin/terraform", "-chdir=terraform/sandbox", "init", "-input=false", "-no-color"],
+    "terraform validate": ["bin/terraform", "-chdir=terraform/sandbox", "validate", "-no-color"],
+}
+UNIT: dict[str, Sequence[str]] = {
+    "terraform init": LINT["terraform init"],
+    "terraform test": ["bin/terraform", "-chdir=terraform/sandbox", "test", "-no-color"],
+    "pytest": ["pytest", "tests/unit", "-q", f"--junitxml={REPORTS}/unit.xml"],
+}
+SCENARIOS = ["default", "single"]
+
+
+def phase(name: str, command: Sequence[str]) -> bool:
+    """Run one check under a heading; return whether it passed."""
+    print(f"\n== {name}", flush=True)
+    start = time.monotonic()
+    environment = os.environ | {"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "PY_COLORS": "0", "NO_COLOR": "1"}
+    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    print(f"-- {name}: {'ok' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - start:.1f} s", flush=True)
+    return code == 0
+
+
+def count() -> Counter[str]:
+    """Tests passed, failed and skipped, summed over every report of this run."""
+    total: Counter[str] = Counter()
+    for report in REPORTS.glob("*.xml"):
+        for suite in ElementTree.parse(report).getroot().iter("testsuite"):
+            tests, skipped = int(suite.get("tests", 0)), int(suite.get("skipped", 0))
+            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            total.update(passed=tests - skipped - failed, failed=failed, skipped=skipped)
+            for case in suite.iter("testcase"):
+                if (reason := case.find("skipped")) is not None:
+                    why = " ".join((reason.get("message") or "no reason given").split())
+                    print(f"SKIPPED {case.get('classname')}::{case.get('name')}: {why}")
+    return total
+
+
+def main() -> int:
+    """Run the checks that the command line names; return 0 when all passed."""
+    parser = argparse.ArgumentParser(prog="python -m tools.checks", description=__doc__)
+    parser.add_argument("kind", choices=["lint", "unit", "scenarios", "all"])
+    parser.add_argument("names", nargs="*", help="scenarios to run; all by default")
+    arguments = parser.parse_args()
+    fast = (LINT if arguments.kind in {"lint", "all"} else {}) | (UNIT if arguments.kind in {"unit", "all"} else {})
+    scenarios = {f"molecule {name}": ["molecule", "test", "--scenario-name", name] for name in arguments.names or SCENARIOS}
+
+    REPORTS.mkdir(parents=True, exist_ok=True)
+    for report in REPORTS.glob("*.xml"):
+        report.unlink()
+    start = time.monotonic()
+    failed = [name for name, command in fast.items() if not phase(name, command)]
+    if arguments.kind == "scenarios" or (arguments.kind == "all" and not failed):
+        failed += [name for name, command in scenarios.items() if not phase(name, command)]
+    elif arguments.kind == "all":
+        print("\nThe scenarios were not run: the fast checks failed.")
+    print(f"\n== Summary ({time.monotonic() - start:.0f} s)")
+    tests = count()
+    if failed:
+        print(f"failed phases: {', '.join(failed)}")
+    if tests:
+        print(f"{tests['passed']} passed, {tests['failed']} failed, {tests['skipped']} skipped")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
