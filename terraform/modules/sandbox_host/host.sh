@@ -28,15 +28,18 @@ create)
     mkdir -p "$STATE_DIRECTORY"
     remove # of an interrupted run
     case ${ENGINE:-podman} in
-    podman) boot="--systemd=always --security-opt unmask=ALL" ;;
-    docker) boot="--cgroupns=private --tmpfs /run --tmpfs /run/lock --security-opt systempaths=unconfined" ;;
+    podman) boot="--systemd=always --security-opt unmask=ALL" init="exec /sbin/init" ;;
+    docker)
+        boot="--cgroupns=private --env container=docker --tmpfs /run:exec --tmpfs /run/lock --security-opt systempaths=unconfined --security-opt apparmor=unconfined"
+        init="mount -o remount,rw /sys/fs/cgroup && exec /sbin/init" # docker mounts the tree read-only
+        ;;
     esac
     # seccomp and masks off, SYS_ADMIN: systemd's own sandboxing of units needs them. It is a host, not an application container.
     # shellcheck disable=SC2086  # flags, not one word
     engine run --detach --name "$container" --hostname "$HOST" --network "$NETWORK" --ip "$ADDRESS" \
         --label "flaskfleet.fleet=$FLEET" --label "flaskfleet.owner=$OWNER" $boot --security-opt seccomp=unconfined \
         --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_PTRACE --cap-add AUDIT_WRITE \
-        --stop-signal SIGRTMIN+3 --restart=always "$("$root/bin/host-image")" /sbin/init >/dev/null
+        --stop-signal SIGRTMIN+3 --restart=always "$("$root/bin/host-image")" sh -c "$init" >/dev/null
     # The log-in key goes in, the host's own key comes out, both past the network: SSH needs to trust nothing on first use.
     tries=0
     until engine exec "$container" test -S /run/systemd/private -a -s /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null; do
