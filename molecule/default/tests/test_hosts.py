@@ -1,0 +1,37 @@
+"""What holds for every host: nothing failed, the firewall is the port matrix, a reboot is survived."""
+
+from __future__ import annotations
+
+from tests.live import ports
+from tests.live.fixtures import LiveFleet, eventually
+
+
+def test_no_unit_failed_anywhere(fleet: LiveFleet) -> None:
+    states = {host.name: fleet.run(host, "systemctl is-system-running", check=False).stdout.strip() for host in fleet.hosts.values()}
+    failed = {host.name: fleet.run(host, "systemctl --failed --no-legend --plain").stdout for host in fleet.hosts.values()}
+    assert set(states.values()) == {"running"}, (states, failed)
+
+
+def test_ports_open_only_to_the_hosts_that_have_business_there(fleet: LiveFleet) -> None:
+    wanted = {flow for flow, allowed in ports.expected(fleet).items() if allowed}
+    seen = ports.observed(fleet)
+    grafana = {flow for flow in wanted if flow[2] == 3000}  # listens only where Grafana's package could be had
+    assert seen - wanted == set(), "open to hosts that have no business there"
+    assert wanted - seen - grafana == set(), "closed, or nobody listens"
+
+
+def test_every_host_knows_the_others_by_name(fleet: LiveFleet) -> None:
+    host = next(iter(fleet.hosts.values()))
+    for other in fleet.hosts.values():
+        assert fleet.run(host, f"getent hosts {other.name}").stdout.split()[0] in {other.address, "127.0.1.1", "::1"}
+
+
+def test_a_reboot_brings_a_hosts_services_back(whole: LiveFleet) -> None:
+    fleet = whole
+    standby = fleet.standbys[0] if fleet.standbys else fleet.primary
+    boot = fleet.run(standby, "stat -c %y /proc/1").stdout
+    fleet.run(standby, "systemd-run --on-active=1 systemctl reboot")
+    assert eventually(lambda: fleet.run(standby, "stat -c %y /proc/1", check=False).stdout not in {"", boot}, within=60)
+    primary = next(host for host in fleet.group("postgres") if host != standby)
+    streaming = f"select count(*) from pg_stat_replication where application_name = '{standby.name}' and state = 'streaming'"
+    assert eventually(lambda: fleet.sql(primary, streaming) == "1", within=90)

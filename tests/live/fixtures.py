@@ -1,0 +1,59 @@
+"""Fixtures of the scenarios' tests; a scenario's conftest.py imports them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.live.fleet import LiveFleet, eventually
+from tools.fleet.context import Fleet
+
+
+@pytest.fixture(scope="session")
+def fleet() -> LiveFleet:
+    """The running fleet."""
+    return LiveFleet(Fleet.from_environment())
+
+
+@pytest.fixture
+def site(fleet: LiveFleet) -> Iterator[httpx.Client]:
+    """An anonymous visitor at the front door. The sandbox's certificate is its own; test_tls_* looks at it."""
+    with visitor(fleet) as client:
+        yield client
+
+
+def visitor(fleet: LiveFleet, **headers: str) -> httpx.Client:
+    """A client of its own, without cookies of others."""
+    return httpx.Client(base_url=f"https://{fleet.vip}", verify=False, trust_env=False, timeout=15, headers=headers)
+
+
+@pytest.fixture(scope="session")
+def api_key(fleet: LiveFleet) -> str:
+    """A fresh API key that may write articles, made with the application's own command line."""
+    email = f"author-{uuid4().hex[:8]}@news.test"
+    fleet.app_command(f"flask users create {email} --password-env AUTHOR_PASSWORD", {"AUTHOR_PASSWORD": uuid4().hex})
+    output = fleet.app_command(f"flask keys create {email} --name tests --scope articles:write")
+    return output.split()[-1]
+
+
+@pytest.fixture
+def author(fleet: LiveFleet, api_key: str) -> Iterator[httpx.Client]:
+    """A client with an API key that may write."""
+    with visitor(fleet, Authorization=f"Bearer {api_key}") as client:
+        yield client
+
+
+@pytest.fixture
+def whole(fleet: LiveFleet) -> Iterator[LiveFleet]:
+    """The fleet for a test that disturbs it: afterwards every host must be well again before the next test starts."""
+    yield fleet
+    for host in fleet.hosts.values():
+        assert eventually(
+            lambda host=host: fleet.run(host, "systemctl is-system-running", check=False).stdout.strip() == "running", within=90
+        ), f"{host.name} is not well after the test: {fleet.run(host, 'systemctl --failed --no-legend', check=False).stdout}"
+    # nginx leaves a failed application host out for fail_timeout seconds.
+    time.sleep(3)
