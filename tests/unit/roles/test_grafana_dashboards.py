@@ -1,0 +1,58 @@
+"""The dashboards: built from their sources, complete, and asking only for what is recorded. A live Prometheus answers them in molecule."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tools.dashboards import BUILT, SOURCES, build, extract_queries, render
+
+ROOT = Path(__file__).resolve().parents[3]
+DASHBOARDS = sorted(BUILT.glob("*.json"))
+
+
+@pytest.mark.parametrize("source", sorted(SOURCES.glob("*.yml")), ids=lambda path: path.stem)
+def test_a_dashboard_is_built_from_its_source(source: Path) -> None:
+    built = BUILT / f"{source.stem}.json"
+    assert built.read_text() == render(build(yaml.safe_load(source.read_text()))), "run: python -m tools.dashboards"
+
+
+def test_no_dashboard_is_left_without_a_source() -> None:
+    assert {path.stem for path in DASHBOARDS} == {path.stem for path in SOURCES.glob("*.yml")}
+
+
+def test_uids_and_titles_are_unique() -> None:
+    dashboards = [json.loads(path.read_text()) for path in DASHBOARDS]
+    for key in ("uid", "title"):
+        assert len({dashboard[key] for dashboard in dashboards}) == len(dashboards)
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_panels_lie_side_by_side_within_24_columns(path: Path) -> None:
+    taken: set[tuple[int, int]] = set()
+    for panel in json.loads(path.read_text())["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, f"{panel['title']} lies over another panel"
+        assert max(x for x, _ in cells) < 24, f"{panel['title']} is too far to the right"
+        taken |= cells
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_every_variable_is_substituted(path: Path) -> None:
+    for title, expr in extract_queries(path):
+        assert "$" not in expr, f"{title}: {expr}"
+
+
+@pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
+def test_recorded_series_that_panels_ask_for_are_recorded(path: Path) -> None:
+    files = (ROOT / "roles/prometheus/files/rules").glob("*.yml")
+    groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
+    recorded = {rule["record"] for group in groups for rule in group["rules"] if "record" in rule}
+    for title, expr in extract_queries(path):
+        asked = set(re.findall(r"\b[a-z_]+:[a-z0-9_]+:[a-z0-9]+\b", expr))
+        assert asked <= recorded, f"{title} asks for {asked - recorded}"

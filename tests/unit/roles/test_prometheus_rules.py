@@ -1,0 +1,80 @@
+"""The alert rules: each was seen to fire by promtool, says how bad it is and for whom, and has its section in the runbook."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+RULES = sorted((ROOT / "roles/prometheus/files/rules").glob("*.yml"))
+TESTS = sorted((ROOT / "tests/unit/rules").glob("*.yml"))
+RUNBOOK = ROOT / "docs/operations.md"
+
+
+def rules(kind: str) -> list[dict[str, Any]]:
+    """Every rule that is an `alert` or a `record`."""
+    return [rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"] if kind in rule]
+
+
+ALERTS = rules("alert")
+
+
+@pytest.fixture(scope="session")
+def promtool(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The program that Prometheus brings to test rules: this machine's, or one taken out of Debian's package and installed nowhere."""
+    if found := shutil.which("promtool"):
+        return found
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        pytest.skip("promtool is not installed, and this machine has no apt-get to get it with")
+    folder = tmp_path_factory.mktemp("promtool")
+    for package in ("promtool", "prometheus"):  # Debian 13 has it in a package of its own, Debian 12 beside the server
+        download = ["apt-get", "-o", "APT::Sandbox::User=root", "download", package]
+        if subprocess.run(download, cwd=folder, capture_output=True, timeout=120, check=False).returncode == 0:
+            for archive in folder.glob("*.deb"):
+                subprocess.run(["dpkg-deb", "-x", archive, folder], check=True)
+        if os.access(folder / "usr/bin/promtool", os.X_OK):
+            return str(folder / "usr/bin/promtool")
+    pytest.skip("promtool is neither installed nor to be had from this machine's Debian packages")
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
+def test_rules_are_valid(promtool: str, path: Path) -> None:
+    result = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
+def test_alerts_fire_when_they_should_and_only_then(promtool: str, path: Path) -> None:
+    result = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("alert", sorted({rule["alert"] for rule in ALERTS}))
+def test_an_alert_was_seen_to_fire(alert: str) -> None:
+    expected = "\n".join(path.read_text() for path in TESTS)
+    assert f'alertname="{alert}"' in expected or f"alertname: {alert}\n" in expected, f"no test in tests/unit/rules expects {alert}"
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
+def test_an_alert_says_how_bad_it_is_and_where_to_read_on(rule: dict[str, Any]) -> None:
+    assert rule["labels"]["severity"] in {"critical", "warning", "none"}
+    assert rule["labels"]["tier"]
+    assert rule["annotations"]["summary"]
+    assert rule["annotations"]["runbook_url"] == f"docs/operations.md#{rule['alert'].lower()}"
+
+
+def test_the_runbook_has_one_section_for_each_alert() -> None:
+    sections = re.findall(r"^### ([A-Z][a-z]+(?:[A-Z][a-z]+)*)$", RUNBOOK.read_text(), flags=re.MULTILINE)
+    assert sorted(sections) == sorted({rule["alert"] for rule in ALERTS})
+
+
+def test_no_rule_is_recorded_twice() -> None:
+    names = [rule["record"] for rule in rules("record")]
+    assert len(names) == len(set(names))
