@@ -18,6 +18,10 @@ from tools.fleet.context import ROOT, Fleet, FleetError, Host, say
 from tools.fleet.down import down
 from tools.fleet.up import apply, wait_for_hosts
 
+INSTALL_WHEELS = """
+cd /opt/floor && uv=$(find . -name uv -type f | head -1) && chmod +x "$uv" && "$uv" venv -q --python /usr/bin/python3 venv &&
+"$uv" pip install -q --python venv/bin/python --offline --no-index --compile-bytecode --no-deps $(find . -name "*.whl")
+"""
 PACKAGES = "dpkg-query --show --showformat '${Package}\\n'"
 
 
@@ -43,6 +47,12 @@ def everywhere(fleet: Fleet, hosts: list[Host], command: Callable[[Host], str]) 
         return list(pool.map(lambda host: on(fleet, host, command(host)), hosts))
 
 
+def raise_hosts(fleet: Fleet) -> None:
+    """Make the hosts and wait until they answer."""
+    apply(fleet)
+    wait_for_hosts(fleet)
+
+
 def site(fleet: Fleet, *arguments: str, strategy: str = "mitogen_linear") -> None:
     """Run site.yml, its output kept in the fleet's folder."""
     log = fleet.directory / "site.log"
@@ -65,13 +75,7 @@ def install_floor(fleet: Fleet, hosts: list[Host], packages: dict[str, list[str]
         on(fleet, host, f"env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {names}")
         if bundle and host.groups & {"app", "workers"}:
             on(fleet, host, "sh -c 'mkdir -p /opt/floor && tar -xz -C /opt/floor'", bundle.read_bytes())
-            on(
-                fleet,
-                host,
-                "sh -c 'cd /opt/floor && uv=$(find . -name uv -type f | head -1) && chmod +x $uv && $uv venv -q --python /usr/bin/python3 venv &&"
-                " $uv pip install -q --python venv/bin/python --offline --no-index --compile-bytecode --find-links $(dirname $(find . -name \"*.whl\" | head -1))"
-                " $(find . -name \"*.whl\")'",
-            )
+            on(fleet, host, f"sh -c '{INSTALL_WHEELS}'")
 
     with ThreadPoolExecutor(len(hosts)) as pool:
         list(pool.map(install, hosts))
@@ -91,7 +95,7 @@ def main() -> int:
     figures: dict[str, float] = {}
 
     down(fleet)
-    timed("hosts: terraform apply, until all answer", figures, lambda: (apply(fleet), wait_for_hosts(fleet), None)[-1])
+    timed("hosts: terraform apply, until all answer", figures, lambda: raise_hosts(fleet))
     hosts = wait_for_hosts(fleet)
     before = [set(output.split()) for output in everywhere(fleet, hosts, lambda _: PACKAGES)]
     timed("site.yml, cold, Mitogen", figures, lambda: site(fleet))
@@ -106,11 +110,16 @@ def main() -> int:
     down(fleet)
     apply(fleet)
     hosts = wait_for_hosts(fleet)
-    timed("floor: apt-get and uv on all hosts at once", figures, lambda: install_floor(fleet, hosts, packages, bundles[-1] if bundles else None))
+    timed(
+        "floor: apt-get and uv on all hosts at once",
+        figures,
+        lambda: install_floor(fleet, hosts, packages, bundles[-1] if bundles else None),
+    )
     down(fleet)
 
     floor, cold, warm = (
-        figures[f"{name}"] for name in ("floor: apt-get and uv on all hosts at once", "site.yml, cold, Mitogen", "site.yml, unchanged, Mitogen")
+        figures[f"{name}"]
+        for name in ("floor: apt-get and uv on all hosts at once", "site.yml, cold, Mitogen", "site.yml, unchanged, Mitogen")
     )
     figures["ratio: cold / floor"] = cold / floor
     figures["ratio: unchanged / cold"] = warm / cold

@@ -1,4 +1,4 @@
-"""The checks: `make lint`, `make unit`, `make scenarios`. Every phase prints a heading and its duration; the last line sums up the tests."""
+"""The checks: `make lint`, `make unit`, `make scenarios`. Every phase prints a heading and its duration."""
 
 from __future__ import annotations
 

@@ -54,7 +54,11 @@ class LiveFleet:
     def run(self, host: Host, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a shell command on `host` as root."""
         result = subprocess.run(
-            [*self.fleet.ssh_command(host), f"sudo sh -c {shlex.quote(command)}"], capture_output=True, text=True, timeout=120, check=False
+            [*self.fleet.ssh_command(host), f"sudo sh -c {shlex.quote(command)}"],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
         )
         assert not check or result.returncode == 0, f"{host.name}: {command} ended with {result.returncode}: {result.stderr}"
         return result

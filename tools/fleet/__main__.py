@@ -1,4 +1,4 @@
-"""Command line: python -m tools.fleet up|hosts|down|status|ssh HOST|secret NAME. FLEET, INVENTORY, SUBNET and ENGINE come by environment."""
+"""python -m tools.fleet up|hosts|down|status|ssh HOST|secret NAME; FLEET, INVENTORY, SUBNET and ENGINE come by environment."""
 
 from __future__ import annotations
 

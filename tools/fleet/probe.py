@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -18,10 +18,10 @@ def run(*command: str) -> str:
 def get(url: str) -> str:
     try:
         with urllib.request.urlopen(url, timeout=1) as answer:
-            return answer.read().decode()
+            return str(answer.read().decode())
     except OSError as error:
         # Patroni answers 503 with a body on a member that is not what the path asks for.
-        return getattr(error, "read", lambda: b"")().decode() if hasattr(error, "read") else ""
+        return error.read().decode() if isinstance(error, urllib.error.HTTPError) else ""
 
 
 def main() -> None:
@@ -51,8 +51,7 @@ def main() -> None:
         if Path(f"/etc/redis/{instance}.conf").exists():
             match = re.search(r'^redis_instance_info\{.*role="(\w+)"', get(f"http://{address}:{port}/metrics"), re.MULTILINE)
             roles.append(f"{instance} {match[1]}" if match else f"{instance} down")
-    for current in Path("/opt").glob("*/current"):
-        roles.append(f"release {os.path.basename(os.path.realpath(current))}")
+    roles += [f"release {current.resolve().name}" for current in Path("/opt").glob("*/current")]
     facts["roles"] = roles
     print(json.dumps(facts))
 

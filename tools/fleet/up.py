@@ -132,7 +132,20 @@ def summary(fleet: Fleet, durations: dict[str, float]) -> None:
 def works(url: str) -> bool:
     """Whether `url` answers. The sandbox's certificate is its own, so it is not verified here."""
     code = subprocess.run(
-        ["curl", "--silent", "--insecure", "--max-time", "5", "--noproxy", "*", "--output", "/dev/null", "--write-out", "%{http_code}", url],
+        [
+            "curl",
+            "--silent",
+            "--insecure",
+            "--max-time",
+            "5",
+            "--noproxy",
+            "*",
+            "--output",
+            "/dev/null",
+            "--write-out",
+            "%{http_code}",
+            url,
+        ],
         capture_output=True,
         text=True,
         check=False,

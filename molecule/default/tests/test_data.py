@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from tests.live.fixtures import LiveFleet, eventually
+from tests.live.fleet import LiveFleet, eventually
+from tools.fleet.context import Host
 
 MIGRATION = "select string_agg(version_num, ',') from alembic_version"
 
@@ -34,19 +35,43 @@ def test_the_applications_role_may_not_change_the_schema(fleet: LiveFleet) -> No
     assert (may, owner) == ("f", "news_owner")
 
 
+def redis(fleet: LiveFleet, host: Host, port: int, command: str) -> str:
+    """Run one redis-cli command on `host`."""
+    secret = fleet.secrets["redis_admin_password"]
+    return fleet.run(host, f"REDISCLI_AUTH={secret} redis-cli -h {host.address} -p {port} --user admin {command}").stdout
+
+
+def replication(fleet: LiveFleet, host: Host, port: int) -> dict[str, str]:
+    """`INFO replication` of one instance."""
+    lines = redis(fleet, host, port, "info replication").splitlines()
+    return dict(line.split(":", 1) for line in lines if ":" in line)
+
+
 def test_redis_copies_are_attached_and_the_witness_is_never_promoted(fleet: LiveFleet) -> None:
-    for instance, copies in (("cache", len(fleet.group("redis")) - 1), ("store", len(fleet.group("redis")))):
-        replicas = fleet.prometheus("query", query=f'sum(redis_connected_slaves{{job=~"redis.*",instance=~".+"}} * on (instance, job) group_left () (redis_instance_info{{role="master"}} * 0 + 1))')
-        assert replicas["result"], (instance, copies)
+    redis_hosts = fleet.group("redis")
+    witnesses = [host for host in fleet.group("sentinel") if host not in redis_hosts]
+    for port, hosts in ((6379, redis_hosts), (6380, [*redis_hosts, *witnesses])):
+        masters = [host for host in hosts if replication(fleet, host, port)["role"] == "master"]
+        assert len(masters) == 1
+        assert masters[0] in redis_hosts
+        assert int(replication(fleet, masters[0], port)["connected_slaves"]) == len(hosts) - 1
+    for witness in witnesses:
+        assert redis(fleet, witness, 6380, "config get replica-priority").split() == ["replica-priority", "0"]
+
+
+def test_the_cache_evicts_and_the_store_never_does(fleet: LiveFleet) -> None:
+    host = fleet.group("redis")[0]
+    assert redis(fleet, host, 6379, "config get maxmemory-policy").split()[1].endswith("-lru")
+    assert redis(fleet, host, 6380, "config get maxmemory-policy").split()[1] == "noeviction"
+    assert redis(fleet, host, 6380, "config get appendonly").split()[1] == "yes"
 
 
 def test_sentinels_agree_on_one_master_each(fleet: LiveFleet) -> None:
-    password = fleet.secrets["redis_admin_password"]
     for name in ("cache", "store"):
-        command = f"REDISCLI_AUTH={password} redis-cli -p 26379 --user admin sentinel get-master-addr-by-name {name}"
+        command = f"sentinel get-master-addr-by-name {name}"
 
         def masters(command: str = command) -> bool:
-            answers = {fleet.run(host, command).stdout.split("\n")[0] for host in fleet.group("sentinel")}
+            answers = {redis(fleet, host, 26379, command).split("\n")[0] for host in fleet.group("sentinel")}
             return len(answers) == 1 and answers <= {host.address for host in fleet.group("redis")}
 
         assert eventually(masters, within=10)

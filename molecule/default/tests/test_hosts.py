@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.live import ports
-from tests.live.fixtures import LiveFleet, eventually
+from tests.live.fleet import LiveFleet, eventually
 
 
 def test_no_unit_failed_anywhere(fleet: LiveFleet) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from tests.live.fixtures import LiveFleet, eventually
+from tests.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT
 
 

@@ -1,0 +1,139 @@
+"""What `make up`, `make status` and their kin decide before and after they call other programs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tools.fleet import up as up_module
+from tools.fleet.context import ROOT, Fleet, FleetError, Host
+from tools.fleet.status import row
+
+OUTPUTS = {
+    "inventory": {
+        "_meta": {"hostvars": {"db1": {"ansible_host": "10.0.0.41"}, "mon1": {"ansible_host": "10.0.0.61"}}},
+        "all": {"children": ["postgres", "etcd"], "vars": {}},
+        "postgres": {"hosts": ["db1"]},
+        "etcd": {"hosts": ["db1", "mon1"]},
+    }
+}
+
+
+def test_the_fleet_is_named_after_its_inventory_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLEET", raising=False)
+    monkeypatch.setenv("INVENTORY", "single")
+    assert Fleet.from_environment().name == "single"
+    monkeypatch.setenv("FLEET", "blue")
+    assert Fleet.from_environment().name == "blue"
+
+
+def test_an_unknown_inventory_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INVENTORY", "nowhere")
+    with pytest.raises(FleetError, match=r"INVENTORY=nowhere .* use INVENTORY=sandbox"):
+        Fleet.from_environment()
+
+
+def test_a_fleet_keeps_its_state_apart_from_others() -> None:
+    sandbox, blue = Fleet("sandbox", "sandbox"), Fleet("blue", "sandbox")
+    assert not set(sandbox.state_files) & set(blue.state_files)
+    assert sandbox.directory != blue.directory
+
+
+def test_only_the_single_inventory_has_a_topology_of_its_own() -> None:
+    assert Fleet("a", "sandbox").var_files == []
+    assert Fleet("a", "single").var_files[0].endswith("single.tfvars")
+
+
+def test_hosts_and_their_groups_come_from_the_inventory() -> None:
+    db1, mon1 = Fleet("a", "sandbox").hosts(OUTPUTS)
+    assert db1 == Host("db1", "10.0.0.41", frozenset({"postgres", "etcd"}))
+    assert mon1.groups == {"etcd"}
+
+
+def test_a_fleet_without_hosts_says_how_to_make_them() -> None:
+    with pytest.raises(FleetError, match="run 'make up FLEET=a' first"):
+        Fleet("a", "sandbox").hosts({})
+
+
+@pytest.mark.parametrize(
+    ("facts", "health", "roles"),
+    [
+        (None, "DOWN", "does not answer over SSH"),
+        ({"system": "running", "failed": [], "roles": ["VIP"]}, "ok", "VIP"),
+        ({"system": "degraded", "failed": ["app.service"], "roles": []}, "failed: app.service", ""),
+        ({"system": "starting", "failed": [], "roles": []}, "starting", ""),
+        (
+            {"system": "running", "failed": [], "roles": ["postgres primary"], "replication": ["db2: streaming, sync"]},
+            "ok",
+            "postgres primary; db2: streaming, sync",
+        ),
+    ],
+)
+def test_a_row_of_the_status_table(facts: dict[str, Any] | None, health: str, roles: str) -> None:
+    assert row(Host("db1", "10.0.0.41", frozenset()), facts) == ("db1", "10.0.0.41", health, roles)
+
+
+class FakeEngine(Fleet):
+    """A fleet whose engine reports given container states, and notes what it was told to do."""
+
+    def outputs(self) -> dict[str, Any]:
+        return OUTPUTS
+
+    def engine(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        calls.append(arguments)
+        if arguments[:2] == ("container", "inspect"):
+            state = states.get(arguments[-1])
+            return subprocess.CompletedProcess(arguments, 0 if state else 1, state or "", "")
+        return subprocess.CompletedProcess(arguments, 0, "", "")
+
+
+states: dict[str, str] = {}
+calls: list[tuple[str, ...]] = []
+
+
+def test_stopped_hosts_are_started_and_lost_ones_made_anew() -> None:
+    calls.clear()
+    states.clear()
+    states["a-db1"] = "exited 0"
+    assert up_module.revive(FakeEngine("a", "sandbox")) == ['-replace=module.host["mon1"].terraform_data.host']
+    assert ("start", "a-db1") in calls
+
+
+def test_a_host_that_a_power_cut_killed_is_stopped_in_the_books_and_started() -> None:
+    calls.clear()
+    states.update({"a-db1": "running 999999999", "a-mon1": "running 1"})
+    assert up_module.revive(FakeEngine("a", "sandbox")) == []
+    assert [call[0] for call in calls if call[-1] == "a-db1"] == ["container", "stop", "start"]
+    assert [call[0] for call in calls if call[-1] == "a-mon1"] == ["container"]
+
+
+def test_concurrent_first_runs_agree_on_one_vault_password(tmp_path: Path) -> None:
+    environment = {"FLASKFLEET_VAULT_PASSWORD_FILE": str(tmp_path / "deep" / "password"), "PATH": "/usr/bin:/bin"}
+
+    def read(_: int) -> str:
+        return subprocess.run([ROOT / "bin" / "vault-password"], env=environment, capture_output=True, text=True, check=True).stdout
+
+    with ThreadPoolExecutor(8) as pool:
+        passwords = set(pool.map(read, range(8)))
+    assert len(passwords) == 1
+    assert len(passwords.pop().strip()) >= 40
+    assert (tmp_path / "deep" / "password").stat().st_mode & 0o077 == 0
+
+
+def test_a_subnet_that_this_machine_routes_is_taken() -> None:
+    overlap = ROOT / "terraform" / "modules" / "sandbox_network" / "overlap.py"
+    routes = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=False)
+    taken = next((line.split()[0] for line in routes.stdout.splitlines() if "/" in line.split()[0]), None)
+    if taken is None:
+        pytest.skip("this machine has no route to a network")
+
+    def ask(subnet: str) -> str:
+        return subprocess.run([sys.executable, overlap, subnet], capture_output=True, text=True, check=True).stdout
+
+    assert taken in ask(taken)
+    assert ask("203.0.113.0/24") == ""
