@@ -1,6 +1,6 @@
 """Builds the release bundle: everything that a host needs to run one state of the application, without a network.
 
-``python -m tools.release build`` makes ``.cache/releases/<id>.tar.gz`` and prints ``{"id", "path", "sha256", "built"}`` as JSON.
+``python -m tools.release build`` makes ``.cache/releases/<id>.tar.gz`` and prints ``{"id", "machine", "path", "sha256", "built"}`` as JSON.
 The bundle holds the application's wheel, the wheels of its locked dependencies for the *target's* Python and machine, a
 ``requirements.txt`` that names each by hash, the installer (uv), ``manifest.json`` and ``release.env``. The id is the hash of
 what goes in, so that an unchanged tree gives the same id, and an existing bundle of that id is not built again.
@@ -113,9 +113,7 @@ def _packages(project: Path) -> list[str]:
     wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
     packages: list[str] = wheel.get("packages", [])
     if not packages:
-        raise ReleaseError(
-            f"{project} names no packages under [tool.hatch.build.targets.wheel]; add them, or set app_release_paths"
-        )
+        raise ReleaseError(f"{project} names no packages under [tool.hatch.build.targets.wheel]; add them, or set app_release_paths")
     return packages
 
 
@@ -262,9 +260,10 @@ def build(source: Source, target: Target, cache: Path, *, dry_run: bool = False)
     name = release_id(source, target)
     releases = cache / "releases"
     path = releases / f"{name}.tar.gz"
+    answer: dict[str, str | bool | None] = {"id": name, "machine": target.machine, "path": str(path)}
     if dry_run:
         exists = path.exists()
-        return {"id": name, "path": str(path), "sha256": _sha256(path) if exists else None, "built": not exists}
+        return answer | {"sha256": _sha256(path) if exists else None, "built": not exists}
     with _only_one(releases):
         missing = not path.exists()
         if missing:
@@ -272,7 +271,7 @@ def build(source: Source, target: Target, cache: Path, *, dry_run: bool = False)
         os.utime(path)
         _prune(releases, "*.tar.gz", BUNDLES_KEPT)
         _prune(cache / "wheels", "[!.]*", WHEELHOUSES_KEPT)
-        return {"id": name, "path": str(path), "sha256": _sha256(path), "built": missing}
+        return answer | {"sha256": _sha256(path), "built": missing}
 
 
 def main(argv: list[str] | None = None) -> int:
