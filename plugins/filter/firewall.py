@@ -1,0 +1,100 @@
+"""Turn the port matrix (``fleet_ports``) into the firewall rules of one host."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Any
+
+from ansible.errors import AnsibleFilterError
+
+DOCUMENTATION = """
+name: firewall_rules
+short_description: The firewall rules of one host, from the fleet's port matrix
+description: Keeps the entries whose P(to) names a group of the host, and replaces the groups in P(from) by their hosts' addresses.
+positional: _input, host, groups, addresses
+options:
+  _input: {description: The port matrix, type: list, elements: dict, required: true}
+  host: {description: Inventory name of the host, type: str, required: true}
+  groups: {description: Group name to host names, type: dict, required: true}
+  addresses: {description: Host name to address, type: dict, required: true}
+  admin_networks: {description: What the word V(admin) stands for, type: list, elements: str, default: []}
+  vip: {description: Virtual address of the load balancers, type: str, default: ""}
+"""
+
+EXAMPLES = """
+base_firewall_rules: "{{ fleet_ports | firewall_rules(inventory_hostname, groups, fleet_addresses, fleet_admin_networks, fleet_vip) }}"
+"""
+
+RETURN = """
+_value:
+  description: Entries with name, protocol, port (not for VRRP) and sources, which are networks or the word V(any).
+  type: list
+  elements: dict
+"""
+
+Network = IPv4Network | IPv6Network
+
+
+def firewall_rules(
+    ports: Sequence[Mapping[str, Any]],
+    host: str,
+    groups: Mapping[str, Sequence[str]],
+    addresses: Mapping[str, str],
+    admin_networks: Sequence[str] = (),
+    vip: str = "",
+) -> list[dict[str, Any]]:
+    """The rules of `host`: for each port that one of its groups offers, who may reach it.
+
+    A host's traffic to itself passes anyway, so its own address is left out, and with it a rule that nobody else would use.
+    Traffic from the load balancers may carry the VIP as its source.
+
+    Raises:
+        AnsibleFilterError: a rule names a group that the inventory does not have, or a source is no address.
+    """
+
+    def expand(rule: Mapping[str, Any], word: str) -> Iterable[str]:
+        if word == "admin":
+            return admin_networks
+        if word not in groups:
+            raise AnsibleFilterError(
+                f"fleet_ports: rule {rule['name']} names {word!r}, which is no group of the inventory; use a group, 'any' or 'admin'."
+            )
+        members = [addresses[name] for name in groups[word] if name != host]
+        return [*members, vip] if word == "loadbalancers" and vip and host not in groups[word] else members
+
+    rules = []
+    for rule in ports:
+        if not any(host in groups.get(group, ()) for group in rule["to"]):
+            continue
+        if "any" in rule["from"]:
+            sources = ["any"]
+        else:
+            sources = _merged(rule, [source for word in rule["from"] for source in expand(rule, word)])
+        if sources:
+            port = {"port": int(rule["port"])} if "port" in rule else {}
+            rules.append({"name": rule["name"], "protocol": rule["protocol"], **port, "sources": sources})
+    return rules
+
+
+def _merged(rule: Mapping[str, Any], sources: Sequence[str]) -> list[str]:
+    """Sorted networks, without those that lie inside another: nftables refuses overlapping intervals."""
+    try:
+        networks: set[Network] = {ip_network(source, strict=False) for source in sources}
+    except ValueError as error:
+        raise AnsibleFilterError(f"fleet_ports: a source of rule {rule['name']} is no network: {error}.") from error
+    kept = [n for n in networks if not any(n != other and n.version == other.version and _within(n, other) for other in networks)]
+    kept.sort(key=lambda n: (n.version, int(n.network_address), n.prefixlen))
+    return [str(n.network_address) if n.prefixlen == n.max_prefixlen else str(n) for n in kept]
+
+
+def _within(inner: Network, outer: Network) -> bool:
+    return inner.prefixlen >= outer.prefixlen and inner.network_address in outer
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
+        """The filters of this file."""
+        return {"firewall_rules": firewall_rules}
