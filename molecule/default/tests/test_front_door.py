@@ -1,0 +1,196 @@
+"""What a visitor, an author and a client of the API notice, through the load balancers' virtual address."""
+
+from __future__ import annotations
+
+import json
+import re
+import ssl
+from collections import Counter
+from typing import Any
+from uuid import uuid4
+
+import httpx
+
+from tests.live.fixtures import visitor
+from tests.live.fleet import LiveFleet, eventually
+from tools.fleet.context import Host
+
+ARTICLES = "/api/v1/articles"
+
+
+def publish(author: httpx.Client, title: str | None = None) -> dict[str, Any]:
+    """Publish an article; return what the API answered."""
+    content = "The standby repeats what the primary said. Readers never notice which of the two they asked. " * 4
+    answer = author.post(ARTICLES, json={"title": title or f"article-{uuid4()}", "content": content})
+    assert answer.status_code == 201, answer.text
+    return dict(answer.json())
+
+
+def past_the_proxy(url: str) -> str:
+    """`url` with a parameter that only nginx's cache sees as another page."""
+    return f"{url}?proxy={uuid4().hex}"
+
+
+def test_the_site_and_the_api_answer(site: httpx.Client) -> None:
+    page = site.get("/")
+    assert page.status_code == 200
+    assert "text/html" in page.headers["content-type"]
+    articles = site.get(ARTICLES).json()["articles"]
+    assert len(articles) == 20
+    assert site.get(f"{ARTICLES}/{articles[0]['id']}").json()["title"] == articles[0]["title"]
+
+
+def test_plain_http_is_sent_to_https(fleet: LiveFleet) -> None:
+    answer = httpx.get(f"http://{fleet.vip}/popular", trust_env=False)
+    assert answer.status_code in {301, 308}
+    assert answer.headers["location"].startswith("https://")
+
+
+def test_the_certificate_is_the_one_of_the_vault(fleet: LiveFleet) -> None:
+    assert ssl.get_server_certificate((fleet.vip, 443)).strip() == fleet.secrets["nginx_tls_certificate"].strip()
+
+
+def test_pages_follow_each_other_without_gap_or_repetition(site: httpx.Client) -> None:
+    seen: list[int] = []
+    after: str | None = None
+    for _ in range(4):
+        page = site.get(ARTICLES, params={"limit": 50} | ({"after": after} if after else {})).json()
+        seen += [article["id"] for article in page["articles"]]
+        after = page["next"]
+    assert len(seen) == len(set(seen)) == 200
+
+
+def test_a_write_through_the_vip_is_read_from_the_standby(fleet: LiveFleet, author: httpx.Client) -> None:
+    title = publish(author)["title"]
+    count = f"select count(*) from article where title = '{title}'"
+    assert eventually(lambda: {fleet.sql(standby, count) for standby in fleet.standbys} == {"1"}, within=2)
+
+
+def test_reads_go_to_a_standby_and_writes_to_the_primary(fleet: LiveFleet, author: httpx.Client) -> None:
+    def statements(host: Host, pattern: str) -> int:
+        query = f"select coalesce(sum(calls), 0) from pg_stat_statements where query ilike '{pattern}'"
+        return int(fleet.sql(host, query))
+
+    (standby, *_), primary = fleet.standbys, fleet.primary
+    reads, writes = "select %from article%", "insert into article%"
+    before = statements(standby, reads), statements(primary, writes)
+    with visitor(fleet) as anonymous:
+        for _ in range(10):
+            publish(author)
+            anonymous.get(past_the_proxy("/popular"))
+            assert anonymous.get(ARTICLES, params={"limit": 7}).status_code == 200
+    assert statements(standby, reads) > before[0]
+    assert statements(primary, writes) >= before[1] + 10
+    assert statements(standby, writes) == 0
+
+
+def test_every_application_host_gets_requests(fleet: LiveFleet, author: httpx.Client) -> None:
+    served = Counter(author.get(ARTICLES).headers["x-served-by"] for _ in range(40))
+    assert set(served) == {host.name for host in fleet.group("app")}
+    assert min(served.values()) > 5
+
+
+def log_in(client: httpx.Client, email: str, password: str) -> None:
+    """Log in by the site's form."""
+    form = client.get("/auth/login").text
+    match = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)
+    assert match
+    headers = {"Referer": f"{client.base_url}/auth/login"}
+    answer = client.post("/auth/login", data={"csrf_token": match[1], "email": email, "password": password}, headers=headers)
+    assert answer.status_code in {302, 303}, answer.text
+
+
+def test_a_session_outlives_the_application_host_that_made_it(whole: LiveFleet) -> None:
+    fleet = whole
+    with visitor(fleet) as reader:
+        log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"])
+        account = reader.get("/account")
+        assert account.status_code == 200
+        maker = next(host for host in fleet.group("app") if host.name == account.headers["x-served-by"])
+        fleet.run(maker, "systemctl stop app.socket app.service")
+        try:
+            answers = [reader.get("/account") for _ in range(5)]
+            assert [answer.status_code for answer in answers] == [200] * 5
+            assert all("admin@news.test" in answer.text for answer in answers)
+            assert maker.name not in {answer.headers["x-served-by"] for answer in answers}
+        finally:
+            fleet.run(maker, "systemctl start app.socket app.service")
+
+
+def test_the_api_and_anonymous_pages_set_no_cookie(site: httpx.Client, author: httpx.Client) -> None:
+    for client, url in ((site, "/"), (site, "/popular"), (site, ARTICLES), (author, ARTICLES)):
+        assert "set-cookie" not in client.get(url).headers, url
+
+
+def test_a_second_read_comes_from_the_cache_and_a_write_invalidates_it(author: httpx.Client) -> None:
+    # With an API key nginx's cache is passed by, so that this sees the application's own.
+    url = f"{ARTICLES}?limit=3"
+    publish(author)
+    author.get(url)
+    assert author.get(url).headers["x-cache"] == "hit"
+    title = publish(author)["title"]
+    fresh = author.get(url)
+    assert fresh.headers["x-cache"] != "hit"
+    assert fresh.json()["articles"][0]["title"] == title
+
+
+def test_nginx_answers_a_burst_of_anonymous_readers_from_its_own_cache(fleet: LiveFleet) -> None:
+    with visitor(fleet) as reader:
+        outcomes = Counter(reader.get("/popular").headers["x-proxy-cache"] for _ in range(20))
+    assert outcomes["HIT"] >= 10, outcomes
+
+
+def test_a_view_is_counted_by_a_worker(fleet: LiveFleet, author: httpx.Client) -> None:
+    article = publish(author)["id"]
+    for _ in range(7):
+        assert author.get(f"{ARTICLES}/{article}").status_code == 200
+    assert eventually(lambda: fleet.sql(fleet.primary, f"select views from article where id = {article}") == "7", within=30)
+
+
+def test_a_worker_writes_summary_and_keywords(author: httpx.Client) -> None:
+    article = publish(author)["id"]
+
+    def processed() -> bool:
+        answer = author.get(f"{ARTICLES}/{article}").json()
+        return bool(answer["summary"] and answer["keywords"])
+
+    assert eventually(processed, within=30)
+
+
+def test_what_is_for_the_inside_is_not_public(site: httpx.Client) -> None:
+    for path in ("/metrics", "/readyz", "/livez"):
+        assert site.get(path).status_code in {403, 404}, path
+
+
+def test_a_key_without_rights_is_refused(fleet: LiveFleet) -> None:
+    with visitor(fleet, Authorization="Bearer nonsense") as stranger:
+        answer = stranger.post(ARTICLES, json={"title": "x", "content": "y"})
+    assert answer.status_code == 401
+    assert answer.headers["content-type"].startswith("application/problem+json")
+
+
+def test_a_client_cannot_forge_its_address_and_every_request_has_an_id(fleet: LiveFleet, site: httpx.Client) -> None:
+    marker = uuid4().hex
+    answer = site.get(f"/?{marker}", headers={"X-Forwarded-For": "203.0.113.9"})
+    request_id = answer.headers["x-request-id"]
+    gateway = fleet.outputs["inventory"]["all"]["vars"]["fleet_admin_networks"][0].split("/")[0]
+    balancer = fleet.vip_holder()
+    assert balancer
+
+    def line() -> dict[str, Any]:
+        found = fleet.run(balancer, f"grep -h {marker} /var/log/nginx/*.log", check=False).stdout
+        return dict(json.loads(found.splitlines()[0])) if found else {}
+
+    assert eventually(line, within=5)
+    assert request_id in line().values()
+    assert gateway in line().values()
+    assert "203.0.113.9" not in line().values()
+
+
+def test_static_files_come_from_nginx_itself(site: httpx.Client) -> None:
+    match = re.search(r'href="(/static/[^"]+\.css[^"]*)"', site.get("/").text)
+    assert match
+    style = site.get(match[1])
+    assert style.status_code == 200
+    assert "x-served-by" not in style.headers
+    assert "max-age" in style.headers["cache-control"]

@@ -1,0 +1,35 @@
+"""One host in every group: the same site.yml gives a whole, if not redundant, fleet."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import httpx
+
+from tests.live import ports
+from tests.live.fleet import LiveFleet, eventually
+
+
+def test_one_host_is_every_tier_and_nothing_failed(fleet: LiveFleet) -> None:
+    (node,) = fleet.hosts.values()
+    assert fleet.run(node, "systemctl is-system-running", check=False).stdout == "running\n"
+    assert fleet.vip_holder() == node
+    assert fleet.is_primary(node)
+
+
+def test_what_is_written_through_the_front_door_is_read_there(author: httpx.Client, site: httpx.Client) -> None:
+    title = f"single-{uuid4()}"
+    answer = author.post("/api/v1/articles", json={"title": title, "content": "One host is enough to begin with. " * 5})
+    assert answer.status_code == 201, answer.text
+    url = f"/api/v1/articles/{answer.json()['id']}"
+    assert site.get(url).json()["title"] == title
+    before = site.get(url).json()["views"]
+    assert eventually(lambda: site.get(url).json()["views"] > before, within=30), "no worker counted the views"
+
+
+def test_the_outside_reaches_only_what_the_port_matrix_opens(fleet: LiveFleet) -> None:
+    wanted = {flow for flow, allowed in ports.expected(fleet).items() if allowed and flow[0] == "admin"}
+    seen = {flow for flow in ports.observed(fleet) if flow[0] == "admin"}
+    grafana = {flow for flow in wanted if flow[2] == 3000}  # listens only where Grafana's package could be had
+    assert seen - wanted == set()
+    assert wanted - seen - grafana == set()
