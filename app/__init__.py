@@ -1,0 +1,86 @@
+"""A news site and its API: the worked example that Flaskfleet runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flask import Flask
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from app import assets, background, cli, config, health, logs, metrics, pin, problems, security
+from app.admin import bp as admin_bp
+from app.api import bp as api_bp
+from app.auth import bp as auth_bp
+from app.auth import load_user
+from app.cache import make_cache
+from app.config import Config
+from app.database import make_database
+from app.extensions import csrf, login_manager, migrate
+from app.main import bp as main_bp
+from app.models import Base
+from app.sessions import StoreSessionInterface
+from app.store import make_store
+
+
+def create_app(settings: Config | None = None) -> Flask:
+    """Make the application that the environment describes, or that `settings` does. Nothing connects before its first use."""
+    app = Flask(__name__)
+    app.config.from_mapping((settings or config.load()).flask_settings())
+    app.testing = app.config["ENVIRONMENT"] == "testing"
+    logs.init_app(app)
+    _configure_database(app)
+    _configure_cache_and_store(app)
+    metrics.init_app(app, app.extensions["database"], app.extensions["cache"])
+    _configure_tasks(app)
+    _configure_login(app)
+    _configure_answers(app)
+    _configure_blueprints(app)
+    cli.init_app(app)
+    return app
+
+
+def _configure_database(app: Flask) -> None:
+    app.extensions["database"] = make_database(app)
+    # Flask-Migrate only asks for the metadata; the folder is inside of the package, so that it ships with it.
+    migrate.init_app(app, Base, directory=str(Path(__file__).parent / "migrations"))
+
+
+def _configure_cache_and_store(app: Flask) -> None:
+    app.extensions["cache"] = make_cache(app)
+    app.extensions["store"] = make_store(app)
+    app.session_interface = StoreSessionInterface(app, app.extensions["store"])
+
+
+def _configure_tasks(app: Flask) -> None:
+    # Registers its tasks with whatever Celery application there is.
+    from app import tasks  # noqa: F401
+
+    background.celery_init_app(app)
+
+
+def _configure_login(app: Flask) -> None:
+    login_manager.init_app(app)
+    login_manager.user_loader(load_user)
+    login_manager.login_view = "auth.login"
+    login_manager.login_message = "Log in to see this page."
+    csrf.init_app(app)
+
+
+def _configure_answers(app: Flask) -> None:
+    pin.init_app(app)
+    security.init_app(app)
+    problems.init_app(app)
+    assets.init_app(app)
+    if app.config["BEHIND_PROXY"]:
+        # One hop: the load balancer overwrites what a client sent.
+        app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
+
+
+def _configure_blueprints(app: Flask) -> None:
+    app.register_blueprint(health.bp)
+    app.register_blueprint(main_bp)
+    app.register_blueprint(auth_bp)
+    app.register_blueprint(admin_bp)
+    problems.ProblemApi(app).register_blueprint(api_bp)
+    # Keys authenticate there, not cookies: nothing a foreign page could make a browser send.
+    csrf.exempt(api_bp)

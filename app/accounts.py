@@ -1,0 +1,128 @@
+"""Users, passwords and API keys."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from functools import lru_cache
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session, joinedload
+
+from app.models import EMAIL_LENGTH, ApiKey, User, now
+
+ARTICLES_WRITE = "articles:write"
+SCOPES = (ARTICLES_WRITE,)
+LONGEST_PASSWORD = 1024
+SHORTEST_PASSWORD = 8
+
+
+class InvalidAccount(ValueError):
+    """An account that cannot be made; the message says why."""
+
+
+def normalise_email(email: str) -> str:
+    """Return the address as it is stored: one account for one mailbox, however it is spelled."""
+    email = email.strip().lower()
+    local, at, domain = email.rpartition("@")
+    if not at or not local or "." not in domain.strip(".") or len(email) > EMAIL_LENGTH or not email.isprintable() or " " in email:
+        raise InvalidAccount(f"{email!r} is not an e-mail address")
+    return email
+
+
+def find_user(session: Session, email: str) -> User | None:
+    """Return the user of an address."""
+    return session.scalar(select(User).where(User.email == normalise_email(email)))
+
+
+def create_user(session: Session, *, email: str, password: str, name: str = "", is_admin: bool = False) -> User:
+    """Add a user."""
+    email = normalise_email(email)
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise InvalidAccount(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, not {len(password)}")
+    if find_user(session, email):
+        raise InvalidAccount(f"there is a user {email} already")
+    user = User(
+        email=email,
+        name=name or email.partition("@")[0].replace(".", " ").title(),
+        password_hash=hash_password(password),
+        is_admin=is_admin,
+    )
+    session.add(user)
+    session.flush()
+    return user
+
+
+def authenticate(session: Session, email: str, password: str) -> User | None:
+    """Return the user whose password this is. An unknown address takes as long as a wrong password."""
+    try:
+        user = find_user(session, email)
+    except InvalidAccount:
+        user = None
+    stored = user.password_hash if user else _hash_of_nothing()
+    return user if _verify(stored, password[:LONGEST_PASSWORD]) and user and user.is_active else None
+
+
+def hash_password(password: str) -> str:
+    """Return the argon2id hash of a password."""
+    return _hasher().hash(password)
+
+
+def create_key(session: Session, *, user: User, name: str, scopes: list[str]) -> tuple[ApiKey, str]:
+    """Add an API key; return it and the only copy of the whole key."""
+    if unknown := sorted(set(scopes) - set(SCOPES)):
+        raise InvalidAccount(f"there is no scope {', '.join(unknown)}; scopes are: {', '.join(SCOPES)}")
+    prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    key = ApiKey(user_id=user.id, name=name, prefix=prefix, secret_hash=_hash_secret(secret), scopes=sorted(set(scopes)))
+    session.add(key)
+    session.flush()
+    return key, f"{prefix}.{secret}"
+
+
+def find_key(session: Session, presented: str) -> ApiKey | None:
+    """Return the valid key that a client presents, with its user. Compared in constant time."""
+    prefix, _, secret = presented.partition(".")
+    key = session.scalar(select(ApiKey).options(joinedload(ApiKey.user)).where(ApiKey.prefix == prefix[:32]))
+    matches = hmac.compare_digest(key.secret_hash if key else "0" * 64, _hash_secret(secret))
+    return key if key and matches and key.revoked_at is None and key.user.is_active else None
+
+
+def revoke_key(session: Session, prefix: str) -> bool:
+    """End a key; return whether there was one."""
+    key = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None)))
+    if key:
+        key.revoked_at = now()
+    return key is not None
+
+
+def _verify(stored: str, password: str) -> bool:
+    try:
+        return _hasher().verify(stored, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _hash_secret(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def _hasher() -> PasswordHasher:
+    return _make_hasher(current_app.config["ARGON2_TIME_COST"], current_app.config["ARGON2_MEMORY_KIB"])
+
+
+def _hash_of_nothing() -> str:
+    return _make_hash_of_nothing(_hasher())
+
+
+@lru_cache
+def _make_hasher(time_cost: int, memory_cost: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=time_cost, memory_cost=memory_cost)
+
+
+@lru_cache
+def _make_hash_of_nothing(hasher: PasswordHasher) -> str:
+    return hasher.hash(secrets.token_urlsafe())

@@ -1,0 +1,5 @@
+"""Pages for administrators."""
+
+from app.admin.routes import bp
+
+__all__ = ["bp"]

@@ -1,0 +1,52 @@
+"""Who calls the API: an API key as a bearer token, with the scopes that it was given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from flask import g, request
+from flask_smorest import abort
+
+from app import accounts
+from app.extensions import db
+from app.models import ApiKey
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def required(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view run only with a valid key of this scope, which it finds with `caller`."""
+
+    def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        @wraps(view)
+        def checked(*args: P.args, **kwargs: P.kwargs) -> R:
+            g.api_key = _authorise(scope)
+            return view(*args, **kwargs)
+
+        return checked
+
+    return decorate
+
+
+def caller() -> ApiKey:
+    """Return the key of this request."""
+    key: ApiKey = g.api_key
+    return key
+
+
+def _authorise(scope: str) -> ApiKey:
+    """Return the request's key; answer 401 without a valid one, and 403 where it lacks the scope."""
+    scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer" or not presented.strip():
+        abort(401, message="Send an API key: Authorization: Bearer KEY.", headers={"WWW-Authenticate": "Bearer"})
+    # From the primary: a key that was just made or revoked counts at once.
+    key = db.read(lambda session: accounts.find_key(session, presented.strip()), primary=True)
+    if key is None:
+        abort(401, message="The API key is not valid.", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+    if scope not in key.scopes:
+        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        abort(403, message=f"The API key lacks the scope {scope}.", headers={"WWW-Authenticate": challenge})
+    return key

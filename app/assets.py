@@ -1,0 +1,36 @@
+"""Static files: each URL carries the hash of its content, so that browsers keep it for a year and never see an old one."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from flask import Flask, Response, request
+
+IMMUTABLE = "public, max-age=31536000, immutable"
+
+
+def init_app(app: Flask) -> None:
+    """Add `?v=` to the URLs of static files."""
+    folder = Path(app.static_folder or "")
+
+    @app.url_defaults
+    def add_hash(endpoint: str, values: dict[str, Any]) -> None:
+        if endpoint == "static" and "filename" in values and "v" not in values:
+            path = folder / values["filename"]
+            # The time too, so that development sees a change.
+            if path.is_file():
+                values["v"] = _hash(path, path.stat().st_mtime_ns)
+
+    @app.after_request
+    def keep(response: Response) -> Response:
+        if request.endpoint == "static" and response.status_code in {200, 304}:
+            response.headers["Cache-Control"] = IMMUTABLE if "v" in request.args else "public, max-age=60"
+        return response
+
+
+@lru_cache(maxsize=256)
+def _hash(path: Path, _modified: int) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,0 +1,112 @@
+"""Celery, bound to the Flask application: tasks run in its context, carry the request's id, and are sent without holding up a page."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from celery import Celery, Task, signals
+from flask import Flask
+from kombu.exceptions import OperationalError
+from redis.exceptions import RedisError
+
+from app.metrics import TASKS_SENT
+from app.redis_url import RedisUrl
+
+log = structlog.get_logger(__name__)
+
+QUEUE = "default"
+# Longest run of a task. A task that runs longer than the visibility timeout would be given to a second worker.
+TIME_LIMIT = 120
+VISIBILITY_TIMEOUT = 3 * TIME_LIMIT
+# Seconds of the pause between two looks for articles whose task was lost.
+SWEEP_SECONDS = 60.0
+
+
+def celery_init_app(app: Flask) -> Celery:
+    """Make the Celery application of a Flask application, as Flask documents it."""
+
+    class FlaskTask(Task):
+        """Runs in the application's context."""
+
+        def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            with app.app_context():
+                return self.run(*args, **kwargs)
+
+    celery_app = Celery(app.name, task_cls=FlaskTask)
+    celery_app.config_from_object(_settings(app))
+    celery_app.set_default()
+    app.extensions["celery"] = celery_app
+    return celery_app
+
+
+def send(task: Task, *args: Any) -> bool:
+    """Send a task, after the commit that it is about; return whether a broker took it.
+
+    A page that does not need the task does not fail with it: what must not be lost is found again from the database.
+    """
+    try:
+        task.apply_async(args)
+    except (OperationalError, RedisError, OSError) as error:
+        log.warning("task not sent", task=task.name, error=str(error))
+        TASKS_SENT.labels(task=task.name, outcome="failed").inc()
+        return False
+    TASKS_SENT.labels(task=task.name, outcome="sent").inc()
+    return True
+
+
+def _settings(app: Flask) -> dict[str, Any]:
+    settings: dict[str, Any] = {
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "task_default_queue": QUEUE,
+        "imports": ["app.tasks"],
+        # A task is done when it has run, not when it was taken: one whose worker dies runs again, so tasks are idempotent.
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "worker_prefetch_multiplier": 1,
+        "task_time_limit": TIME_LIMIT,
+        "task_soft_time_limit": TIME_LIMIT - 10,
+        "worker_hijack_root_logger": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": True,
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_connection_timeout": 1.0,
+        # A dead broker costs a page one short attempt.
+        "task_publish_retry": True,
+        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.02, "interval_max": 0.02},
+        "beat_schedule": {
+            "flush-views": _every(app.config["VIEWS_FLUSH_SECONDS"], "flush_views"),
+            "process-forgotten-articles": _every(SWEEP_SECONDS, "process_forgotten_articles"),
+        },
+    }
+    if url := app.config["STORE_URL"]:
+        broker = RedisUrl.parse(url).celery_settings()
+        broker["broker_transport_options"] |= {"visibility_timeout": VISIBILITY_TIMEOUT, "max_retries": 1}
+        settings |= broker
+    else:
+        settings |= {"broker_url": "memory://", "task_always_eager": True}
+    return settings
+
+
+def _every(seconds: float, task: str) -> dict[str, Any]:
+    # Sent again soon: one that waited longer is not worth running.
+    return {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expires": max(seconds, 10.0)}}
+
+
+@signals.before_task_publish.connect
+def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
+    if request_id := structlog.contextvars.get_contextvars().get("request_id"):
+        headers["request_id"] = request_id
+
+
+@signals.task_prerun.connect
+def _bind_request_id(task_id: str, task: Task, **_: Any) -> None:
+    if task.request.is_eager:
+        return
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(task=task.name, task_id=task_id)
+    if request_id := task.request.get("request_id"):
+        structlog.contextvars.bind_contextvars(request_id=request_id)

@@ -1,0 +1,193 @@
+"""A cache of JSON bytes that may vanish at any time: losing it slows the application and never breaks it.
+
+An entry remembers the generation it was computed in. A write bumps the generation after its commit, so that every entry of it is
+outdated at once, whatever arguments its key was made of. One caller at a time computes an entry; the others get the old one meanwhile.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import msgspec
+import structlog
+from flask import Flask
+
+from app.cache_backends import Backend, CacheUnavailable, MemoryBackend, RedisBackend
+from app.redis_url import RedisUrl
+
+Outcome = Literal["hit", "miss", "stale"]
+log = structlog.get_logger(__name__)
+
+# A cache that takes longer than this is slower than the database.
+REDIS_TIMEOUT = 0.2
+# While the cache is away every process keeps entries for itself, for so short a time that nobody minds what others have written.
+FALLBACK_SECONDS = 1.0
+# A generation that is forgotten only makes its entries outdated.
+GENERATION_SECONDS = 24 * 3600
+# Seconds after which a flight counts as crashed, and for which another waits for it where nothing old can be served.
+FLIGHT_SECONDS = 5.0
+POLL_SECONDS = 0.02
+# An outdated entry is kept this many times longer than it is fresh, to be served while it is recomputed.
+STALE_FACTOR = 10
+# An entry is fresh for 0.8 to 1.0 of its time, so that entries of the same moment do not expire in the same moment.
+JITTER = 0.2
+
+
+Load = Callable[[bool], bytes | None]
+
+
+@dataclass(frozen=True)
+class Cached:
+    """JSON bytes, and how they were found."""
+
+    body: bytes
+    outcome: Outcome
+
+
+class _Entry(msgspec.Struct, array_like=True):
+    generation: bytes
+    fresh_until: float
+    body: bytes
+
+    def is_fresh(self, generation: bytes | None) -> bool:
+        return self.generation == generation and time.time() < self.fresh_until
+
+
+def make_cache(app: Flask) -> Cache:
+    """Return the cache that the configuration names. Nothing connects yet."""
+    url = app.config["CACHE_URL"]
+    backend = RedisBackend(RedisUrl.parse(url).client(timeout=REDIS_TIMEOUT)) if url else MemoryBackend()
+    return Cache(backend, recent_seconds=app.config["PIN_SECONDS"])
+
+
+class Cache:
+    """Entries by key, outdated by generations."""
+
+    def __init__(self, backend: Backend, *, recent_seconds: float) -> None:
+        self.backend = backend
+        self.on_outcome: list[Callable[[str, Outcome], None]] = []
+        self._fallback = MemoryBackend()
+        # Seconds after a bump in which entries are computed from the primary: a replica may not have the write yet.
+        self._recent_seconds = recent_seconds
+
+    def fetch(self, key: str, *, generation: str, seconds: float, load: Load, insist: bool = False) -> Cached | None:
+        """Return the entry of `key`, computed by `load` where it is missing or outdated; None where `load` returns None.
+
+        `load` is told whether the generation is so young that only the primary knows what was written. `insist` refuses an outdated
+        entry: whoever has just written wants to see it.
+        """
+        try:
+            cached = self._fetch(self.backend, key, generation, seconds, load, insist)
+        except CacheUnavailable:
+            cached = self._fetch(self._fallback, key, generation, min(seconds, FALLBACK_SECONDS), load, insist)
+        for listener in self.on_outcome:
+            listener(generation.partition(":")[0], cached.outcome if cached else "miss")
+        return cached
+
+    def bump(self, generation: str) -> None:
+        """Outdate every entry of a generation. Call it after the commit: an entry computed before would bring the old state back."""
+        # A time instead of a counter: one that was evicted would start again at a number that entries still carry.
+        number = str(time.time_ns()).encode()
+        for backend in (self.backend, self._fallback):
+            try:
+                backend.put(f"generation:{generation}", number, GENERATION_SECONDS)
+                if self._recent_seconds:
+                    backend.put(f"recent:{generation}", b"1", self._recent_seconds)
+            except CacheUnavailable:
+                log.warning("cache unavailable, entries stay until they expire", generation=generation)
+
+    def mark(self, key: str, seconds: float) -> None:
+        """Remember a key for some seconds."""
+        for backend in (self.backend, self._fallback):
+            try:
+                backend.put(key, b"1", seconds)
+            except CacheUnavailable:
+                log.warning("cache unavailable, mark kept in this process alone")
+
+    def is_marked(self, key: str) -> bool:
+        """Whether a key was marked in the last seconds."""
+        try:
+            return self.backend.get_many([key])[0] is not None
+        except CacheUnavailable:
+            return self._fallback.get_many([key])[0] is not None
+
+    def _fetch(self, backend: Backend, key: str, generation: str, seconds: float, load: Load, insist: bool) -> Cached | None:
+        number, entry, recent = self._look(backend, key, generation)
+        if entry and entry.is_fresh(number):
+            return Cached(entry.body, "hit")
+        flight = f"flight:{key}"
+        if not backend.add(flight, b"1", FLIGHT_SECONDS):
+            if entry and not insist:
+                return Cached(entry.body, "stale")
+            if landed := self._await_flight(backend, key, generation):
+                return Cached(landed.body, "hit")
+        return self._compute(backend, key, generation, number, seconds, load, recent, None if insist else entry)
+
+    def _look(self, backend: Backend, key: str, generation: str) -> tuple[bytes | None, _Entry | None, bool]:
+        number, packed, recent = backend.get_many([f"generation:{generation}", f"entry:{key}", f"recent:{generation}"])
+        return number, _unpack(packed), recent is not None
+
+    def _await_flight(self, backend: Backend, key: str, generation: str) -> _Entry | None:
+        """Wait until another caller has computed the entry; None where it has crashed."""
+        deadline = time.monotonic() + FLIGHT_SECONDS
+        while time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            number, entry, _ = self._look(backend, key, generation)
+            if entry and entry.is_fresh(number):
+                return entry
+            if backend.get_many([f"flight:{key}"])[0] is None:
+                return None
+        return None
+
+    def _compute(
+        self,
+        backend: Backend,
+        key: str,
+        generation: str,
+        number: bytes | None,
+        seconds: float,
+        load: Load,
+        recent: bool,
+        outdated: _Entry | None,
+    ) -> Cached | None:
+        try:
+            body = load(recent)
+        except Exception:
+            # The database is away: what was true a moment ago serves a reader better than an error.
+            if outdated is None:
+                raise
+            log.warning("serving an outdated entry", key=key, exc_info=True)
+            return Cached(outdated.body, "stale")
+        finally:
+            _quietly(lambda: backend.drop(f"flight:{key}"))
+        if body is not None:
+            _quietly(lambda: self._keep(backend, key, generation, number, seconds, body))
+        return Cached(body, "miss") if body is not None else None
+
+    def _keep(self, backend: Backend, key: str, generation: str, number: bytes | None, seconds: float, body: bytes) -> None:
+        if number is None:
+            number = str(time.time_ns()).encode()
+            if not backend.add(f"generation:{generation}", number, GENERATION_SECONDS):
+                return  # Bumped while this was computed.
+        entry = _Entry(number, time.time() + seconds * random.uniform(1 - JITTER, 1), body)
+        backend.put(f"entry:{key}", msgspec.msgpack.encode(entry), seconds * STALE_FACTOR)
+
+
+def _unpack(packed: bytes | None) -> _Entry | None:
+    if packed is None:
+        return None
+    try:
+        return msgspec.msgpack.decode(packed, type=_Entry)
+    except msgspec.DecodeError:
+        return None
+
+
+def _quietly(command: Callable[[], None]) -> None:
+    try:
+        command()
+    except CacheUnavailable:
+        log.warning("cache unavailable, entry not kept")

@@ -1,0 +1,125 @@
+"""Where the cache keeps its bytes: in this process, or in Redis."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol, TypeVar
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+# Seconds for which a cache that has failed is not asked again, so that a dead one costs one timeout and not one for each request.
+REST_AFTER_FAILURE = 1.0
+MOST_ENTRIES = 10_000
+
+
+class CacheUnavailable(Exception):
+    """The cache does not answer."""
+
+
+class Backend(Protocol):
+    """What the cache needs of a key-value store. Times are seconds."""
+
+    def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """Return the keys' values."""
+
+    def put(self, key: str, value: bytes, seconds: float) -> None:
+        """Keep a value for some time."""
+
+    def add(self, key: str, value: bytes, seconds: float) -> bool:
+        """Keep a value unless there is one; return whether it was kept."""
+
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+
+    def ping(self) -> None:
+        """Raise CacheUnavailable where the store does not answer."""
+
+
+class MemoryBackend:
+    """Inside this process: for development and tests, and while Redis is away."""
+
+    def __init__(self) -> None:
+        self._entries: dict[str, tuple[bytes, float]] = {}
+        self._lock = threading.Lock()
+
+    def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """Return the keys' values."""
+        with self._lock:
+            return [self._get(key) for key in keys]
+
+    def put(self, key: str, value: bytes, seconds: float) -> None:
+        """Keep a value for some time."""
+        with self._lock:
+            self._put(key, value, seconds)
+
+    def add(self, key: str, value: bytes, seconds: float) -> bool:
+        """Keep a value unless there is one; return whether it was kept."""
+        with self._lock:
+            if self._get(key) is not None:
+                return False
+            self._put(key, value, seconds)
+            return True
+
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+        with self._lock:
+            self._entries.pop(key, None)
+
+    def ping(self) -> None:
+        """Do nothing: this process is alive."""
+
+    def _get(self, key: str) -> bytes | None:
+        value, until = self._entries.get(key, (None, 0.0))
+        return value if until > time.monotonic() else None
+
+    def _put(self, key: str, value: bytes, seconds: float) -> None:
+        if len(self._entries) >= MOST_ENTRIES:
+            self._entries.clear()
+        self._entries[key] = (value, time.monotonic() + seconds)
+
+
+class RedisBackend:
+    """In Redis. After a failure it rests for a moment instead of making every request wait for a timeout."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._rests_until = 0.0
+
+    def get_many(self, keys: list[str]) -> list[bytes | None]:
+        """Return the keys' values."""
+        values: list[bytes | None] = self._ask(lambda: self._client.mget(keys))
+        return values
+
+    def put(self, key: str, value: bytes, seconds: float) -> None:
+        """Keep a value for some time."""
+        self._ask(lambda: self._client.set(key, value, px=int(seconds * 1000)))
+
+    def add(self, key: str, value: bytes, seconds: float) -> bool:
+        """Keep a value unless there is one; return whether it was kept."""
+        return bool(self._ask(lambda: self._client.set(key, value, px=int(seconds * 1000), nx=True)))
+
+    def drop(self, key: str) -> None:
+        """Forget a key."""
+        self._ask(lambda: self._client.delete(key))
+
+    def ping(self) -> None:
+        """Raise CacheUnavailable where Redis does not answer, rest or not."""
+        self._rests_until = 0.0
+        self._ask(self._client.ping)
+
+    def _ask(self, command: Callable[[], T]) -> T:
+        if time.monotonic() < self._rests_until:
+            raise CacheUnavailable
+        try:
+            return command()
+        except RedisError as error:
+            self._rests_until = time.monotonic() + REST_AFTER_FAILURE
+            log.warning("cache unavailable", error=str(error))
+            raise CacheUnavailable from error

@@ -1,0 +1,198 @@
+"""Configuration: one class for each environment, filled from environment variables and validated as a whole at start."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self, get_type_hints
+
+from app.redis_url import InvalidRedisUrl, RedisUrl
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+
+
+class ConfigurationError(Exception):
+    """The environment does not describe an application that can run; the message lists every problem."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("the configuration is not valid:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What every environment shares. Each field is an environment variable of the same name."""
+
+    environment: ClassVar[str]
+
+    SECRET_KEY: str = ""
+    # Empty means the embedded default: SQLite in the instance folder.
+    DATABASE_URL: str = ""
+    # Empty means that the primary serves the reads too.
+    DATABASE_REPLICA_URL: str = ""
+    # The schema's owner; set for migrations alone.
+    DATABASE_MIGRATION_URL: str = ""
+    # Connections of one process to one database: a thread needs one at a time, so as many as threads.
+    DATABASE_POOL_SIZE: int = 8
+    # Milliseconds after which Postgres gives a query up, before the load balancer gives the request up.
+    DATABASE_STATEMENT_TIMEOUT: int = 4000
+    # Empty means inside this process.
+    CACHE_URL: str = ""
+    STORE_URL: str = ""
+    # Seconds for which a cached list, article or popular list is fresh.
+    ARTICLES_TTL: float = 30.0
+    ARTICLE_TTL: float = 5.0
+    POPULAR_TTL: float = 15.0
+    # Seconds for which whoever has written reads from the primary.
+    PIN_SECONDS: int = 5
+    # Seconds between two transfers of counted views from the store to the database.
+    VIEWS_FLUSH_SECONDS: int = 5
+    # Seconds that a session lives without a change.
+    SESSION_SECONDS: int = 14 * 24 * 3600
+
+    APP_RELEASE: str = "development"
+    APP_DOMAIN: str = "localhost"
+    SITE_NAME: str = "The Daily Flask"
+    LOG_LEVEL: str = "INFO"
+    CELERY_METRICS_ADDRESS: str = "127.0.0.1"
+    CELERY_METRICS_PORT: int = 9808
+    # Cookies over HTTPS alone, and forwarded headers of one proxy believed.
+    BEHIND_PROXY: bool = False
+    # Cost of a password's hash: argon2-cffi's defaults (RFC 9106, low memory).
+    ARGON2_TIME_COST: int = 3
+    ARGON2_MEMORY_KIB: int = 65536
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Self:
+        """Read and validate the environment; raise ConfigurationError with all problems at once."""
+        problems: list[str] = []
+        values: dict[str, Any] = {}
+        types = get_type_hints(cls)
+        for field in fields(cls):
+            if (text := environ.get(field.name, "").strip()) == "":
+                continue
+            try:
+                values[field.name] = _parse(text, types[field.name])
+            except ValueError as error:
+                problems.append(f"{field.name} must be {error}, not {text!r}")
+        config = cls(**values)
+        problems += config.problems()
+        if problems:
+            raise ConfigurationError(problems)
+        return config
+
+    def problems(self) -> list[str]:
+        """Return what is wrong with the values, one sentence each."""
+        found = []
+        for name in ("DATABASE_URL", "DATABASE_REPLICA_URL", "DATABASE_MIGRATION_URL"):
+            value = getattr(self, name)
+            if value and not value.startswith(("postgresql+psycopg2://", "sqlite://")):
+                found.append(f"{name} must begin with postgresql+psycopg2:// or sqlite://")
+        for name in ("CACHE_URL", "STORE_URL"):
+            if value := getattr(self, name):
+                try:
+                    RedisUrl.parse(value)
+                except InvalidRedisUrl as error:
+                    found.append(f"{name} {error}")
+        if self.LOG_LEVEL not in LOG_LEVELS:
+            found.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {self.LOG_LEVEL!r}")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            may_be_zero = field.name in {"CELERY_METRICS_PORT", "DATABASE_STATEMENT_TIMEOUT", "PIN_SECONDS"}
+            if not isinstance(value, bool | str) and (value < 0 or (value == 0 and not may_be_zero)):
+                found.append(f"{field.name} must be {'0 or more' if may_be_zero else 'more than 0'}, not {value}")
+        return found
+
+    def flask_settings(self) -> dict[str, Any]:
+        """Return the settings of Flask and its extensions."""
+        return dataclasses.asdict(self) | {
+            "ENVIRONMENT": self.environment,
+            "MAX_CONTENT_LENGTH": 1024 * 1024,
+            "PREFERRED_URL_SCHEME": "https" if self.BEHIND_PROXY else "http",
+            # Static URLs carry the hash of what they name, so that a browser may keep them for a year.
+            "SEND_FILE_MAX_AGE_DEFAULT": 365 * 24 * 3600,
+            "SESSION_COOKIE_NAME": "session",
+            "SESSION_COOKIE_HTTPONLY": True,
+            "SESSION_COOKIE_SAMESITE": "Lax",
+            "SESSION_COOKIE_SECURE": self.BEHIND_PROXY,
+            "PERMANENT_SESSION_LIFETIME": self.SESSION_SECONDS,
+            # Reading a page writes no session and sets no cookie.
+            "SESSION_REFRESH_EACH_REQUEST": False,
+            "WTF_CSRF_TIME_LIMIT": None,
+            "API_TITLE": self.SITE_NAME,
+            "API_VERSION": "v1",
+            "OPENAPI_VERSION": "3.1.0",
+            "OPENAPI_URL_PREFIX": "/api/v1",
+            "OPENAPI_JSON_PATH": "openapi.json",
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Development(Config):
+    """One process on a developer's machine that needs no server."""
+
+    environment = "development"
+
+    SECRET_KEY: str = "for development alone"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Testing(Config):
+    """Like development, with cheap password hashes and lists that are fresh until a test invalidates them."""
+
+    environment = "testing"
+
+    SECRET_KEY: str = "for tests alone"
+    LOG_LEVEL: str = "WARNING"
+    ARGON2_TIME_COST: int = 1
+    ARGON2_MEMORY_KIB: int = 8
+    ARTICLE_TTL: float = 30.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Production(Config):
+    """Behind load balancers, on servers of its own."""
+
+    environment = "production"
+
+    BEHIND_PROXY: bool = True
+
+    def problems(self) -> list[str]:
+        """Return what is wrong, the missing servers included."""
+        needed = {
+            "DATABASE_URL": "the primary's URL, postgresql+psycopg2://…",
+            "CACHE_URL": "the cache's URL, redis://… or sentinel://…?master=NAME",
+            "STORE_URL": "the store's URL, redis://… or sentinel://…?master=NAME",
+        }
+        found = [f"{name} must be set: {what}" for name, what in needed.items() if not getattr(self, name)]
+        if len(self.SECRET_KEY) < 32:
+            found.append("SECRET_KEY must be a secret of at least 32 characters")
+        return found + super().problems()
+
+
+ENVIRONMENTS: dict[str, type[Config]] = {kind.environment: kind for kind in (Development, Testing, Production)}
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Config:
+    """Return the configuration that APP_ENV and the other variables describe."""
+    name = environ.get("APP_ENV") or "development"
+    if name not in ENVIRONMENTS:
+        raise ConfigurationError([f"APP_ENV must be one of {', '.join(ENVIRONMENTS)}, not {name!r}"])
+    return ENVIRONMENTS[name].from_environment(environ)
+
+
+def _parse(text: str, kind: type) -> Any:
+    if kind is bool:
+        if text.lower() in {"1", "true", "yes", "on"}:
+            return True
+        if text.lower() in {"0", "false", "no", "off"}:
+            return False
+        raise ValueError("true or false")
+    if kind is int or kind is float:
+        try:
+            return kind(text)
+        except ValueError:
+            raise ValueError("a whole number" if kind is int else "a number") from None
+    return text

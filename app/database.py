@@ -1,0 +1,148 @@
+"""Two explicit sessions: `read` on a replica, `write` on the primary, each retried once on a connection that has died."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+import structlog
+from flask import Flask
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.pin import reads_from_primary
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+# What a request meets while no database answers: worth a 503 and a retry, not a bug report.
+UNAVAILABLE = (OperationalError, PoolTimeoutError)
+READ_ONLY_TRANSACTION = "25006"
+# A failed-over address must not be used for longer, even by a connection that is never idle.
+POOL_RECYCLE = 300
+# Seconds that a request waits for a connection of a full pool.
+POOL_TIMEOUT = 2
+
+
+def make_database(app: Flask) -> Database:
+    """Return the database that the configuration names. Nothing connects yet."""
+    settings = app.config
+    return Database(settings["DATABASE_URL"] or embedded_url(app), settings["DATABASE_REPLICA_URL"], settings)
+
+
+class Database:
+    """The engines of the primary and of a replica, and the work that runs on them."""
+
+    def __init__(self, url: str, replica_url: str, settings: dict[str, Any]) -> None:
+        """Make the engines. They connect at their first query, so that a process can be forked before."""
+        self.on_query: list[Callable[[float], None]] = []
+        self.primary = self._engine(url, settings)
+        replica = self._engine(replica_url, settings) if replica_url else self.primary
+        # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips.
+        self.replica = replica.execution_options(isolation_level="AUTOCOMMIT")
+        self._primary_reader = self.primary.execution_options(isolation_level="AUTOCOMMIT")
+        self._sessions: sessionmaker[Session] = sessionmaker(expire_on_commit=False)
+        os.register_at_fork(after_in_child=self._forget_connections)
+
+    def read(self, work: Callable[[Session], T], *, primary: bool = False) -> T:
+        """Return what `work` reads, from the replica unless the reader has just written or `primary` asks for the truth."""
+        engine = self._primary_reader if primary or reads_from_primary() else self.replica
+        return self._once_more(lambda: self._run(engine, work))
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in one transaction on the primary and commit it. `work` may run twice, so it only touches its session."""
+        session, result = self._once_more(lambda: self._begin(work))
+        # Outside of the second attempt: of a commit that was cut off nobody knows whether it happened.
+        with session:
+            session.commit()
+        return result
+
+    def _run(self, engine: Engine, work: Callable[[Session], T]) -> T:
+        with self._sessions(bind=engine) as session:
+            return work(session)
+
+    def _begin(self, work: Callable[[Session], T]) -> tuple[Session, T]:
+        session = self._sessions(bind=self.primary)
+        try:
+            result = work(session)
+            session.flush()
+        except BaseException:
+            session.close()
+            raise
+        return session, result
+
+    def _once_more(self, attempt: Callable[[], T]) -> T:
+        try:
+            return attempt()
+        except DBAPIError as error:
+            # A dead connection takes the whole pool with it, so that the second attempt connects anew: to the new primary after a
+            # failover. This makes pool_pre_ping, a round trip before each query, unnecessary.
+            if not error.connection_invalidated:
+                raise
+            log.warning("database connection lost, trying once more", error=str(error.orig).strip())
+        return attempt()
+
+    def _engine(self, url: str, settings: dict[str, Any]) -> Engine:
+        address = make_url(url)
+        engine = create_engine(address, **_engine_options(address, settings))
+        event.listen(engine, "handle_error", _drop_read_only_connection)
+        event.listen(engine, "before_cursor_execute", _start_clock)
+        event.listen(engine, "after_cursor_execute", self._stop_clock)
+        if address.get_backend_name() == "sqlite":
+            event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+
+    def _stop_clock(self, _connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: Any) -> None:
+        seconds = monotonic() - context.started
+        for listener in self.on_query:
+            listener(seconds)
+
+    def _forget_connections(self) -> None:
+        """Leave a parent's connections to the parent."""
+        for engine in (self.primary, self.replica):
+            engine.dispose(close=False)
+
+
+def embedded_url(app: Flask) -> str:
+    """Return the URL of the SQLite file that serves where no database is configured."""
+    folder = Path(app.instance_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / 'news.sqlite3'}"
+
+
+def _engine_options(address: URL, settings: dict[str, Any]) -> dict[str, Any]:
+    if address.get_backend_name() == "sqlite":
+        return {}
+    return {
+        "pool_size": settings["DATABASE_POOL_SIZE"],
+        "max_overflow": 2,
+        "pool_recycle": POOL_RECYCLE,
+        "pool_timeout": POOL_TIMEOUT,
+        "connect_args": {
+            "options": f"-c statement_timeout={settings['DATABASE_STATEMENT_TIMEOUT']} -c timezone=UTC",
+            "application_name": "news",
+        },
+    }
+
+
+def _drop_read_only_connection(context: ExceptionContext) -> None:
+    """Treat a primary that has become a standby under an open connection as a lost connection; the pool would keep it."""
+    if getattr(context.original_exception, "pgcode", None) == READ_ONLY_TRANSACTION:
+        context.is_disconnect = True
+
+
+def _start_clock(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: Any) -> None:
+    context.started = monotonic()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "busy_timeout = 5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,23 @@
+"""The extensions. What has state of its own is bound to the current application, so that one process can hold several."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from flask import current_app
+from flask_login import LoginManager
+from flask_migrate import Migrate
+from flask_wtf.csrf import CSRFProtect
+from werkzeug.local import LocalProxy
+
+if TYPE_CHECKING:
+    from app.cache import Cache
+    from app.database import Database
+    from app.store import Store
+
+db = cast("Database", LocalProxy(lambda: current_app.extensions["database"]))
+cache = cast("Cache", LocalProxy(lambda: current_app.extensions["cache"]))
+store = cast("Store", LocalProxy(lambda: current_app.extensions["store"]))
+migrate = Migrate()
+login_manager = LoginManager()
+csrf = CSRFProtect()

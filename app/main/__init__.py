@@ -1,0 +1,5 @@
+"""The pages that everybody reads."""
+
+from app.main.routes import bp
+
+__all__ = ["bp"]

@@ -1,0 +1,110 @@
+"""Errors: application/problem+json (RFC 9457) from the API, a page from the site."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import marshmallow as ma
+import structlog
+from flask import Flask, Response, g, json, render_template, request
+from flask_smorest import Api
+from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+
+from app.database import UNAVAILABLE
+from app.store import StoreUnavailable
+
+PROBLEM_JSON = "application/problem+json"
+API_PREFIX = "/api/"
+# Seconds after which a client may try again; a failover takes longer, but the load should come back slowly.
+RETRY_AFTER = 2
+log = structlog.get_logger(__name__)
+
+
+class FieldErrorSchema(ma.Schema):
+    """What is wrong with one field of a request."""
+
+    location = ma.fields.String(metadata={"description": "Part of the request: query, json, headers or path"})
+    field = ma.fields.String(metadata={"description": "Name of the field"})
+    detail = ma.fields.String(metadata={"description": "What is wrong with it"})
+
+
+class ProblemSchema(ma.Schema):
+    """An error, as RFC 9457 describes it."""
+
+    type = ma.fields.String(metadata={"description": "about:blank: the status says what kind of problem it is"})
+    title = ma.fields.String(required=True, metadata={"description": "The status in words"})
+    status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status"})
+    detail = ma.fields.String(metadata={"description": "What happened"})
+    errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema), metadata={"description": "What is wrong with the request"})
+    request_id = ma.fields.String(metadata={"description": "Names this request in the logs"})
+
+
+class ProblemApi(Api):
+    """Flask-smorest with problem+json in its document; the errors themselves are answered below, for the whole application."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def _register_responses(self) -> None:
+        self.DEFAULT_RESPONSE_CONTENT_TYPE = PROBLEM_JSON
+        try:
+            super()._register_responses()
+        finally:
+            del self.DEFAULT_RESPONSE_CONTENT_TYPE
+
+    def _register_error_handlers(self) -> None:
+        """Leave errors to `init_app`."""
+
+
+def init_app(app: Flask) -> None:
+    """Answer errors in the form that the client reads."""
+    app.register_error_handler(HTTPException, answer)
+    for kind in (*UNAVAILABLE, StoreUnavailable):
+        app.register_error_handler(kind, _unavailable)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def answer(error: HTTPException) -> Response:
+    """Return the response of an HTTP error."""
+    if error.response is not None:
+        return Response.force_type(error.response, request.environ)
+    status = error.code or 500
+    if request.path.startswith(API_PREFIX):
+        response = Response(json.dumps(_problem(error, status)), status, content_type=PROBLEM_JSON)
+    else:
+        response = Response(render_template("error.html", status=status, title=error.name, detail=error.description), status)
+    for name, value in error.get_headers():
+        if name.lower() not in {"content-type", "content-length"}:
+            response.headers[name] = value
+    response.headers.extend(getattr(error, "data", {}).get("headers", {}))
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _problem(error: HTTPException, status: int) -> dict[str, Any]:
+    problem: dict[str, Any] = {"type": "about:blank", "title": error.name, "status": status, "request_id": g.get("request_id", "")}
+    data = getattr(error, "data", None) or {}
+    if detail := data.get("message") or error.description:
+        problem["detail"] = detail
+    if messages := data.get("messages"):
+        problem["errors"] = list(_fields(messages))
+        problem["detail"] = "The request has fields that cannot be used."
+    return problem
+
+
+def _fields(messages: dict[str, Any]) -> Iterator[dict[str, str]]:
+    for location, found in messages.items():
+        fields = found if isinstance(found, dict) else {"": found}
+        for field, details in fields.items():
+            for detail in details if isinstance(details, list) else [str(details)]:
+                yield {"location": location, "field": str(field), "detail": str(detail)}
+
+
+def _unavailable(error: Exception) -> Response:
+    log.error("service unavailable", kind=type(error).__name__, error=str(error).split("\n", 1)[0])
+    return answer(ServiceUnavailable("A server that this needs does not answer. Please try again in a moment.", retry_after=RETRY_AFTER))
+
+
+def _unexpected(error: Exception) -> Response:
+    log.exception("unexpected error", exc_info=error)
+    return answer(InternalServerError("Something went wrong on our side. It has been logged."))

@@ -1,0 +1,104 @@
+"""Where a Redis is: ``redis://user:password@host:port/0``, or behind Sentinels ``sentinel://user:password@h1:26379,h2:26379/0?master=NAME``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Self
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+# A Sentinel that does not answer in this time is skipped, the next one is asked.
+SENTINEL_TIMEOUT = 0.5
+DEFAULT_PORTS = {"redis": 6379, "sentinel": 26379}
+
+
+class InvalidRedisUrl(ValueError):
+    """A URL that names no Redis; the message completes a sentence that begins with the variable's name."""
+
+
+def no_retry() -> Retry:
+    """Return a policy without retries: redis-py's own spends half a minute on a dead host, measured."""
+    return Retry(NoBackoff(), 0)
+
+
+@dataclass(frozen=True)
+class RedisUrl:
+    """A parsed URL. User and password are the same for the Sentinels and for the instance."""
+
+    hosts: tuple[tuple[str, int], ...]
+    database: int = 0
+    username: str | None = None
+    password: str | None = None
+    master: str | None = None
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read a URL; raise InvalidRedisUrl where it cannot be used."""
+        parts = urlsplit(url)
+        if parts.scheme not in DEFAULT_PORTS:
+            raise InvalidRedisUrl("must begin with redis:// or sentinel://")
+        credentials, _, addresses = parts.netloc.rpartition("@")
+        username, _, password = credentials.partition(":")
+        hosts = tuple(_host(address, DEFAULT_PORTS[parts.scheme]) for address in addresses.split(","))
+        path = parts.path.strip("/") or "0"
+        if not path.isdigit():
+            raise InvalidRedisUrl(f"has the path /{path}, which is not the number of a database")
+        master = parse_qs(parts.query).get("master", [None])[0]
+        if (parts.scheme == "sentinel") != bool(master):
+            raise InvalidRedisUrl("needs ?master=NAME exactly when it begins with sentinel://")
+        if not master and len(hosts) > 1:
+            raise InvalidRedisUrl("may name several hosts only when it begins with sentinel://")
+        return cls(hosts, int(path), unquote(username) or None, unquote(password) or None, master)
+
+    def client(self, *, timeout: float) -> Redis:
+        """Return a client that connects at its first command and fails after `timeout` seconds instead of retrying."""
+        options: dict[str, Any] = {
+            "username": self.username,
+            "password": self.password,
+            "socket_timeout": timeout,
+            "socket_connect_timeout": timeout,
+            "socket_keepalive": True,
+        }
+        if self.master is None:
+            host, port = self.hosts[0]
+            return Redis(host=host, port=port, db=self.database, retry=no_retry(), **options)
+        sentinel = Sentinel(list(self.hosts), sentinel_kwargs=self._sentinel_options(), db=self.database, **options)
+        client: Redis = sentinel.master_for(self.master, retry=no_retry())
+        return client
+
+    def celery_settings(self) -> dict[str, Any]:
+        """Return broker_url and broker_transport_options for Celery, whose URLs separate Sentinels by semicolons."""
+        user = f"{quote(self.username or '', safe='')}:{quote(self.password or '', safe='')}@" if self.password else ""
+        scheme = "sentinel" if self.master else "redis"
+        urls = [f"{scheme}://{user}{host}:{port}/{self.database}" for host, port in self.hosts]
+        options: dict[str, Any] = {
+            "socket_timeout": 2.0,
+            "socket_connect_timeout": 1.0,
+            "socket_keepalive": True,
+            "retry_on_timeout": False,
+        }
+        if self.master:
+            options |= {"master_name": self.master, "sentinel_kwargs": self._sentinel_options()}
+        return {"broker_url": ";".join(urls), "broker_transport_options": options}
+
+    def _sentinel_options(self) -> dict[str, Any]:
+        return {
+            "username": self.username,
+            "password": self.password,
+            "socket_timeout": SENTINEL_TIMEOUT,
+            "socket_connect_timeout": SENTINEL_TIMEOUT,
+            "retry": no_retry(),
+        }
+
+
+def _host(address: str, default_port: int) -> tuple[str, int]:
+    host, colon, port = address.rpartition(":") if not address.endswith("]") else (address, "", "")
+    if not colon:
+        host, port = address, str(default_port)
+    if not host or not port.isdigit():
+        raise InvalidRedisUrl(f"names the host {address!r}, which is not HOST or HOST:PORT")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,55 @@
+"""Headers of every answer: what browsers may do with it, and who may keep it."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, g, request
+from flask_login import current_user
+
+# No inline script or style, nothing from elsewhere.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "font-src 'self'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+# The load balancer keeps a page for a second, which is all it takes to answer a crowd; browsers ask again.
+PUBLIC = "public, max-age=0, s-maxage=1, must-revalidate"
+PRIVATE = "private, no-store"
+
+
+def init_app(app: Flask) -> None:
+    """Add the headers to every answer."""
+    app.after_request(_add_headers)
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if "Cache-Control" not in response.headers:
+        response.headers["Cache-Control"] = PUBLIC if _is_public(response) else PRIVATE
+    return response
+
+
+def _is_public(response: Response) -> bool:
+    return (
+        request.method in {"GET", "HEAD"}
+        and response.status_code == 200
+        and "Authorization" not in request.headers
+        and "Set-Cookie" not in response.headers
+        and not g.get("private", False)
+        and (request.path.startswith("/api/") or not current_user.is_authenticated)
+    )

@@ -1,0 +1,95 @@
+"""The entry point of Celery: `celery --app app.worker worker` and `… beat`. The worker serves metrics of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import structlog
+from celery import Celery, signals
+from celery.worker.request import Request
+from prometheus_client import REGISTRY, Counter, Histogram, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from redis.exceptions import RedisError
+
+from app import create_app, logs
+from app.background import QUEUE
+from app.store import RedisStore
+
+log = structlog.get_logger(__name__)
+
+flask_app = create_app()
+celery_app: Celery = flask_app.extensions["celery"]
+
+TASKS = Counter("celery_tasks", "Tasks that this worker has run", ["task", "outcome"])
+RUNTIME = Histogram(
+    "celery_task_duration_seconds",
+    "Time that a task took",
+    ["task"],
+    buckets=(0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 120.0),
+)
+
+
+class CountedRequest(Request):
+    """Counts outcomes in the worker's main process, to which its pool reports: the children need no files to share counts by."""
+
+    def on_success(self, failed__retval__runtime: tuple[bool, Any, float], **kwargs: Any) -> Any:
+        """Count a task that has run; one that has failed comes by here on its way to `on_failure`."""
+        failed, _, runtime = failed__retval__runtime
+        RUNTIME.labels(task=self.name).observe(runtime)
+        if not failed:
+            TASKS.labels(task=self.name, outcome="succeeded").inc()
+        return super().on_success(failed__retval__runtime, **kwargs)
+
+    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
+        """Count a task that has failed or asks for another attempt."""
+        outcome = "retried" if type(exc_info.exception).__name__ == "Retry" else "failed"
+        TASKS.labels(task=self.name, outcome=outcome).inc()
+        return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
+
+    def on_timeout(self, soft: bool, timeout: float) -> Any:
+        """Count a task that was stopped."""
+        if not soft:
+            TASKS.labels(task=self.name, outcome="timed out").inc()
+        return super().on_timeout(soft, timeout)
+
+
+class QueueCollector(Collector):
+    """Asks the broker at every scrape how much waits."""
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the queue's length and the tasks that workers have taken; nothing where the broker does not answer."""
+        store = flask_app.extensions["store"]
+        if not isinstance(store, RedisStore):
+            return
+        try:
+            waiting, taken = store.client.llen(QUEUE), store.client.hlen("unacked")
+        except RedisError as error:
+            log.warning("queue not measured", error=str(error))
+            return
+        length = GaugeMetricFamily("celery_queue_length", "Tasks that wait for a worker", labels=["queue"])
+        length.add_metric([QUEUE], waiting)
+        yield length
+        yield GaugeMetricFamily("celery_tasks_unacknowledged", "Tasks that workers have taken and not finished", value=taken)
+
+
+celery_app.Task.Request = f"{__name__}:CountedRequest"
+
+
+@signals.setup_logging.connect
+def _log_like_the_application(**_: Any) -> None:
+    """Keep Celery from making loggers of its own."""
+    logs.configure(flask_app.config["LOG_LEVEL"], human=flask_app.config["ENVIRONMENT"] == "development")
+
+
+@signals.worker_ready.connect
+def _serve_metrics(**_: Any) -> None:
+    address, port = flask_app.config["CELERY_METRICS_ADDRESS"], flask_app.config["CELERY_METRICS_PORT"]
+    if not port:
+        return
+    REGISTRY.register(QueueCollector())
+    try:
+        start_http_server(port, addr=address)
+    except OSError as error:
+        log.warning("metrics are not served", address=address, port=port, error=str(error))
