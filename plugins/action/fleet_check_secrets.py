@@ -1,0 +1,77 @@
+"""Check the secrets that the inventory gives. Those that it does not give are generated, and strong by construction."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+DISTINCT = 8
+GENERATE = "or remove it to have one generated"
+OBVIOUS = re.compile(r"change.?me|passw|secret|default|example|12345|qwerty", re.IGNORECASE)
+
+
+def weak_words(values: Mapping[str, str], length: int) -> list[str]:
+    """A sentence, which never tells the value, for each password that is short, guessable, no part of a URL, or used twice."""
+    failures = []
+    owners: dict[str, str] = {}
+    for name, value in values.items():
+        if len(value) < length:
+            failures.append(f"{name} has {len(value)} characters, fewer than preflight_secret_length = {length}; choose a longer one, {GENERATE}.")
+        elif OBVIOUS.search(value) or len(set(value)) < DISTINCT:
+            failures.append(f"{name} can be guessed; choose a random one, {GENERATE}.")
+        elif re.search(r"[^A-Za-z0-9._~-]", value):
+            failures.append(f"{name} has characters that mean something in a URL; use letters, digits and . _ ~ - only, {GENERATE}.")
+        elif value in owners:
+            failures.append(f"{name} has the same value as {owners[value]}, so whoever learns one has both; choose another, {GENERATE}.")
+        owners.setdefault(value, name)
+    return failures
+
+
+def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetime) -> list[str]:
+    """A sentence when a TLS key and certificate are not a pair that works now."""
+    key_name, certificate_name = f"{stem}_tls_key", f"{stem}_tls_certificate"
+    if not key and not certificate:
+        return []
+    if not key or not certificate:
+        there, lacking = (key_name, certificate_name) if key else (certificate_name, key_name)
+        return [f"{there} is given and {lacking} is not; give both, or neither to have a pair made."]
+    try:
+        private = load_pem_private_key(key.encode(), password=None)
+    except (ValueError, TypeError):
+        return [f"{key_name} is no PEM private key without a passphrase; convert it with 'openssl pkey'."]
+    try:
+        chain = x509.load_pem_x509_certificates(certificate.encode())
+    except ValueError:
+        return [f"{certificate_name} is no PEM certificate; give the certificate first and its chain after it."]
+    leaf = chain[0]
+    failures = []
+    public = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    if leaf.public_key().public_bytes(*public) != private.public_key().public_bytes(*public):
+        failures.append(f"{certificate_name} is not of {key_name}; give the pair that belongs together, with the server's certificate first.")
+    if leaf.not_valid_after_utc <= now:
+        failures.append(f"{certificate_name} ended on {leaf.not_valid_after_utc:%Y-%m-%d}; renew it, or remove the pair to have one made.")
+    return failures
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+    """Ansible's entry point."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the failures; the role decides what to do about them."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        values = {name: str(self._templar.template(variables[name])) for name in self._task.args["names"] if name in variables}
+        words = {name: value for name, value in values.items() if "_tls_" not in name}
+        failures = weak_words(words, int(self._task.args["length"]))
+        for stem in sorted({name.partition("_tls_")[0] for name in self._task.args["names"] if "_tls_" in name}):
+            failures += wrong_pair(stem, values.get(f"{stem}_tls_key"), values.get(f"{stem}_tls_certificate"), datetime.now(UTC))
+        return result | {"failures": failures}
