@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ansible.plugins.loader import filter_loader
 # `$SSH_CONNECTION` is "client port server port" as the host sees it: what its firewall is going to see, too.
 QUESTION = 'cat /etc/os-release; echo "SSH_CONNECTION=$SSH_CONNECTION"'
 ALLOW = "to go on without it, add -e preflight_allow_unreachable=true"
+PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,8 @@ def unreachable(answer: Answer) -> list[str]:
     """A sentence when the host did not answer."""
     if not answer.error:
         return []
-    return [f"{answer.host} (ansible_host = {answer.target}) does not answer over SSH: {answer.error}; start it, or correct its way in; {ALLOW}."]
+    where = f"{answer.host} (ansible_host = {answer.target})"
+    return [f"{where} does not answer over SSH: {answer.error}; start it, or correct its way in; {ALLOW}."]
 
 
 def wrong_system(answer: Answer, version: str) -> list[str]:
@@ -76,7 +79,8 @@ def wrong_system(answer: Answer, version: str) -> list[str]:
     if answer.error or found == ("debian", version):
         return []
     name = answer.fields.get("PRETTY_NAME", "unknown")
-    return [f"{answer.host} (ansible_host = {answer.target}) runs {name}, and preflight_debian_version = {version}; install Debian {version} on it."]
+    where = f"{answer.host} (ansible_host = {answer.target})"
+    return [f"{where} runs {name}, and preflight_debian_version = {version}; install Debian {version} on it."]
 
 
 def locked_out(answer: Answer, rules: Sequence[Mapping[str, Any]] | None) -> list[str]:
@@ -91,16 +95,16 @@ def locked_out(answer: Answer, rules: Sequence[Mapping[str, Any]] | None) -> lis
     if "any" in open_to or any(client in ip_network(source) for source in open_to):
         return []
     if not open_to:
-        return [f"{answer.host} is reached at its port {port}, which fleet_ports opens to nobody, so its firewall would lock Ansible out; add it."]
-    return [
-        f"{answer.host} sees this control node as {client}, which fleet_admin_networks does not contain, so its firewall would lock Ansible "
-        f"out; add {client}/{client.max_prefixlen}."
-    ]
+        return [
+            f"{answer.host} listens for SSH at port {port}, which fleet_ports opens to nobody: its firewall would lock Ansible out; add it."
+        ]
+    there = f"{client}/{client.max_prefixlen}"
+    return [f"{answer.host} is reached from {there}, which fleet_admin_networks lacks: its firewall would lock Ansible out; add it."]
 
 
 def password_login(host: str, variables: Mapping[str, Any]) -> list[str]:
     """A sentence when Ansible logs in by a password, which role base turns off."""
-    name = next((name for name in ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password") if variables.get(name)), None)
+    name = next((name for name in PASSWORDS if variables.get(name)), None)
     return [f"{host}: {name} is set, and role base turns password logins off; give the host a key and take {name} out."] if name else []
 
 
@@ -123,11 +127,10 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
         arguments = constants.config.get_config_value("ssh_args", plugin_type="connection", plugin_name="ssh") or ""
         user, key = self._play_context.remote_user or "", self._play_context.private_key_file or ""
-        commands = [
-            (host, ssh_command(_way(host, hosts[host]), user, key, arguments, timeout)) for host in remote if not password_login(host, hosts[host])
-        ]
-        with ThreadPoolExecutor(max(len(commands), 1)) as pool:
-            answers = list(pool.map(lambda c: ask(*c, timeout), commands))
+        asked = [host for host in remote if not password_login(host, hosts[host])]
+        commands = [ssh_command(_way(host, hosts[host]), user, key, arguments, timeout) for host in asked]
+        with ThreadPoolExecutor(max(len(asked), 1)) as pool:
+            answers = list(pool.map(ask, asked, commands, repeat(timeout)))
         answers += [Answer(host, "localhost", text=Path("/etc/os-release").read_text()) for host in local]
 
         silent = [sentence for answer in answers for sentence in unreachable(answer)]

@@ -64,11 +64,8 @@ def wrong_vip(vip: Any, subnet: Any, addresses: Mapping[str, Any]) -> list[str]:
         return [f"fleet_vip = {vip!r} is no IPv4 address; set a free one of fleet_subnet = {subnet}, or '' where there is none."]
     if ip_address(vip) not in network or ip_address(vip) in (network.network_address, network.broadcast_address):
         return [f"fleet_vip = {vip} is no host's address in fleet_subnet = {subnet}; set a free one of it."]
-    return [
-        f"fleet_vip = {vip} is the fleet_address of {host}; set a free address of {subnet}."
-        for host, address in addresses.items()
-        if address == vip
-    ]
+    owners = [host for host, address in addresses.items() if address == vip]
+    return [f"fleet_vip = {vip} is the fleet_address of {' and '.join(owners)}; set a free address of {subnet}."] if owners else []
 
 
 def wrong_networks(networks: Any) -> list[str]:
@@ -107,7 +104,7 @@ def wrong_ports(ports: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:
             failures += [
                 f"{where}: {side} names {word!r}, which is no group of the inventory; use a group{' or any, admin' if words else ''}."
                 for word in named
-                if word not in words and word not in groups
+                if word not in words and word not in groups and word not in TIERS  # a tier that lacks is told once, elsewhere
             ]
     return failures
 

@@ -12,6 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
 DISTINCT = 8
+LONG = 40  # a random word of this length may contain an obvious one by chance
 GENERATE = "or remove it to have one generated"
 OBVIOUS = re.compile(r"change.?me|passw|secret|default|example|12345|qwerty", re.IGNORECASE)
 
@@ -22,8 +23,8 @@ def weak_words(values: Mapping[str, str], length: int) -> list[str]:
     owners: dict[str, str] = {}
     for name, value in values.items():
         if len(value) < length:
-            failures.append(f"{name} has {len(value)} characters, fewer than preflight_secret_length = {length}; choose a longer one, {GENERATE}.")
-        elif OBVIOUS.search(value) or len(set(value)) < DISTINCT:
+            failures.append(f"{name} is shorter than preflight_secret_length = {length}; choose a longer one, {GENERATE}.")
+        elif (len(value) < LONG and OBVIOUS.search(value)) or len(set(value)) < DISTINCT:
             failures.append(f"{name} can be guessed; choose a random one, {GENERATE}.")
         elif re.search(r"[^A-Za-z0-9._~-]", value):
             failures.append(f"{name} has characters that mean something in a URL; use letters, digits and . _ ~ - only, {GENERATE}.")
@@ -53,7 +54,7 @@ def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetim
     failures = []
     public = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*public) != private.public_key().public_bytes(*public):
-        failures.append(f"{certificate_name} is not of {key_name}; give the pair that belongs together, with the server's certificate first.")
+        failures.append(f"{certificate_name} is not of {key_name}; give those that belong together, the server's certificate first.")
     if leaf.not_valid_after_utc <= now:
         failures.append(f"{certificate_name} ended on {leaf.not_valid_after_utc:%Y-%m-%d}; renew it, or remove the pair to have one made.")
     return failures

@@ -67,10 +67,8 @@ def firewall_rules(
     for rule in ports:
         if not any(host in groups.get(group, ()) for group in rule["to"]):
             continue
-        if "any" in rule["from"]:
-            sources = ["any"]
-        else:
-            sources = _merged(rule, [source for word in rule["from"] for source in expand(rule, word)])
+        named = rule["from"]
+        sources = ["any"] if "any" in named else _merged(rule, [source for word in named for source in expand(rule, word)])
         if sources:
             port = {"port": int(rule["port"])} if "port" in rule else {}
             rules.append({"name": rule["name"], "protocol": rule["protocol"], **port, "sources": sources})

@@ -1,0 +1,86 @@
+"""How the preflight asks hosts, and what it makes of their answers."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import pytest
+
+from plugins.action import fleet_check_hosts as check
+
+TRIXIE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n'
+SSH_RULE = {"name": "ssh", "protocol": "tcp", "port": 22, "sources": ["198.51.100.0/24"]}
+
+
+def answer(text: str = TRIXIE, connection: str = "198.51.100.7 50000 10.0.0.11 22", error: str = "") -> check.Answer:
+    return check.Answer("db1", "10.0.0.11", text=f"{text}SSH_CONNECTION={connection}\n", error=error)
+
+
+def test_ssh_goes_the_way_that_ansible_would() -> None:
+    variables: dict[str, Any] = {
+        "ansible_host": "10.0.0.11",
+        "ansible_user": "admin",
+        "ansible_port": 2222,
+        "ansible_ssh_private_key_file": "id",
+        "ansible_ssh_common_args": "-o UserKnownHostsFile=known -J bastion",
+    }
+    command = check.ssh_command(variables, "me", "mine", "-o ServerAliveInterval=10", timeout=3)
+    line = " ".join(command)
+    assert "-i id -p 2222 -l admin -o UserKnownHostsFile=known -J bastion -o ServerAliveInterval=10 10.0.0.11" in line
+    assert "BatchMode=yes" in line, "a question for a password must not hang the run"
+
+
+def test_the_command_lines_user_and_key_serve_where_the_inventory_has_none() -> None:
+    line = " ".join(check.ssh_command({"ansible_host": "db1"}, "me", "mine", "", timeout=3))
+    assert "-i mine -l me db1" in line
+
+
+def test_a_host_that_answers_is_read_and_one_that_fails_is_quoted() -> None:
+    good = check.ask("db1", [sys.executable, "-c", "print('ID=debian')"], timeout=3)
+    assert good.fields["ID"] == "debian"
+    bad = check.ask("db1", [sys.executable, "-c", "import sys; sys.exit('noise\\nPermission denied (publickey).')"], timeout=3)
+    assert bad.error == "Permission denied (publickey)."
+
+
+def test_a_host_that_accepts_and_says_nothing_counts_as_down() -> None:
+    silent = check.ask("db1", [sys.executable, "-c", "import time; time.sleep(9)"], timeout=-1)
+    assert silent.error.startswith("no answer in")
+
+
+def test_a_silent_host_is_named_with_its_address_the_reason_and_the_way_out() -> None:
+    (sentence,) = check.unreachable(answer(error="Connection timed out"))
+    assert sentence.startswith("db1 (ansible_host = 10.0.0.11) does not answer over SSH: Connection timed out; ")
+    assert "preflight_allow_unreachable=true" in sentence
+    assert check.unreachable(answer()) == []
+
+
+def test_another_system_than_debian_13_is_refused() -> None:
+    assert check.wrong_system(answer(), "13") == []
+    (sentence,) = check.wrong_system(answer('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'), "13")
+    assert "runs Debian GNU/Linux 12 (bookworm), and preflight_debian_version = 13" in sentence
+
+
+@pytest.mark.parametrize(
+    ("connection", "rules", "says"),
+    [
+        ("198.51.100.7 50000 10.0.0.11 22", [SSH_RULE], None),
+        ("203.0.113.9 50000 10.0.0.11 22", [SSH_RULE], "is reached from 203.0.113.9/32, which fleet_admin_networks lacks"),
+        ("2001:db8::9 50000 2001:db8::1 22", [SSH_RULE], "is reached from 2001:db8::9/128"),
+        ("198.51.100.7 50000 10.0.0.11 2222", [SSH_RULE], "listens for SSH at port 2222, which fleet_ports opens to nobody"),
+        ("203.0.113.9 50000 10.0.0.11 22", [{**SSH_RULE, "sources": ["any"]}], None),
+        ("127.0.0.1 50000 127.0.0.1 22", [SSH_RULE], None),
+        ("203.0.113.9 50000 10.0.0.11 22", None, None),
+        ("", [SSH_RULE], None),
+    ],
+)
+def test_a_firewall_that_would_lock_ansible_out_is_refused(connection: str, rules: list[dict[str, Any]] | None, says: str | None) -> None:
+    sentences = check.locked_out(answer(connection=connection), rules)
+    assert (says is None) == (sentences == [])
+    assert says is None or says in sentences[0]
+
+
+def test_a_log_in_by_password_is_refused_without_telling_it() -> None:
+    (sentence,) = check.password_login("db1", {"ansible_password": "hunter2"})
+    assert "hunter2" not in sentence
+    assert check.password_login("db1", {"ansible_user": "admin"}) == []

@@ -1,0 +1,140 @@
+"""What the preflight says of a bad inventory: one sentence each, with the variable, its value and the fix."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from plugins.action import fleet_check_control
+from plugins.action import fleet_check_inventory as check
+
+Options = dict[str, dict[str, Any]]
+ROOT = Path(__file__).resolve().parents[3]
+GROUPS = {tier: ["a", "b", "c"] for tier in check.TIERS} | {"all": ["a", "b", "c"]}
+ADDRESSES = {"a": "10.0.0.11", "b": "10.0.0.12", "c": "10.0.0.13"}
+MATRIX = yaml.safe_load((ROOT / "inventories/shared/ports.yml").read_text())["fleet_ports"]
+
+
+def test_a_good_inventory_passes() -> None:
+    assert check.wrong_groups(GROUPS) == []
+    assert check.wrong_addresses(ADDRESSES) == []
+    assert check.wrong_vip("10.0.0.5", "10.0.0.0/24", ADDRESSES) == []
+    assert check.wrong_networks(["198.51.100.7/32", "2001:db8::/32"]) == []
+    assert check.wrong_ports(MATRIX, GROUPS) == []
+
+
+def test_a_cloud_without_a_virtual_address_passes() -> None:
+    assert check.wrong_vip("", "10.0.0.0/24", ADDRESSES) == []
+
+
+def test_a_missing_and_an_empty_tier_are_told_apart() -> None:
+    groups = {**GROUPS, "redis": []}
+    del groups["app"]
+    assert check.wrong_groups(groups) == [
+        "Group app is not in the inventory; put at least one host into it.",
+        "Group redis has no host; put at least one host into it.",
+    ]
+
+
+def test_an_even_quorum_is_refused() -> None:
+    (sentence,) = check.wrong_groups({**GROUPS, "etcd": ["a", "b"]})
+    assert sentence.startswith("Group etcd = a, b has an even number of hosts, 2,")
+
+
+def test_each_wrong_address_has_its_sentence() -> None:
+    sentences = check.wrong_addresses({"a": "10.0.0.11", "b": "10.0.0.11", "c": "db3.example", "d": None, "e": "2001:db8::1"})
+    assert len(sentences) == 4
+    assert "fleet_address = 10.0.0.11 is set for a and b; give each host its own." in sentences
+    assert "d has no fleet_address; set it to the host's private IPv4 address." in sentences
+
+
+@pytest.mark.parametrize(
+    ("vip", "subnet", "says"),
+    [
+        ("10.0.1.5", "10.0.0.0/24", "fleet_vip = 10.0.1.5 is no host's address in fleet_subnet = 10.0.0.0/24"),
+        ("10.0.0.255", "10.0.0.0/24", "is no host's address"),
+        ("10.0.0.12", "10.0.0.0/24", "fleet_vip = 10.0.0.12 is the fleet_address of b; set a free address of 10.0.0.0/24."),
+        ("none", "10.0.0.0/24", "fleet_vip = 'none' is no IPv4 address"),
+        ("10.0.0.5", "10.0.0.1/24", "fleet_subnet = '10.0.0.1/24' is no network"),
+    ],
+)
+def test_a_wrong_virtual_address_is_explained(vip: str, subnet: str, says: str) -> None:
+    (sentence,) = check.wrong_vip(vip, subnet, ADDRESSES)
+    assert says in sentence
+
+
+@pytest.mark.parametrize("networks", [[], "198.51.100.7/32", None, ["198.51.100.7/33"]])
+def test_admin_networks_that_let_nobody_in_are_refused(networks: Any) -> None:
+    (sentence,) = check.wrong_networks(networks)
+    assert sentence.startswith("fleet_admin_networks")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"port": "22"}, "port = '22' is no port; use a number from 1 to 65535, without quotes."),
+        ({"port": 70000}, "port = 70000 is no port"),
+        ({"port": True}, "port = True is no port"),
+        ({"protocol": "sctp"}, "protocol = 'sctp' is unknown"),
+        ({"to": "app"}, "to = 'app' is no list of groups"),
+        ({"to": ["any"]}, "to names 'any', which is no group of the inventory; use a group."),
+        ({"from": ["ap"]}, "from names 'ap', which is no group of the inventory; use a group or any, admin."),
+        ({"from": []}, "from = [] is no list of groups"),
+    ],
+)
+def test_a_wrong_entry_of_the_port_matrix_is_explained(change: dict[str, Any], says: str) -> None:
+    rule = {"name": "ssh", "port": 22, "protocol": "tcp", "to": ["app"], "from": ["admin"], **change}
+    (sentence,) = check.wrong_ports([rule], GROUPS)
+    assert sentence.startswith("fleet_ports, entry 1 (ssh): ")
+    assert says in sentence
+
+
+def test_a_tier_that_lacks_is_not_told_again_for_every_port() -> None:
+    groups = {group: hosts for group, hosts in GROUPS.items() if group != "redis"}
+    assert check.wrong_ports(MATRIX, groups) == []
+
+
+def test_a_value_of_the_wrong_type_names_variable_value_and_role() -> None:
+    options: Options = {"x_port": {"type": "int"}, "x_mode": {"type": "str", "choices": ["a", "b"]}, "x_password": {"type": "int"}}
+    sentences = check.wrong_types("x", options, {"x_port": "many", "x_mode": "c", "x_password": "hunter2"})
+    assert len(sentences) == 3
+    assert sentences[0].startswith("x_port = 'many' does not fit role x: ")
+    assert sentences[2].startswith("x_password = … does not fit role x: ")
+
+
+def test_values_that_fit_pass_and_required_ones_may_still_come() -> None:
+    options: Options = {
+        "x_port": {"type": "int", "required": True},
+        "x_members": {"type": "list", "elements": "dict", "options": {"name": {}}},
+    }
+    assert check.wrong_types("x", options, {"x_port": 1, "x_members": [{"name": "a"}]}) == []
+    assert check.wrong_types("x", options, {}) == []
+
+
+def test_what_is_computed_is_left_to_its_role() -> None:
+    assert not check.is_literal({"a": ["b", "{{ c }}"]})
+    assert check.is_literal({"a": ["b", 1, None]})
+
+
+def test_every_roles_argument_specs_can_be_read() -> None:
+    assert {"base", "preflight", "secrets", "etcd"} <= set(check.specifications(ROOT / "roles"))
+
+
+def test_a_tool_of_another_version_or_absent_is_named_with_the_fix() -> None:
+    lines = ["ansible==12.3.0 \\", "    --hash=sha256:00", "    # via x", "tzdata==1 ; sys_platform == 'win32' \\", "mitogen==0.3.54"]
+    pins = "\n".join(lines)
+    sentences = fleet_check_control.wrong_versions(pins, {"ansible": "11.0"}.get)
+    assert sentences == [
+        f"ansible is 11.0 on the control node, and requirements/control.txt pins ==12.3.0; {fleet_check_control.FIX}.",
+        f"mitogen is not installed on the control node, and requirements/control.txt pins ==0.3.54; {fleet_check_control.FIX}.",
+    ]
+    assert fleet_check_control.wrong_versions(pins, {"ansible": "12.3.0", "mitogen": "0.3.54"}.get) == []
+
+
+def test_an_old_python_is_refused() -> None:
+    assert fleet_check_control.wrong_python((3, 11, 2), "3.11") == []
+    (sentence,) = fleet_check_control.wrong_python((3, 9, 18), "3.11")
+    assert "Python 3.9.18" in sentence
