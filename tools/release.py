@@ -54,17 +54,10 @@ class Target:
 
     def environment(self) -> dict[str, str]:
         """Return what requirement markers see on the target, which is not what they see on this control node."""
-        return {
-            "implementation_name": "cpython",
-            "implementation_version": f"{self.python}.0",
-            "os_name": "posix",
-            "platform_machine": self.machine,
-            "platform_python_implementation": "CPython",
-            "platform_system": "Linux",
-            "python_full_version": f"{self.python}.0",
-            "python_version": self.python,
-            "sys_platform": "linux",
-        }
+        full = f"{self.python}.0"
+        python = {"implementation_version": full, "python_full_version": full, "python_version": self.python}
+        system = {"os_name": "posix", "platform_machine": self.machine, "platform_system": "Linux", "sys_platform": "linux"}
+        return {"implementation_name": "cpython", "platform_python_implementation": "CPython", **python, **system}
 
     def platforms(self) -> list[str]:
         """Return the wheel platforms that run on the target, best first."""

@@ -1,0 +1,190 @@
+"""The release bundle: what decides its id, what it holds, and what is refused. No network: the wheelhouse is a stand-in."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools import release
+from tools.release import ReleaseError, Source, Target
+
+TARGET = Target(python="3.13", machine="x86_64")
+LOCK = """\
+# compiled
+flask==3.1.3 \\
+    --hash=sha256:aaaa \\
+    --hash=sha256:bbbb
+    # via the application
+async-timeout==5.0.1 ; python_full_version < '3.11.3' \\
+    --hash=sha256:cccc
+tzdata==2026.6 ; sys_platform == 'win32' \\
+    --hash=sha256:dddd
+pycparser==3.12 ; implementation_name != 'PyPy' \\
+    --hash=sha256:eeee
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """A project of one package, with its lock files."""
+    root = tmp_path / "project"
+    (root / "shop").mkdir(parents=True)
+    (root / "shop" / "__init__.py").write_text("def create_app(): ...\n")
+    (root / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\n[tool.hatch.build.targets.wheel]\npackages = ["shop"]\n'
+    )
+    (root / "app.txt").write_text(LOCK)
+    (root / "control.txt").write_text("uv==0.13.9 \\\n    --hash=sha256:ffff\nansible==12.3.0 \\\n    --hash=sha256:0000\n")
+    return Source(root=root, requirements=root / "app.txt", tools=root / "control.txt")
+
+
+@pytest.fixture
+def wheelhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Downloaded wheels of one dependency and of the installer."""
+    folder = tmp_path / "wheelhouse"
+    (folder / "wheels").mkdir(parents=True)
+    (folder / "installer").mkdir()
+    (folder / "wheels" / "flask-3.1.3-py3-none-any.whl").write_bytes(b"flask")
+    with zipfile.ZipFile(folder / "installer" / "uv-0.13.9-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("uv-0.13.9.data/scripts/uv", b"the installer")
+    monkeypatch.setattr(release, "_wheelhouse", lambda *_: folder)
+    return folder
+
+
+def test_an_unchanged_tree_keeps_its_id(source: Source) -> None:
+    before = release.release_id(source, TARGET)
+    (source.root / "shop" / "__pycache__").mkdir()
+    (source.root / "shop" / "__pycache__" / "x.cpython-313.pyc").write_bytes(b"x")
+    (source.root / "README.md").write_text("not part of the release")
+    (source.root / "shop" / "__init__.py").touch()
+    assert release.release_id(source, TARGET) == before
+
+
+@pytest.mark.parametrize("path", ["shop/__init__.py", "shop/new.html", "pyproject.toml", "app.txt"])
+def test_a_changed_file_makes_another_release(source: Source, path: str) -> None:
+    before = release.release_id(source, TARGET)
+    with (source.root / path).open("a") as file:
+        file.write("\n# changed\n")
+    assert release.release_id(source, TARGET) != before
+
+
+def test_another_target_or_installer_makes_another_release(source: Source) -> None:
+    ids = {release.release_id(source, target) for target in (TARGET, Target("3.12", "x86_64"), Target("3.13", "aarch64"))}
+    source.tools.write_text(source.tools.read_text().replace("0.13.9", "0.14.0"))
+    assert len(ids | {release.release_id(source, TARGET)}) == 4
+
+
+def test_another_tool_of_the_control_node_changes_no_release(source: Source) -> None:
+    before = release.release_id(source, TARGET)
+    source.tools.write_text(source.tools.read_text().replace("12.3.0", "12.4.0"))
+    assert release.release_id(source, TARGET) == before
+
+
+def test_requirements_are_those_of_the_target_not_of_this_python(source: Source) -> None:
+    assert release.locked(source.requirements, TARGET) == [
+        "flask==3.1.3 --hash=sha256:aaaa --hash=sha256:bbbb",
+        "pycparser==3.12 --hash=sha256:eeee",
+    ]
+    assert len(release.locked(source.requirements, Target("3.10", "x86_64"))) == 3
+
+
+def test_wheels_for_a_newer_c_library_than_the_targets_are_not_taken() -> None:
+    platforms = TARGET.platforms()
+    assert "manylinux_2_41_x86_64" in platforms
+    assert "manylinux2014_x86_64" in platforms
+    assert "manylinux_2_42_x86_64" not in platforms
+
+
+def test_a_bundle_holds_what_a_host_needs_and_locks_it(source: Source, wheelhouse: Path, tmp_path: Path) -> None:
+    result = release.build(source, TARGET, tmp_path / "cache")
+    assert result["built"] is True
+    with tarfile.open(str(result["path"])) as bundle:
+        members = {member.name: member for member in bundle}
+        read = {name: bundle.extractfile(name) for name in members}
+        text = {name: file.read() for name, file in read.items() if file}
+    assert set(members) == {
+        *("manifest.json", "release.env", "requirements.txt", "uv"),
+        *("wheels/flask-3.1.3-py3-none-any.whl", "wheels/shop-1.0-py3-none-any.whl"),
+    }
+    assert members["uv"].mode == 0o755
+    assert text["release.env"] == f"APP_RELEASE={result['id']}\n".encode()
+    own = wheelhouse.parent / "own.whl"
+    own.write_bytes(text["wheels/shop-1.0-py3-none-any.whl"])
+    assert f"shop==1.0 --hash=sha256:{release._sha256(own)}" in text["requirements.txt"].decode().splitlines()
+    manifest = json.loads(text["manifest.json"])
+    assert (manifest["id"], manifest["python"], manifest["machine"]) == (result["id"], "3.13", "x86_64")
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_a_release_is_built_once_and_two_builds_give_the_same_bytes(source: Source, tmp_path: Path) -> None:
+    first = release.build(source, TARGET, tmp_path / "cache")
+    again = release.build(source, TARGET, tmp_path / "cache")
+    elsewhere = release.build(source, TARGET, tmp_path / "other")
+    assert (first["built"], again["built"], elsewhere["built"]) == (True, False, True)
+    assert first["sha256"] == again["sha256"] == elsewhere["sha256"]
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_a_dry_run_names_the_release_and_builds_nothing(source: Source, tmp_path: Path) -> None:
+    result = release.build(source, TARGET, tmp_path / "cache", dry_run=True)
+    assert result["id"] == release.release_id(source, TARGET)
+    assert result["built"] is True
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_a_failed_build_leaves_no_bundle(source: Source, tmp_path: Path) -> None:
+    with (source.root / "pyproject.toml").open("a") as file:
+        file.write('[project.optional-dependencies]\nbroken = ["=="]\n')
+    with pytest.raises(ReleaseError, match=r"cannot build the application in .*project"):
+        release.build(source, TARGET, tmp_path / "cache")
+    assert list((tmp_path / "cache" / "releases").glob("*.tar.gz")) == []
+    assert release.build(source, TARGET, tmp_path / "cache", dry_run=True)["built"] is True
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_only_the_newest_bundles_are_kept(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(release, "BUNDLES_KEPT", 2)
+    ids = []
+    for number in range(3):
+        (source.root / "shop" / "version.py").write_text(f"{number}")
+        ids.append(release.build(source, TARGET, tmp_path / "cache")["id"])
+    assert {path.name for path in (tmp_path / "cache" / "releases").glob("*.tar.gz")} == {f"{name}.tar.gz" for name in ids[1:]}
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("pyproject.toml", None, "app_source_dir=.* has no pyproject.toml"),
+        ("pyproject.toml", "[project]\nname = 'x'\n", "names no packages .* or set app_release_paths"),
+        ("shop/__init__.py", None, "shop is part of the release but does not exist"),
+        ("app.txt", "flask==3.1.3\n", "is not a lock file: 'flask==3.1.3' has no --hash"),
+        ("app.txt", None, "cannot read .*app.txt"),
+        ("control.txt", "ansible==12.3.0 --hash=sha256:00\n", "does not lock uv"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_sentence(
+    source: Source, tmp_path: Path, path: str, content: str | None, message: str
+) -> None:
+    file = source.root / path
+    file.unlink()
+    if content is None and file.parent != source.root:
+        file.parent.rmdir()
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ReleaseError, match=message) as caught:
+        release.build(source, TARGET, tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_prints_json_and_errors_without_a_traceback(source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["build", f"--source={source.root}", f"--requirements={source.requirements}", f"--cache={tmp_path}", "--dry-run"]
+    assert release.main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["built"] is True
+    assert release.main([*arguments, "--path=missing"]) == 1
+    assert capsys.readouterr().err == f"missing is part of the release but does not exist in app_source_dir={source.root}\n"
