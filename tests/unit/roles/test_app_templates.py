@@ -1,0 +1,82 @@
+"""Role app's templates, rendered without a host: the environment survives quoting, gunicorn knows its settings."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.plugins.filter.core import FilterModule
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+ROLE = Path(__file__).parents[3] / "roles" / "app"
+PRIVATE = {"__app_home": "/opt/shop", "__app_etc": "/etc/shop", "__app_cli": "/usr/local/sbin/shop"}
+FLEET = {"app_name": "shop", "app_user": "shop-app", "app_bind_address": "10.0.0.1", "app_loadbalancer_addresses": ["10.0.0.2"]}
+
+
+def rendered(template: str, **variables: Any) -> str:
+    """Return a template as a host would get it."""
+    jinja = Environment(
+        loader=FileSystemLoader(ROLE / "templates"), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+    )
+    jinja.filters.update(FilterModule().filters())
+    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
+    text: str = jinja.get_template(template).render(
+        {**defaults, "app_workers": 2, **FLEET, **PRIVATE, "ansible_managed": "managed", **variables}
+    )
+    return text
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["plain", "two words", 'a"b', "it's", "cost $HOME `id` $(id)", "back\\slash\\", "#no comment", "ends in \\\\", "ü→", "", 8, True],
+)
+def test_a_value_reaches_the_command_line_tool_unchanged(tmp_path: Path, value: object) -> None:
+    file = tmp_path / "env"
+    file.write_text(rendered("env.j2", __app_variables={"SECRET_KEY": value}, app_environment={}))
+    shown = subprocess.run(
+        ["sh", "-c", f'set -a; . {file}; printf %s "$SECRET_KEY"'], capture_output=True, text=True, check=True, env={"HOME": "/h"}
+    )
+    assert shown.stdout == str(value)
+
+
+def test_an_applications_own_variable_wins() -> None:
+    text = rendered("env.j2", __app_variables={"LOG_LEVEL": "INFO"}, app_environment={"LOG_LEVEL": "DEBUG"})
+    assert [line for line in text.splitlines() if line.startswith("LOG_LEVEL")] == ['LOG_LEVEL="DEBUG"']
+
+
+def test_gunicorn_knows_every_setting() -> None:
+    settings: dict[str, Any] = {}
+    exec(compile(rendered("gunicorn.conf.py.j2"), "gunicorn.conf.py", "exec"), settings)
+    names = {name for name in settings if not name.startswith("__")} - {"contextlib"}
+    known = {setting.name for setting in importlib.import_module("gunicorn.config").KNOWN_SETTINGS}
+    assert names <= known
+    assert "max_requests" not in names
+    assert settings["preload_app"] is True
+
+
+def test_requests_in_flight_are_given_less_time_than_the_unit() -> None:
+    unit = rendered("app.service.j2", app_graceful_timeout=25)
+    stop = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
+    assert stop is not None
+    assert int(stop[1]) == 35
+
+
+@pytest.mark.parametrize(("address", "listens"), [("10.0.0.1", ["10.0.0.1:8000", "127.0.0.1:8000"]), ("127.0.0.1", ["127.0.0.1:8000"])])
+def test_the_socket_listens_once_on_each_address(address: str, listens: list[str]) -> None:
+    unit = rendered("app.socket.j2", app_bind_address=address)
+    assert re.findall(r"^ListenStream=(.*)$", unit, re.MULTILINE) == listens
+
+
+def test_what_the_service_writes_down_is_what_the_role_compares() -> None:
+    """The files in ExecStartPre and in __app_fingerprint, in the same order."""
+    command = re.search(r"sha1sum (.*) >/run/app/fingerprint", rendered("app.service.j2"))
+    assert command is not None
+    wanted = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__app_fingerprint"]
+    for name, value in PRIVATE.items():
+        wanted = wanted.replace("{{ " + name + " }}", value)
+    assert command[1].split() == [line.split("  ")[-1] for line in wanted.splitlines()]
