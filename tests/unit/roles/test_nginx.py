@@ -1,0 +1,210 @@
+"""What a client and the application notice of the load balancer: the role's templates in a real nginx before a stub application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.unit.roles.nginx_server import Application, Site, find_nginx, render
+
+pytestmark = pytest.mark.skipif(find_nginx() is None, reason="no nginx on this machine, and its package cannot be downloaded")
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    stub = Application()
+    yield stub
+    stub.stop()
+
+
+@pytest.fixture
+def make_site(tmp_path: Path, application: Application) -> Callable[..., Site]:
+    return lambda **variables: Site(tmp_path, **({"nginx_upstream_port": application.port} | variables))
+
+
+@pytest.fixture
+def client(make_site: Callable[..., Site]) -> Iterator[httpx.Client]:
+    with make_site().running() as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {},
+        {"nginx_https_redirect": False, "nginx_hsts_max_age": 0, "nginx_ipv6": True},
+        {"nginx_trusted_proxies": ["10.0.0.0/8", "2001:db8::/32"], "nginx_rate_limit_exempt": ["192.0.2.0/24"]},
+        {"nginx_slow_locations": [{"path": "/admin/export", "read_timeout": 60}], "nginx_private_paths": []},
+        {"nginx_server_aliases": ["www.news.test", "*.elb.example.com"], "nginx_strict_host": False},
+        {"nginx_cache_fallback": 0, "nginx_cache_private_cookies": [], "nginx_cache_private_headers": []},
+        {"nginx_upstream_hosts": [{"name": f"app{n}", "address": f"192.0.2.{n}"} for n in (1, 2, 3)], "nginx_drained_hosts": ["app2"]},
+    ],
+    ids=lambda variables: "-".join(variables) or "defaults",
+)
+def test_nginx_takes_the_configuration(make_site: Callable[..., Site], variables: dict[str, Any]) -> None:
+    taken, said = make_site(**variables).check()
+    assert taken, said
+    assert "[warn]" not in said.replace("could not open error log file", ""), said
+
+
+def test_nginx_refuses_a_bad_setting(make_site: Callable[..., Site]) -> None:
+    taken, said = make_site(nginx_client_max_body_size="plenty").check()
+    assert not taken
+    assert "client_max_body_size" in said
+
+
+def test_a_drained_host_is_down_and_the_last_one_is_never_put_aside() -> None:
+    hosts = [{"name": "app1", "address": "192.0.2.1"}, {"name": "app2", "address": "192.0.2.2"}]
+    both = render("upstream.conf.j2", nginx_upstream_hosts=hosts)
+    assert both.count("max_fails=1 fail_timeout=2s;") == 2
+    drained = render("upstream.conf.j2", nginx_upstream_hosts=hosts, nginx_drained_hosts=["app1"])
+    assert "server 192.0.2.1:8000 max_fails=0 fail_timeout=2s down;" in drained
+    assert "server 192.0.2.2:8000 max_fails=0 fail_timeout=2s;" in drained
+
+
+def test_what_a_client_claims_of_itself_is_not_believed(client: httpx.Client) -> None:
+    claims = dict.fromkeys(("X-Forwarded-For", "Forwarded", "X-Real-IP", "X-Forwarded-Prefix", "Proxy"), "198.51.100.7")
+    answer = client.get("/", headers=claims | {"X-Request-Id": "made-up-by-a-client", "X-Forwarded-Proto": "http"})
+    seen = answer.json()["headers"]
+    assert "198.51.100.7" not in seen.values()
+    assert (seen["x-forwarded-for"], seen["x-forwarded-proto"]) == ("127.0.0.1", "https")
+    assert seen["x-request-id"] == answer.headers["X-Request-Id"] != "made-up-by-a-client"
+
+
+def test_a_trusted_proxy_says_who_the_client_is(make_site: Callable[..., Site]) -> None:
+    site = make_site(nginx_trusted_proxies=["127.0.0.0/8"])
+    with site.running() as client:
+        answer = client.get("/", headers={"X-Forwarded-For": "203.0.113.9", "X-Request-Id": "from-the-proxy"})
+        forged = client.get("/?n=2", headers={"X-Request-Id": 'x" injected'})
+    assert answer.json()["headers"]["x-forwarded-for"] == "203.0.113.9"
+    assert answer.headers["X-Request-Id"] == "from-the-proxy"
+    assert "injected" not in forged.headers["X-Request-Id"]
+
+
+def test_every_request_is_logged_as_json_with_its_id(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    with site.running() as client:
+        answer = client.get('/?q="quoted"', headers={"User-Agent": 'a "tester" \x7f'})
+        logged = site.logged()
+    assert logged[0]["request_id"] == answer.headers["X-Request-Id"]
+    assert (logged[0]["status"], logged[0]["cache"], logged[0]["client"]) == (200, "MISS", "127.0.0.1")
+
+
+def test_anonymous_reads_come_from_the_cache_as_long_as_the_application_allows(client: httpx.Client, application: Application) -> None:
+    answers = [client.get("/list", params={"cc": "s-maxage=30, max-age=0"}) for _ in range(3)]
+    assert [answer.headers["X-Proxy-Cache"] for answer in answers] == ["MISS", "HIT", "HIT"]
+    assert client.head("/list", params={"cc": "s-maxage=30, max-age=0"}).headers["X-Proxy-Cache"] == "HIT"
+    assert len(application.asked) == 1
+    assert len({answer.headers["X-Request-Id"] for answer in answers}) == 3
+    for _ in range(2):
+        assert client.get("/mine", params={"cc": "private"}).headers["X-Proxy-Cache"] == "MISS"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Cookie": "session=1"}, {"Cookie": "a=b; pin=1"}, {"Authorization": "Bearer x"}, {"X-API-Key": "x"}], ids=str
+)
+def test_personal_requests_stay_away_from_the_cache(client: httpx.Client, headers: dict[str, str]) -> None:
+    path = "/list?cc=s-maxage=30"
+    assert client.get(path, headers=headers).headers["X-Proxy-Cache"] == "BYPASS"
+    assert client.get(path).headers["X-Proxy-Cache"] == "MISS"
+    assert client.get(path, headers=headers).json()["count"] == 3
+
+
+def test_the_last_known_answer_is_served_when_no_application_is_left(client: httpx.Client, application: Application) -> None:
+    first = client.get("/", params={"cc": "s-maxage=1"})
+    application.stop()
+    client.get("/wait-for-the-dead-connection-to-be-seen")
+    answers = [client.get("/", params={"cc": "s-maxage=1"}) for _ in range(40) if not first.is_error]
+    assert {answer.status_code for answer in answers} == {200}
+
+
+def test_only_idempotent_requests_are_tried_on_the_next_host(make_site: Callable[..., Site], application: Application) -> None:
+    second = Application("127.0.0.2", application.port)
+    hosts = [{"name": "app1", "address": "127.0.0.1"}, {"name": "app2", "address": "127.0.0.2"}]
+    with make_site(nginx_upstream_hosts=hosts, nginx_upstream_max_fails=0).running() as client:
+        assert client.get("/?reset=1").status_code == 502
+        assert sorted(application.asked + second.asked) == ["GET /?reset=1"] * 2
+        assert client.post("/?reset=2").status_code == 502
+    second.stop()
+    assert (application.asked + second.asked).count("POST /?reset=2") == 1
+
+
+def test_a_dead_host_costs_no_request(make_site: Callable[..., Site]) -> None:
+    hosts = [{"name": "app1", "address": "127.0.0.1"}, {"name": "app2", "address": "127.0.0.3"}]
+    with make_site(nginx_upstream_hosts=hosts).running() as client:
+        assert {client.request(method, f"/?n={n}").status_code for n in range(20) for method in ("GET", "POST")} == {200}
+
+
+@pytest.mark.parametrize("path", ["/metrics", "//metrics", "/%6detrics", "/readyz", "/livez?x=1"])
+def test_the_applications_inside_is_not_public(client: httpx.Client, application: Application, path: str) -> None:
+    assert client.get(f"{client.base_url}{path[1:]}").status_code == 404
+    assert application.asked == []
+
+
+def test_made_up_host_names_are_refused(client: httpx.Client) -> None:
+    assert client.get("/", headers={"Host": "news.test"}).status_code == 200
+    assert client.get("/", headers={"Host": "evil.example"}).status_code == 421
+
+
+def test_plain_http_redirects_but_for_health(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    with site.running(), httpx.Client(base_url=f"http://127.0.0.1:{site.http}", trust_env=False) as plain:
+        answer = plain.post("/a?b=c", headers={"Host": "news.test"})
+        assert (answer.status_code, answer.headers["Location"]) == (308, "https://news.test/a?b=c")
+        assert plain.get("/lb-health").text == "ok\n"
+
+
+def test_errors_are_problems_for_the_api_and_a_page_for_people(make_site: Callable[..., Site], application: Application) -> None:
+    application.stop()
+    with make_site(nginx_client_max_body_size="1k").running() as client:
+        problem = client.get("/api/v1/articles")
+        page = client.get("/")
+        large = client.post("/api/v1/articles", content=b"x" * 2000)
+    assert (problem.status_code, problem.headers["Content-Type"]) == (502, "application/problem+json")
+    assert problem.json() | {"status": 502, "request_id": problem.headers["X-Request-Id"]} == problem.json()
+    assert problem.headers["Retry-After"] == "5"
+    assert page.status_code == 502
+    assert page.text.startswith("<!doctype html>")
+    assert "Error 502" in page.text
+    assert (large.status_code, large.json()["status"]) == (413, 413)
+
+
+def test_the_applications_own_errors_pass_untouched(client: httpx.Client) -> None:
+    assert client.get("/api/x?status=503").json()["count"] == 1
+    assert client.get("/x?status=404").json()["count"] == 2
+
+
+def test_a_greedy_client_gets_429(make_site: Callable[..., Site]) -> None:
+    with make_site(nginx_api_write_rate_limit=1, nginx_api_write_rate_limit_burst=2).running() as client:
+        writes = [client.post("/api/v1/articles") for _ in range(6)]
+        assert [answer.status_code for answer in writes] == [200] * 3 + [429] * 3
+        assert writes[-1].json()["title"] == "Too many requests"
+        assert client.get("/api/v1/articles").status_code == 200
+
+
+def test_static_files_are_served_by_content_and_else_by_the_application(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    for folder, text in {"0123456789ab": "old", "abcdef012345": "new", "latest": "new"}.items():
+        path = site.folder / "static" / folder / "css/site.css"
+        path.parent.mkdir(parents=True)
+        path.write_text(text)
+    with site.running() as client:
+        old, new = (client.get("/static/css/site.css", params={"v": version}) for version in ("0123456789ab", "abcdef0123456789"))
+        latest = client.get("/static/css/site.css")
+        unknown = [client.get("/static/css/site.css", params={"v": version}) for version in ("ffffffffffff", "../latest", "1.0")]
+        missing = client.get("/static/new.css")
+    assert [answer.text for answer in (old, new, latest)] == ["old", "new", "new"]
+    assert "max-age=31536000" in old.headers["Cache-Control"]
+    assert "immutable" in old.headers["Cache-Control"]
+    assert latest.headers["Cache-Control"] == "max-age=60"
+    assert old.headers["X-Content-Type-Options"] == "nosniff"
+    assert all(answer.json()["count"] for answer in [*unknown, missing])
+
+
+def test_an_etag_that_compression_weakened_matches_again(client: httpx.Client) -> None:
+    seen = client.put("/", headers={"If-Match": 'W/"abc"'}).json()["headers"]
+    assert seen["if-match"] == '"abc"'
