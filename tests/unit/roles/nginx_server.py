@@ -12,7 +12,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -144,14 +144,24 @@ class Application(ThreadingHTTPServer):
 
     def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
         self.asked: list[str] = []
+        self.connections: list[socket.socket] = []
         super().__init__((address, port), type("OneStub", (Stub,), {"asked": self.asked}))
         self.port: int = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
+    def get_request(self) -> tuple[socket.socket, Any]:
+        """Remember the connection, for `stop`."""
+        connection, address = super().get_request()
+        self.connections.append(connection)
+        return connection, address
+
     def stop(self) -> None:
-        """Refuse connections from now on."""
+        """Be gone: no new connections, and the old ones end."""
         self.shutdown()
         self.server_close()
+        for connection in self.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Site:
