@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import assets, background, cli, config, health, logs, metrics, pin, problems, security
+from app import assets, background, cli, config, health, logs, metrics, pin, problems, security, urls
 from app.admin import bp as admin_bp
 from app.api import bp as api_bp
 from app.auth import bp as auth_bp
@@ -18,7 +19,7 @@ from app.database import make_database
 from app.extensions import csrf, login_manager, migrate
 from app.main import bp as main_bp
 from app.models import Base
-from app.sessions import StoreSessionInterface
+from app.sessions import StoreSessionInterface, refuse_forms_without_session
 from app.store import make_store
 
 
@@ -42,13 +43,14 @@ def create_app(settings: Config | None = None) -> Flask:
 def _configure_database(app: Flask) -> None:
     app.extensions["database"] = make_database(app)
     # Flask-Migrate only asks for the metadata; the folder is inside of the package, so that it ships with it.
-    migrate.init_app(app, Base, directory=str(Path(__file__).parent / "migrations"))
+    migrate.init_app(app, cast("Any", Base), directory=str(Path(__file__).parent / "migrations"))
 
 
 def _configure_cache_and_store(app: Flask) -> None:
     app.extensions["cache"] = make_cache(app)
     app.extensions["store"] = make_store(app)
     app.session_interface = StoreSessionInterface(app, app.extensions["store"])
+    app.before_request(refuse_forms_without_session)
 
 
 def _configure_tasks(app: Flask) -> None:
@@ -62,7 +64,8 @@ def _configure_login(app: Flask) -> None:
     login_manager.init_app(app)
     login_manager.user_loader(load_user)
     login_manager.login_view = "auth.login"
-    login_manager.login_message = "Log in to see this page."
+    # No message: it would be kept in a session, and so make one for every anonymous reader who follows a wrong link.
+    login_manager.login_message = None
     csrf.init_app(app)
 
 
@@ -77,10 +80,14 @@ def _configure_answers(app: Flask) -> None:
 
 
 def _configure_blueprints(app: Flask) -> None:
+    app.url_map.converters["id"] = urls.IdConverter
     app.register_blueprint(health.bp)
     app.register_blueprint(main_bp)
     app.register_blueprint(auth_bp)
     app.register_blueprint(admin_bp)
-    problems.ProblemApi(app).register_blueprint(api_bp)
+    api = problems.ProblemApi(app)
+    api.register_converter(urls.IdConverter, urls.describe)
+    api.spec.components.security_scheme("key", {"type": "http", "scheme": "bearer", "description": "An API key"})
+    api.register_blueprint(api_bp)
     # Keys authenticate there, not cookies: nothing a foreign page could make a browser send.
     csrf.exempt(api_bp)

@@ -21,7 +21,7 @@ LONGEST_PASSWORD = 1024
 SHORTEST_PASSWORD = 8
 
 
-class InvalidAccount(ValueError):
+class AccountError(ValueError):
     """An account that cannot be made; the message says why."""
 
 
@@ -30,7 +30,7 @@ def normalise_email(email: str) -> str:
     email = email.strip().lower()
     local, at, domain = email.rpartition("@")
     if not at or not local or "." not in domain.strip(".") or len(email) > EMAIL_LENGTH or not email.isprintable() or " " in email:
-        raise InvalidAccount(f"{email!r} is not an e-mail address")
+        raise AccountError(f"{email!r} is not an e-mail address")
     return email
 
 
@@ -43,9 +43,9 @@ def create_user(session: Session, *, email: str, password: str, name: str = "", 
     """Add a user."""
     email = normalise_email(email)
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise InvalidAccount(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, not {len(password)}")
+        raise AccountError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, not {len(password)}")
     if find_user(session, email):
-        raise InvalidAccount(f"there is a user {email} already")
+        raise AccountError(f"there is a user {email} already")
     user = User(
         email=email,
         name=name or email.partition("@")[0].replace(".", " ").title(),
@@ -61,7 +61,7 @@ def authenticate(session: Session, email: str, password: str) -> User | None:
     """Return the user whose password this is. An unknown address takes as long as a wrong password."""
     try:
         user = find_user(session, email)
-    except InvalidAccount:
+    except AccountError:
         user = None
     stored = user.password_hash if user else _hash_of_nothing()
     return user if _verify(stored, password[:LONGEST_PASSWORD]) and user and user.is_active else None
@@ -75,7 +75,7 @@ def hash_password(password: str) -> str:
 def create_key(session: Session, *, user: User, name: str, scopes: list[str]) -> tuple[ApiKey, str]:
     """Add an API key; return it and the only copy of the whole key."""
     if unknown := sorted(set(scopes) - set(SCOPES)):
-        raise InvalidAccount(f"there is no scope {', '.join(unknown)}; scopes are: {', '.join(SCOPES)}")
+        raise AccountError(f"there is no scope {', '.join(unknown)}; scopes are: {', '.join(SCOPES)}")
     prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     key = ApiKey(user_id=user.id, name=name, prefix=prefix, secret_hash=_hash_secret(secret), scopes=sorted(set(scopes)))
     session.add(key)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Row, bindparam, func, select, tuple_, update
+from sqlalchemy import bindparam, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app import text
@@ -141,7 +141,7 @@ def _present(cached: Cached | None) -> Cached:
     return cached
 
 
-def _listed(row: Row[Any]) -> dict[str, Any]:
+def _listed(row: Any) -> dict[str, Any]:
     return {
         "id": row.id,
         "title": row.title,

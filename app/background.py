@@ -27,21 +27,21 @@ SWEEP_SECONDS = 60.0
 def celery_init_app(app: Flask) -> Celery:
     """Make the Celery application of a Flask application, as Flask documents it."""
 
-    class FlaskTask(Task):
+    class FlaskTask(Task[Any, Any]):
         """Runs in the application's context."""
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             with app.app_context():
                 return self.run(*args, **kwargs)
 
-    celery_app = Celery(app.name, task_cls=FlaskTask)
+    celery_app: Celery = Celery(app.name, task_cls=FlaskTask)
     celery_app.config_from_object(_settings(app))
     celery_app.set_default()
     app.extensions["celery"] = celery_app
     return celery_app
 
 
-def send(task: Task, *args: Any) -> bool:
+def send(task: Task[Any, Any], *args: Any) -> bool:
     """Send a task, after the commit that it is about; return whether a broker took it.
 
     A page that does not need the task does not fail with it: what must not be lost is found again from the database.
@@ -103,7 +103,7 @@ def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
 
 
 @signals.task_prerun.connect
-def _bind_request_id(task_id: str, task: Task, **_: Any) -> None:
+def _bind_request_id(task_id: str, task: Task[Any, Any], **_: Any) -> None:
     if task.request.is_eager:
         return
     structlog.contextvars.clear_contextvars()

@@ -16,7 +16,7 @@ import msgspec
 import structlog
 from flask import Flask
 
-from app.cache_backends import Backend, CacheUnavailable, MemoryBackend, RedisBackend
+from app.cache_backends import Backend, CacheUnavailableError, MemoryBackend, RedisBackend
 from app.redis_url import RedisUrl
 
 Outcome = Literal["hit", "miss", "stale"]
@@ -82,7 +82,7 @@ class Cache:
         """
         try:
             cached = self._fetch(self.backend, key, generation, seconds, load, insist)
-        except CacheUnavailable:
+        except CacheUnavailableError:
             cached = self._fetch(self._fallback, key, generation, min(seconds, FALLBACK_SECONDS), load, insist)
         for listener in self.on_outcome:
             listener(generation.partition(":")[0], cached.outcome if cached else "miss")
@@ -97,7 +97,7 @@ class Cache:
                 backend.put(f"generation:{generation}", number, GENERATION_SECONDS)
                 if self._recent_seconds:
                     backend.put(f"recent:{generation}", b"1", self._recent_seconds)
-            except CacheUnavailable:
+            except CacheUnavailableError:
                 log.warning("cache unavailable, entries stay until they expire", generation=generation)
 
     def mark(self, key: str, seconds: float) -> None:
@@ -105,14 +105,14 @@ class Cache:
         for backend in (self.backend, self._fallback):
             try:
                 backend.put(key, b"1", seconds)
-            except CacheUnavailable:
+            except CacheUnavailableError:
                 log.warning("cache unavailable, mark kept in this process alone")
 
     def is_marked(self, key: str) -> bool:
         """Whether a key was marked in the last seconds."""
         try:
             return self.backend.get_many([key])[0] is not None
-        except CacheUnavailable:
+        except CacheUnavailableError:
             return self._fallback.get_many([key])[0] is not None
 
     def _fetch(self, backend: Backend, key: str, generation: str, seconds: float, load: Load, insist: bool) -> Cached | None:
@@ -189,5 +189,5 @@ def _unpack(packed: bytes | None) -> _Entry | None:
 def _quietly(command: Callable[[], None]) -> None:
     try:
         command()
-    except CacheUnavailable:
+    except CacheUnavailableError:
         log.warning("cache unavailable, entry not kept")

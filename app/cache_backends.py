@@ -5,13 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 # Seconds for which a cache that has failed is not asked again, so that a dead one costs one timeout and not one for each request.
@@ -19,7 +18,7 @@ REST_AFTER_FAILURE = 1.0
 MOST_ENTRIES = 10_000
 
 
-class CacheUnavailable(Exception):
+class CacheUnavailableError(Exception):
     """The cache does not answer."""
 
 
@@ -39,7 +38,7 @@ class Backend(Protocol):
         """Forget a key."""
 
     def ping(self) -> None:
-        """Raise CacheUnavailable where the store does not answer."""
+        """Raise CacheUnavailableError where the store does not answer."""
 
 
 class MemoryBackend:
@@ -110,16 +109,16 @@ class RedisBackend:
         self._ask(lambda: self._client.delete(key))
 
     def ping(self) -> None:
-        """Raise CacheUnavailable where Redis does not answer, rest or not."""
+        """Raise CacheUnavailableError where Redis does not answer, rest or not."""
         self._rests_until = 0.0
         self._ask(self._client.ping)
 
-    def _ask(self, command: Callable[[], T]) -> T:
+    def _ask(self, command: Callable[[], Any]) -> Any:
         if time.monotonic() < self._rests_until:
-            raise CacheUnavailable
+            raise CacheUnavailableError
         try:
             return command()
         except RedisError as error:
             self._rests_until = time.monotonic() + REST_AFTER_FAILURE
             log.warning("cache unavailable", error=str(error))
-            raise CacheUnavailable from error
+            raise CacheUnavailableError from error

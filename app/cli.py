@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from app import accounts, articles, demo, viewcount
-from app.accounts import InvalidAccount
+from app.accounts import AccountError
 from app.extensions import db
 from app.models import ApiKey, Article
 
@@ -41,7 +41,7 @@ def create_user(email: str, name: str, admin: bool, if_missing: bool, password_e
             return
         password = _password(password_env)
         user = db.write(lambda session: accounts.create_user(session, email=email, password=password, name=name, is_admin=admin))
-    except InvalidAccount as error:
+    except AccountError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"created {'administrator' if admin else 'user'} {user.email}")
 
@@ -55,12 +55,12 @@ def create_key(email: str, name: str, scopes: tuple[str, ...]) -> None:
 
     def create(session: Session) -> tuple[ApiKey, str]:
         if (user := accounts.find_user(session, email)) is None:
-            raise InvalidAccount(f"there is no user {email}; create one with `users create`")
+            raise AccountError(f"there is no user {email}; create one with `users create`")
         return accounts.create_key(session, user=user, name=name, scopes=list(scopes))
 
     try:
         _, whole = db.write(create)
-    except InvalidAccount as error:
+    except AccountError as error:
         raise click.ClickException(str(error)) from error
     click.echo(whole)
 

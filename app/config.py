@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self, get_type_hints
 
-from app.redis_url import InvalidRedisUrl, RedisUrl
+from app.redis_url import RedisUrl, RedisUrlError
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
@@ -94,7 +94,7 @@ class Config:
             if value := getattr(self, name):
                 try:
                     RedisUrl.parse(value)
-                except InvalidRedisUrl as error:
+                except RedisUrlError as error:
                     found.append(f"{name} {error}")
         if self.LOG_LEVEL not in LOG_LEVELS:
             found.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {self.LOG_LEVEL!r}")
@@ -147,7 +147,7 @@ class Testing(Config):
     SECRET_KEY: str = "for tests alone"
     LOG_LEVEL: str = "WARNING"
     ARGON2_TIME_COST: int = 1
-    ARGON2_MEMORY_KIB: int = 8
+    ARGON2_MEMORY_KIB: int = 32
     ARTICLE_TTL: float = 30.0
 
 

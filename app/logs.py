@@ -14,6 +14,9 @@ from flask import Flask, Response, current_app, g, request
 HOSTNAME = socket.gethostname()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
+# At INFO these say of every periodic task that it was sent, received and done; tasks say themselves what they have changed.
+CHATTY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
+
 _SHARED: list[structlog.types.Processor] = [
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_logger_name,
@@ -45,8 +48,8 @@ def configure(level: str, *, human: bool) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
-    # Says at INFO what each migration does, which is wanted, and how it sets itself up, which is not.
-    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)
+    for name in CHATTY:
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
 
 def init_app(app: Flask) -> None:

@@ -18,7 +18,6 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     func,
-    text,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
@@ -122,19 +121,14 @@ class Article(Base):
 
     author: Mapped[User] = relationship(lazy="raise")
 
-    __table_args__ = (
-        # The order of the pages; id decides between articles of the same moment.
-        Index("ix_article_newest", published_at.desc(), id.desc()),
-        Index("ix_article_author_newest", author_id, published_at.desc(), id.desc()),
-        Index("ix_article_popular", views.desc(), id.desc()),
-        # Nearly empty: what a lost task has left behind.
-        Index(
-            "ix_article_unprocessed",
-            published_at,
-            postgresql_where=text("processed_at IS NULL"),
-            sqlite_where=text("processed_at IS NULL"),
-        ),
-    )
+
+# The order of the pages; id decides between articles of the same moment.
+Index("ix_article_newest", Article.published_at.desc(), Article.id.desc())
+Index("ix_article_author_newest", Article.author_id, Article.published_at.desc(), Article.id.desc())
+Index("ix_article_popular", Article.views.desc(), Article.id.desc())
+# Nearly empty: what a lost task has left behind.
+UNPROCESSED = Article.processed_at.is_(None)
+Index("ix_article_unprocessed", Article.published_at, postgresql_where=UNPROCESSED, sqlite_where=UNPROCESSED)
 
 
 class ViewBatch(Base):

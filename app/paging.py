@@ -16,7 +16,7 @@ NEWEST = b"1n"
 MOST_SECONDS = 253_402_300_800
 
 
-class InvalidToken(ValueError):
+class TokenError(ValueError):
     """A token that no page has given out."""
 
 
@@ -35,12 +35,12 @@ class Position:
 
     @classmethod
     def from_token(cls, token: str) -> Self:
-        """Read a token; raise InvalidToken where it is none."""
+        """Read a token; raise TokenError where it is none."""
         try:
             packed = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
             kind, microseconds, row = LAYOUT.unpack(packed)
         except (binascii.Error, struct.error, ValueError) as error:
-            raise InvalidToken from error
+            raise TokenError from error
         if kind != NEWEST or not 0 <= microseconds < MOST_SECONDS * 1_000_000 or row < 1:
-            raise InvalidToken
+            raise TokenError
         return cls(EPOCH + timedelta(microseconds=microseconds), row)

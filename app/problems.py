@@ -7,12 +7,12 @@ from typing import Any
 
 import marshmallow as ma
 import structlog
-from flask import Flask, Response, g, json, render_template, request
+from flask import Flask, Response, current_app, g, json, render_template, request
 from flask_smorest import Api
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from app.database import UNAVAILABLE
-from app.store import StoreUnavailable
+from app.store import StoreUnavailableError
 
 PROBLEM_JSON = "application/problem+json"
 API_PREFIX = "/api/"
@@ -59,7 +59,7 @@ class ProblemApi(Api):
 def init_app(app: Flask) -> None:
     """Answer errors in the form that the client reads."""
     app.register_error_handler(HTTPException, answer)
-    for kind in (*UNAVAILABLE, StoreUnavailable):
+    for kind in (*UNAVAILABLE, StoreUnavailableError):
         app.register_error_handler(kind, _unavailable)
     app.register_error_handler(Exception, _unexpected)
 
@@ -67,7 +67,7 @@ def init_app(app: Flask) -> None:
 def answer(error: HTTPException) -> Response:
     """Return the response of an HTTP error."""
     if error.response is not None:
-        return Response.force_type(error.response, request.environ)
+        return current_app.make_response(error.response)
     status = error.code or 500
     if request.path.startswith(API_PREFIX):
         response = Response(json.dumps(_problem(error, status)), status, content_type=PROBLEM_JSON)

@@ -16,7 +16,7 @@ SENTINEL_TIMEOUT = 0.5
 DEFAULT_PORTS = {"redis": 6379, "sentinel": 26379}
 
 
-class InvalidRedisUrl(ValueError):
+class RedisUrlError(ValueError):
     """A URL that names no Redis; the message completes a sentence that begins with the variable's name."""
 
 
@@ -37,21 +37,21 @@ class RedisUrl:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read a URL; raise InvalidRedisUrl where it cannot be used."""
+        """Read a URL; raise RedisUrlError where it cannot be used."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS:
-            raise InvalidRedisUrl("must begin with redis:// or sentinel://")
+            raise RedisUrlError("must begin with redis:// or sentinel://")
         credentials, _, addresses = parts.netloc.rpartition("@")
         username, _, password = credentials.partition(":")
         hosts = tuple(_host(address, DEFAULT_PORTS[parts.scheme]) for address in addresses.split(","))
         path = parts.path.strip("/") or "0"
         if not path.isdigit():
-            raise InvalidRedisUrl(f"has the path /{path}, which is not the number of a database")
+            raise RedisUrlError(f"has the path /{path}, which is not the number of a database")
         master = parse_qs(parts.query).get("master", [None])[0]
         if (parts.scheme == "sentinel") != bool(master):
-            raise InvalidRedisUrl("needs ?master=NAME exactly when it begins with sentinel://")
+            raise RedisUrlError("needs ?master=NAME exactly when it begins with sentinel://")
         if not master and len(hosts) > 1:
-            raise InvalidRedisUrl("may name several hosts only when it begins with sentinel://")
+            raise RedisUrlError("may name several hosts only when it begins with sentinel://")
         return cls(hosts, int(path), unquote(username) or None, unquote(password) or None, master)
 
     def client(self, *, timeout: float) -> Redis:
@@ -66,7 +66,8 @@ class RedisUrl:
         if self.master is None:
             host, port = self.hosts[0]
             return Redis(host=host, port=port, db=self.database, retry=no_retry(), **options)
-        sentinel = Sentinel(list(self.hosts), sentinel_kwargs=self._sentinel_options(), db=self.database, **options)
+        behind: Any = Sentinel
+        sentinel = behind(list(self.hosts), sentinel_kwargs=self._sentinel_options(), db=self.database, **options)
         client: Redis = sentinel.master_for(self.master, retry=no_retry())
         return client
 
@@ -100,5 +101,5 @@ def _host(address: str, default_port: int) -> tuple[str, int]:
     if not colon:
         host, port = address, str(default_port)
     if not host or not port.isdigit():
-        raise InvalidRedisUrl(f"names the host {address!r}, which is not HOST or HOST:PORT")
+        raise RedisUrlError(f"names the host {address!r}, which is not HOST or HOST:PORT")
     return host.strip("[]"), int(port)

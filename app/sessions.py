@@ -7,16 +7,22 @@ from typing import Any
 
 import msgspec
 import structlog
-from flask import Flask, Request, Response
-from flask import request as current_request
+from flask import Flask, Request, Response, request, session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
-from app.store import Store, StoreUnavailable
+from app.store import Store, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
 # Paths that never have a session, whatever cookie a client sends.
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 WITHOUT_SESSION = ("/api/", "/static/", "/livez", "/readyz", "/metrics")
+
+
+def refuse_forms_without_session() -> None:
+    """Answer that the store is away to a form that came without its session for this reason, not that the form is wrong."""
+    if isinstance(session, NoSession) and request.method not in SAFE_METHODS and not request.path.startswith(WITHOUT_SESSION):
+        raise StoreUnavailableError("sessions unavailable")
 
 
 class _Serializer:
@@ -31,6 +37,10 @@ class _Serializer:
         except msgspec.DecodeError:
             log.warning("session could not be read, starting a new one")
             return {}
+
+
+class NoSession(ServerSideSession):
+    """Stands where there is no session. What is written to it goes nowhere, and it never touches a cookie."""
 
 
 class StoreSessionInterface(ServerSideSessionInterface):
@@ -48,14 +58,14 @@ class StoreSessionInterface(ServerSideSessionInterface):
         if not request.path.startswith(WITHOUT_SESSION):
             try:
                 return super().open_session(app, request)
-            except StoreUnavailable as error:
-                # The reader is anonymous for this request; the cookie stays valid for when the store is back.
+            except StoreUnavailableError as error:
+                # Reading goes on, anonymously; the cookie stays valid for when the store is back.
                 log.warning("sessions unavailable", error=str(error))
-        return self.session_class(sid=self._generate_sid(self.sid_length), permanent=self.permanent)
+        return NoSession(permanent=self.permanent)
 
     def save_session(self, app: Flask, session: ServerSideSession, response: Response) -> None:
-        """Keep a changed session and set its cookie; never for a path that has none."""
-        if not current_request.path.startswith(WITHOUT_SESSION):
+        """Keep a changed session and set its cookie, where there is one."""
+        if not isinstance(session, NoSession):
             super().save_session(app, session, response)
 
     def _retrieve_session_data(self, store_id: str) -> dict[str, Any] | None:

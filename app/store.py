@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Any, Protocol
 from uuid import uuid4
 
 import structlog
@@ -16,7 +16,6 @@ from redis.exceptions import RedisError, ResponseError
 
 from app.redis_url import RedisUrl
 
-T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 REDIS_TIMEOUT = 1.0
@@ -29,7 +28,7 @@ VIEWS_FLUSHING = "views:flushing"
 BATCH = "batch"
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailableError(Exception):
     """The store does not answer."""
 
 
@@ -55,7 +54,7 @@ class Store(Protocol):
         """Forget a batch that is in the database. Another batch is left alone."""
 
     def ping(self) -> None:
-        """Raise StoreUnavailable where the store does not answer."""
+        """Raise StoreUnavailableError where the store does not answer."""
 
 
 def make_store(app: Flask) -> Store:
@@ -135,19 +134,20 @@ class RedisStore:
             return
         try:
             self._ask(lambda: self.client.hincrby(VIEWS_PENDING, str(article_id), 1))
-        except StoreUnavailable as error:
+        except StoreUnavailableError as error:
             self._rests_until = time.monotonic() + REST_AFTER_FAILURE
             log.warning("views are not counted", error=str(error))
 
     def take_views(self) -> tuple[str, dict[int, int]] | None:
         """Return a batch of views by article, which stays until `drop_views`: the batch of an interrupted flush, or a new one."""
-        return self._ask(self._take_views)
+        taken: tuple[str, dict[int, int]] | None = self._ask(self._take_views)
+        return taken
 
     def drop_views(self, batch: str) -> None:
         """Forget a batch that is in the database. Another batch is left alone."""
 
         def drop(pipeline: Pipeline) -> None:
-            current = pipeline.hget(VIEWS_FLUSHING, BATCH)
+            current: Any = pipeline.hget(VIEWS_FLUSHING, BATCH)
             pipeline.multi()
             if current == batch.encode():
                 pipeline.delete(VIEWS_FLUSHING)
@@ -155,7 +155,7 @@ class RedisStore:
         self._ask(lambda: self.client.transaction(drop, VIEWS_FLUSHING))
 
     def ping(self) -> None:
-        """Raise StoreUnavailable where the store does not answer."""
+        """Raise StoreUnavailableError where the store does not answer."""
         self._ask(self.client.ping)
 
     def _take_views(self) -> tuple[str, dict[int, int]] | None:
@@ -169,12 +169,12 @@ class RedisStore:
             return None
         # Named once: after a crash the same batch has the same name, by which the database knows whether it has it.
         self.client.hsetnx(VIEWS_FLUSHING, BATCH, uuid4().hex)
-        fields: dict[bytes, bytes] = self.client.hgetall(VIEWS_FLUSHING)
+        fields: Any = self.client.hgetall(VIEWS_FLUSHING)
         batch = fields.pop(BATCH.encode()).decode()
         return batch, {int(article): int(count) for article, count in fields.items()}
 
-    def _ask(self, command: Callable[[], T]) -> T:
+    def _ask(self, command: Callable[[], Any]) -> Any:
         try:
             return command()
         except RedisError as error:
-            raise StoreUnavailable(str(error)) from error
+            raise StoreUnavailableError(str(error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import structlog
 from celery import shared_task
@@ -11,13 +12,13 @@ from sqlalchemy.exc import OperationalError
 from app import articles, viewcount
 from app.extensions import db
 from app.models import now
-from app.store import StoreUnavailable
+from app.store import StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
 # A database or store that fails over is back within half a minute.
-RETRY = {
-    "autoretry_for": (OperationalError, StoreUnavailable),
+RETRY: Any = {
+    "autoretry_for": (OperationalError, StoreUnavailableError),
     "retry_backoff": 1,
     "retry_backoff_max": 30,
     "retry_jitter": True,

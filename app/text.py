@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 
 # Words that say nothing of what a text is about.
-STOP_WORDS = frozenset(
-    """a about above after again against all almost also although always am among an and another any are around as at away back be
+_STOP_WORDS = """
+    a about above after again against all almost also although always am among an and another any are around as at away back be
     became because become been before behind being below between both but by came can cannot could did do does doing done down
     during each either else enough even ever every few first for from further get give given go goes going gone got had has have
     having he her here hers him his how however i if in instead into is it its itself just keep kept last later least less let like
@@ -16,12 +17,15 @@ STOP_WORDS = frozenset(
     shall she should since so some something soon still such take taken than that the their them then there these they thing this
     those though three through thus to together told too took toward two under until up upon us use used very want was way we week
     well went were what when where whether which while who whole whom whose why will with within without would year years yet you
-    your""".split()
-)
+    your
+    """
+STOP_WORDS = frozenset(_STOP_WORDS.split())
 LONGEST_SUMMARY = 400
 
-_SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)]*\s+(?=[\"'“‘(]?[A-ZÀ-Þ0-9])")
-_WORD = re.compile(r"[^\W\d_][^\W_'’-]*(?:['’-][^\W_]+)*")
+# Quotation marks and apostrophes as typography writes them.
+_OPENING, _CLOSING = "“\u2018\"'(", "”\u2019\"')"
+_SENTENCE_END = re.compile(rf"(?<=[.!?…])[{_CLOSING}]*\s+(?=[{_OPENING}]?[A-ZÀ-Þ0-9])")
+_WORD = re.compile("[^\\W\\d_][^\\W_'\u2019-]*(?:['\u2019-][^\\W_]+)*")
 
 
 def summary(content: str, sentences: int = 2) -> str:
@@ -49,4 +53,4 @@ def _score(sentence: str, index: int, weights: Counter[str]) -> float:
     if not words:
         return 0.0
     # By the root of the length: neither the longest sentence wins nor the shortest. News tell the essential first.
-    return sum(weights[word] for word in words) / len(words) ** 0.5 * (1.3 if index == 0 else 1.0)
+    return sum(weights[word] for word in words) / math.sqrt(len(words)) * (1.3 if index == 0 else 1.0)

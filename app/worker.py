@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
@@ -34,13 +34,20 @@ RUNTIME = Histogram(
 class CountedRequest(Request):
     """Counts outcomes in the worker's main process, to which its pool reports: the children need no files to share counts by."""
 
-    def on_success(self, failed__retval__runtime: tuple[bool, Any, float], **kwargs: Any) -> Any:
-        """Count a task that has run; one that has failed comes by here on its way to `on_failure`."""
-        failed, _, runtime = failed__retval__runtime
-        RUNTIME.labels(task=self.name).observe(runtime)
-        if not failed:
-            TASKS.labels(task=self.name, outcome="succeeded").inc()
-        return super().on_success(failed__retval__runtime, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """Wrap `on_success`: Celery makes a subclass for each task whose own answers successes without asking this class."""
+        super().__init__(*args, **kwargs)
+        answer: Callable[..., Any] = self.on_success
+
+        def count(failed__retval__runtime: tuple[bool, Any, float], **more: Any) -> Any:
+            failed, _, runtime = failed__retval__runtime
+            RUNTIME.labels(task=self.name).observe(runtime)
+            # One that has failed goes on to `on_failure`.
+            if not failed:
+                TASKS.labels(task=self.name, outcome="succeeded").inc()
+            return answer(failed__retval__runtime, **more)
+
+        self.__dict__["on_success"] = count
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
         """Count a task that has failed or asks for another attempt."""
@@ -64,6 +71,8 @@ class QueueCollector(Collector):
         if not isinstance(store, RedisStore):
             return
         try:
+            waiting: Any
+            taken: Any
             waiting, taken = store.client.llen(QUEUE), store.client.hlen("unacked")
         except RedisError as error:
             log.warning("queue not measured", error=str(error))

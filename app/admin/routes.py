@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flask import Blueprint, abort, render_template
+from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -15,9 +16,10 @@ bp = Blueprint("admin", __name__, url_prefix="/admin")
 
 
 @bp.before_request
-def _only_administrators() -> object:
+def _only_administrators() -> ResponseReturnValue | None:
     if not current_user.is_authenticated:
-        return login_manager.unauthorized()
+        redirect: ResponseReturnValue = login_manager.unauthorized()
+        return redirect
     if not current_user.is_admin:
         abort(403, "This page is for administrators.")
     return None

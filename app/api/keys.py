@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import NoReturn, ParamSpec, TypeVar
 
 from flask import g, request
 from flask_smorest import abort
@@ -41,12 +41,16 @@ def _authorise(scope: str) -> ApiKey:
     """Return the request's key; answer 401 without a valid one, and 403 where it lacks the scope."""
     scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not presented.strip():
-        abort(401, message="Send an API key: Authorization: Bearer KEY.", headers={"WWW-Authenticate": "Bearer"})
+        _refuse(401, "Send an API key: Authorization: Bearer KEY.", "Bearer")
     # From the primary: a key that was just made or revoked counts at once.
     key = db.read(lambda session: accounts.find_key(session, presented.strip()), primary=True)
     if key is None:
-        abort(401, message="The API key is not valid.", headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        _refuse(401, "The API key is not valid.", 'Bearer error="invalid_token"')
     if scope not in key.scopes:
-        challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
-        abort(403, message=f"The API key lacks the scope {scope}.", headers={"WWW-Authenticate": challenge})
+        _refuse(403, f"The API key lacks the scope {scope}.", f'Bearer error="insufficient_scope", scope="{scope}"')
     return key
+
+
+def _refuse(status: int, reason: str, challenge: str) -> NoReturn:
+    abort(status, message=reason, headers={"WWW-Authenticate": challenge})
+    raise AssertionError("abort raises")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app, request, url_for
-from flask_smorest import Blueprint, abort
+from flask import Response, abort, current_app, request, url_for
+from flask_smorest import Blueprint
 
 from app import accounts, articles, tasks, viewcount
 from app.api import keys
@@ -16,8 +16,6 @@ from app.extensions import db
 from app.pin import pin_to_primary
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1", description="Articles")
-
-ARTICLE = "/articles/<int(max=9223372036854775807):article_id>"
 
 
 @bp.get("/articles")
@@ -36,14 +34,14 @@ def list_popular(query: dict[str, int]) -> Response:
     return _answer(articles.cached_popular(limit=query["limit"], seconds=current_app.config["POPULAR_TTL"]))
 
 
-@bp.get(ARTICLE)
+@bp.get("/articles/<id:article_id>")
 @bp.response(200, FullArticle)
-@bp.alt_response(404, description="There is no such article")
+@bp.alt_response(404, "NOT_FOUND")
 def get_article(article_id: int) -> Response:
     """One article. Reading it counts a view."""
     cached = articles.cached_one(article_id, seconds=current_app.config["ARTICLE_TTL"])
     if cached is None:
-        abort(404, message=f"There is no article {article_id}.")
+        abort(404, f"There is no article {article_id}.")
     if request.method == "GET":
         viewcount.count(article_id)
     return _answer(cached)
@@ -54,8 +52,8 @@ def get_article(article_id: int) -> Response:
 @bp.arguments(NewArticle)
 @bp.response(201, FullArticle)
 @bp.doc(security=[{"key": []}])
-@bp.alt_response(401, description="No valid API key")
-@bp.alt_response(403, description="The API key lacks the scope articles:write")
+@bp.alt_response(401, "UNAUTHORIZED")
+@bp.alt_response(403, "FORBIDDEN")
 def create_article(new: dict[str, Any]) -> tuple[Response, int, dict[str, str]]:
     """Publish an article. Summary and keywords are written by a worker a moment later."""
     author_id = keys.caller().user_id

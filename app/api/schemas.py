@@ -10,7 +10,7 @@ from marshmallow import validate
 
 from app.articles import MOST_ON_A_PAGE
 from app.models import TITLE_LENGTH
-from app.paging import InvalidToken, Position
+from app.paging import Position, TokenError
 
 LONGEST_CONTENT = 100_000
 POPULAR_LIMIT = 10
@@ -36,7 +36,7 @@ class Token(ma.fields.String):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         try:
             return Position.from_token(super()._deserialize(value, attr, data, **kwargs))
-        except InvalidToken:
+        except TokenError:
             raise ma.ValidationError("Is not the `next` of a page of this list.") from None
 
 

@@ -11,7 +11,7 @@ from flask_login import current_user, login_required
 
 from app import articles, viewcount
 from app.cache import Cached
-from app.paging import InvalidToken, Position
+from app.paging import Position, TokenError
 
 bp = Blueprint("main", __name__)
 
@@ -36,7 +36,7 @@ def popular() -> Response:
     return _render("main/popular.html", cached, articles=_load(cached)["articles"])
 
 
-@bp.get("/articles/<int(max=9223372036854775807):article_id>")
+@bp.get("/articles/<id:article_id>")
 def article(article_id: int) -> Response:
     """One article. Reading it counts a view."""
     cached = articles.cached_one(article_id, seconds=current_app.config["ARTICLE_TTL"])
@@ -83,7 +83,7 @@ def _position() -> Position | None:
         return None
     try:
         return Position.from_token(token)
-    except InvalidToken:
+    except TokenError:
         abort(404, "There is no such page.")
 
 

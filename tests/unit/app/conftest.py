@@ -1,0 +1,134 @@
+"""An application on an embedded database that the real migrations have made, copied fresh for each test."""
+
+from __future__ import annotations
+
+import contextvars
+import re
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import flask_migrate
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app import accounts, articles, create_app
+from app.accounts import ARTICLES_WRITE
+from app.config import Testing
+from app.database import Database
+from app.extensions import db
+from app.models import Article, User
+
+PASSWORD = "correct horse battery"
+
+
+class Client(FlaskClient):
+    """Sends each request in a context of its own, as under a server: the test's own application context stays out of it."""
+
+    def open(self, *args: Any, **kwargs: Any) -> TestResponse:
+        return contextvars.Context().run(super().open, *args, **kwargs)
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty database after `flask db upgrade`."""
+    path = tmp_path_factory.mktemp("database") / "migrated.sqlite3"
+    app = create_app(Testing(DATABASE_URL=f"sqlite:///{path}"))
+    with app.app_context():
+        flask_migrate.upgrade()
+        db.primary.dispose()
+    return path
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    """Settings of this test's application; a test module overrides them."""
+    return {}
+
+
+@pytest.fixture
+def app(migrated: Path, tmp_path: Path, settings: dict[str, Any]) -> Iterator[Flask]:
+    """An application of its own for each test, with its context."""
+    path = tmp_path / "news.sqlite3"
+    shutil.copy(migrated, path)
+    application = create_app(Testing(**{"DATABASE_URL": f"sqlite:///{path}", **settings}))
+    application.test_client_class = Client
+    with application.app_context():
+        yield application
+        db.primary.dispose()
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    """An anonymous reader."""
+    return app.test_client()
+
+
+@pytest.fixture
+def user(app: Flask) -> User:
+    """An author."""
+    database: Database = app.extensions["database"]
+    return database.write(lambda session: accounts.create_user(session, email="ada@news.example", name="Ada Marsh", password=PASSWORD))
+
+
+@pytest.fixture
+def reader(app: Flask, user: User) -> FlaskClient:
+    """A client that has logged in."""
+    client = app.test_client()
+    log_in(client, user.email)
+    return client
+
+
+@dataclass(frozen=True)
+class Author:
+    """Somebody with an API key."""
+
+    client: FlaskClient
+    headers: dict[str, str]
+
+    def post(self, **article: Any) -> TestResponse:
+        """Publish by the API."""
+        return self.client.post("/api/v1/articles", json={"title": "A title", "content": "Some content."} | article, headers=self.headers)
+
+
+@pytest.fixture
+def author(app: Flask, user: User) -> Author:
+    """An author with a key that may write, and a client without cookies."""
+    _, key = db.write(lambda session: accounts.create_key(session, user=user, name="tests", scopes=[ARTICLES_WRITE]))
+    return Author(app.test_client(use_cookies=False), {"Authorization": f"Bearer {key}"})
+
+
+@pytest.fixture
+def publish(user: User) -> Callable[..., Article]:
+    """Add an article behind the cache's back."""
+
+    def add(title: str = "A title", **values: Any) -> Article:
+        return db.write(lambda session: articles.create(session, author_id=user.id, title=title, content="Some content.", **values))
+
+    return add
+
+
+def log_in(client: FlaskClient, email: str, password: str = PASSWORD, target: str = "/auth/login") -> TestResponse:
+    """Send the log-in form as a browser does."""
+    return client.post(target, data={"email": email, "password": password, "csrf_token": csrf_token(client.get(target))})
+
+
+def csrf_token(page: TestResponse) -> str:
+    """The token of the form on a page."""
+    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+    assert found, page.text
+    return found[1]
+
+
+def body(response: TestResponse) -> Any:
+    """What an answer says, as JSON."""
+    return response.json
+
+
+def cookies(response: TestResponse) -> list[str]:
+    """Names of the cookies that an answer sets."""
+    return [header.partition("=")[0] for header in response.headers.getlist("Set-Cookie")]

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.cache import Cache, Cached, Outcome
+from app.cache_backends import CacheUnavailableError, MemoryBackend, RedisBackend
+from app.extensions import cache as app_cache
+from app.redis_url import RedisUrl
+from tests.unit.app.conftest import Author, body
+
+
+class Source:
+    """What an entry is computed from; counts how often."""
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self.value = b"1"
+        self.seconds = seconds
+        self.calls: list[bool] = []
+
+    def __call__(self, recent: bool) -> bytes | None:
+        self.calls.append(recent)
+        time.sleep(self.seconds)
+        return self.value
+
+
+@pytest.fixture
+def cache() -> Cache:
+    return Cache(MemoryBackend(), recent_seconds=0.2)
+
+
+def fetch(cache: Cache, source: Source, *, key: str = "key", seconds: float = 60.0, insist: bool = False) -> tuple[bytes, Outcome]:
+    cached = cache.fetch(key, generation="things", seconds=seconds, load=source, insist=insist)
+    assert isinstance(cached, Cached)
+    return cached.body, cached.outcome
+
+
+def test_a_second_read_hits(cache: Cache) -> None:
+    source = Source()
+    assert fetch(cache, source) == (b"1", "miss")
+    source.value = b"2"
+    assert fetch(cache, source) == (b"1", "hit")
+    assert fetch(cache, source, key="another") == (b"2", "miss")
+
+
+def test_a_bump_outdates_every_key_of_its_generation_at_once(cache: Cache) -> None:
+    source = Source()
+    for key in ("a", "b"):
+        fetch(cache, source, key=key)
+    source.value = b"2"
+    cache.bump("things")
+    assert [fetch(cache, source, key=key) for key in ("a", "b")] == [(b"2", "miss")] * 2
+
+
+def test_a_bump_of_another_generation_changes_nothing(cache: Cache) -> None:
+    source = Source()
+    fetch(cache, source)
+    cache.bump("others")
+    assert fetch(cache, source) == (b"1", "hit")
+
+
+def test_what_was_computed_before_a_bump_is_not_kept_after_it(cache: Cache) -> None:
+    def overtaken(_recent: bool) -> bytes:
+        cache.bump("things")
+        return b"old"
+
+    for _ in range(2):
+        cache.fetch("key", generation="things", seconds=60, load=overtaken)
+    assert fetch(cache, Source()) == (b"1", "miss")
+
+
+def test_right_after_a_bump_only_the_primary_is_asked(cache: Cache) -> None:
+    source = Source()
+    cache.bump("things")
+    fetch(cache, source)
+    time.sleep(0.25)
+    fetch(cache, source, key="later")
+    assert source.calls == [True, False]
+
+
+def test_entries_expire(cache: Cache) -> None:
+    source = Source()
+    fetch(cache, source, seconds=0.05)
+    time.sleep(0.06)
+    assert fetch(cache, source, seconds=0.05) == (b"1", "miss")
+
+
+def test_twenty_misses_at_once_compute_once(cache: Cache) -> None:
+    source = Source(seconds=0.1)
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: fetch(cache, source), range(20)))
+    assert len(source.calls) == 1
+    assert {body for body, _ in answers} == {b"1"}
+
+
+def test_the_old_entry_is_served_while_a_new_one_is_computed(cache: Cache) -> None:
+    source = Source()
+    fetch(cache, source)
+    cache.bump("things")
+    source.value, source.seconds = b"2", 0.3
+    computing = threading.Thread(target=fetch, args=(cache, source))
+    computing.start()
+    time.sleep(0.1)
+    started = time.monotonic()
+    assert fetch(cache, source) == (b"1", "stale")
+    assert time.monotonic() - started < 0.1
+    assert fetch(cache, source, insist=True) == (b"2", "hit"), "who has just written must not see the old entry"
+    computing.join()
+    assert len(source.calls) == 2
+
+
+def test_a_crash_while_computing_blocks_nobody(cache: Cache) -> None:
+    def crash(_recent: bool) -> bytes:
+        raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError):
+        cache.fetch("key", generation="things", seconds=60, load=crash)
+    started = time.monotonic()
+    assert fetch(cache, Source()) == (b"1", "miss")
+    assert time.monotonic() - started < 0.5
+
+
+def test_the_old_entry_is_served_while_the_database_is_away(cache: Cache) -> None:
+    def away(_recent: bool) -> bytes:
+        raise OSError("database away")
+
+    fetch(cache, Source())
+    cache.bump("things")
+    assert cache.fetch("key", generation="things", seconds=60, load=away) == Cached(b"1", "stale")
+
+
+def test_what_does_not_exist_is_not_kept(cache: Cache) -> None:
+    assert cache.fetch("key", generation="things", seconds=60, load=lambda _recent: None) is None
+    assert fetch(cache, Source()) == (b"1", "miss")
+
+
+def nowhere() -> RedisBackend:
+    """A Redis that is not there."""
+    return RedisBackend(RedisUrl.parse("redis://127.0.0.1:1/0").client(timeout=0.2))
+
+
+def test_without_its_store_the_cache_still_answers_and_still_saves_the_database() -> None:
+    cache, source = Cache(nowhere(), recent_seconds=1), Source()
+    assert fetch(cache, source) == (b"1", "miss")
+    assert fetch(cache, source) == (b"1", "hit")
+    cache.bump("things")
+    assert fetch(cache, source) == (b"1", "miss")
+    cache.mark("pin", 1)
+    assert cache.is_marked("pin")
+
+
+def test_a_dead_redis_costs_one_timeout_and_then_nothing() -> None:
+    backend = nowhere()
+    with pytest.raises(CacheUnavailableError):
+        backend.get_many(["a"])
+    started = time.monotonic()
+    for _ in range(100):
+        with pytest.raises(CacheUnavailableError):
+            backend.get_many(["a"])
+    assert time.monotonic() - started < 0.2
+
+
+def outcome(client: FlaskClient, path: str) -> str:
+    return client.get(path).headers["X-Cache"]
+
+
+def test_page_two_is_not_page_one(client: FlaskClient, author: Author) -> None:
+    for number in range(3):
+        author.post(title=str(number))
+    first = body(client.get("/api/v1/articles?limit=1"))
+    second = body(client.get("/api/v1/articles", query_string={"limit": 1, "after": first["next"]}))
+    assert [first["articles"][0]["title"], second["articles"][0]["title"]] == ["2", "1"]
+
+
+def test_junk_parameters_make_no_new_entries(client: FlaskClient) -> None:
+    assert outcome(client, "/api/v1/articles") == "miss"
+    assert outcome(client, "/api/v1/articles?utm_source=junk&limit=20") == "hit"
+
+
+def test_a_write_is_seen_by_the_next_reader_of_every_page(client: FlaskClient, author: Author) -> None:
+    for path in ("/api/v1/articles", "/api/v1/articles?limit=5", "/"):
+        assert "Breaking" not in client.get(path).text
+    author.post(title="Breaking")
+    for path in ("/api/v1/articles", "/api/v1/articles?limit=5", "/"):
+        assert "Breaking" in client.get(path).text
+
+
+def test_a_list_from_the_cache_asks_no_database(client: FlaskClient, app: Flask) -> None:
+    client.get("/api/v1/articles")
+    queries: list[float] = []
+    app.extensions["database"].on_query.append(queries.append)
+    assert outcome(client, "/api/v1/articles") == "hit"
+    assert queries == []
+
+
+def test_the_length_of_a_page_does_not_decide_the_number_of_queries(client: FlaskClient, app: Flask, author: Author) -> None:
+    for number in range(10):
+        author.post(title=str(number))
+    counts = []
+    for limit in (1, 10):
+        queries: list[float] = []
+        app.extensions["database"].on_query[:] = [queries.append]
+        client.get(f"/api/v1/articles?limit={limit}")
+        counts.append(len(queries))
+    assert counts == [1, 1]
+
+
+def test_another_process_sees_the_write_too(client: FlaskClient, author: Author) -> None:
+    """The generation lives in the shared backend, not in the process that bumps it."""
+    client.get("/api/v1/articles")
+    Cache(app_cache.backend, recent_seconds=1).bump("lists")
+    assert outcome(client, "/api/v1/articles") == "miss"
+    assert author.client.get("/api/v1/articles").headers["X-Cache"] == "hit"

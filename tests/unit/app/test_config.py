@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app import config, create_app
+from app.config import ConfigurationError, Development, Production
+from app.redis_url import RedisUrl, RedisUrlError
+
+COMPLETE = {
+    "APP_ENV": "production",
+    "SECRET_KEY": "k" * 32,
+    "DATABASE_URL": "postgresql+psycopg2://u:p@/news?host=a:5432&host=b:5432",
+    "CACHE_URL": "sentinel://u:p@a:26379,b:26379/0?master=cache",
+    "STORE_URL": "redis://127.0.0.1:6380/0",
+}
+
+
+def test_production_takes_its_settings_from_the_environment() -> None:
+    settings = config.load(COMPLETE | {"VIEWS_FLUSH_SECONDS": "2", "APP_RELEASE": "abc", "ARTICLES_TTL": "1.5"})
+    assert isinstance(settings, Production)
+    assert (settings.VIEWS_FLUSH_SECONDS, settings.APP_RELEASE, settings.ARTICLES_TTL) == (2, "abc", 1.5)
+    assert settings.flask_settings()["SESSION_COOKIE_SECURE"] is True
+
+
+def test_every_problem_is_named_in_one_error() -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        config.load(
+            {
+                "APP_ENV": "production",
+                "SECRET_KEY": "short",
+                "DATABASE_URL": "postgresql://x",
+                "CACHE_URL": "sentinel://a:1/0",
+                "LOG_LEVEL": "LOUD",
+                "PIN_SECONDS": "soon",
+                "POPULAR_TTL": "-1",
+            }
+        )
+    message = str(caught.value)
+    for name in ("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "STORE_URL", "LOG_LEVEL", "PIN_SECONDS", "POPULAR_TTL"):
+        assert message.count(f"- {name}") == 1, message
+    assert "short" not in message, "a secret was printed"
+
+
+def test_an_unknown_environment_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="APP_ENV must be one of development, testing, production, not 'prod'"):
+        config.load({"APP_ENV": "prod"})
+
+
+def test_development_needs_nothing() -> None:
+    assert isinstance(config.load({}), Development)
+
+
+def test_the_application_starts_without_any_server() -> None:
+    app = create_app(config.load(COMPLETE))
+    assert app.test_client().get("/livez").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://a", "must begin with"),
+        ("redis://a:b/0", "not HOST or HOST:PORT"),
+        ("redis://a,b/0", "several hosts"),
+        ("redis://a/x", "not the number of a database"),
+        ("sentinel://a", "master=NAME"),
+        ("redis://a/0?master=x", "master=NAME"),
+    ],
+)
+def test_a_wrong_redis_url_says_why(url: str, reason: str) -> None:
+    with pytest.raises(RedisUrlError, match=reason):
+        RedisUrl.parse(url)
+
+
+def test_sentinels_are_translated_for_celery() -> None:
+    settings = RedisUrl.parse("sentinel://app:p%40ss@h1:26379,h2/1?master=store").celery_settings()
+    assert settings["broker_url"] == "sentinel://app:p%40ss@h1:26379/1;sentinel://app:p%40ss@h2:26379/1"
+    options = settings["broker_transport_options"]
+    assert options["master_name"] == "store"
+    assert (options["sentinel_kwargs"]["username"], options["sentinel_kwargs"]["password"]) == ("app", "p@ss")
+
+
+def test_a_sentinel_url_authenticates_to_sentinel_and_to_the_instance() -> None:
+    pool: Any = RedisUrl.parse("sentinel://app:secret@h1,h2/0?master=cache").client(timeout=0.2).connection_pool
+    assert pool.connection_kwargs["password"] == "secret"
+    assert pool.sentinel_manager.sentinel_kwargs["password"] == "secret"
