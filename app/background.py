@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from typing import Any
 
 import structlog
 from celery import Celery, Task, signals
-from flask import Flask
+from flask import Flask, current_app
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -22,6 +23,8 @@ TIME_LIMIT = 120
 VISIBILITY_TIMEOUT = 3 * TIME_LIMIT
 # Seconds of the pause between two looks for articles whose task was lost.
 SWEEP_SECONDS = 60.0
+# Seconds for which a broker that has failed is not asked again.
+REST_AFTER_FAILURE = 5.0
 
 
 def celery_init_app(app: Flask) -> Celery:
@@ -38,6 +41,7 @@ def celery_init_app(app: Flask) -> Celery:
     celery_app.config_from_object(_settings(app))
     celery_app.set_default()
     app.extensions["celery"] = celery_app
+    app.extensions["broker_rests_until"] = 0.0
     return celery_app
 
 
@@ -46,14 +50,18 @@ def send(task: Task[Any, Any], *args: Any) -> bool:
 
     A page that does not need the task does not fail with it: what must not be lost is found again from the database.
     """
-    try:
-        task.apply_async(args)
-    except (OperationalError, RedisError, OSError) as error:
-        log.warning("task not sent", task=task.name, error=str(error))
-        TASKS_SENT.labels(task=task.name, outcome="failed").inc()
-        return False
-    TASKS_SENT.labels(task=task.name, outcome="sent").inc()
-    return True
+    sent = False
+    if time.monotonic() >= current_app.extensions["broker_rests_until"]:
+        try:
+            task.apply_async(args)
+            sent = True
+        except (OperationalError, RedisError, OSError) as error:
+            current_app.extensions["broker_rests_until"] = time.monotonic() + REST_AFTER_FAILURE
+            log.warning("broker unavailable", error=str(error))
+    if not sent:
+        log.warning("task not sent", task=task.name)
+    TASKS_SENT.labels(task=task.name, outcome="sent" if sent else "failed").inc()
+    return sent
 
 
 def _settings(app: Flask) -> dict[str, Any]:
@@ -74,9 +82,8 @@ def _settings(app: Flask) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_connection_timeout": 1.0,
-        # A dead broker costs a page one short attempt.
-        "task_publish_retry": True,
-        "task_publish_retry_policy": {"max_retries": 1, "interval_start": 0, "interval_step": 0.02, "interval_max": 0.02},
+        # A dead broker costs a page one short attempt; Celery's own retries took six seconds where the broker hung.
+        "task_publish_retry": False,
         "beat_schedule": {
             "flush-views": _every(app.config["VIEWS_FLUSH_SECONDS"], "flush_views"),
             "process-forgotten-articles": _every(SWEEP_SECONDS, "process_forgotten_articles"),

@@ -13,6 +13,8 @@ from redis.sentinel import Sentinel
 
 # A Sentinel that does not answer in this time is skipped, the next one is asked.
 SENTINEL_TIMEOUT = 0.5
+# What a page that sends a task waits for a broker that hangs.
+BROKER_TIMEOUT = 1.0
 DEFAULT_PORTS = {"redis": 6379, "sentinel": 26379}
 
 
@@ -77,8 +79,8 @@ class RedisUrl:
         scheme = "sentinel" if self.master else "redis"
         urls = [f"{scheme}://{user}{host}:{port}/{self.database}" for host, port in self.hosts]
         options: dict[str, Any] = {
-            "socket_timeout": 2.0,
-            "socket_connect_timeout": 1.0,
+            "socket_timeout": BROKER_TIMEOUT,
+            "socket_connect_timeout": BROKER_TIMEOUT,
             "socket_keepalive": True,
             "retry_on_timeout": False,
         }

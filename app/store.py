@@ -20,7 +20,7 @@ log = structlog.get_logger(__name__)
 
 REDIS_TIMEOUT = 1.0
 # Seconds for which a store that has failed is not asked again by what can do without it.
-REST_AFTER_FAILURE = 1.0
+REST_AFTER_FAILURE = 5.0
 
 VIEWS_PENDING = "views:pending"
 VIEWS_FLUSHING = "views:flushing"
