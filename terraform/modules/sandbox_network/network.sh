@@ -17,10 +17,13 @@ alive() {
 clear_leftovers() {
     for id in $(containers); do engine rm --force --volumes "$id" >/dev/null; done
     ! engine network inspect "$network" >/dev/null 2>&1 || engine network rm --force "$network" >/dev/null
-    # What the engine forgets when it was killed: address leases, and the bridge.
+    # What the engine forgets when it was killed: address leases, and a bridge that no network of its claims any more.
     rm -rf "/var/lib/cni/networks/$network"
+    claimed=$(engine network ls --quiet | while read -r name; do engine network inspect "$name"; done)
     for link in $(ip -o -4 address show to "$SUBNET" | awk '{print $2}'); do
-        case $link in cni-* | podman* | br-*) ip link delete "$link" ;; esac
+        case $link in
+        cni-podman* | podman* | br-*) echo "$claimed" | grep -q "\"${link#br-}" || ip link delete "$link" ;;
+        esac
     done
 }
 
