@@ -38,6 +38,7 @@ class Answer:
         lines = (line.partition("=") for line in self.text.splitlines())
         return {name: value.strip('"') for name, _, value in lines}
 
+
 # On top of the time to connect: a busy host is slow to shake hands, and is not down.
 HANDSHAKE_SECONDS = 20
 
@@ -58,10 +59,11 @@ def ssh_command(variables: Mapping[str, Any], user: str, key: str, arguments: st
 def ask(host: str, command: Sequence[str], timeout: int) -> Answer:
     """Run one question; a host that accepts and then says nothing counts as down."""
     target = command[-2]
+    timeout += HANDSHAKE_SECONDS
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout + HANDSHAKE_SECONDS, check=False)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
     except subprocess.TimeoutExpired:
-        return Answer(host, target, error=f"no answer in {timeout + HANDSHAKE_SECONDS} s")
+        return Answer(host, target, error=f"no answer in {timeout} s")
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()
         return Answer(host, target, error=reason[-1].strip() if reason else f"ssh ended with {done.returncode}")
