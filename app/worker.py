@@ -2,88 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
 from celery import Celery, signals
-from celery.worker.request import Request
-from prometheus_client import REGISTRY, Counter, Histogram, start_http_server
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
-from redis.exceptions import RedisError
+from prometheus_client import REGISTRY, start_http_server
 
 from app import create_app, logs
-from app.background import QUEUE
-from app.store import RedisStore
+from app.worker_metrics import QueueCollector
 
 log = structlog.get_logger(__name__)
 
 flask_app = create_app()
 celery_app: Celery = flask_app.extensions["celery"]
-
-TASKS = Counter("celery_tasks", "Tasks that this worker has run", ["task", "outcome"])
-RUNTIME = Histogram(
-    "celery_task_duration_seconds",
-    "Time that a task took",
-    ["task"],
-    buckets=(0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 120.0),
-)
-
-
-class CountedRequest(Request):
-    """Counts outcomes in the worker's main process, to which its pool reports: the children need no files to share counts by."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Wrap `on_success`: Celery makes a subclass for each task whose own answers successes without asking this class."""
-        super().__init__(*args, **kwargs)
-        answer: Callable[..., Any] = self.on_success
-
-        def count(failed__retval__runtime: tuple[bool, Any, float], **more: Any) -> Any:
-            failed, _, runtime = failed__retval__runtime
-            RUNTIME.labels(task=self.name).observe(runtime)
-            # One that has failed goes on to `on_failure`.
-            if not failed:
-                TASKS.labels(task=self.name, outcome="succeeded").inc()
-            return answer(failed__retval__runtime, **more)
-
-        self.__dict__["on_success"] = count
-
-    def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-        """Count a task that has failed or asks for another attempt."""
-        outcome = "retried" if type(exc_info.exception).__name__ == "Retry" else "failed"
-        TASKS.labels(task=self.name, outcome=outcome).inc()
-        return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
-
-    def on_timeout(self, soft: bool, timeout: float) -> Any:
-        """Count a task that was stopped."""
-        if not soft:
-            TASKS.labels(task=self.name, outcome="timed out").inc()
-        return super().on_timeout(soft, timeout)
-
-
-class QueueCollector(Collector):
-    """Asks the broker at every scrape how much waits."""
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield the queue's length and the tasks that workers have taken; nothing where the broker does not answer."""
-        store = flask_app.extensions["store"]
-        if not isinstance(store, RedisStore):
-            return
-        try:
-            waiting: Any
-            taken: Any
-            waiting, taken = store.client.llen(QUEUE), store.client.hlen("unacked")
-        except RedisError as error:
-            log.warning("queue not measured", error=str(error))
-            return
-        length = GaugeMetricFamily("celery_queue_length", "Tasks that wait for a worker", labels=["queue"])
-        length.add_metric([QUEUE], waiting)
-        yield length
-        yield GaugeMetricFamily("celery_tasks_unacknowledged", "Tasks that workers have taken and not finished", value=taken)
-
-
-celery_app.Task.Request = f"{__name__}:CountedRequest"
+celery_app.Task.Request = "app.worker_metrics:CountedRequest"
 
 
 @signals.setup_logging.connect
@@ -97,7 +29,7 @@ def _serve_metrics(**_: Any) -> None:
     address, port = flask_app.config["CELERY_METRICS_ADDRESS"], flask_app.config["CELERY_METRICS_PORT"]
     if not port:
         return
-    REGISTRY.register(QueueCollector())
+    REGISTRY.register(QueueCollector(flask_app.extensions["store"]))
     try:
         start_http_server(port, addr=address)
     except OSError as error:

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
+from flask import Flask
+from prometheus_client import REGISTRY
+
+from app import tasks, viewcount
+from app.extensions import db, store
+from app.models import Article, User
+
+
+@pytest.fixture
+def celery(app: Flask) -> Celery:
+    """Tasks that go through a broker (in this process) to a worker."""
+    found: Celery = app.extensions["celery"]
+    found.conf.task_always_eager = False
+    found.Task.Request = "app.worker_metrics:CountedRequest"
+    return found
+
+
+def counted(task: str, outcome: str) -> float:
+    return REGISTRY.get_sample_value("celery_tasks_total", {"task": task, "outcome": outcome}) or 0.0
+
+
+def test_a_worker_flushes_views_and_counts_what_went_well_and_what_did_not(
+    celery: Celery, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    article = Article(author_id=user.id, title="t", content="c", summary="", keywords=[])
+    db.write(lambda session: session.add(article))
+    store.count_view(article.id)
+    before = counted("flush_views", "succeeded"), counted("flush_views", "failed")
+
+    with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="WARNING"):
+        run(celery, lambda: counted("flush_views", "succeeded") == before[0] + 1)
+        monkeypatch.setattr(viewcount, "flush", fail)
+        run(celery, lambda: counted("flush_views", "failed") == before[1] + 1)
+
+    assert db.read(lambda session: session.get_one(Article, article.id)).views == 1
+
+
+def run(celery: Celery, until: Callable[[], bool]) -> None:
+    """Send the task and wait until the worker has counted it."""
+    assert celery.tasks["flush_views"].name == tasks.flush_views.name
+    tasks.flush_views.apply_async()
+    deadline = time.monotonic() + 10
+    while not until() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert until()
+
+
+def fail() -> int:
+    raise RuntimeError("crash")
