@@ -32,7 +32,7 @@ def create_app(settings: Config | None = None) -> Flask:
     _configure_database(app)
     _configure_cache_and_store(app)
     metrics.init_app(app, app.extensions["database"], app.extensions["cache"])
-    _configure_tasks(app)
+    background.celery_init_app(app)
     _configure_login(app)
     _configure_answers(app)
     _configure_blueprints(app)
@@ -51,13 +51,6 @@ def _configure_cache_and_store(app: Flask) -> None:
     app.extensions["store"] = make_store(app)
     app.session_interface = StoreSessionInterface(app, app.extensions["store"])
     app.before_request(refuse_forms_without_session)
-
-
-def _configure_tasks(app: Flask) -> None:
-    # Registers its tasks with whatever Celery application there is.
-    from app import tasks  # noqa: F401
-
-    background.celery_init_app(app)
 
 
 def _configure_login(app: Flask) -> None:
