@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from flask import Flask, Response, request
+from flask import Flask, Response, request, url_for
 
 IMMUTABLE = "public, max-age=31536000, immutable"
 
@@ -27,7 +27,9 @@ def init_app(app: Flask) -> None:
     @app.after_request
     def keep(response: Response) -> Response:
         if request.endpoint == "static" and response.status_code in {200, 304}:
-            response.headers["Cache-Control"] = IMMUTABLE if "v" in request.args else "public, max-age=60"
+            # During a roll a page of the new release may ask the old one: its answer must not be kept under the new hash.
+            own = url_for("static", **(request.view_args or {}))
+            response.headers["Cache-Control"] = IMMUTABLE if own.endswith(f"v={request.args.get('v')}") else "public, max-age=60"
         return response
 
 

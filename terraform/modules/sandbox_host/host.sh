@@ -28,7 +28,8 @@ create)
     mkdir -p "$STATE_DIRECTORY"
     remove # of an interrupted run
     case ${ENGINE:-podman} in
-    podman) boot="--systemd=always --security-opt unmask=ALL" init="exec /sbin/init" ;;
+    # Without --no-hosts podman writes /etc/hosts anew at every boot.
+    podman) boot="--systemd=always --no-hosts --security-opt unmask=ALL" init="exec /sbin/init" ;;
     docker)
         boot="--cgroupns=private --env container=docker --tmpfs /run:exec --tmpfs /run/lock --security-opt systempaths=unconfined --security-opt apparmor=unconfined"
         init="mount -o remount,rw /sys/fs/cgroup && exec /sbin/init" # docker mounts the tree read-only
@@ -47,6 +48,8 @@ create)
         [ "$tries" -lt 100 ] || fail "host $HOST did not boot; its console: '$root/bin/engine logs $container'."
         sleep 0.3
     done
+    [ "${ENGINE:-podman}" = docker ] ||
+        printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 %s\n' "$HOST" | engine exec --interactive "$container" sh -c 'cat >/etc/hosts'
     engine exec --interactive --user admin "$container" sh -c 'umask 077; cat >/home/admin/.ssh/authorized_keys' <"$STATE_DIRECTORY/id_ed25519.pub"
     forget "$ADDRESS $(engine exec "$container" cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub)"
     ;;
