@@ -47,9 +47,10 @@ def main() -> None:
         metrics = get(f"http://{address}:2381/metrics")
         leader = re.search(r"^etcd_server_is_leader 1", metrics, re.MULTILINE)
         roles.append("etcd leader" if leader else "etcd member" if metrics else "etcd down")
-    for instance, port in (("cache", 9121), ("store", 9122)):
+    for instance, port in (("cache", 6379), ("store", 6380)):
         if Path(f"/etc/redis/{instance}.conf").exists():
-            match = re.search(r'^redis_instance_info\{.*role="(\w+)"', get(f"http://{address}:{port}/metrics"), re.MULTILINE)
+            metrics = get(f"http://{address}:9121/scrape?target=redis://127.0.0.1:{port}")
+            match = re.search(r'^redis_instance_info\{.*role="(\w+)"', metrics, re.MULTILINE)
             roles.append(f"{instance} {match[1]}" if match else f"{instance} down")
     roles += [f"release {current.resolve().name}" for current in Path("/opt").glob("*/current")]
     facts["roles"] = roles
