@@ -43,7 +43,7 @@ def main() -> None:
             facts["replication"] = standbys
         except (ValueError, KeyError):
             roles.append("postgres down")
-    if Path("/var/lib/etcd/default/member").is_dir() or Path("/var/lib/etcd/member").is_dir():
+    if Path("/var/lib/etcd/fleet").is_dir():
         metrics = get(f"http://{address}:2381/metrics")
         leader = re.search(r"^etcd_server_is_leader 1", metrics, re.MULTILINE)
         roles.append("etcd leader" if leader else "etcd member" if metrics else "etcd down")
