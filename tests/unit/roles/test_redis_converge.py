@@ -1,12 +1,8 @@
-"""The modules of role redis, against a small server that speaks Redis' protocol and remembers what it was told."""
+"""What role redis tells running servers, and what it leaves alone: its modules against a small server that speaks Redis' protocol."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import socketserver
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -14,85 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.module_utils.testing import patch_module_args
 
-ROLE = Path(__file__).resolve().parents[3] / "roles/redis"
-PASSWORD = "not-a-secret-of-anybody"
-ACL = ["user admin on #0 ~* &* +@all", "user default off -@all"]
-LOGIN = {"login_user": "admin", "login_password": PASSWORD}
-READING = ("PING", "INFO", "CONFIG GET", "ACL LIST", "SENTINEL MASTER", "SENTINEL CKQUORUM", "SENTINEL CONFIG GET")
-Answer = Callable[[list[str]], Any]
-
-
-def load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-load("ansible.module_utils.redis_connection", ROLE / "module_utils/redis_connection.py")
-redis_primary, redis_instance, redis_sentinel = (
-    load(name, ROLE / f"library/{name}.py") for name in ("redis_primary", "redis_instance", "redis_sentinel")
-)
-
-
-def encode(reply: Any) -> bytes:
-    """A reply in RESP2; an exception becomes an error."""
-    match reply:
-        case None:
-            return b"$-1\r\n"
-        case Exception():
-            return f"-{reply}\r\n".encode()
-        case int():
-            return f":{reply}\r\n".encode()
-        case str():
-            return f"${len(reply.encode())}\r\n{reply}\r\n".encode()
-        case _:
-            return f"*{len(reply)}\r\n".encode() + b"".join(encode(part) for part in reply)
-
-
-class Server(socketserver.ThreadingTCPServer):
-    """Answers AUTH and PING itself and leaves the rest to `answer`; keeps every command in `commands`."""
-
-    daemon_threads = True
-    allow_reuse_address = True
-
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-        self.password = PASSWORD
-        self.commands: list[list[str]] = []
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
-
-    def written(self) -> list[str]:
-        """The commands that change something."""
-        names = [" ".join(command) for command in self.commands]
-        return [name for name in names if not name.startswith(READING)]
-
-
-class Handler(socketserver.StreamRequestHandler):
-    server: Server
-
-    def handle(self) -> None:
-        while header := self.rfile.readline():
-            words = []
-            for _ in range(int(header[1:])):
-                length = int(self.rfile.readline()[1:])
-                words.append(self.rfile.read(length + 2)[:-2].decode())
-            if words[0] == "AUTH":
-                reply: Any = "OK" if words[2] == self.server.password else ValueError("WRONGPASS invalid username-password pair")
-            else:
-                self.server.commands.append(words)
-                reply = "PONG" if words[0] == "PING" else self.server.answer(words)
-            self.wfile.write(encode(reply))
+from tests.unit.roles.redis_modules import ACL, LOGIN, PASSWORD, Answer, Server, redis_instance, redis_primary, redis_sentinel, run
 
 
 @pytest.fixture
@@ -114,15 +33,6 @@ def acl_file(tmp_path: Path) -> Path:
     path = tmp_path / "users.acl"
     path.write_text("\n".join(ACL) + "\n")
     return path
-
-
-def run(module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False) -> dict[str, Any]:
-    """Run a module like Ansible does; return its result."""
-    with patch_module_args(arguments | {"_ansible_check_mode": check}), pytest.raises(SystemExit):
-        module.main()
-    output = capsys.readouterr().out
-    assert PASSWORD not in output
-    return dict(json.loads(output))
 
 
 class Instance:
@@ -305,105 +215,6 @@ def test_a_master_that_is_not_wanted_is_forgotten(converge_sentinel: Callable[..
 def test_checking_a_sentinel_changes_nothing(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
     result = converge_sentinel({"mymaster": KNOWN}, check=True)
     assert (result["changed"], result["written"]) == (True, [])
-
-
-class Fleet:
-    """Sentinels and copies by address: what each says, instead of connections to them."""
-
-    def __init__(self) -> None:
-        self.named: dict[str, tuple[str, int] | None] = {}
-        self.info: dict[str, str] = {}
-        self.password = PASSWORD
-
-    def connection(self, address: str, port: int, _user: str, password: str, timeout: float) -> FakeConnection:
-        assert timeout <= 1
-        if address not in (self.named if port == 26379 else self.info):
-            raise ConnectionRefusedError
-        if password != self.password:
-            raise redis_primary.RedisError("WRONGPASS invalid username-password pair")
-        return FakeConnection(self, address)
-
-    def find(self, capsys: pytest.CaptureFixture[str], own: str = "h1", empty: bool = False, password: str = PASSWORD) -> dict[str, Any]:
-        store = {"name": "store", "port": 6380, "candidates": ["h1", "h2"], "copies": ["h1", "h2", "h3"], "empty": empty}
-        login = {"login_user": "monitoring", "login_password": password}
-        arguments = {"instances": [store], "sentinels": ["h1", "h2", "h3"], "address": own, "promotion_timeout": 0}
-        return run(redis_primary, arguments | login, capsys)
-
-
-class FakeConnection:
-    def __init__(self, fleet: Fleet, address: str) -> None:
-        self.fleet, self.address = fleet, address
-
-    def __enter__(self) -> FakeConnection:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to close."""
-
-    def pairs(self, *_: str) -> dict[str, str]:
-        if (named := self.fleet.named[self.address]) is None:
-            raise redis_primary.RedisError("ERR No such master with that name")
-        return {"ip": named[0], "config-epoch": str(named[1])}
-
-    def info(self, *_: str) -> dict[str, str]:
-        return dict(word.split("=", 1) for word in self.fleet.info[self.address].split())
-
-
-@pytest.fixture
-def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    fleet = Fleet()
-    monkeypatch.setattr(redis_primary, "Connection", fleet.connection)
-    return fleet
-
-
-def answer(result: dict[str, Any]) -> tuple[str, str]:
-    return result["primaries"]["store"], result["sources"]["store"]
-
-
-def test_on_a_fresh_fleet_the_first_host_is_master(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h2": None}
-    assert answer(fleet.find(capsys, "h1", empty=True)) == ("h1", "inventory")
-    assert answer(fleet.find(capsys, "h2", empty=True)) == ("h1", "inventory")
-
-
-def test_most_of_the_sentinels_that_know_decide(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h1": ("h1", 9), "h2": ("h2", 1), "h3": ("h2", 1)}
-    assert answer(fleet.find(capsys)) == ("h2", "sentinel")
-
-
-def test_of_two_sentinels_that_differ_the_newer_decides(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h1": ("h1", 0), "h3": ("h2", 1)}
-    assert answer(fleet.find(capsys)) == ("h2", "sentinel")
-
-
-def test_without_a_sentinel_the_copies_tell_whom_they_follow(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h1": None}
-    fleet.info = {
-        "h1": "role=master connected_slaves=0",
-        "h2": "role=master connected_slaves=1 db0=keys",
-        "h3": "role=slave master_host=h2",
-    }
-    assert answer(fleet.find(capsys)) == ("h2", "instances")
-
-
-def test_a_host_that_lost_its_data_never_begins_as_master_of_those_that_have_it(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h2": ("h1", 0), "h3": ("h1", 0)}
-    fleet.info = {"h2": "role=slave master_host=h1 db0=keys=3", "h3": "role=slave master_host=h1"}
-    result = fleet.find(capsys, "h1", empty=True)
-    assert result["failed"]
-    assert "h1 should be master of store but has no data, while h2 has" in result["msg"]
-
-
-def test_a_master_whose_first_run_broke_off_begins_again(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h2": ("h1", 0)}
-    fleet.info = {"h2": "role=slave master_host=h1"}
-    assert answer(fleet.find(capsys, "h1", empty=True)) == ("h1", "sentinel")
-
-
-def test_a_new_host_does_not_guess_while_the_others_know_another_password(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h2": ("h2", 0)}
-    assert "h2 refuses monitoring" in fleet.find(capsys, "h1", empty=True, password="new")["msg"]
-    assert answer(fleet.find(capsys, "h1", empty=False, password="new")) == ("h1", "inventory")
 
 
 @pytest.mark.parametrize("module", [redis_primary, redis_instance, redis_sentinel], ids=lambda module: module.__name__)

@@ -1,0 +1,103 @@
+"""What tests of role redis' modules share: the modules, and a small server that speaks Redis' protocol and remembers what it was told."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import socketserver
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from ansible.module_utils.testing import patch_module_args
+
+ROLE = Path(__file__).resolve().parents[3] / "roles/redis"
+PASSWORD = "not-a-secret-of-anybody"
+ACL = ["user admin on #0 ~* &* +@all", "user default off -@all"]
+LOGIN = {"login_user": "admin", "login_password": PASSWORD}
+READING = ("PING", "INFO", "CONFIG GET", "ACL LIST", "SENTINEL MASTER", "SENTINEL CKQUORUM", "SENTINEL CONFIG GET")
+Answer = Callable[[list[str]], Any]
+
+
+def load(name: str, path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+load("ansible.module_utils.redis_connection", ROLE / "module_utils/redis_connection.py")
+redis_primary, redis_instance, redis_sentinel = (
+    load(name, ROLE / f"library/{name}.py") for name in ("redis_primary", "redis_instance", "redis_sentinel")
+)
+
+
+def encode(reply: Any) -> bytes:
+    """A reply in RESP2; an exception becomes an error."""
+    match reply:
+        case None:
+            return b"$-1\r\n"
+        case Exception():
+            return f"-{reply}\r\n".encode()
+        case int():
+            return f":{reply}\r\n".encode()
+        case str():
+            return f"${len(reply.encode())}\r\n{reply}\r\n".encode()
+        case _:
+            return f"*{len(reply)}\r\n".encode() + b"".join(encode(part) for part in reply)
+
+
+class Server(socketserver.ThreadingTCPServer):
+    """Answers AUTH and PING itself and leaves the rest to `answer`; keeps every command in `commands`."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+
+    def __init__(self, answer: Answer) -> None:
+        self.answer = answer
+        self.password = PASSWORD
+        self.commands: list[list[str]] = []
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+
+    @property
+    def port(self) -> int:
+        return int(self.server_address[1])
+
+    def written(self) -> list[str]:
+        """The commands that change something."""
+        names = [" ".join(command) for command in self.commands]
+        return [name for name in names if not name.startswith(READING)]
+
+
+class Handler(socketserver.StreamRequestHandler):
+    server: Server
+
+    def handle(self) -> None:
+        while header := self.rfile.readline():
+            words = []
+            for _ in range(int(header[1:])):
+                length = int(self.rfile.readline()[1:])
+                words.append(self.rfile.read(length + 2)[:-2].decode())
+            if words[0] == "AUTH":
+                reply: Any = "OK" if words[2] == self.server.password else ValueError("WRONGPASS invalid username-password pair")
+            else:
+                self.server.commands.append(words)
+                reply = "PONG" if words[0] == "PING" else self.server.answer(words)
+            self.wfile.write(encode(reply))
+
+
+def run(module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False) -> dict[str, Any]:
+    """Run a module like Ansible does; return its result."""
+    with patch_module_args(arguments | {"_ansible_check_mode": check}), pytest.raises(SystemExit):
+        module.main()
+    output = capsys.readouterr().out
+    assert PASSWORD not in output
+    return dict(json.loads(output))
