@@ -59,7 +59,8 @@ setup-python:
 lock: ## Compile requirements/*.txt from pyproject.toml
 	@tools/lock.sh
 
-docs: setup-python ## Regenerate the roles' READMEs from their argument_specs
+docs: setup-python ## Regenerate the roles' READMEs and the dashboards from their sources
 	@$(python) -m tools.role_readme
+	@$(python) -m tools.dashboards
 
 .PHONY: help up down status ssh secret setup setup-python dev test lint unit scenarios lock docs

@@ -22,6 +22,7 @@ LINT: dict[str, Sequence[str]] = {
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint (production)": ["ansible-lint", "--offline"],
     "role READMEs": [sys.executable, "-m", "tools.role_readme", "--check"],
+    "dashboards": [sys.executable, "-m", "tools.dashboards", "--check"],
     "terraform fmt": ["bin/terraform", "fmt", "-check", "-recursive", "terraform"],
     "terraform init": ["bin/terraform", "-chdir=terraform/sandbox", "init", "-input=false", "-no-color"],
     "terraform validate": ["bin/terraform", "-chdir=terraform/sandbox", "validate", "-no-color"],

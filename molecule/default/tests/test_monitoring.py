@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import httpx
 import pytest
 
+from tests.live.fixtures import visitor
 from tests.live.fleet import LiveFleet, eventually
-from tools.fleet.context import ROOT
+from tools.dashboards import BUILT, extract_queries
 
 
 def test_every_target_is_up(fleet: LiveFleet) -> None:
@@ -43,8 +47,23 @@ def test_grafana_answers_where_its_package_could_be_had(fleet: LiveFleet) -> Non
     assert health.json()["database"] == "ok"
 
 
-DASHBOARDS = sorted((ROOT / "roles" / "grafana" / "files" / "dashboards").glob("*.json"))
+@pytest.fixture(scope="module")
+def traffic(fleet: LiveFleet, api_key: str) -> None:
+    """What a used fleet has seen: readers, a writer, a log-in page, a page that does not exist."""
+    with visitor(fleet) as reader, visitor(fleet, Authorization=f"Bearer {api_key}") as author:
+        for _ in range(5):
+            author.post("/api/v1/articles", json={"title": "Traffic", "content": "Dashboards need something to show. " * 5})
+            article = author.get("/api/v1/articles").json()["articles"][0]["id"]
+            for path in ("/", "/popular", f"/api/v1/articles/{article}", "/auth/login", "/no-such-page"):
+                reader.get(path)
+            time.sleep(2)
 
 
-def test_there_are_dashboards() -> None:
-    assert DASHBOARDS
+@pytest.mark.parametrize("dashboard", sorted(BUILT.glob("*.json")), ids=lambda path: path.stem)
+@pytest.mark.usefixtures("traffic")
+def test_every_panels_query_returns_data(fleet: LiveFleet, dashboard: Path) -> None:
+    def silent() -> list[str]:
+        return [f"{title}: {query}" for title, query in extract_queries(dashboard) if not fleet.prometheus("query", query=query)["result"]]
+
+    assert extract_queries(dashboard)
+    assert eventually(lambda: not silent(), within=90, every=5), silent()
