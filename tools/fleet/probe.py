@@ -51,7 +51,8 @@ def main() -> None:
         if Path(f"/etc/redis/{instance}.conf").exists():
             metrics = get(f"http://{address}:9121/scrape?target=redis://127.0.0.1:{port}")
             match = re.search(r'^redis_instance_info\{.*role="(\w+)"', metrics, re.MULTILINE)
-            roles.append(f"{instance} {match[1]}" if match else f"{instance} down")
+            role = match[1].replace("slave", "replica") if match else "down"
+            roles.append(f"{instance} {role}")
     roles += [f"release {current.resolve().name}" for current in Path("/opt").glob("*/current")]
     facts["roles"] = roles
     print(json.dumps(facts))
