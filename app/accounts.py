@@ -51,6 +51,7 @@ def create_user(session: Session, *, email: str, password: str, name: str = "", 
         name=name or email.partition("@")[0].replace(".", " ").title(),
         password_hash=hash_password(password),
         is_admin=is_admin,
+        confirmed_at=now(),
     )
     session.add(user)
     session.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from flask_login import UserMixin
 from sqlalchemy import (
@@ -81,6 +82,10 @@ class User(UserMixin, Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     is_admin: Mapped[bool] = mapped_column(default=False)
     is_active: Mapped[bool] = mapped_column(default=True)
+    # When the owner of the address followed the link that was sent there; nobody logs in before.
+    confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # A session carries the number that it was made under: raising it ends all of them.
+    session_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
 
@@ -116,6 +121,9 @@ class Article(Base):
     keywords: Mapped[list[str]] = mapped_column(StringList, default=list)
     views: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     published_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    # When title or content were last changed; the version counts those changes, for ETag and If-Match.
+    updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    version: Mapped[int] = mapped_column(default=1, server_default="1")
     # When a worker has written summary and keywords.
     processed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
@@ -126,6 +134,9 @@ class Article(Base):
 Index("ix_article_newest", Article.published_at.desc(), Article.id.desc())
 Index("ix_article_author_newest", Article.author_id, Article.published_at.desc(), Article.id.desc())
 Index("ix_article_popular", Article.views.desc(), Article.id.desc())
+Index("ix_article_keywords", Article.keywords, postgresql_using="gin", postgresql_ops={"keywords": "jsonb_path_ops"}).ddl_if(
+    dialect="postgresql"
+)
 # Nearly empty: what a lost task has left behind.
 UNPROCESSED = Article.processed_at.is_(None)
 Index("ix_article_unprocessed", Article.published_at, postgresql_where=UNPROCESSED, sqlite_where=UNPROCESSED)
@@ -138,3 +149,54 @@ class ViewBatch(Base):
 
     id: Mapped[str] = mapped_column(String(32), primary_key=True)
     flushed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, server_default=func.now(), index=True)
+
+
+class IdempotentRequest(Base):
+    """The answer to a POST that carried an Idempotency-Key: written with what the POST did, so that a repetition does nothing."""
+
+    __tablename__ = "idempotent_request"
+
+    # Hexadecimal SHA-256 of caller and key.
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    # Hexadecimal SHA-256 of the request: the same key with another request is refused.
+    request_hash: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int]
+    location: Mapped[str] = mapped_column(String(200), default="")
+    body: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+
+
+class Mail(Base):
+    """A letter that somebody is to get: an outbox, written with what it is about, emptied by workers.
+
+    It names kind and address alone. The worker finds the account and makes the link, so that nothing secret is stored, and asking for
+    a letter takes as long for an unknown address as for a known one.
+    """
+
+    __tablename__ = "mail"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    recipient: Mapped[str] = mapped_column(String(EMAIL_LENGTH))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+UNSENT = Mail.sent_at.is_(None)
+Index("ix_mail_unsent", Mail.created_at, postgresql_where=UNSENT, sqlite_where=UNSENT)
+
+
+class FailedTask(Base):
+    """A task that failed for good: the dead letters that administrators see and can send again."""
+
+    __tablename__ = "failed_task"
+
+    id: Mapped[int] = mapped_column(Id, primary_key=True)
+    # Celery's id of the task.
+    task_id: Mapped[str] = mapped_column(String(64), unique=True)
+    task: Mapped[str] = mapped_column(String(100))
+    arguments: Mapped[list[Any]] = mapped_column(JSON().with_variant(JSONB, "postgresql"), default=list)
+    error: Mapped[str] = mapped_column(Text)
+    request_id: Mapped[str] = mapped_column(String(64), default="")
+    failed_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now, index=True)
+    requeued_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
