@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, func, select, tuple_, update
+from sqlalchemy import bindparam, delete, func, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from app import text
@@ -46,6 +46,10 @@ _UNPROCESSED = (
 )
 
 
+class ConflictError(Exception):
+    """The article has been changed since it was read."""
+
+
 def newest(session: Session, *, after: Position | None, limit: int) -> dict[str, Any]:
     """Return one page, newest first, and the token of the next one."""
     # One more than asked for: whether there is a next page.
@@ -80,14 +84,38 @@ def create(session: Session, *, author_id: int, title: str, content: str, publis
     return article
 
 
+def change(session: Session, article_id: int, version: int | None = None, **values: Any) -> int | None:
+    """Change title or content; return the article's new version, or None where there is no article.
+
+    Raise ConflictError where `version` is given and the article is not at it any more: in one statement, so that of two who change
+    the same version one is told.
+    """
+    statement = update(Article).where(Article.id == article_id)
+    if version is not None:
+        statement = statement.where(Article.version == version)
+    # Not processed: a new task writes summary and keywords, or the sweep does where the task is lost.
+    statement = statement.values(**values, version=Article.version + 1, updated_at=now(), processed_at=None)
+    changed: int | None = session.scalar(statement.returning(Article.version).execution_options(synchronize_session=False))
+    if changed is None and version is not None and session.scalar(select(Article.id).where(Article.id == article_id)):
+        raise ConflictError(article_id)
+    return changed
+
+
+def remove(session: Session, article_id: int) -> bool:
+    """Delete an article; return whether there was one."""
+    statement = delete(Article).where(Article.id == article_id).returning(Article.id).execution_options(synchronize_session=False)
+    return session.scalar(statement) is not None
+
+
 def process(session: Session, article_id: int) -> bool:
     """Write an article's summary and keywords; return whether there is such an article. Doing it again changes nothing."""
-    row = session.execute(select(Article.title, Article.content).where(Article.id == article_id)).one_or_none()
+    row = session.execute(select(Article.title, Article.content, Article.version).where(Article.id == article_id)).one_or_none()
     if row is None:
         return False
     session.execute(
         update(Article)
-        .where(Article.id == article_id)
+        # Whoever has changed it meanwhile has sent a task of their own, which may be done already.
+        .where(Article.id == article_id, Article.version == row.version)
         .values(summary=text.summary(row.content), keywords=text.keywords(row.title, row.content), processed_at=now())
         .execution_options(synchronize_session=False)
     )
