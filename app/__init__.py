@@ -8,7 +8,7 @@ from typing import Any, cast
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import assets, background, cli, config, health, logs, metrics, pin, problems, security, urls
+from app import assets, background, cli, config, health, limits, logs, metrics, pin, problems, security, urls
 from app.admin import bp as admin_bp
 from app.api import bp as api_bp
 from app.auth import bp as auth_bp
@@ -64,6 +64,7 @@ def _configure_login(app: Flask) -> None:
 
 def _configure_answers(app: Flask) -> None:
     pin.init_app(app)
+    limits.init_app(app)
     security.init_app(app)
     problems.init_app(app)
     assets.init_app(app)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import structlog
@@ -22,6 +23,19 @@ class CacheUnavailableError(Exception):
     """The cache does not answer."""
 
 
+@dataclass(frozen=True)
+class Window:
+    """A counter and the time that it has left."""
+
+    count: int
+    seconds_left: float
+
+    @property
+    def ends(self) -> float:
+        """The time at which the counter begins again."""
+        return time.time() + self.seconds_left
+
+
 class Backend(Protocol):
     """What the cache needs of a key-value store. Times are seconds."""
 
@@ -36,6 +50,9 @@ class Backend(Protocol):
 
     def drop(self, key: str) -> None:
         """Forget a key."""
+
+    def count(self, key: str, seconds: int, amount: int) -> Window:
+        """Add to a counter that lives for some time from its first count on."""
 
     def ping(self) -> None:
         """Raise CacheUnavailableError where the store does not answer."""
@@ -70,6 +87,14 @@ class MemoryBackend:
         """Forget a key."""
         with self._lock:
             self._entries.pop(key, None)
+
+    def count(self, key: str, seconds: int, amount: int) -> Window:
+        """Add to a counter that lives for some time from its first count on."""
+        with self._lock:
+            left = self._entries[key][1] - time.monotonic() if self._get(key) is not None else float(seconds)
+            total = int(self._get(key) or 0) + amount
+            self._put(key, str(total).encode(), left)
+            return Window(total, left)
 
     def ping(self) -> None:
         """Do nothing: this process is alive."""
@@ -107,6 +132,15 @@ class RedisBackend:
     def drop(self, key: str) -> None:
         """Forget a key."""
         self._ask(lambda: self._client.delete(key))
+
+    def count(self, key: str, seconds: int, amount: int) -> Window:
+        """Add to a counter that lives for some time from its first count on: one round trip."""
+        pipeline = self._client.pipeline()
+        pipeline.incrby(key, amount)
+        pipeline.expire(key, seconds, nx=True)
+        pipeline.pttl(key)
+        total, _, milliseconds = self._ask(pipeline.execute)
+        return Window(total, milliseconds / 1000)
 
     def ping(self) -> None:
         """Raise CacheUnavailableError where Redis does not answer, rest or not."""

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self, get_type_hints
 
+from limits import parse_many
+
 from app.redis_url import RedisUrl, RedisUrlError
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -49,6 +51,8 @@ class Config:
     PIN_SECONDS: int = 5
     # Seconds between two transfers of counted views from the store to the database.
     VIEWS_FLUSH_SECONDS: int = 5
+    # What one API key may ask for, and one address that shows a key which it need not show.
+    API_RATE_LIMIT: str = "1800 per minute"
     # Seconds that a session lives without a change.
     SESSION_SECONDS: int = 14 * 24 * 3600
 
@@ -96,6 +100,11 @@ class Config:
                     RedisUrl.parse(value)
                 except RedisUrlError as error:
                     found.append(f"{name} {error}")
+        for name in (field.name for field in fields(self) if field.name.endswith("_RATE_LIMIT")):
+            try:
+                parse_many(getattr(self, name))
+            except ValueError:
+                found.append(f"{name} must be like '60 per minute', not {getattr(self, name)!r}")
         if self.LOG_LEVEL not in LOG_LEVELS:
             found.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {self.LOG_LEVEL!r}")
         for field in fields(self):

@@ -6,25 +6,48 @@ from collections.abc import Callable
 from functools import wraps
 from typing import NoReturn, ParamSpec, TypeVar
 
-from flask import g, request
+from flask import current_app, g, request
 from flask_smorest import abort
 
 from app import accounts
-from app.extensions import db
+from app.clients import client_address
+from app.extensions import db, limiter
 from app.models import ApiKey
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
 
+def _counted_as() -> str:
+    """Return whom a request counts for: the key, once it is proven, since a client could invent a new one for each request."""
+    return f"key:{caller().prefix}" if "api_key" in g else client_address()
+
+
+def _is_anonymous() -> bool:
+    return "Authorization" not in request.headers
+
+
+# Anonymous reads are left to the load balancer, which limits each address: it answers nearly all of them from its cache, where these
+# headers would be somebody else's, and for the rest a counter would cost each a round trip to Redis.
+limited = limiter.shared_limit(
+    lambda: current_app.config["API_RATE_LIMIT"],
+    scope="api",
+    key_func=_counted_as,
+    exempt_when=_is_anonymous,
+    error_message="There were too many requests. Please wait for the seconds that Retry-After names.",
+)
+
+
 def required(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Let a view run only with a valid key of this scope, which it finds with `caller`."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
+        limited_view = limited(view)
+
         @wraps(view)
         def checked(*args: P.args, **kwargs: P.kwargs) -> R:
             g.api_key = _authorise(scope)
-            return view(*args, **kwargs)
+            return limited_view(*args, **kwargs)
 
         return checked
 

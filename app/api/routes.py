@@ -19,6 +19,7 @@ bp = Blueprint("api", __name__, url_prefix="/api/v1", description="Articles")
 
 
 @bp.get("/articles")
+@keys.limited
 @bp.arguments(PageQuery, location="query")
 @bp.response(200, ArticlePage)
 def list_articles(page: Page) -> Response:
@@ -27,6 +28,7 @@ def list_articles(page: Page) -> Response:
 
 
 @bp.get("/articles/popular")
+@keys.limited
 @bp.arguments(PopularQuery, location="query")
 @bp.response(200, PopularList)
 def list_popular(query: dict[str, int]) -> Response:
@@ -35,6 +37,7 @@ def list_popular(query: dict[str, int]) -> Response:
 
 
 @bp.get("/articles/<id:article_id>")
+@keys.limited
 @bp.response(200, FullArticle)
 @bp.alt_response(404, "NOT_FOUND")
 def get_article(article_id: int) -> Response:

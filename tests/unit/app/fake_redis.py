@@ -1,8 +1,9 @@
-"""The few commands of Redis that counting views uses, with their rules."""
+"""The few commands of Redis that counting uses, with their rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import ResponseError
@@ -14,6 +15,8 @@ class FakeRedis:
     def __init__(self, *, broken: bool = False) -> None:
         self.hashes: dict[str, dict[bytes, bytes]] = {}
         self.broken = broken
+        # Round trips of pipelines.
+        self.asked = 0
 
     def hincrby(self, name: str, field: str, amount: int) -> int:
         """Add to a field."""
@@ -58,3 +61,41 @@ class FakeRedis:
     def transaction(self, work: Callable[[FakeRedis], None], *_watched: str) -> None:
         """Run `work`."""
         work(self)
+
+    def pipeline(self) -> FakePipeline:
+        """Collect commands, to be sent together."""
+        return FakePipeline(self)
+
+
+class FakePipeline:
+    """Counters with a time to live; time stands still."""
+
+    def __init__(self, redis: FakeRedis) -> None:
+        self.redis = redis
+        self.results: list[Any] = []
+
+    def _counter(self, name: str) -> dict[bytes, bytes]:
+        return self.redis.hashes.setdefault(f"counter:{name}", {b"count": b"0"})
+
+    def incrby(self, name: str, amount: int) -> None:
+        """Add to a counter."""
+        counter = self._counter(name)
+        counter[b"count"] = str(int(counter[b"count"]) + amount).encode()
+        self.results.append(int(counter[b"count"]))
+
+    def expire(self, name: str, seconds: int, *, nx: bool) -> None:
+        """Let a counter end, unless it does already."""
+        counter = self._counter(name)
+        self.results.append(nx and b"seconds" not in counter)
+        counter.setdefault(b"seconds", str(seconds).encode())
+
+    def pttl(self, name: str) -> None:
+        """Milliseconds that a counter has left."""
+        self.results.append(int(self._counter(name).get(b"seconds", b"-1")) * 1000)
+
+    def execute(self) -> list[Any]:
+        """Send the commands."""
+        self.redis.asked += 1
+        if self.redis.broken:
+            raise RedisConnectionError("broken")
+        return self.results
