@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import bindparam, delete, func, select, tuple_, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
-from app import text
+from app import listing, text
 from app.cache import Cached
 from app.extensions import cache, db
-from app.models import Article, Id, User, UtcDateTime, now
+from app.listing import COLUMNS, LIST, Selection
+from app.models import Article, User, UtcDateTime, now
 from app.paging import Position
 from app.pin import reads_from_primary
 
@@ -20,25 +21,11 @@ from app.pin import reads_from_primary
 LISTS = "lists"
 MOST_ON_A_PAGE = 100
 
-_COLUMNS = (
-    Article.id,
-    Article.title,
-    Article.summary,
-    Article.keywords,
-    Article.views,
-    Article.published_at,
-    User.id.label("author_id"),
-    User.name.label("author_name"),
-)
 # Built once: composing a statement costs more than running it.
-_LIST = select(*_COLUMNS).join(Article.author)
-_NEWEST = _LIST.order_by(Article.published_at.desc(), Article.id.desc()).limit(bindparam("limit"))
-_OLDER = _NEWEST.where(
-    tuple_(Article.published_at, Article.id) < tuple_(bindparam("published_at", type_=UtcDateTime), bindparam("id", type_=Id)),
-)
-_POPULAR = _LIST.order_by(Article.views.desc(), Article.id.desc()).limit(bindparam("limit"))
-_ONE = select(*_COLUMNS, Article.content).join(Article.author).where(Article.id == bindparam("id"))
-_UNPROCESSED = (
+POPULAR = LIST.order_by(Article.views.desc(), Article.id.desc()).limit(bindparam("limit"))
+ONE = select(*COLUMNS, Article.content).join(Article.author).where(Article.id == bindparam("id"))
+AUTHOR = select(User.id, User.name).where(User.id == bindparam("id"))
+UNPROCESSED = (
     select(Article.id)
     .where(Article.processed_at.is_(None), Article.published_at < bindparam("before", type_=UtcDateTime))
     .order_by(Article.published_at)
@@ -50,30 +37,26 @@ class ConflictError(Exception):
     """The article has been changed since it was read."""
 
 
-def newest(session: Session, *, after: Position | None, limit: int) -> dict[str, Any]:
-    """Return one page, newest first, and the token of the next one."""
-    # One more than asked for: whether there is a next page.
-    if after is None:
-        rows = session.execute(_NEWEST, {"limit": limit + 1}).all()
-    else:
-        rows = session.execute(_OLDER, {"limit": limit + 1, "published_at": after.published_at, "id": after.id}).all()
-    page = rows[:limit]
-    more = len(rows) > limit
-    return {
-        "articles": [_listed(row) for row in page],
-        "next": Position(page[-1].published_at, page[-1].id).token if more else None,
-    }
+def by_author(session: Session, author_id: int, *, after: Position | None, limit: int) -> dict[str, Any]:
+    """Return one page of an author's articles, newest first. `after` is of `Selection(author=author_id)`."""
+    return listing.page(session, Selection(author=author_id), after=after, limit=limit)
+
+
+def author(session: Session, author_id: int) -> dict[str, Any] | None:
+    """Return what readers see of an author."""
+    row = session.execute(AUTHOR, {"id": author_id}).one_or_none()
+    return None if row is None else {"id": row.id, "name": row.name}
 
 
 def popular(session: Session, *, limit: int) -> dict[str, Any]:
     """Return the most read articles."""
-    return {"articles": [_listed(row) for row in session.execute(_POPULAR, {"limit": limit})]}
+    return {"articles": [listing.listed(row) for row in session.execute(POPULAR, {"limit": limit})]}
 
 
 def one(session: Session, article_id: int) -> dict[str, Any] | None:
     """Return an article with its content."""
-    row = session.execute(_ONE, {"id": article_id}).one_or_none()
-    return None if row is None else _listed(row) | {"content": row.content}
+    row = session.execute(ONE, {"id": article_id}).one_or_none()
+    return None if row is None else listing.listed(row) | {"content": row.content}
 
 
 def create(session: Session, *, author_id: int, title: str, content: str, published_at: datetime | None = None) -> Article:
@@ -101,6 +84,11 @@ def change(session: Session, article_id: int, version: int | None = None, **valu
     return changed
 
 
+def author_of(session: Session, article_id: int) -> int | None:
+    """Return the id of an article's author."""
+    return session.scalar(select(Article.author_id).where(Article.id == article_id))
+
+
 def remove(session: Session, article_id: int) -> bool:
     """Delete an article; return whether there was one."""
     statement = delete(Article).where(Article.id == article_id).returning(Article.id).execution_options(synchronize_session=False)
@@ -124,7 +112,7 @@ def process(session: Session, article_id: int) -> bool:
 
 def unprocessed(session: Session, *, before: datetime) -> list[int]:
     """Return articles of before a time whose task was lost."""
-    return list(session.scalars(_UNPROCESSED, {"before": before}))
+    return list(session.scalars(UNPROCESSED, {"before": before}))
 
 
 def count(session: Session) -> int:
@@ -139,10 +127,30 @@ def outdate(*article_ids: int) -> None:
     cache.bump(LISTS)
 
 
-def cached_newest(*, after: Position | None, limit: int, seconds: float) -> Cached:
+def cached_page(selection: Selection, *, after: Position | None, limit: int, seconds: float) -> Cached:
     """Return a page as JSON. The key is made of validated arguments alone: junk parameters mint none."""
-    key = f"newest:{limit}:{after.token if after else ''}"
-    return _present(_fetch(key, LISTS, seconds, lambda session: newest(session, after=after, limit=limit)))
+    key = f"{selection.mark.hex()}:{limit}:{after.token if after else ''}"
+    return _present(_fetch(key, LISTS, seconds, lambda session: listing.page(session, selection, after=after, limit=limit)))
+
+
+def cached_newest(*, after: Position | None, limit: int, seconds: float) -> Cached:
+    """Return a page of all articles as JSON."""
+    return cached_page(Selection(), after=after, limit=limit, seconds=seconds)
+
+
+def cached_by_author(author_id: int, *, after: Position | None, limit: int, seconds: float) -> Cached:
+    """Return a page of an author's articles as JSON."""
+    return cached_page(Selection(author=author_id), after=after, limit=limit, seconds=seconds)
+
+
+def cached_search(query: str, *, after: Position | None, limit: int, seconds: float) -> Cached:
+    """Return a page of what a search finds as JSON. Searches are many and seldom repeated: `seconds` should be few."""
+    return cached_page(Selection(q=query), after=after, limit=limit, seconds=seconds)
+
+
+def cached_author(author_id: int, *, seconds: float) -> Cached | None:
+    """Return what readers see of an author as JSON."""
+    return _fetch(f"author:{author_id}", LISTS, seconds, lambda session: author(session, author_id))
 
 
 def cached_popular(*, limit: int, seconds: float) -> Cached:
@@ -167,15 +175,3 @@ def _present(cached: Cached | None) -> Cached:
     if cached is None:
         raise LookupError("a list is never missing")
     return cached
-
-
-def _listed(row: Any) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "title": row.title,
-        "summary": row.summary,
-        "keywords": row.keywords,
-        "author": {"id": row.author_id, "name": row.author_name},
-        "views": row.views,
-        "published_at": row.published_at.isoformat(),
-    }

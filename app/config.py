@@ -47,6 +47,8 @@ class Config:
     ARTICLES_TTL: float = 30.0
     ARTICLE_TTL: float = 5.0
     POPULAR_TTL: float = 15.0
+    # The same for a search and a list of some time: there are so many that hardly one is asked for twice.
+    SEARCH_TTL: float = 3.0
     # Seconds for which whoever has written reads from the primary.
     PIN_SECONDS: int = 5
     # Seconds between two transfers of counted views from the store to the database.

@@ -10,9 +10,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# Version and kind of list, then microseconds and id: a token of another list is refused.
-LAYOUT = struct.Struct(">2sqq")
-NEWEST = b"1n"
+# The list, then microseconds and id: a token of another list, or of the same with other filters, is refused.
+LAYOUT = struct.Struct(">8sqq")
+NEWEST = b"newest-2"
 MOST_SECONDS = 253_402_300_800
 
 
@@ -26,21 +26,23 @@ class Position:
 
     published_at: datetime
     id: int
+    # The list that the page belongs to.
+    of: bytes = NEWEST
 
     @property
     def token(self) -> str:
         """The position as a client sees it."""
         microseconds = (self.published_at - EPOCH) // timedelta(microseconds=1)
-        return base64.urlsafe_b64encode(LAYOUT.pack(NEWEST, microseconds, self.id)).decode()
+        return base64.urlsafe_b64encode(LAYOUT.pack(self.of, microseconds, self.id)).decode()
 
     @classmethod
-    def from_token(cls, token: str) -> Self:
-        """Read a token; raise TokenError where it is none."""
+    def from_token(cls, token: str, of: bytes = NEWEST) -> Self:
+        """Read a token of a list; raise TokenError where it is none."""
         try:
             packed = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
-            kind, microseconds, row = LAYOUT.unpack(packed)
+            found, microseconds, row = LAYOUT.unpack(packed)
         except (binascii.Error, struct.error, ValueError) as error:
             raise TokenError from error
-        if kind != NEWEST or not 0 <= microseconds < MOST_SECONDS * 1_000_000 or row < 1:
+        if found != of or not 0 <= microseconds < MOST_SECONDS * 1_000_000 or row < 1:
             raise TokenError
-        return cls(EPOCH + timedelta(microseconds=microseconds), row)
+        return cls(EPOCH + timedelta(microseconds=microseconds), row, of)

@@ -23,17 +23,10 @@ def _counted_as() -> str:
     return f"key:{caller().prefix}" if "api_key" in g else client_address()
 
 
-def _is_anonymous() -> bool:
-    return "Authorization" not in request.headers
-
-
-# Anonymous reads are left to the load balancer, which limits each address: it answers nearly all of them from its cache, where these
-# headers would be somebody else's, and for the rest a counter would cost each a round trip to Redis.
 limited = limiter.shared_limit(
     lambda: current_app.config["API_RATE_LIMIT"],
     scope="api",
     key_func=_counted_as,
-    exempt_when=_is_anonymous,
     error_message="There were too many requests. Please wait for the seconds that Retry-After names.",
 )
 

@@ -89,6 +89,8 @@ class ListedArticle(ma.Schema):
     author = ma.fields.Nested(AuthorSchema, required=True)
     views = ma.fields.Integer(required=True, metadata={"description": "Reads, some seconds behind"})
     published_at = ma.fields.DateTime(required=True)
+    updated_at = ma.fields.DateTime(required=True, allow_none=True, metadata={"description": "When its author last changed it"})
+    version = ma.fields.Integer(required=True, metadata={"description": "Counts those changes"})
 
 
 class FullArticle(ListedArticle):

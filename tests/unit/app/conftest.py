@@ -14,6 +14,7 @@ import flask_migrate
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app import accounts, articles, create_app
@@ -107,7 +108,13 @@ def publish(user: User) -> Callable[..., Article]:
     """Add an article behind the cache's back."""
 
     def add(title: str = "A title", **values: Any) -> Article:
-        return db.write(lambda session: articles.create(session, author_id=user.id, title=title, content="Some content.", **values))
+        def create(session: Session) -> Article:
+            article = articles.create(session, author_id=user.id, title=title, content="Some content.")
+            for name, value in values.items():
+                setattr(article, name, value)
+            return article
+
+        return db.write(create)
 
     return add
 
