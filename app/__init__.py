@@ -8,7 +8,7 @@ from typing import Any, cast
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import assets, background, cli, config, health, limits, logs, metrics, pin, problems, security, urls
+from app import assets, background, cli, config, health, limits, logs, metrics, pages, pin, problems, security, urls
 from app.admin import bp as admin_bp
 from app.api import bp as api_bp
 from app.auth import bp as auth_bp
@@ -16,6 +16,7 @@ from app.auth import load_user
 from app.cache import make_cache
 from app.config import Config
 from app.database import make_database
+from app.desk import bp as desk_bp
 from app.extensions import csrf, login_manager, migrate
 from app.main import bp as main_bp
 from app.models import Base
@@ -67,6 +68,7 @@ def _configure_answers(app: Flask) -> None:
     limits.init_app(app)
     security.init_app(app)
     problems.init_app(app)
+    pages.init_app(app)
     assets.init_app(app)
     if app.config["BEHIND_PROXY"]:
         # One hop: the load balancer overwrites what a client sent.
@@ -78,6 +80,7 @@ def _configure_blueprints(app: Flask) -> None:
     app.register_blueprint(health.bp)
     app.register_blueprint(main_bp)
     app.register_blueprint(auth_bp)
+    app.register_blueprint(desk_bp)
     app.register_blueprint(admin_bp)
     api = problems.ProblemApi(app)
     api.register_converter(urls.IdConverter, urls.describe)

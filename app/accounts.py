@@ -19,6 +19,7 @@ ARTICLES_WRITE = "articles:write"
 SCOPES = (ARTICLES_WRITE,)
 LONGEST_PASSWORD = 1024
 SHORTEST_PASSWORD = 8
+MOST_KEYS = 20
 
 
 class AccountError(ValueError):
@@ -77,6 +78,8 @@ def create_key(session: Session, *, user: User, name: str, scopes: list[str]) ->
     """Add an API key; return it and the only copy of the whole key."""
     if unknown := sorted(set(scopes) - set(SCOPES)):
         raise AccountError(f"there is no scope {', '.join(unknown)}; scopes are: {', '.join(SCOPES)}")
+    if len(keys_of(session, user.id)) >= MOST_KEYS:
+        raise AccountError(f"a user has at most {MOST_KEYS} valid keys; revoke one first")
     prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     key = ApiKey(user_id=user.id, name=name, prefix=prefix, secret_hash=_hash_secret(secret), scopes=sorted(set(scopes)))
     session.add(key)
@@ -92,9 +95,23 @@ def find_key(session: Session, presented: str) -> ApiKey | None:
     return key if key and matches and key.revoked_at is None and key.user.is_active else None
 
 
+def keys_of(session: Session, user_id: int) -> list[ApiKey]:
+    """Return a user's valid keys, the newest first."""
+    valid = select(ApiKey).where(ApiKey.user_id == user_id, ApiKey.revoked_at.is_(None))
+    return list(session.scalars(valid.order_by(ApiKey.id.desc())))
+
+
 def revoke_key(session: Session, prefix: str) -> bool:
     """End a key; return whether there was one."""
     key = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None)))
+    if key:
+        key.revoked_at = now()
+    return key is not None
+
+
+def revoke_key_of(session: Session, user_id: int, prefix: str) -> bool:
+    """End one of a user's keys; return whether the user has it."""
+    key = next((key for key in keys_of(session, user_id) if key.prefix == prefix), None)
     if key:
         key.revoked_at = now()
     return key is not None

@@ -20,6 +20,7 @@ from app.pin import reads_from_primary
 # Generations of the cache: every list, and each article for itself.
 LISTS = "lists"
 MOST_ON_A_PAGE = 100
+LONGEST_CONTENT = 100_000
 
 # Built once: composing a statement costs more than running it.
 POPULAR = LIST.order_by(Article.views.desc(), Article.id.desc()).limit(bindparam("limit"))

@@ -8,11 +8,10 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from app.articles import MOST_ON_A_PAGE
+from app.articles import LONGEST_CONTENT, MOST_ON_A_PAGE
 from app.models import TITLE_LENGTH
 from app.paging import Position, TokenError
 
-LONGEST_CONTENT = 100_000
 POPULAR_LIMIT = 10
 
 

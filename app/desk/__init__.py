@@ -1,0 +1,5 @@
+"""The author's desk."""
+
+from app.desk.routes import bp
+
+__all__ = ["bp"]

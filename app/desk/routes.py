@@ -1,0 +1,139 @@
+"""Views of the desk: authors write, change and delete their articles, and make the keys of their programs."""
+
+from __future__ import annotations
+
+from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app import accounts, articles, pages, publishing
+from app.accounts import AccountError
+from app.articles import ConflictError
+from app.desk.forms import ArticleForm, KeyForm
+from app.extensions import db, login_manager
+from app.listing import Selection
+from app.models import Article
+
+bp = Blueprint("desk", __name__, url_prefix="/desk")
+
+PAGE = 20
+
+
+@bp.before_request
+def _only_users() -> ResponseReturnValue | None:
+    if current_user.is_authenticated:
+        return None
+    answer: ResponseReturnValue = login_manager.unauthorized()
+    return answer
+
+
+@bp.get("/")
+def overview() -> str:
+    """The author's own articles, newest first, one page."""
+    author_id = current_user.id
+    after = pages.position(Selection(author=author_id).mark)
+    page = db.read(lambda session: articles.by_author(session, author_id, after=after, limit=PAGE))
+    return render_template("desk/overview.html", page=page, first=after is None)
+
+
+@bp.route("/write", methods=["GET", "POST"])
+def write() -> ResponseReturnValue:
+    """Publish an article, or show what it would look like."""
+    form = ArticleForm()
+    if not form.is_submitted():
+        return render_template("desk/article.html", form=form)
+    if not form.validate():
+        return render_template("desk/article.html", form=form), 422
+    if form.preview.data:
+        return render_template("desk/article.html", form=form, preview=form.values)
+    author_id = current_user.id
+    article = db.write(lambda session: articles.create(session, author_id=author_id, **form.values))
+    publishing.written(article.id)
+    flash("Published. Summary and keywords follow in a moment.", "done")
+    return redirect(url_for("main.article", article_id=article.id))
+
+
+@bp.route("/articles/<id:article_id>/edit", methods=["GET", "POST"])
+def edit(article_id: int) -> ResponseReturnValue:
+    """Change an article, unless somebody else has changed it since it was read."""
+    article = _own(article_id)
+    form = ArticleForm(obj=article)
+    if not form.is_submitted():
+        return render_template("desk/article.html", form=form, article=article)
+    if not form.validate():
+        return render_template("desk/article.html", form=form, article=article), 422
+    if form.preview.data:
+        return render_template("desk/article.html", form=form, article=article, preview=form.values)
+    try:
+        changed = db.write(lambda session: articles.change(session, article_id, form.base, **form.values))
+    except ConflictError:
+        return _show_conflict(form, article_id)
+    if changed is None:
+        abort(404, "This article has just been deleted.")
+    publishing.written(article_id)
+    flash("Saved.", "done")
+    return redirect(url_for("main.article", article_id=article_id))
+
+
+@bp.route("/articles/<id:article_id>/delete", methods=["GET", "POST"])
+def delete(article_id: int) -> ResponseReturnValue:
+    """Ask whether the author means it, then delete the article."""
+    article = _own(article_id)
+    form = pages.PlainForm()
+    if not form.validate_on_submit():
+        return render_template("desk/delete.html", article=article, form=form)
+    db.write(lambda session: articles.remove(session, article_id))
+    publishing.removed(article_id)
+    flash(f"“{article.title}” is deleted.", "done")
+    return redirect(url_for("desk.overview"))
+
+
+@bp.route("/keys", methods=["GET", "POST"])
+def keys() -> ResponseReturnValue:
+    """The author's API keys. A new one is shown on the answer to its form, and never again."""
+    form = KeyForm()
+    if not form.is_submitted():
+        return _show_keys(form)
+    if not form.validate():
+        return _show_keys(form), 422
+    user, name, scopes = current_user, form.name.data or "", form.scopes.data or []
+    try:
+        key, whole = db.write(lambda session: accounts.create_key(session, user=user, name=name, scopes=scopes))
+    except AccountError as error:
+        form.form_errors.append(str(error))
+        return _show_keys(form), 422
+    return render_template("desk/key.html", key=key, whole=whole)
+
+
+@bp.post("/keys/<prefix>/revoke")
+def revoke_key(prefix: str) -> ResponseReturnValue:
+    """End one of the author's API keys."""
+    user_id = current_user.id
+    if not db.write(lambda session: accounts.revoke_key_of(session, user_id, prefix)):
+        abort(404, "You have no such key.")
+    flash("The key is revoked. Programs that send it are refused from now on.", "done")
+    return redirect(url_for("desk.keys"))
+
+
+def _own(article_id: int) -> Article:
+    """Return the caller's article, as it is now: a lagging replica would make every second change a conflict."""
+    article = db.read(lambda session: session.get(Article, article_id), primary=True)
+    if article is None:
+        abort(404, "There is no such article.")
+    if article.author_id != current_user.id:
+        abort(403, "This article is somebody else's.")
+    return article
+
+
+def _show_conflict(form: ArticleForm, article_id: int) -> ResponseReturnValue:
+    """Show what was stored beside what was typed. Whoever saves again has seen it, and replaces it."""
+    article = _own(article_id)
+    form.version.data = str(article.version)
+    return render_template("desk/article.html", form=form, article=article, conflict=True), 409
+
+
+def _show_keys(form: KeyForm) -> str:
+    user_id = current_user.id
+    # From the primary: a key that was just made or revoked is seen at once.
+    found = db.read(lambda session: accounts.keys_of(session, user_id), primary=True)
+    return render_template("desk/keys.html", keys=found, form=form)

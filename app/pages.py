@@ -1,0 +1,64 @@
+"""What the pages of several blueprints share."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from flask import Flask, Response, abort, current_app, make_response, render_template, request
+from flask_wtf import FlaskForm
+
+from app.cache import Cached
+from app.paging import NEWEST, Position, TokenError
+
+_PARAGRAPH_END = re.compile(r"\n\s*\n")
+
+
+class PlainForm(FlaskForm):
+    """A form without fields: a button, and the token that proves where it was pressed."""
+
+
+def init_app(app: Flask) -> None:
+    """Give templates what all of them use."""
+    app.add_template_filter(day)
+    app.add_template_filter(paragraphs)
+    app.context_processor(_site)
+
+
+def day(moment: str | datetime) -> str:
+    """Write a moment as readers do."""
+    date = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return f"{date.day} {date:%B %Y}"
+
+
+def paragraphs(content: str) -> list[str]:
+    """Split plain text where lines are empty."""
+    return _PARAGRAPH_END.split(content.strip())
+
+
+def position(of: bytes = NEWEST) -> Position | None:
+    """Return where the page that was asked for begins; answer 404 where this list has no such page."""
+    if not (token := request.args.get("after")):
+        return None
+    try:
+        return Position.from_token(token, of)
+    except TokenError:
+        abort(404, "There is no such page.")
+
+
+def render(template: str, cached: Cached, **values: Any) -> Response:
+    """Render a page from cached JSON, and say how it was found."""
+    response = make_response(render_template(template, **values))
+    response.headers["X-Cache"] = cached.outcome
+    return response
+
+
+def load(cached: Cached) -> Any:
+    """Return what cached JSON says."""
+    return msgspec.json.decode(cached.body)
+
+
+def _site() -> dict[str, Any]:
+    return {"site_name": current_app.config["SITE_NAME"], "release": current_app.config["APP_RELEASE"]}
