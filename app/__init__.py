@@ -8,7 +8,7 @@ from typing import Any, cast
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import assets, background, cli, config, health, limits, logs, metrics, pages, pin, problems, security, urls
+from app import assets, background, cli, config, failures, health, limits, logs, metrics, pages, pin, problems, security, urls
 from app.admin import bp as admin_bp
 from app.api import bp as api_bp
 from app.auth import bp as auth_bp
@@ -34,6 +34,7 @@ def create_app(settings: Config | None = None) -> Flask:
     _configure_cache_and_store(app)
     metrics.init_app(app, app.extensions["database"], app.extensions["cache"])
     background.celery_init_app(app)
+    failures.init_app()
     _configure_login(app)
     _configure_answers(app)
     _configure_blueprints(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import structlog
@@ -23,6 +23,8 @@ TIME_LIMIT = 120
 VISIBILITY_TIMEOUT = 3 * TIME_LIMIT
 # Seconds of the pause between two looks for articles whose task was lost.
 SWEEP_SECONDS = 60.0
+# Seconds after which an administrator sees what a worker's main process has put into the store.
+COLLECT_SECONDS = 15.0
 # Seconds for which a broker that has failed is not asked again.
 REST_AFTER_FAILURE = 5.0
 
@@ -32,6 +34,10 @@ def celery_init_app(app: Flask) -> Celery:
 
     class FlaskTask(Task[Any, Any]):
         """Runs in the application's context."""
+
+        flask = app
+        # Seconds until a task whose process died is tried again.
+        default_retry_delay = 5
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
             with app.app_context():
@@ -74,6 +80,8 @@ def _settings(app: Flask) -> dict[str, Any]:
         # A task is done when it has run, not when it was taken: one whose worker dies runs again, so tasks are idempotent.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
+        # Counted as a retry: a task that kills its process, for want of memory, would otherwise come back for ever.
+        "task_retry_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
         "task_time_limit": TIME_LIMIT,
         "task_soft_time_limit": TIME_LIMIT - 10,
@@ -87,6 +95,7 @@ def _settings(app: Flask) -> dict[str, Any]:
         "beat_schedule": {
             "flush-views": _every(app.config["VIEWS_FLUSH_SECONDS"], "flush_views"),
             "process-forgotten-articles": _every(SWEEP_SECONDS, "process_forgotten_articles"),
+            "collect-dead-letters": _every(COLLECT_SECONDS, "collect_dead_letters"),
         },
     }
     if url := app.config["STORE_URL"]:
@@ -104,7 +113,10 @@ def _every(seconds: float, task: str) -> dict[str, Any]:
 
 
 @signals.before_task_publish.connect
-def _send_request_id(headers: dict[str, Any], **_: Any) -> None:
+def _add_headers(headers: dict[str, Any], **_: Any) -> None:
+    """Send the request's id along, and the time from which the task may run: a retry waits on purpose."""
+    eta = headers.get("eta")
+    headers["sent_at"] = datetime.fromisoformat(eta).timestamp() if eta else time.time()
     if request_id := structlog.contextvars.get_contextvars().get("request_id"):
         headers["request_id"] = request_id
 

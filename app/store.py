@@ -26,6 +26,11 @@ VIEWS_PENDING = "views:pending"
 VIEWS_FLUSHING = "views:flushing"
 # The field of VIEWS_FLUSHING that names the batch; the others are ids of articles.
 BATCH = "batch"
+# Dead letters on their way to the database, and how many wait there for somebody.
+LETTERS = "letters:pending"
+LETTERS_WAITING = "letters:waiting"
+# The newest are worth most, and a store that is full of letters would take no sessions.
+MOST_LETTERS = 10_000
 
 
 class StoreUnavailableError(Exception):
@@ -53,6 +58,18 @@ class Store(Protocol):
     def drop_views(self, batch: str) -> None:
         """Forget a batch that is in the database. Another batch is left alone."""
 
+    def keep_letter(self, letter: bytes) -> None:
+        """Keep a dead letter until `drop_letter`."""
+
+    def letters(self, most: int) -> list[bytes]:
+        """Return the oldest dead letters that are kept here."""
+
+    def drop_letter(self, letter: bytes) -> None:
+        """Forget a dead letter that is in the database."""
+
+    def note_letters(self, waiting: int) -> None:
+        """Note for the workers' metrics how many letters wait for an administrator."""
+
     def ping(self) -> None:
         """Raise StoreUnavailableError where the store does not answer."""
 
@@ -71,6 +88,7 @@ class MemoryStore:
         self._sessions: dict[str, tuple[bytes, float]] = {}
         self._pending: dict[int, int] = {}
         self._flushing: tuple[str, dict[int, int]] | None = None
+        self._letters: list[bytes] = []
 
     def get_session(self, key: str) -> bytes | None:
         """Return a session's bytes."""
@@ -103,6 +121,21 @@ class MemoryStore:
         with self._lock:
             if self._flushing and self._flushing[0] == batch:
                 self._flushing = None
+
+    def keep_letter(self, letter: bytes) -> None:
+        """Keep a dead letter until `drop_letter`."""
+        self._letters = [*self._letters, letter][-MOST_LETTERS:]
+
+    def letters(self, most: int) -> list[bytes]:
+        """Return the oldest dead letters that are kept here."""
+        return self._letters[:most]
+
+    def drop_letter(self, letter: bytes) -> None:
+        """Forget a dead letter that is in the database."""
+        self._letters = [kept for kept in self._letters if kept != letter]
+
+    def note_letters(self, waiting: int) -> None:
+        """Do nothing: no worker sees this process's store."""
 
     def ping(self) -> None:
         """Do nothing: this process is alive."""
@@ -153,6 +186,24 @@ class RedisStore:
                 pipeline.delete(VIEWS_FLUSHING)
 
         self._ask(lambda: self.client.transaction(drop, VIEWS_FLUSHING))
+
+    def keep_letter(self, letter: bytes) -> None:
+        """Keep a dead letter until `drop_letter`."""
+        self._ask(lambda: self.client.rpush(LETTERS, letter))
+        self._ask(lambda: self.client.ltrim(LETTERS, -MOST_LETTERS, -1))
+
+    def letters(self, most: int) -> list[bytes]:
+        """Return the oldest dead letters that are kept here."""
+        kept: list[bytes] = self._ask(lambda: self.client.lrange(LETTERS, 0, most - 1))
+        return kept
+
+    def drop_letter(self, letter: bytes) -> None:
+        """Forget a dead letter that is in the database."""
+        self._ask(lambda: self.client.lrem(LETTERS, 1, letter))  # type: ignore[arg-type]
+
+    def note_letters(self, waiting: int) -> None:
+        """Note for the workers' metrics how many letters wait for an administrator."""
+        self._ask(lambda: self.client.set(LETTERS_WAITING, waiting))
 
     def ping(self) -> None:
         """Raise StoreUnavailableError where the store does not answer."""

@@ -8,8 +8,9 @@ from typing import Any
 import structlog
 from celery import shared_task
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app import articles, viewcount
+from app import articles, dead_letters, viewcount
 from app.extensions import db
 from app.models import now
 from app.store import StoreUnavailableError
@@ -17,8 +18,9 @@ from app.store import StoreUnavailableError
 log = structlog.get_logger(__name__)
 
 # A database or store that fails over is back within half a minute.
+TRANSIENT = (OperationalError, PoolTimeoutError, StoreUnavailableError)
 RETRY: Any = {
-    "autoretry_for": (OperationalError, StoreUnavailableError),
+    "autoretry_for": TRANSIENT,
     "retry_backoff": 1,
     "retry_backoff_max": 30,
     "retry_jitter": True,
@@ -41,7 +43,14 @@ def process_forgotten_articles() -> None:
     """Do what tasks should have done that no broker took."""
     before = now() - FORGOTTEN_AFTER
     for article_id in db.read(lambda session: articles.unprocessed(session, before=before), primary=True):
-        process_new_article.run(article_id)
+        try:
+            process_new_article.run(article_id)
+        except TRANSIENT:
+            raise
+        except Exception as error:
+            # One that cannot be processed must not keep the others waiting. Its letter has always the same id, so that there is one.
+            log.exception("article not processed", article=article_id)
+            dead_letters.record(dead_letters.write(process_new_article.name, f"forgotten-article-{article_id}", [article_id], {}, error))
 
 
 # Not retried: the next one comes in seconds, and takes an interrupted batch first.
@@ -50,3 +59,10 @@ def flush_views() -> None:
     """Bring counted views to the database."""
     if flushed := viewcount.flush():
         log.info("views flushed", views=flushed)
+
+
+@shared_task(name="collect_dead_letters")
+def collect_dead_letters() -> None:
+    """Bring dead letters to the database, where administrators see them."""
+    if collected := dead_letters.collect():
+        log.info("dead letters collected", letters=collected)

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import structlog
+from billiard.einfo import ExceptionWithTraceback  # type: ignore[attr-defined]
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery.exceptions import Reject, Retry
 from celery.worker.request import Request
 from prometheus_client import Counter, Histogram
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -13,7 +16,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from app.background import QUEUE
-from app.store import RedisStore, Store
+from app.store import LETTERS_WAITING, RedisStore, Store
 
 log = structlog.get_logger(__name__)
 
@@ -24,6 +27,14 @@ RUNTIME = Histogram(
     ["task"],
     buckets=(0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 120.0),
 )
+
+AGE = Histogram(
+    "celery_task_age_seconds",
+    "Time from sending a task to its start",
+    ["task"],
+    buckets=(0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0),
+)
+OUTCOMES: dict[type[BaseException], str] = {Retry: "retried", WorkerLostError: "lost", Reject: "rejected"}
 
 
 class CountedRequest(Request):
@@ -44,10 +55,20 @@ class CountedRequest(Request):
 
         self.__dict__["on_success"] = count
 
+    def on_accepted(self, *args: Any) -> Any:
+        """Note how long the task has waited; the clocks of two hosts differ a little."""
+        answer = super().on_accepted(*args)
+        if self.time_start and (sent_at := self.request_dict.get("sent_at")):
+            AGE.labels(task=self.name).observe(max(0.0, self.time_start - float(sent_at)))
+        return answer
+
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-        """Count a task that has failed or asks for another attempt."""
-        outcome = "retried" if type(exc_info.exception).__name__ == "Retry" else "failed"
-        TASKS.labels(task=self.name, outcome=outcome).inc()
+        """Count a task that has failed, was lost or asks for another attempt."""
+        error = exc_info.exception
+        error = error.exc if isinstance(error, ExceptionWithTraceback) else error
+        # A task that was killed for its time is counted in `on_timeout`; its failure is reported too.
+        if not isinstance(error, TimeLimitExceeded):
+            TASKS.labels(task=self.name, outcome=OUTCOMES.get(type(error), "failed")).inc()
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> Any:
@@ -64,13 +85,15 @@ class QueueCollector(Collector):
         self._store = store
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the queue's length and the tasks that workers have taken; nothing where the broker does not answer."""
+        """Yield the queue's length, the tasks that workers have taken, and dead letters; nothing where the broker does not answer."""
         if not isinstance(self._store, RedisStore):
             return
         try:
             waiting: Any
             taken: Any
+            letters: Any
             waiting, taken = self._store.client.llen(QUEUE), self._store.client.hlen("unacked")
+            letters = self._store.client.get(LETTERS_WAITING)
         except RedisError as error:
             log.warning("queue not measured", error=str(error))
             return
@@ -78,3 +101,4 @@ class QueueCollector(Collector):
         length.add_metric([QUEUE], waiting)
         yield length
         yield GaugeMetricFamily("celery_tasks_unacknowledged", "Tasks that workers have taken and not finished", value=taken)
+        yield GaugeMetricFamily("celery_dead_letters", "Tasks that failed for good and wait for an administrator", value=int(letters or 0))

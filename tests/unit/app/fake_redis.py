@@ -10,10 +10,12 @@ from redis.exceptions import ResponseError
 
 
 class FakeRedis:
-    """Hashes in memory; a broken one answers nothing."""
+    """Hashes, lists and values in memory; a broken one answers nothing."""
 
     def __init__(self, *, broken: bool = False) -> None:
         self.hashes: dict[str, dict[bytes, bytes]] = {}
+        self.lists: dict[str, list[bytes]] = {}
+        self.values: dict[str, bytes] = {}
         self.broken = broken
         # Round trips of pipelines.
         self.asked = 0
@@ -65,6 +67,43 @@ class FakeRedis:
     def pipeline(self) -> FakePipeline:
         """Collect commands, to be sent together."""
         return FakePipeline(self)
+
+    def rpush(self, name: str, value: bytes) -> None:
+        """Add to a list."""
+        if self.broken:
+            raise RedisConnectionError("broken")
+        self.lists.setdefault(name, []).append(value)
+
+    def ltrim(self, name: str, start: int, end: int) -> None:
+        """Keep the end of a list."""
+        assert end == -1
+        self.lists[name] = self.lists[name][start:]
+
+    def lrange(self, name: str, start: int, end: int) -> list[bytes]:
+        """Return a part of a list."""
+        return self.lists.get(name, [])[start : end + 1]
+
+    def lrem(self, name: str, count: int, value: bytes) -> None:
+        """Remove the first such value."""
+        assert count == 1
+        if value in self.lists.get(name, []):
+            self.lists[name].remove(value)
+
+    def set(self, name: str, value: int) -> None:
+        """Keep a value."""
+        self.values[name] = str(value).encode()
+
+    def get(self, name: str) -> bytes | None:
+        """Return a value."""
+        return self.values.get(name)
+
+    def llen(self, name: str) -> int:
+        """Return a list's length."""
+        return len(self.lists.get(name, []))
+
+    def hlen(self, name: str) -> int:
+        """Return the number of a hash's fields."""
+        return len(self.hashes.get(name, {}))
 
 
 class FakePipeline:

@@ -41,6 +41,7 @@ def test_a_worker_flushes_views_and_counts_what_went_well_and_what_did_not(
         run(celery, lambda: counted("flush_views", "failed") == before[1] + 1)
 
     assert db.read(lambda session: session.get_one(Article, article.id)).views == 1
+    assert (REGISTRY.get_sample_value("celery_task_age_seconds_count", {"task": "flush_views"}) or 0.0) >= 2
 
 
 def run(celery: Celery, until: Callable[[], bool]) -> None:
