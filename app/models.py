@@ -126,6 +126,8 @@ class Article(Base):
     version: Mapped[int] = mapped_column(default=1, server_default="1")
     # When a worker has written summary and keywords.
     processed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # Hexadecimal SHA-256 of the id that a feed gave its entry: an import that is repeated adds nothing twice.
+    entry_hash: Mapped[str | None] = mapped_column(String(64))
 
     author: Mapped[User] = relationship(lazy="raise")
 
@@ -140,6 +142,8 @@ Index("ix_article_keywords", Article.keywords, postgresql_using="gin", postgresq
 # Nearly empty: what a lost task has left behind.
 UNPROCESSED = Article.processed_at.is_(None)
 Index("ix_article_unprocessed", Article.published_at, postgresql_where=UNPROCESSED, sqlite_where=UNPROCESSED)
+IMPORTED = Article.entry_hash.is_not(None)
+Index("ix_article_entry_hash", Article.entry_hash, unique=True, postgresql_where=IMPORTED, sqlite_where=IMPORTED)
 
 
 class ViewBatch(Base):

@@ -27,6 +27,9 @@ def upgrade() -> None:
     op.execute("UPDATE account SET confirmed_at = created_at")
     op.add_column("article", sa.Column("updated_at", MOMENT, nullable=True))
     op.add_column("article", sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
+    op.add_column("article", sa.Column("entry_hash", sa.String(64), nullable=True))
+    imported = sa.text("entry_hash IS NOT NULL")
+    op.create_index("ix_article_entry_hash", "article", ["entry_hash"], unique=True, postgresql_where=imported, sqlite_where=imported)
     if op.get_context().dialect.name == "postgresql":
         op.execute(
             "ALTER TABLE article ADD COLUMN search tsvector NOT NULL GENERATED ALWAYS AS"
@@ -87,5 +90,8 @@ def downgrade() -> None:
         op.drop_index("ix_article_keywords", "article")
         op.drop_index("ix_article_search", "article")
         op.drop_column("article", "search")
-    for table, column in (("article", "version"), ("article", "updated_at"), ("account", "session_epoch"), ("account", "confirmed_at")):
-        op.drop_column(table, column)
+    op.drop_index("ix_article_entry_hash", "article")
+    for column in ("entry_hash", "version", "updated_at"):
+        op.drop_column("article", column)
+    for column in ("session_epoch", "confirmed_at"):
+        op.drop_column("account", column)
