@@ -19,6 +19,7 @@ from app.database import make_database
 from app.desk import bp as desk_bp
 from app.extensions import csrf, login_manager, migrate
 from app.main import bp as main_bp
+from app.main import feeds_bp
 from app.models import Base
 from app.sessions import StoreSessionInterface, refuse_forms_without_session
 from app.store import make_store
@@ -80,6 +81,7 @@ def _configure_blueprints(app: Flask) -> None:
     app.url_map.converters["id"] = urls.IdConverter
     app.register_blueprint(health.bp)
     app.register_blueprint(main_bp)
+    app.register_blueprint(feeds_bp)
     app.register_blueprint(auth_bp)
     app.register_blueprint(desk_bp)
     app.register_blueprint(admin_bp)

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, render_template, request, session
+from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import articles, pages, viewcount
+from app import articles, pages, plaintext, viewcount
+from app.listing import Selection
 
 bp = Blueprint("main", __name__)
 
 PAGE = 20
 POPULAR_ON_HOME = 5
 RECENT_KEPT = 10
+LONGEST_QUERY = 200
 
 
 @bp.get("/")
@@ -45,6 +48,44 @@ def article(article_id: int) -> Response:
         viewcount.count(article_id)
         _remember(found)
     return pages.render("main/article.html", cached, article=found)
+
+
+@bp.get("/authors/<id:author_id>")
+def author(author_id: int) -> Response:
+    """An author's articles, one page. Whoever has published nothing has no page: it would only tell who is registered."""
+    after = pages.position(Selection(author=author_id).mark)
+    cached = articles.cached_by_author(author_id, after=after, limit=PAGE, seconds=current_app.config["ARTICLES_TTL"])
+    page = pages.load(cached)
+    if not page["articles"]:
+        abort(404, "There is no such author.")
+    return pages.render("main/author.html", cached, page=page, author=page["articles"][0]["author"], first=after is None)
+
+
+@bp.get("/keywords/<word>")
+def keyword(word: str) -> Response:
+    """Articles with a keyword, one page."""
+    if plaintext.fault(word, longest=LONGEST_QUERY, one_line=True):
+        abort(404, "There is no such keyword.")
+    selection = Selection(keyword=word.lower())
+    after = pages.position(selection.mark)
+    cached = articles.cached_page(selection, after=after, limit=PAGE, seconds=current_app.config["ARTICLES_TTL"])
+    page = pages.load(cached)
+    if not page["articles"]:
+        abort(404, "There is no such keyword.")
+    return pages.render("main/keyword.html", cached, page=page, word=word.lower(), first=after is None)
+
+
+@bp.get("/search")
+def search() -> ResponseReturnValue:
+    """What a search finds, newest first, one page."""
+    query = " ".join(request.args.get("q", "").split())
+    if not query:
+        return render_template("main/search.html", query="")
+    if fault := plaintext.fault(query, longest=LONGEST_QUERY, one_line=True):
+        return render_template("main/search.html", query="", fault=fault), 422
+    after = pages.position(Selection(q=query).mark)
+    cached = articles.cached_search(query, after=after, limit=PAGE, seconds=current_app.config["SEARCH_TTL"])
+    return pages.render("main/search.html", cached, page=pages.load(cached), query=query, first=after is None)
 
 
 @bp.get("/account")

@@ -6,6 +6,7 @@ import contextvars
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,12 @@ def body(response: TestResponse) -> Any:
 def cookies(response: TestResponse) -> list[str]:
     """Names of the cookies that an answer sets."""
     return [header.partition("=")[0] for header in response.headers.getlist("Set-Cookie")]
+
+
+@contextmanager
+def queries() -> Iterator[list[float]]:
+    """The time of each query that is made inside."""
+    seen: list[float] = []
+    db.on_query.append(seen.append)
+    yield seen
+    db.on_query.remove(seen.append)

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from werkzeug.test import TestResponse
 from app import accounts, articles
 from app.extensions import db
 from app.models import Article, User
-from tests.unit.app.conftest import PASSWORD, csrf_token, log_in
+from tests.unit.app.conftest import PASSWORD, csrf_token, log_in, queries
 
 Publish = Callable[..., Article]
 
@@ -27,15 +26,6 @@ def send(client: FlaskClient, path: str, page: str | None = None, **fields: Any)
 def stored(article_id: int) -> Article | None:
     """The article as it is in the database."""
     return db.read(lambda session: session.get(Article, article_id))
-
-
-@contextmanager
-def counted() -> Iterator[list[float]]:
-    """Queries of what runs inside."""
-    seen: list[float] = []
-    db.on_query.append(seen.append)
-    yield seen
-    db.on_query.remove(seen.append)
 
 
 @pytest.fixture
@@ -184,11 +174,11 @@ def test_forms_need_their_token(reader: FlaskClient, publish: Publish) -> None:
 def test_the_desk_pages_through_everything_with_as_many_queries(reader: FlaskClient, publish: Publish) -> None:
     publish("Number 00")
     reader.get("/desk/")
-    with counted() as few:
+    with queries() as few:
         reader.get("/desk/")
     for number in range(1, 21):
         publish(f"Number {number:02}")
-    with counted() as many:
+    with queries() as many:
         first = reader.get("/desk/").text
     assert len(many) == len(few) == 2
     assert "Number 00" not in first
