@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import assets, background, cli, config, failures, health, limits, logs, metrics, pages, pin, problems, security, urls
 from app.admin import bp as admin_bp
 from app.api import bp as api_bp
+from app.api import document
 from app.auth import bp as auth_bp
 from app.auth import load_user
 from app.cache import make_cache
@@ -85,9 +86,6 @@ def _configure_blueprints(app: Flask) -> None:
     app.register_blueprint(auth_bp)
     app.register_blueprint(desk_bp)
     app.register_blueprint(admin_bp)
-    api = problems.ProblemApi(app)
-    api.register_converter(urls.IdConverter, urls.describe)
-    api.spec.components.security_scheme("key", {"type": "http", "scheme": "bearer", "description": "An API key"})
-    api.register_blueprint(api_bp)
+    document.make_api(app).register_blueprint(api_bp)
     # Keys authenticate there, not cookies: nothing a foreign page could make a browser send.
     csrf.exempt(api_bp)

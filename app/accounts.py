@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session, joinedload
 from app.models import EMAIL_LENGTH, ApiKey, User, now
 
 ARTICLES_WRITE = "articles:write"
-SCOPES = (ARTICLES_WRITE,)
+# Apart: a program that publishes need not be able to destroy.
+ARTICLES_DELETE = "articles:delete"
+SCOPES = (ARTICLES_WRITE, ARTICLES_DELETE)
 LONGEST_PASSWORD = 1024
 SHORTEST_PASSWORD = 8
 MOST_KEYS = 20

@@ -26,6 +26,7 @@ LONGEST_CONTENT = 100_000
 POPULAR = LIST.order_by(Article.views.desc(), Article.id.desc()).limit(bindparam("limit"))
 ONE = select(*COLUMNS, Article.content).join(Article.author).where(Article.id == bindparam("id"))
 AUTHOR = select(User.id, User.name).where(User.id == bindparam("id"))
+OWNERSHIP = select(Article.author_id, Article.version).where(Article.id == bindparam("id")).with_for_update()
 UNPROCESSED = (
     select(Article.id)
     .where(Article.processed_at.is_(None), Article.published_at < bindparam("before", type_=UtcDateTime))
@@ -85,9 +86,10 @@ def change(session: Session, article_id: int, version: int | None = None, **valu
     return changed
 
 
-def author_of(session: Session, article_id: int) -> int | None:
-    """Return the id of an article's author."""
-    return session.scalar(select(Article.author_id).where(Article.id == article_id))
+def ownership(session: Session, article_id: int) -> tuple[int, int] | None:
+    """Return the author of an article and the version that it is at, and keep both until the transaction ends."""
+    row = session.execute(OWNERSHIP, {"id": article_id}).one_or_none()
+    return None if row is None else (row.author_id, row.version)
 
 
 def remove(session: Session, article_id: int) -> bool:

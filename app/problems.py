@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import marshmallow as ma
 import structlog
 from flask import Flask, Response, current_app, g, json, render_template, request
-from flask_smorest import Api
 from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
 
 from app.database import UNAVAILABLE
@@ -19,41 +17,6 @@ API_PREFIX = "/api/"
 # Seconds after which a client may try again; a failover takes longer, but the load should come back slowly.
 RETRY_AFTER = 2
 log = structlog.get_logger(__name__)
-
-
-class FieldErrorSchema(ma.Schema):
-    """What is wrong with one field of a request."""
-
-    location = ma.fields.String(metadata={"description": "Part of the request: query, json, headers or path"})
-    field = ma.fields.String(metadata={"description": "Name of the field"})
-    detail = ma.fields.String(metadata={"description": "What is wrong with it"})
-
-
-class ProblemSchema(ma.Schema):
-    """An error, as RFC 9457 describes it."""
-
-    type = ma.fields.String(metadata={"description": "about:blank: the status says what kind of problem it is"})
-    title = ma.fields.String(required=True, metadata={"description": "The status in words"})
-    status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status"})
-    detail = ma.fields.String(metadata={"description": "What happened"})
-    errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema), metadata={"description": "What is wrong with the request"})
-    request_id = ma.fields.String(metadata={"description": "Names this request in the logs"})
-
-
-class ProblemApi(Api):
-    """Flask-smorest with problem+json in its document; the errors themselves are answered below, for the whole application."""
-
-    ERROR_SCHEMA = ProblemSchema
-
-    def _register_responses(self) -> None:
-        self.DEFAULT_RESPONSE_CONTENT_TYPE = PROBLEM_JSON
-        try:
-            super()._register_responses()
-        finally:
-            del self.DEFAULT_RESPONSE_CONTENT_TYPE
-
-    def _register_error_handlers(self) -> None:
-        """Leave errors to `init_app`."""
 
 
 def init_app(app: Flask) -> None:

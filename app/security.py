@@ -38,7 +38,8 @@ def _add_headers(response: Response) -> Response:
 def _is_public(response: Response) -> bool:
     return (
         request.method in {"GET", "HEAD"}
-        and response.status_code == 200
+        # A cache that asks whether its copy is still good keeps it with what the answer says.
+        and response.status_code in {200, 304}
         and "Authorization" not in request.headers
         and "Set-Cookie" not in response.headers
         and not g.get("private", False)

@@ -31,8 +31,8 @@ limited = limiter.shared_limit(
 )
 
 
-def required(scope: str) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a view run only with a valid key of this scope, which it finds with `caller`."""
+def required(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a view run only with a valid key, of this scope where one is named, which it finds with `caller`."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         limited_view = limited(view)
@@ -53,7 +53,7 @@ def caller() -> ApiKey:
     return key
 
 
-def _authorise(scope: str) -> ApiKey:
+def _authorise(scope: str | None) -> ApiKey:
     """Return the request's key; answer 401 without a valid one, and 403 where it lacks the scope."""
     scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not presented.strip():
@@ -62,7 +62,7 @@ def _authorise(scope: str) -> ApiKey:
     key = db.read(lambda session: accounts.find_key(session, presented.strip()), primary=True)
     if key is None:
         _refuse(401, "The API key is not valid.", 'Bearer error="invalid_token"')
-    if scope not in key.scopes:
+    if scope and scope not in key.scopes:
         _refuse(403, f"The API key lacks the scope {scope}.", f'Bearer error="insufficient_scope", scope="{scope}"')
     return key
 

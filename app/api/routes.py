@@ -2,75 +2,220 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NoReturn
 
+import msgspec
 from flask import Response, abort, current_app, request, url_for
 from flask_smorest import Blueprint
+from flask_smorest import abort as refuse
+from sqlalchemy.orm import Session
 
-from app import accounts, articles, tasks, viewcount
-from app.api import keys
-from app.api.schemas import ArticlePage, FullArticle, NewArticle, Page, PageQuery, PopularList, PopularQuery
-from app.background import send
-from app.cache import Cached
+from app import accounts, articles, idempotency, publishing, viewcount
+from app.api import conditional, keys, parsing
+from app.api.document import LIMITS, problems, refer
+from app.api.schemas import (
+    ArticleChange,
+    ArticlePage,
+    Caller,
+    FullArticle,
+    IdempotencyHeaders,
+    NewArticle,
+    Page,
+    PageQuery,
+    PopularList,
+    PopularQuery,
+)
 from app.extensions import db
-from app.pin import pin_to_primary
+from app.models import ApiKey
 
-bp = Blueprint("api", __name__, url_prefix="/api/v1", description="Articles")
+bp = Blueprint("api", __name__, url_prefix="/api/v1", description="Read and publish articles")
+bp.ARGUMENTS_PARSER = parsing.StrictParser()
+
+TAKE_A_QUERY = {"api.list_articles", "api.list_popular"}
+ANYBODY: list[dict[str, list[str]]] = [{}, {"key": []}]
+WITH_A_KEY: list[dict[str, list[str]]] = [{"key": []}]
+READ_HEADERS = refer("X-Request-Id", "X-Cache", "ETag", *LIMITS)
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of an earlier answer: 304 where nothing has changed since",
+    "schema": {"type": "string"},
+}
+IF_MATCH = {
+    "name": "If-Match",
+    "in": "header",
+    "required": False,
+    "description": "The ETag of the article that was read: 412 where somebody has changed it since. Reads that were counted do not matter",
+    "schema": {"type": "string"},
+}
+
+
+@bp.before_request
+def _refuse_unknown_parameters() -> None:
+    if request.endpoint not in TAKE_A_QUERY:
+        parsing.refuse_parameters()
 
 
 @bp.get("/articles")
 @keys.limited
 @bp.arguments(PageQuery, location="query")
-@bp.response(200, ArticlePage)
+@bp.response(200, ArticlePage, headers=READ_HEADERS)
+@bp.alt_response(304, description="Nothing has changed", headers=refer("X-Request-Id", "ETag"))
+@problems(bp, 429, 503)
+@bp.doc(security=ANYBODY, parameters=[IF_NONE_MATCH])
 def list_articles(page: Page) -> Response:
-    """Newest articles first, one page."""
-    return _answer(articles.cached_newest(after=page.after, limit=page.limit, seconds=current_app.config["ARTICLES_TTL"]))
+    """Newest articles first, one page.
+
+    All articles, or those that the filters choose.
+    """
+    settings = current_app.config
+    # Pages of a time or of a search are hardly ever asked for twice, so they take room in the cache for a moment only.
+    seconds = settings["SEARCH_TTL" if {"q", "since", "until"} & page.selection.given.keys() else "ARTICLES_TTL"]
+    return conditional.list_answer(articles.cached_page(page.selection, after=page.after, limit=page.limit, seconds=seconds))
 
 
 @bp.get("/articles/popular")
 @keys.limited
 @bp.arguments(PopularQuery, location="query")
-@bp.response(200, PopularList)
+@bp.response(200, PopularList, headers=READ_HEADERS)
+@bp.alt_response(304, description="Nothing has changed", headers=refer("X-Request-Id", "ETag"))
+@problems(bp, 429, 503)
+@bp.doc(security=ANYBODY, parameters=[IF_NONE_MATCH])
 def list_popular(query: dict[str, int]) -> Response:
     """The most read articles."""
-    return _answer(articles.cached_popular(limit=query["limit"], seconds=current_app.config["POPULAR_TTL"]))
+    return conditional.list_answer(articles.cached_popular(limit=query["limit"], seconds=current_app.config["POPULAR_TTL"]))
 
 
 @bp.get("/articles/<id:article_id>")
 @keys.limited
-@bp.response(200, FullArticle)
-@bp.alt_response(404, "NOT_FOUND")
+@bp.response(200, FullArticle, headers=READ_HEADERS)
+@bp.alt_response(304, description="Nothing has changed", headers=refer("X-Request-Id", "ETag"))
+@problems(bp, 404, 422, 429, 503)
+@bp.doc(security=ANYBODY, parameters=[IF_NONE_MATCH])
 def get_article(article_id: int) -> Response:
-    """One article. Reading it counts a view."""
+    """One article.
+
+    Reading it counts a view, also where the answer is that nothing has changed: somebody reads the copy.
+    """
     cached = articles.cached_one(article_id, seconds=current_app.config["ARTICLE_TTL"])
     if cached is None:
-        abort(404, f"There is no article {article_id}.")
+        _no_article(article_id)
     if request.method == "GET":
         viewcount.count(article_id)
-    return _answer(cached)
+    return conditional.article_answer(cached)
 
 
 @bp.post("/articles")
 @keys.required(accounts.ARTICLES_WRITE)
+@bp.arguments(IdempotencyHeaders, location="headers")
 @bp.arguments(NewArticle)
-@bp.response(201, FullArticle)
-@bp.doc(security=[{"key": []}])
-@bp.alt_response(401, "UNAUTHORIZED")
-@bp.alt_response(403, "FORBIDDEN")
-def create_article(new: dict[str, Any]) -> tuple[Response, int, dict[str, str]]:
-    """Publish an article. Summary and keywords are written by a worker a moment later."""
-    author_id = keys.caller().user_id
-    article = db.write(lambda session: articles.create(session, author_id=author_id, **new))
-    articles.outdate()
-    send(tasks.process_new_article, article.id)
-    pin_to_primary()
-    stored = db.read(lambda session: articles.one(session, article.id))
-    return _json(stored), 201, {"Location": url_for("api.get_article", article_id=article.id)}
+@bp.response(201, FullArticle, headers=refer("X-Request-Id", "Location", "ETag", "Idempotency-Replayed", *LIMITS))
+@problems(bp, 400, 401, 403, 413, 415, 422, 429, 503)
+@bp.doc(security=WITH_A_KEY)
+def create_article(headers: dict[str, str | None], new: dict[str, Any]) -> Response:
+    """Publish an article.
+
+    Summary and keywords are written by a worker a moment later. With an `Idempotency-Key` the same request brings the same answer for 24
+    hours; the key with another request is refused.
+    """
+    author_id, key = keys.caller().user_id, headers["key"]
+
+    def publish(session: Session) -> idempotency.Answer:
+        article = articles.create(session, author_id=author_id, **new)
+        location = url_for("api.get_article", article_id=article.id)
+        return idempotency.Answer(201, location, _json(articles.one(session, article.id)).decode())
+
+    if key is None:
+        answer = db.write(publish)
+    else:
+        try:
+            answer = idempotency.once(author_id, key, new, publish)
+        except idempotency.OtherRequestError:
+            refuse(422, messages={"headers": {"Idempotency-Key": ["Was used for another request."]}})
+    response = _written(answer.body.encode(), answer.status)
+    response.headers["Location"] = answer.location
+    if answer.replayed:
+        response.headers["Idempotency-Replayed"] = "true"
+    else:
+        publishing.written(msgspec.json.decode(answer.body)["id"])
+    return response
 
 
-def _answer(cached: Cached) -> Response:
-    return Response(cached.body, mimetype="application/json", headers={"X-Cache": cached.outcome})
+@bp.patch("/articles/<id:article_id>")
+@keys.required(accounts.ARTICLES_WRITE)
+@bp.arguments(ArticleChange)
+@bp.response(200, FullArticle, headers=refer("X-Request-Id", "ETag", *LIMITS))
+@problems(bp, 400, 401, 403, 404, 412, 413, 415, 422, 429, 503)
+@bp.doc(security=WITH_A_KEY, parameters=[IF_MATCH])
+def change_article(change: dict[str, Any], article_id: int) -> Response:
+    """Change an article's title or content.
+
+    For its author, and for administrators. Summary and keywords follow.
+    """
+
+    def work(session: Session) -> bytes:
+        _authorise(session, article_id)
+        articles.change(session, article_id, **change)
+        return _json(articles.one(session, article_id))
+
+    body = db.write(work)
+    publishing.written(article_id)
+    return _written(body, 200)
 
 
-def _json(value: Any) -> Response:
-    return Response(current_app.json.dumps(value), mimetype="application/json")
+@bp.delete("/articles/<id:article_id>")
+@keys.required(accounts.ARTICLES_DELETE)
+@bp.response(204, description="It is gone", headers=refer("X-Request-Id", *LIMITS))
+@problems(bp, 401, 403, 404, 412, 422, 429, 503)
+@bp.doc(security=WITH_A_KEY, parameters=[IF_MATCH])
+def delete_article(article_id: int) -> Response:
+    """Delete an article.
+
+    For its author, and for administrators.
+    """
+
+    def work(session: Session) -> None:
+        _authorise(session, article_id)
+        articles.remove(session, article_id)
+
+    db.write(work)
+    publishing.removed(article_id)
+    return Response(status=204)
+
+
+@bp.get("/me")
+@keys.required()
+@bp.response(200, Caller, headers=refer("X-Request-Id", *LIMITS))
+@problems(bp, 401, 422, 429, 503)
+@bp.doc(security=WITH_A_KEY)
+def show_caller() -> ApiKey:
+    """Whose key this is, and what it may do."""
+    return keys.caller()
+
+
+def _authorise(session: Session, article_id: int) -> None:
+    """Refuse whoever may not change an article, or has not seen what they would change. Until the commit nobody else changes it."""
+    if (found := articles.ownership(session, article_id)) is None:
+        _no_article(article_id)
+    author_id, version = found
+    caller = keys.caller().user
+    if caller.id != author_id and not caller.is_admin:
+        abort(403, "Only its author and administrators may change an article.")
+    if not conditional.is_wanted(version):
+        abort(412, f"The article is at version {version}, which If-Match does not name.")
+
+
+def _no_article(article_id: int) -> NoReturn:
+    abort(404, f"There is no article {article_id}.")
+
+
+def _written(body: bytes, status: int) -> Response:
+    response = Response(body, status, mimetype="application/json")
+    response.set_etag(conditional.article_tag(body))
+    return response
+
+
+def _json(article: Any) -> bytes:
+    # As the cache has it: then the ETag of a change is the one of the next read.
+    return msgspec.json.encode(article)

@@ -8,104 +8,165 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
+from app.api.fields import Moment, Number, PlainText
 from app.articles import LONGEST_CONTENT, MOST_ON_A_PAGE
+from app.listing import Selection
 from app.models import TITLE_LENGTH
 from app.paging import Position, TokenError
+from app.urls import LARGEST
 
+LONGEST_KEYWORD = 80
+LONGEST_SEARCH = 200
 POPULAR_LIMIT = 10
-
-
-class PlainText(ma.fields.String):
-    """Text that every tier can keep: neither blank nor with characters that Postgres refuses."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if not text.strip():
-            raise ma.ValidationError("Must not be blank.")
-        if "\0" in text:
-            raise ma.ValidationError("Must not contain NUL characters.")
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise ma.ValidationError("Must be valid Unicode.")
-        return text
-
-
-class Token(ma.fields.String):
-    """The `next` of a page."""
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
-        try:
-            return Position.from_token(super()._deserialize(value, attr, data, **kwargs))
-        except TokenError:
-            raise ma.ValidationError("Is not the `next` of a page of this list.") from None
+EXAMPLE_TIME = "2026-05-01T12:00:00+00:00"
 
 
 @dataclass(frozen=True)
 class Page:
-    """Which page a client asks for."""
+    """Which page of which list a client asks for."""
 
+    selection: Selection
     limit: int
     after: Position | None
 
 
 class PageQuery(ma.Schema):
-    """Arguments of a list."""
+    """Arguments of a list. Filters that are given together all apply."""
 
-    limit = ma.fields.Integer(load_default=20, validate=validate.Range(1, MOST_ON_A_PAGE), metadata={"description": "Articles on the page"})
-    after = Token(load_default=None, metadata={"description": "`next` of the page before; the first page without it"})
+    author = Number(validate=validate.Range(1, LARGEST), metadata={"description": "Id of the author", "example": 1})
+    keyword = PlainText(
+        longest=LONGEST_KEYWORD, one_line=True, metadata={"description": "One of the article's keywords", "example": "harbour"}
+    )
+    since = Moment(metadata={"description": "Published at this time or later, RFC 3339 with its zone", "example": "2026-05-01T00:00:00Z"})
+    until = Moment(metadata={"description": "Published before this time", "example": "2026-06-01T00:00:00Z"})
+    q = PlainText(
+        longest=LONGEST_SEARCH,
+        one_line=True,
+        metadata={
+            "description": 'Full-text search in title and content, as on the web: words, "a phrase", or, -without',
+            "example": '"storm warning" harbour -ferry',
+        },
+    )
+    limit = Number(load_default=20, validate=validate.Range(1, MOST_ON_A_PAGE), metadata={"description": "Articles on the page"})
+    after = ma.fields.String(
+        load_default=None, metadata={"description": "`next` of the page before, with the same filters; the first page without it"}
+    )
 
     @ma.post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Page:
-        return Page(**data)
+        limit, token = data.pop("limit"), data.pop("after")
+        if "keyword" in data:
+            data["keyword"] = data["keyword"].strip().lower()
+        selection = Selection(**data)
+        try:
+            return Page(selection, limit, None if token is None else Position.from_token(token, selection.mark))
+        except TokenError:
+            raise ma.ValidationError({"after": ["Is not the `next` of a page of this list with these filters."]}) from None
 
 
 class PopularQuery(ma.Schema):
     """Arguments of the popular list."""
 
-    limit = ma.fields.Integer(load_default=POPULAR_LIMIT, validate=validate.Range(1, 50), metadata={"description": "Articles"})
+    limit = Number(load_default=POPULAR_LIMIT, validate=validate.Range(1, 50), metadata={"description": "Articles"})
+
+
+def _title(**options: Any) -> PlainText:
+    described = {"description": "One line, without marks that change the direction of text", "example": "Storm over the harbour"}
+    return PlainText(longest=TITLE_LENGTH, one_line=True, metadata=described, **options)
+
+
+def _content(**options: Any) -> PlainText:
+    described = {"description": "Plain text; a line is a paragraph", "example": "The storm came at noon. Nobody was hurt."}
+    return PlainText(longest=LONGEST_CONTENT, metadata=described, **options)
 
 
 class NewArticle(ma.Schema):
     """An article to publish."""
 
-    title = PlainText(required=True, validate=validate.Length(1, TITLE_LENGTH))
-    content = PlainText(required=True, validate=validate.Length(1, LONGEST_CONTENT))
+    title = _title(required=True)
+    content = _content(required=True)
+
+
+class ArticleChange(ma.Schema):
+    """What is to be changed: title, content or both."""
+
+    title = _title()
+    content = _content()
+
+    @ma.validates_schema(skip_on_field_errors=True)
+    def _changes_something(self, data: dict[str, Any], **_: Any) -> None:
+        if not data:
+            missing = ["Give at least one of title and content."]
+            raise ma.ValidationError({"title": missing, "content": missing})
+
+
+class IdempotencyHeaders(ma.Schema):
+    """What makes a POST that can be repeated."""
+
+    key = ma.fields.String(
+        data_key="Idempotency-Key",
+        load_default=None,
+        validate=validate.Regexp(r"[\x21-\x7e]{1,128}\Z", error="Must be 1 to 128 printable ASCII characters without blanks."),
+        metadata={
+            "description": "Made up by the client for one article: within 24 hours it brings the same answer and no second article",
+            "example": "6f1b3c1e-7a43-4f0e-9a0e-2f6f0c1f7a55",
+        },
+    )
 
 
 class AuthorSchema(ma.Schema):
     """Who wrote an article."""
 
-    id = ma.fields.Integer(required=True)
-    name = ma.fields.String(required=True)
+    id = ma.fields.Integer(required=True, metadata={"example": 1})
+    name = ma.fields.String(required=True, metadata={"example": "Ada Marsh"})
 
 
 class ListedArticle(ma.Schema):
     """An article without its content."""
 
-    id = ma.fields.Integer(required=True)
-    title = ma.fields.String(required=True)
-    summary = ma.fields.String(required=True, metadata={"description": "Empty until a worker has written it"})
-    keywords = ma.fields.List(ma.fields.String(), required=True)
+    id = ma.fields.Integer(required=True, metadata={"example": 17})
+    title = ma.fields.String(required=True, metadata={"example": "Storm over the harbour"})
+    summary = ma.fields.String(
+        required=True, metadata={"description": "Empty until a worker has written it", "example": "The storm came at noon."}
+    )
+    keywords = ma.fields.List(ma.fields.String(), required=True, metadata={"example": ["storm", "harbour"]})
     author = ma.fields.Nested(AuthorSchema, required=True)
-    views = ma.fields.Integer(required=True, metadata={"description": "Reads, some seconds behind"})
-    published_at = ma.fields.DateTime(required=True)
-    updated_at = ma.fields.DateTime(required=True, allow_none=True, metadata={"description": "When its author last changed it"})
-    version = ma.fields.Integer(required=True, metadata={"description": "Counts those changes"})
+    views = ma.fields.Integer(required=True, metadata={"description": "Reads, some seconds behind", "example": 42})
+    published_at = ma.fields.DateTime(required=True, metadata={"example": EXAMPLE_TIME})
+    updated_at = ma.fields.DateTime(
+        required=True, allow_none=True, metadata={"description": "When its author last changed it", "example": None}
+    )
+    version = ma.fields.Integer(required=True, metadata={"description": "One more with each change", "example": 1})
 
 
 class FullArticle(ListedArticle):
     """An article."""
 
-    content = ma.fields.String(required=True)
+    content = ma.fields.String(required=True, metadata={"example": "The storm came at noon. Nobody was hurt."})
 
 
 class ArticlePage(ma.Schema):
     """A page of articles, newest first."""
 
     articles = ma.fields.List(ma.fields.Nested(ListedArticle), required=True)
-    next = ma.fields.String(required=True, allow_none=True, metadata={"description": "`after` of the next page; null on the last"})
+    next = ma.fields.String(
+        required=True, allow_none=True, metadata={"description": "`after` of the next page; null on the last", "example": None}
+    )
 
 
 class PopularList(ma.Schema):
     """The most read articles."""
 
     articles = ma.fields.List(ma.fields.Nested(ListedArticle), required=True)
+
+
+class Caller(ma.Schema):
+    """Whose key a request shows."""
+
+    user = ma.fields.Nested(AuthorSchema, required=True)
+    name = ma.fields.String(required=True, metadata={"description": "What the key is for", "example": "importer"})
+    prefix = ma.fields.String(required=True, metadata={"description": "Public part of the key", "example": "3f9a1c20b7de"})
+    scopes = ma.fields.List(
+        ma.fields.String(), required=True, metadata={"description": "What the key may do", "example": ["articles:write"]}
+    )
+    created_at = ma.fields.DateTime(required=True, metadata={"example": EXAMPLE_TIME})
