@@ -25,6 +25,8 @@ VISIBILITY_TIMEOUT = 3 * TIME_LIMIT
 SWEEP_SECONDS = 60.0
 # Seconds after which an administrator sees what a worker's main process has put into the store.
 COLLECT_SECONDS = 15.0
+# Seconds between two looks for what is kept for a day.
+PRUNE_SECONDS = 3600.0
 # Seconds for which a broker that has failed is not asked again.
 REST_AFTER_FAILURE = 5.0
 
@@ -94,6 +96,7 @@ def _settings(app: Flask) -> dict[str, Any]:
         "task_publish_retry": False,
         "beat_schedule": {
             "flush-views": _every(app.config["VIEWS_FLUSH_SECONDS"], "flush_views"),
+            "forget-idempotent-requests": _every(PRUNE_SECONDS, "forget_idempotent_requests"),
             "process-forgotten-articles": _every(SWEEP_SECONDS, "process_forgotten_articles"),
             "collect-dead-letters": _every(COLLECT_SECONDS, "collect_dead_letters"),
         },

@@ -10,7 +10,7 @@ from celery import shared_task
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app import articles, dead_letters, viewcount
+from app import articles, dead_letters, idempotency, viewcount
 from app.extensions import db
 from app.models import now
 from app.store import StoreUnavailableError
@@ -66,3 +66,9 @@ def collect_dead_letters() -> None:
     """Bring dead letters to the database, where administrators see them."""
     if collected := dead_letters.collect():
         log.info("dead letters collected", letters=collected)
+
+
+@shared_task(name="forget_idempotent_requests")
+def forget_idempotent_requests() -> None:
+    """Forget the answers to requests that nobody repeats any more."""
+    db.write(idempotency.forget)
