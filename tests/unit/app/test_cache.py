@@ -178,8 +178,11 @@ def test_page_two_is_not_page_one(client: FlaskClient, author: Author) -> None:
 
 
 def test_junk_parameters_make_no_new_entries(client: FlaskClient) -> None:
-    assert outcome(client, "/api/v1/articles") == "miss"
-    assert outcome(client, "/api/v1/articles?utm_source=junk&limit=20") == "hit"
+    assert outcome(client, "/?utm_source=junk") == "miss"
+    assert outcome(client, "/?utm_source=other") == "hit"
+    assert outcome(client, "/api/v1/articles") == "hit"
+    assert outcome(client, "/api/v1/articles?limit=020") == "hit"
+    assert client.get("/api/v1/articles?utm_source=junk").status_code == 422
 
 
 def test_a_write_is_seen_by_the_next_reader_of_every_page(client: FlaskClient, author: Author) -> None:
