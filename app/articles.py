@@ -107,7 +107,7 @@ def process(session: Session, article_id: int) -> bool:
         update(Article)
         # Whoever has changed it meanwhile has sent a task of their own, which may be done already.
         .where(Article.id == article_id, Article.version == row.version)
-        .values(summary=text.summary(row.content), keywords=text.keywords(row.title, row.content), processed_at=now())
+        .values(summary=text.summary(row.title, row.content), keywords=text.keywords(row.title, row.content), processed_at=now())
         .execution_options(synchronize_session=False)
     )
     return True

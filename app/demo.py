@@ -138,7 +138,7 @@ def _articles(random: Random, authors: list[tuple[int, str]], count: int) -> Ite
             "author_id": author_id,
             "title": title,
             "content": content,
-            "summary": text.summary(content),
+            "summary": text.summary(title, content),
             "keywords": text.keywords(title, content),
             # A few are read by everybody, most by few.
             "views": int(random.paretovariate(0.9) * 12) % 250_000,

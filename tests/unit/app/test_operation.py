@@ -16,7 +16,6 @@ from app.config import Production
 from app.extensions import db
 from app.models import Article, User, now
 from app.store import StoreUnavailableError
-from app.text import keywords, summary
 from tests.unit.app.conftest import Author, body, log_in
 
 
@@ -209,26 +208,3 @@ def test_the_command_line_says_what_is_wrong(app: Flask, monkeypatch: pytest.Mon
     result = app.test_cli_runner().invoke(args=arguments)
     assert result.exit_code == 1
     assert reason in result.output
-
-
-STORY = (
-    "The harbour was closed on Monday after a storm. Waves broke over the harbour wall. It was cold.\n\n"
-    "Fishermen waited for the storm to pass. The harbour master said that the wall held."
-)
-
-
-def test_a_summary_is_made_of_the_articles_own_sentences() -> None:
-    found = summary(STORY)
-    assert found.startswith("The harbour was closed on Monday after a storm.")
-    assert all(sentence.strip(". ") in STORY for sentence in found.split(". "))
-
-
-def test_keywords_are_what_it_is_about() -> None:
-    assert keywords("Harbour closed", STORY)[0] == "harbour"
-    assert not {"the", "was", "for"} & set(keywords("Harbour closed", STORY))
-
-
-@pytest.mark.parametrize("content", ["", "   ", "…", "one", "x" * 5000, "мир дружба. 平和。"])
-def test_any_text_can_be_processed(content: str) -> None:
-    assert len(summary(content)) <= 400
-    assert isinstance(keywords(content, content), list)

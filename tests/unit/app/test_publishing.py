@@ -48,11 +48,11 @@ def test_an_old_task_does_not_undo_the_summary_of_a_newer_text(publish: Publish,
     article = publish()
     summarise = text.summary
 
-    def summary(content: str) -> str:
+    def summary(title: str, content: str) -> str:
         with monkeypatch.context() as once:
             once.setattr(text, "summary", summarise)
             db.write(lambda session: articles.change(session, article.id, content="Written meanwhile."))
-        return summarise(content)
+        return summarise(title, content)
 
     monkeypatch.setattr(text, "summary", summary)
     db.read(lambda session: articles.process(session, article.id))
