@@ -10,7 +10,8 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from datetime import UTC, datetime
+from typing import Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -35,6 +36,8 @@ POLL_SECONDS = 0.02
 STALE_FACTOR = 10
 # An entry is fresh for 0.8 to 1.0 of its time, so that entries of the same moment do not expire in the same moment.
 JITTER = 0.2
+# The generation of all entries, besides their own.
+EVERYTHING = "everything"
 
 
 Load = Callable[[bool], bytes | None]
@@ -46,6 +49,18 @@ class Cached:
 
     body: bytes
     outcome: Outcome
+
+
+class _Numbers(NamedTuple):
+    """What an entry is of now: the number of its own generation, and that of all entries."""
+
+    own: bytes | None
+    everything: bytes | None
+
+    @property
+    def stamp(self) -> bytes | None:
+        """Both in one; None where the own generation has no number."""
+        return None if self.own is None else self.own + b"." + (self.everything or b"")
 
 
 class _Entry(msgspec.Struct, array_like=True):
@@ -100,6 +115,15 @@ class Cache:
             except CacheUnavailableError:
                 log.warning("cache unavailable, entries stay until they expire", generation=generation)
 
+    def empty(self) -> None:
+        """Outdate every entry there is: in one write, and without the right to delete what others keep in the same Redis."""
+        self.bump(EVERYTHING)
+
+    def bumped_at(self, generation: str) -> datetime | None:
+        """Return when a generation was last bumped or begun; None where it is forgotten."""
+        number = self.backend.get_many([f"generation:{generation}"])[0]
+        return datetime.fromtimestamp(int(number) / 1e9, UTC) if number else None
+
     def mark(self, key: str, seconds: float) -> None:
         """Remember a key for some seconds."""
         for backend in (self.backend, self._fallback):
@@ -116,8 +140,8 @@ class Cache:
             return self._fallback.get_many([key])[0] is not None
 
     def _fetch(self, backend: Backend, key: str, generation: str, seconds: float, load: Load, insist: bool) -> Cached | None:
-        number, entry, recent = self._look(backend, key, generation)
-        if entry and entry.is_fresh(number):
+        numbers, entry, recent = self._look(backend, key, generation)
+        if entry and entry.is_fresh(numbers.stamp):
             return Cached(entry.body, "hit")
         flight = f"flight:{key}"
         if not backend.add(flight, b"1", FLIGHT_SECONDS):
@@ -125,19 +149,20 @@ class Cache:
                 return Cached(entry.body, "stale")
             if landed := self._await_flight(backend, key, generation):
                 return Cached(landed.body, "hit")
-        return self._compute(backend, key, generation, number, seconds, load, recent, None if insist else entry)
+        return self._compute(backend, key, generation, numbers, seconds, load, recent, None if insist else entry)
 
-    def _look(self, backend: Backend, key: str, generation: str) -> tuple[bytes | None, _Entry | None, bool]:
-        number, packed, recent = backend.get_many([f"generation:{generation}", f"entry:{key}", f"recent:{generation}"])
-        return number, _unpack(packed), recent is not None
+    def _look(self, backend: Backend, key: str, generation: str) -> tuple[_Numbers, _Entry | None, bool]:
+        keys = [f"generation:{generation}", f"generation:{EVERYTHING}", f"entry:{key}", f"recent:{generation}"]
+        own, everything, packed, recent = backend.get_many(keys)
+        return _Numbers(own, everything), _unpack(packed), recent is not None
 
     def _await_flight(self, backend: Backend, key: str, generation: str) -> _Entry | None:
         """Wait until another caller has computed the entry; None where it has crashed."""
         deadline = time.monotonic() + FLIGHT_SECONDS
         while time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-            number, entry, _ = self._look(backend, key, generation)
-            if entry and entry.is_fresh(number):
+            numbers, entry, _ = self._look(backend, key, generation)
+            if entry and entry.is_fresh(numbers.stamp):
                 return entry
             if backend.get_many([f"flight:{key}"])[0] is None:
                 return None
@@ -148,7 +173,7 @@ class Cache:
         backend: Backend,
         key: str,
         generation: str,
-        number: bytes | None,
+        numbers: _Numbers,
         seconds: float,
         load: Load,
         recent: bool,
@@ -165,15 +190,15 @@ class Cache:
         finally:
             _quietly(lambda: backend.drop(f"flight:{key}"))
         if body is not None:
-            _quietly(lambda: self._keep(backend, key, generation, number, seconds, body))
+            _quietly(lambda: self._keep(backend, key, generation, numbers, seconds, body))
         return Cached(body, "miss") if body is not None else None
 
-    def _keep(self, backend: Backend, key: str, generation: str, number: bytes | None, seconds: float, body: bytes) -> None:
-        if number is None:
-            number = str(time.time_ns()).encode()
-            if not backend.add(f"generation:{generation}", number, GENERATION_SECONDS):
+    def _keep(self, backend: Backend, key: str, generation: str, numbers: _Numbers, seconds: float, body: bytes) -> None:
+        if numbers.own is None:
+            numbers = _Numbers(str(time.time_ns()).encode(), numbers.everything)
+            if not backend.add(f"generation:{generation}", numbers.own or b"", GENERATION_SECONDS):
                 return  # Bumped while this was computed.
-        entry = _Entry(number, time.time() + seconds * random.uniform(1 - JITTER, 1), body)
+        entry = _Entry(numbers.stamp or b"", time.time() + seconds * random.uniform(1 - JITTER, 1), body)
         backend.put(f"entry:{key}", msgspec.msgpack.encode(entry), seconds * STALE_FACTOR)
 
 

@@ -36,6 +36,25 @@ class Window:
         return time.time() + self.seconds_left
 
 
+@dataclass(frozen=True)
+class Usage:
+    """How full a cache is, and how often it had what was asked for. None where nobody counts."""
+
+    keys: int
+    bytes: int | None = None
+    most_bytes: int | None = None
+    hits: int | None = None
+    misses: int | None = None
+    evicted: int | None = None
+
+    @property
+    def hit_ratio(self) -> float | None:
+        """Keys that were found, of those asked for."""
+        return (
+            self.hits / (self.hits + self.misses) if self.hits is not None and self.misses is not None and self.hits + self.misses else None
+        )
+
+
 class Backend(Protocol):
     """What the cache needs of a key-value store. Times are seconds."""
 
@@ -53,6 +72,9 @@ class Backend(Protocol):
 
     def count(self, key: str, seconds: int, amount: int) -> Window:
         """Add to a counter that lives for some time from its first count on."""
+
+    def usage(self) -> Usage:
+        """Return how full it is."""
 
     def ping(self) -> None:
         """Raise CacheUnavailableError where the store does not answer."""
@@ -95,6 +117,10 @@ class MemoryBackend:
             total = int(self._get(key) or 0) + amount
             self._put(key, str(total).encode(), left)
             return Window(total, left)
+
+    def usage(self) -> Usage:
+        """Return how many entries this process keeps."""
+        return Usage(keys=len(self._entries))
 
     def ping(self) -> None:
         """Do nothing: this process is alive."""
@@ -141,6 +167,18 @@ class RedisBackend:
         pipeline.pttl(key)
         total, _, milliseconds = self._ask(pipeline.execute)
         return Window(total, milliseconds / 1000)
+
+    def usage(self) -> Usage:
+        """Return what Redis says of itself."""
+        info: dict[str, Any] = self._ask(self._client.info)
+        return Usage(
+            keys=sum(database["keys"] for name, database in info.items() if name.startswith("db") and isinstance(database, dict)),
+            bytes=info["used_memory"],
+            most_bytes=info["maxmemory"] or None,
+            hits=info["keyspace_hits"],
+            misses=info["keyspace_misses"],
+            evicted=info["evicted_keys"],
+        )
 
     def ping(self) -> None:
         """Raise CacheUnavailableError where Redis does not answer, rest or not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import datetime
 from typing import Any
@@ -23,14 +24,26 @@ class PlainForm(FlaskForm):
 def init_app(app: Flask) -> None:
     """Give templates what all of them use."""
     app.add_template_filter(day)
+    app.add_template_filter(moment)
+    app.add_template_filter(written)
     app.add_template_filter(paragraphs)
     app.context_processor(_site)
 
 
-def day(moment: str | datetime) -> str:
-    """Write a moment as readers do."""
-    date = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+def day(time: str | datetime) -> str:
+    """Write a day as readers do."""
+    date = datetime.fromisoformat(time) if isinstance(time, str) else time
     return f"{date.day} {date:%B %Y}"
+
+
+def moment(time: datetime) -> str:
+    """Write a moment to the second, as logs do."""
+    return f"{time:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def written(value: Any) -> str:
+    """Write a value as it stands in JSON, to be read: `tojson` escapes for scripts."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def paragraphs(content: str) -> list[str]:

@@ -70,6 +70,9 @@ class Store(Protocol):
     def note_letters(self, waiting: int) -> None:
         """Note for the workers' metrics how many letters wait for an administrator."""
 
+    def queue_length(self, queue: str) -> int:
+        """Return how many tasks wait for a worker."""
+
     def ping(self) -> None:
         """Raise StoreUnavailableError where the store does not answer."""
 
@@ -136,6 +139,10 @@ class MemoryStore:
 
     def note_letters(self, waiting: int) -> None:
         """Do nothing: no worker sees this process's store."""
+
+    def queue_length(self, _queue: str) -> int:
+        """Return 0: tasks run at once."""
+        return 0
 
     def ping(self) -> None:
         """Do nothing: this process is alive."""
@@ -204,6 +211,11 @@ class RedisStore:
     def note_letters(self, waiting: int) -> None:
         """Note for the workers' metrics how many letters wait for an administrator."""
         self._ask(lambda: self.client.set(LETTERS_WAITING, waiting))
+
+    def queue_length(self, queue: str) -> int:
+        """Return how many tasks wait for a worker: Celery keeps a queue as a list."""
+        length: int = self._ask(lambda: self.client.llen(queue))
+        return length
 
     def ping(self) -> None:
         """Raise StoreUnavailableError where the store does not answer."""

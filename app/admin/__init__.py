@@ -1,5 +1,6 @@
 """Pages for administrators."""
 
-from app.admin.routes import bp
+from app.admin import content, operation, people
+from app.admin.blueprint import bp
 
-__all__ = ["bp"]
+__all__ = ["bp", "content", "operation", "people"]

@@ -64,6 +64,27 @@ def test_a_bump_of_another_generation_changes_nothing(cache: Cache) -> None:
     assert fetch(cache, source) == (b"1", "hit")
 
 
+def test_emptying_outdates_every_generation_at_once(cache: Cache) -> None:
+    source = Source()
+    for generation in ("things", "others"):
+        cache.fetch(generation, generation=generation, seconds=60, load=source)
+    source.value = b"2"
+    cache.empty()
+    for generation in ("things", "others"):
+        assert cache.fetch(generation, generation=generation, seconds=60, load=source) == Cached(b"2", "miss")
+        assert cache.fetch(generation, generation=generation, seconds=60, load=source) == Cached(b"2", "hit")
+
+
+def test_what_was_computed_before_emptying_is_not_kept_after_it(cache: Cache) -> None:
+    def overtaken(_recent: bool) -> bytes:
+        cache.empty()
+        return b"old"
+
+    for _ in range(2):
+        cache.fetch("key", generation="things", seconds=60, load=overtaken)
+    assert fetch(cache, Source()) == (b"1", "miss")
+
+
 def test_what_was_computed_before_a_bump_is_not_kept_after_it(cache: Cache) -> None:
     def overtaken(_recent: bool) -> bytes:
         cache.bump("things")

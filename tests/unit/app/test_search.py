@@ -10,6 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import accounts, articles
+from app.database import Database
 from app.extensions import db
 from app.models import Article, User, now
 from tests.unit.app.conftest import PASSWORD, cookies, queries
@@ -22,7 +23,9 @@ SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 @pytest.fixture
 def stranger(app: Flask) -> User:
     """Another author, who has published something."""
-    user = db.write(lambda session: accounts.create_user(session, email="bob@news.example", name="Bob <i>Hall</i>", password=PASSWORD))
+    database: Database = app.extensions["database"]
+    name = "Bob <i>Hall</i>"
+    user = database.write(lambda session: accounts.create_user(session, email="bob@news.example", name=name, password=PASSWORD))
     db.write(lambda session: articles.create(session, author_id=user.id, title="His", content="Nothing of it."))
     return user
 

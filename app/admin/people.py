@@ -1,0 +1,45 @@
+"""Views of users: found by their address, let in and shut out, made administrators and not."""
+
+from __future__ import annotations
+
+from flask import abort, flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user
+
+from app import administration, pages
+from app.admin.blueprint import PAGE, audit, bp, query
+from app.administration import AdministrationError
+from app.extensions import db
+
+# What each button changes, and what is said of it.
+CHANGES = {
+    "activate": ({"is_active": True}, "can log in again"),
+    "deactivate": ({"is_active": False}, "is logged out everywhere and cannot log in any more"),
+    "promote": ({"is_admin": True}, "is an administrator now and has to log in again"),
+    "demote": ({"is_admin": False}, "is no administrator any more and has to log in again"),
+}
+
+
+@bp.get("/users")
+def users() -> str:
+    """Users, the newest first, one page."""
+    text = query()
+    after = pages.position(administration.mark_of_users(text))
+    page = db.read(lambda session: administration.find_users(session, text, after=after, limit=PAGE), primary=True)
+    return render_template("admin/users.html", page=page, text=text, first=after is None)
+
+
+@bp.post(f"/users/<id:user_id>/<any({', '.join(CHANGES)}):change>")
+def change_user(user_id: int, change: str) -> ResponseReturnValue:
+    """Change what a user may do."""
+    flags, consequence = CHANGES[change]
+    administrator = current_user.id
+    try:
+        user = db.write(lambda session: administration.change_user(session, user_id, by=administrator, **flags))
+    except AdministrationError as error:
+        abort(403, str(error))
+    if user is None:
+        abort(404, "There is no such user.")
+    audit(change, user=user_id)
+    flash(f"{user.email} {consequence}.", "done")
+    return redirect(url_for("admin.users", q=query() or None))
