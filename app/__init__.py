@@ -11,7 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from app import assets, background, cli, config, failures, health, limits, logs, metrics, pages, pin, problems, security, urls
 from app.admin import bp as admin_bp
 from app.api import bp as api_bp
-from app.api import document
+from app.api import docs, document
 from app.auth import bp as auth_bp
 from app.auth import load_user
 from app.cache import make_cache
@@ -87,5 +87,6 @@ def _configure_blueprints(app: Flask) -> None:
     app.register_blueprint(desk_bp)
     app.register_blueprint(admin_bp)
     document.make_api(app).register_blueprint(api_bp)
+    app.register_blueprint(docs.bp)
     # Keys authenticate there, not cookies: nothing a foreign page could make a browser send.
     csrf.exempt(api_bp)

@@ -104,12 +104,16 @@ def refer(*names: str) -> dict[str, dict[str, str]]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def problems(bp: Any, *statuses: int) -> Callable[[View], View]:
-    """Document the problems that a view may answer with."""
+def operation(bp: Any, *problems: int, needs_key: bool = False, header: dict[str, Any] | None = None) -> Callable[[View], View]:
+    """Document the problems that a view may answer with, whether it needs a key, and a header that it looks at."""
 
     def decorate(view: View) -> View:
-        for status in statuses:
+        for status in problems:
             view = bp.alt_response(status, HTTPStatus(status).name)(view)
+        view = bp.doc(operationId=view.__name__, security=[{"key": []}] if needs_key else [{}, {"key": []}])(view)
+        if header:
+            parameters = view._apidoc.setdefault("arguments", {}).setdefault("parameters", [])  # type: ignore[attr-defined]
+            parameters.append({"in": "header", "required": False, "schema": {"type": "string"}} | header)
         return view
 
     return decorate

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app import accounts, articles, idempotency, publishing, viewcount
 from app.api import conditional, keys, parsing
-from app.api.document import LIMITS, problems, refer
+from app.api.document import LIMITS, operation, refer
 from app.api.schemas import (
     ArticleChange,
     ArticlePage,
@@ -32,22 +32,12 @@ bp = Blueprint("api", __name__, url_prefix="/api/v1", description="Read and publ
 bp.ARGUMENTS_PARSER = parsing.StrictParser()
 
 TAKE_A_QUERY = {"api.list_articles", "api.list_popular"}
-ANYBODY: list[dict[str, list[str]]] = [{}, {"key": []}]
-WITH_A_KEY: list[dict[str, list[str]]] = [{"key": []}]
 READ_HEADERS = refer("X-Request-Id", "X-Cache", "ETag", *LIMITS)
-IF_NONE_MATCH = {
-    "name": "If-None-Match",
-    "in": "header",
-    "required": False,
-    "description": "The ETag of an earlier answer: 304 where nothing has changed since",
-    "schema": {"type": "string"},
-}
+UNCHANGED = {"description": "Nothing has changed", "headers": refer("X-Request-Id", "ETag")}
+IF_NONE_MATCH = {"name": "If-None-Match", "description": "The ETag of an earlier answer: 304 where nothing has changed since"}
 IF_MATCH = {
     "name": "If-Match",
-    "in": "header",
-    "required": False,
     "description": "The ETag of the article that was read: 412 where somebody has changed it since. Reads that were counted do not matter",
-    "schema": {"type": "string"},
 }
 
 
@@ -61,9 +51,8 @@ def _refuse_unknown_parameters() -> None:
 @keys.limited
 @bp.arguments(PageQuery, location="query")
 @bp.response(200, ArticlePage, headers=READ_HEADERS)
-@bp.alt_response(304, description="Nothing has changed", headers=refer("X-Request-Id", "ETag"))
-@problems(bp, 429, 503)
-@bp.doc(security=ANYBODY, parameters=[IF_NONE_MATCH])
+@bp.alt_response(304, **UNCHANGED)
+@operation(bp, 429, 503, header=IF_NONE_MATCH)
 def list_articles(page: Page) -> Response:
     """Newest articles first, one page.
 
@@ -79,9 +68,8 @@ def list_articles(page: Page) -> Response:
 @keys.limited
 @bp.arguments(PopularQuery, location="query")
 @bp.response(200, PopularList, headers=READ_HEADERS)
-@bp.alt_response(304, description="Nothing has changed", headers=refer("X-Request-Id", "ETag"))
-@problems(bp, 429, 503)
-@bp.doc(security=ANYBODY, parameters=[IF_NONE_MATCH])
+@bp.alt_response(304, **UNCHANGED)
+@operation(bp, 429, 503, header=IF_NONE_MATCH)
 def list_popular(query: dict[str, int]) -> Response:
     """The most read articles."""
     return conditional.list_answer(articles.cached_popular(limit=query["limit"], seconds=current_app.config["POPULAR_TTL"]))
@@ -90,9 +78,8 @@ def list_popular(query: dict[str, int]) -> Response:
 @bp.get("/articles/<id:article_id>")
 @keys.limited
 @bp.response(200, FullArticle, headers=READ_HEADERS)
-@bp.alt_response(304, description="Nothing has changed", headers=refer("X-Request-Id", "ETag"))
-@problems(bp, 404, 422, 429, 503)
-@bp.doc(security=ANYBODY, parameters=[IF_NONE_MATCH])
+@bp.alt_response(304, **UNCHANGED)
+@operation(bp, 404, 422, 429, 503, header=IF_NONE_MATCH)
 def get_article(article_id: int) -> Response:
     """One article.
 
@@ -111,15 +98,14 @@ def get_article(article_id: int) -> Response:
 @bp.arguments(IdempotencyHeaders, location="headers")
 @bp.arguments(NewArticle)
 @bp.response(201, FullArticle, headers=refer("X-Request-Id", "Location", "ETag", "Idempotency-Replayed", *LIMITS))
-@problems(bp, 400, 401, 403, 413, 415, 422, 429, 503)
-@bp.doc(security=WITH_A_KEY)
-def create_article(headers: dict[str, str | None], new: dict[str, Any]) -> Response:
+@operation(bp, 400, 401, 403, 413, 415, 422, 429, 503, needs_key=True)
+def create_article(headers: dict[str, str], new: dict[str, Any]) -> Response:
     """Publish an article.
 
     Summary and keywords are written by a worker a moment later. With an `Idempotency-Key` the same request brings the same answer for 24
     hours; the key with another request is refused.
     """
-    author_id, key = keys.caller().user_id, headers["key"]
+    author_id, key = keys.caller().user_id, headers.get("key")
 
     def publish(session: Session) -> idempotency.Answer:
         article = articles.create(session, author_id=author_id, **new)
@@ -146,8 +132,7 @@ def create_article(headers: dict[str, str | None], new: dict[str, Any]) -> Respo
 @keys.required(accounts.ARTICLES_WRITE)
 @bp.arguments(ArticleChange)
 @bp.response(200, FullArticle, headers=refer("X-Request-Id", "ETag", *LIMITS))
-@problems(bp, 400, 401, 403, 404, 412, 413, 415, 422, 429, 503)
-@bp.doc(security=WITH_A_KEY, parameters=[IF_MATCH])
+@operation(bp, 400, 401, 403, 404, 412, 413, 415, 422, 429, 503, needs_key=True, header=IF_MATCH)
 def change_article(change: dict[str, Any], article_id: int) -> Response:
     """Change an article's title or content.
 
@@ -167,8 +152,7 @@ def change_article(change: dict[str, Any], article_id: int) -> Response:
 @bp.delete("/articles/<id:article_id>")
 @keys.required(accounts.ARTICLES_DELETE)
 @bp.response(204, description="It is gone", headers=refer("X-Request-Id", *LIMITS))
-@problems(bp, 401, 403, 404, 412, 422, 429, 503)
-@bp.doc(security=WITH_A_KEY, parameters=[IF_MATCH])
+@operation(bp, 401, 403, 404, 412, 422, 429, 503, needs_key=True, header=IF_MATCH)
 def delete_article(article_id: int) -> Response:
     """Delete an article.
 
@@ -187,8 +171,7 @@ def delete_article(article_id: int) -> Response:
 @bp.get("/me")
 @keys.required()
 @bp.response(200, Caller, headers=refer("X-Request-Id", *LIMITS))
-@problems(bp, 401, 422, 429, 503)
-@bp.doc(security=WITH_A_KEY)
+@operation(bp, 401, 422, 429, 503, needs_key=True)
 def show_caller() -> ApiKey:
     """Whose key this is, and what it may do."""
     return keys.caller()

@@ -48,13 +48,11 @@ class PageQuery(ma.Schema):
         },
     )
     limit = Number(load_default=20, validate=validate.Range(1, MOST_ON_A_PAGE), metadata={"description": "Articles on the page"})
-    after = ma.fields.String(
-        load_default=None, metadata={"description": "`next` of the page before, with the same filters; the first page without it"}
-    )
+    after = ma.fields.String(metadata={"description": "`next` of the page before, with the same filters; the first page without it"})
 
     @ma.post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Page:
-        limit, token = data.pop("limit"), data.pop("after")
+        limit, token = data.pop("limit"), data.pop("after", None)
         if "keyword" in data:
             data["keyword"] = data["keyword"].strip().lower()
         selection = Selection(**data)
@@ -105,8 +103,7 @@ class IdempotencyHeaders(ma.Schema):
 
     key = ma.fields.String(
         data_key="Idempotency-Key",
-        load_default=None,
-        validate=validate.Regexp(r"[\x21-\x7e]{1,128}\Z", error="Must be 1 to 128 printable ASCII characters without blanks."),
+        validate=validate.Regexp(r"^[\x21-\x7e]{1,128}$", error="Must be 1 to 128 printable ASCII characters without blanks."),
         metadata={
             "description": "Made up by the client for one article: within 24 hours it brings the same answer and no second article",
             "example": "6f1b3c1e-7a43-4f0e-9a0e-2f6f0c1f7a55",
