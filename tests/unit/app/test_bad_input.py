@@ -161,9 +161,10 @@ def test_a_change_of_nothing_is_refused(author: Author, publish: Callable[..., A
     assert (answer.status_code, fields(answer)) == (422, ["content", "title"])
 
 
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 @pytest.mark.parametrize("wrong", ["0", "-1", "9e99", "1.0", "99999999999999999999", "%00", "x", "\u0663"])
-def test_an_id_that_no_article_can_have_is_not_found(client: FlaskClient, wrong: str) -> None:
-    answer = client.get(f"/api/v1/articles/{wrong}")
+def test_an_id_that_no_article_can_have_is_not_found(client: FlaskClient, method: str, wrong: str) -> None:
+    answer = client.open(f"/api/v1/articles/{wrong}", method=method)
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
 
 

@@ -1,0 +1,68 @@
+"""Ask every operation of the OpenAPI document what it takes and what it does not, and hold the answers against the document.
+
+For a running fleet: `conform(from_url(f"{base_url}/api/v1/openapi.json"), headers=…)`. Operations that change something are asked too, with
+the key that `headers` show; without one they must refuse.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.openapi import from_url, from_wsgi
+from schemathesis.schemas import APIOperation, BaseSchema
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    negative_data_rejection,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+__all__ = ["conform", "from_url", "from_wsgi"]
+
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    negative_data_rejection,
+]
+Operation = APIOperation[Any, Any, Any, Any]
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
+
+
+def conform(schema: BaseSchema, *, headers: dict[str, str] | None = None, examples: int = 20) -> Counter[tuple[str, int]]:
+    """Send at most this many requests of each kind to each operation, the same ones every time; return the statuses by operation.
+
+    Raise what schemathesis found first: an error of the server, or an answer that the document does not know.
+    """
+    seen: Counter[tuple[str, int]] = Counter()
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok), found
+        for mode in MODES:
+            _ask(found.ok(), mode, headers, examples, seen)
+    return seen
+
+
+def _ask(operation: Operation, mode: GenerationMode, headers: dict[str, str] | None, examples: int, seen: Counter[tuple[str, int]]) -> None:
+    @settings(
+        max_examples=examples,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode))
+    def ask(case: Case[Any]) -> None:
+        answer = case.call(headers=headers)
+        seen[operation.label, answer.status_code] += 1
+        case.validate_response(answer, checks=CHECKS, headers=headers)
+
+    ask()
