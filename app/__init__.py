@@ -8,7 +8,7 @@ from typing import Any, cast
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import assets, background, cli, config, failures, health, limits, logs, metrics, pages, pin, problems, security, urls
+from app import assets, background, cli, config, debugging, failures, health, limits, logs, metrics, pages, pin, problems, security, urls
 from app.admin import bp as admin_bp
 from app.api import bp as api_bp
 from app.api import docs, document
@@ -70,6 +70,7 @@ def _configure_answers(app: Flask) -> None:
     pin.init_app(app)
     limits.init_app(app)
     security.init_app(app)
+    debugging.init_app(app)
     problems.init_app(app)
     pages.init_app(app)
     assets.init_app(app)
