@@ -189,9 +189,12 @@ class Cache:
             return Cached(outdated.body, "stale")
         finally:
             _quietly(lambda: backend.drop(f"flight:{key}"))
-        if body is not None:
-            _quietly(lambda: self._keep(backend, key, generation, numbers, seconds, body))
-        return Cached(body, "miss") if body is not None else None
+        if body is None:
+            # What is gone is not served as an old entry either, to those who come while somebody else looks for it.
+            _quietly(lambda: backend.drop(f"entry:{key}"))
+            return None
+        _quietly(lambda: self._keep(backend, key, generation, numbers, seconds, body))
+        return Cached(body, "miss")
 
     def _keep(self, backend: Backend, key: str, generation: str, numbers: _Numbers, seconds: float, body: bytes) -> None:
         if numbers.own is None:

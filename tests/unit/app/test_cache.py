@@ -64,6 +64,17 @@ def test_a_bump_of_another_generation_changes_nothing(cache: Cache) -> None:
     assert fetch(cache, source) == (b"1", "hit")
 
 
+def test_what_is_gone_is_not_served_to_those_who_come_meanwhile(cache: Cache) -> None:
+    fetch(cache, Source())
+    cache.bump("things")
+    assert cache.fetch("key", generation="things", seconds=60, load=lambda _: None) is None
+    with ThreadPoolExecutor() as pool:
+        slow = pool.submit(cache.fetch, "key", generation="things", seconds=60, load=lambda _: time.sleep(0.2))
+        time.sleep(0.1)
+        assert cache.fetch("key", generation="things", seconds=60, load=lambda _: None) is None
+        assert slow.result() is None
+
+
 def test_emptying_outdates_every_generation_at_once(cache: Cache) -> None:
     source = Source()
     for generation in ("things", "others"):
