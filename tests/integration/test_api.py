@@ -1,0 +1,73 @@
+"""The API on a real Postgres: what SQLite takes otherwise."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from typing import Any
+
+import pytest
+from flask import Flask
+from werkzeug.test import TestResponse
+
+from app import accounts, articles
+from app.extensions import db
+from tests.live.openapi import conform, from_wsgi
+
+SEARCHES = ["storms", '"at noon" harbour', "calm or storm", "harbour -calm", "the", "'", "\\", "& | ! ( ) <-> :*", '"', "%", "-", "🦢"]
+
+
+@pytest.fixture(scope="module")
+def headers(app: Flask) -> dict[str, str]:
+    """A key that may do everything."""
+    assert app
+    user = db.write(lambda session: accounts.create_user(session, email="ada@news.example", password="correct horse battery"))
+    _, key = db.write(lambda session: accounts.create_key(session, user=user, name="tests", scopes=list(accounts.SCOPES)))
+    return {"Authorization": f"Bearer {key}"}
+
+
+def ask(app: Flask, method: str, path: str, **request: Any) -> TestResponse:
+    """Send a request outside of the test's own application context, as under a server."""
+    return contextvars.Context().run(app.test_client(use_cookies=False).open, path, method=method, **request)
+
+
+def test_a_search_knows_words_phrases_and_exclusion(app: Flask, headers: dict[str, str]) -> None:
+    for title in ("A storm at noon", "Calm at the harbour", "Storms in the harbour at noon"):
+        ask(app, "POST", "/api/v1/articles", json={"title": title, "content": "Nobody was hurt."}, headers=headers)
+    found = {}
+    for query in SEARCHES:
+        answer = ask(app, "GET", "/api/v1/articles", query_string={"q": query})
+        assert answer.status_code == 200, (query, answer.text)
+        found[query] = {article["title"] for article in answer.json["articles"]}  # type: ignore[index]
+    assert found["storms"] == {"A storm at noon", "Storms in the harbour at noon"}
+    assert found['"at noon" harbour'] == {"Storms in the harbour at noon"}
+    assert len(found["calm or storm"]) == 3
+    assert found["harbour -calm"] == {"Storms in the harbour at noon"}
+    assert found["the"] == set()
+
+
+def test_of_duplicates_at_the_same_moment_one_is_published(app: Flask, headers: dict[str, str]) -> None:
+    before = db.read(articles.count)
+    ready = threading.Barrier(8)
+    answers: list[TestResponse] = []
+
+    def send() -> None:
+        ready.wait()
+        article = {"title": "Once", "content": "Some content."}
+        answers.append(ask(app, "POST", "/api/v1/articles", json=article, headers=headers | {"Idempotency-Key": "once"}))
+
+    threads = [threading.Thread(target=send) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [201] * 8
+    assert len({answer.data for answer in answers}) == 1
+    assert sum("Idempotency-Replayed" in answer.headers for answer in answers) == 7
+    assert db.read(articles.count) == before + 1
+
+
+def test_no_answer_is_an_error_of_the_server_or_undocumented(app: Flask, headers: dict[str, str]) -> None:
+    seen = contextvars.Context().run(conform, from_wsgi("/api/v1/openapi.json", app), headers=headers, examples=60)
+    assert seen["GET /api/v1/articles", 200], seen
+    assert seen["POST /api/v1/articles", 201], seen
