@@ -13,7 +13,7 @@ from app import listing, text
 from app.cache import Cached
 from app.extensions import cache, db
 from app.listing import COLUMNS, LIST, Selection
-from app.models import Article, User, UtcDateTime, now
+from app.models import Article, UtcDateTime, now
 from app.paging import Position
 from app.pin import reads_from_primary
 
@@ -25,7 +25,6 @@ LONGEST_CONTENT = 100_000
 # Built once: composing a statement costs more than running it.
 POPULAR = LIST.order_by(Article.views.desc(), Article.id.desc()).limit(bindparam("limit"))
 ONE = select(*COLUMNS, Article.content).join(Article.author).where(Article.id == bindparam("id"))
-AUTHOR = select(User.id, User.name).where(User.id == bindparam("id"))
 OWNERSHIP = select(Article.author_id, Article.version).where(Article.id == bindparam("id")).with_for_update()
 UNPROCESSED = (
     select(Article.id)
@@ -42,12 +41,6 @@ class ConflictError(Exception):
 def by_author(session: Session, author_id: int, *, after: Position | None, limit: int) -> dict[str, Any]:
     """Return one page of an author's articles, newest first. `after` is of `Selection(author=author_id)`."""
     return listing.page(session, Selection(author=author_id), after=after, limit=limit)
-
-
-def author(session: Session, author_id: int) -> dict[str, Any] | None:
-    """Return what readers see of an author."""
-    row = session.execute(AUTHOR, {"id": author_id}).one_or_none()
-    return None if row is None else {"id": row.id, "name": row.name}
 
 
 def popular(session: Session, *, limit: int) -> dict[str, Any]:
@@ -149,11 +142,6 @@ def cached_by_author(author_id: int, *, after: Position | None, limit: int, seco
 def cached_search(query: str, *, after: Position | None, limit: int, seconds: float) -> Cached:
     """Return a page of what a search finds as JSON. Searches are many and seldom repeated: `seconds` should be few."""
     return cached_page(Selection(q=query), after=after, limit=limit, seconds=seconds)
-
-
-def cached_author(author_id: int, *, seconds: float) -> Cached | None:
-    """Return what readers see of an author as JSON."""
-    return _fetch(f"author:{author_id}", LISTS, seconds, lambda session: author(session, author_id))
 
 
 def cached_popular(*, limit: int, seconds: float) -> Cached:

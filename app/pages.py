@@ -10,7 +10,9 @@ from typing import Any
 import msgspec
 from flask import Flask, Response, abort, current_app, make_response, render_template, request
 from flask_wtf import FlaskForm
+from flask_wtf.csrf import CSRFError
 
+from app import problems
 from app.cache import Cached
 from app.paging import NEWEST, Position, TokenError
 
@@ -28,6 +30,7 @@ def init_app(app: Flask) -> None:
     app.add_template_filter(written)
     app.add_template_filter(paragraphs)
     app.context_processor(_site)
+    app.register_error_handler(CSRFError, refuse_forged)
 
 
 def day(time: str | datetime) -> str:
@@ -71,6 +74,12 @@ def render(template: str, cached: Cached, **values: Any) -> Response:
 def load(cached: Cached) -> Any:
     """Return what cached JSON says."""
     return msgspec.json.decode(cached.body)
+
+
+def refuse_forged(error: CSRFError) -> Response:
+    """Answer to a form whose token is missing, forged, or of another session."""
+    error.description = "This form is not of your session. Log in again if you were logged out, load the page and send it once more."
+    return problems.answer(error)
 
 
 def _site() -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, flash, redirect, render_template, url_for
+from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from flask_wtf.csrf import CSRFError
 
 from app import accounts, articles, pages, publishing
 from app.accounts import AccountError
@@ -113,6 +114,18 @@ def revoke_key(prefix: str) -> ResponseReturnValue:
         abort(404, "You have no such key.")
     flash("The key is revoked. Programs that send it are refused from now on.", "done")
     return redirect(url_for("desk.keys"))
+
+
+@bp.errorhandler(CSRFError)
+def _show_again(error: CSRFError) -> ResponseReturnValue:
+    """Keep what somebody typed who has logged in again meanwhile: the form's token was of the session before."""
+    if request.endpoint not in {"desk.write", "desk.edit"} or not current_user.is_authenticated:
+        return pages.refuse_forged(error)
+    article = _own(**request.view_args) if request.view_args else None
+    form = ArticleForm()
+    form.validate()
+    flash("Nothing was stored: your log-in was renewed since this form was loaded. Please send it once more.", "error")
+    return render_template("desk/article.html", form=form, article=article), 400
 
 
 def _own(article_id: int) -> Article:

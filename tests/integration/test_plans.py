@@ -64,7 +64,6 @@ STATEMENTS = [
     *lists(),
     ("popular", articles.POPULAR, {"limit": 20}),
     ("one", articles.ONE, {"id": 4711}),
-    ("author", articles.AUTHOR, {"id": 17}),
     ("ownership", articles.OWNERSHIP, {"id": 4711}),
     ("unprocessed", articles.UNPROCESSED, {"before": LATE}),
 ]

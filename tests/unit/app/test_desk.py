@@ -171,6 +171,27 @@ def test_forms_need_their_token(reader: FlaskClient, publish: Publish) -> None:
     assert [stored(article.id) is None, db.read(articles.count)] == [False, 1]
 
 
+def test_what_was_typed_survives_a_new_log_in(reader: FlaskClient, client: FlaskClient, publish: Publish, user: User) -> None:
+    article = publish("Before")
+    for path in ("/desk/write", f"/desk/articles/{article.id}/edit"):
+        fields = {"title": "Typed for hours", "content": "All of it.", "version": "1", "csrf_token": csrf_token(reader.get(path))}
+        reader.post("/auth/logout", data={"csrf_token": csrf_token(reader.get("/account"))})
+        refused = reader.post(path, data=fields)
+        assert refused.status_code == 400
+        assert "Log in again" in refused.text
+        log_in(reader, user.email)
+        again = reader.post(path, data=fields)
+        assert again.status_code == 400
+        assert 'value="Typed for hours"' in again.text
+        assert "All of it.</textarea>" in again.text
+        assert "send it once more" in again.text
+        assert db.read(lambda session: session.get_one(Article, article.id)).title == "Before"
+        assert db.read(articles.count) == article.id
+        assert reader.post(path, data=fields | {"csrf_token": csrf_token(again)}).status_code == 302
+        db.write(lambda session: articles.remove(session, article.id + 1))
+    assert client.post("/desk/write", data={"title": "x"}).status_code == 400
+
+
 def test_the_desk_pages_through_everything_with_as_many_queries(reader: FlaskClient, publish: Publish) -> None:
     publish("Number 00")
     reader.get("/desk/")

@@ -90,13 +90,6 @@ def test_a_cached_list_is_of_its_filters_and_outdated_with_every_other(app: Flas
     assert len(found(search())) == 4
 
 
-def test_an_authors_name_is_found(user: User) -> None:
-    cached = articles.cached_author(user.id, seconds=30)
-    assert cached
-    assert cached.body == b'{"id":1,"name":"Ada Marsh"}'
-    assert articles.cached_author(999, seconds=30) is None
-
-
 def test_postgres_searches_by_its_index_and_sqlite_by_substring() -> None:
     statement = listing.statement(frozenset({"q", "keyword"}), following=True)
     on_postgres = str(statement.compile(dialect=postgresql.psycopg2.dialect()))  # type: ignore[no-untyped-call]
