@@ -36,6 +36,9 @@ class Config:
     DATABASE_REPLICA_URL: str = ""
     # The schema's owner; set for migrations alone.
     DATABASE_MIGRATION_URL: str = ""
+    # Seconds that a replica may be behind; beyond them the primary serves the reads too. More than a failover takes, in which every
+    # replica falls behind and no primary is there.
+    DATABASE_MAX_LAG: float = 30.0
     # Connections of one process to one database: a thread needs one at a time, so as many as threads.
     DATABASE_POOL_SIZE: int = 8
     # Milliseconds after which Postgres gives a query up, before the load balancer gives the request up.

@@ -17,6 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.pin import reads_from_primary
+from app.replica_lag import LagWatch
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -47,13 +48,17 @@ class Database:
         # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips.
         self.replica = replica.execution_options(isolation_level="AUTOCOMMIT")
         self._primary_reader = self.primary.execution_options(isolation_level="AUTOCOMMIT")
+        self.on_lag: list[Callable[[], None]] = []
+        lag_is_known = self.replica.dialect.name == "postgresql" and bool(replica_url)
+        self.lag = LagWatch(settings["DATABASE_MAX_LAG"]) if lag_is_known else None
         self._sessions: sessionmaker[Session] = sessionmaker(expire_on_commit=False)
         os.register_at_fork(after_in_child=self._forget_connections)
 
     def read(self, work: Callable[[Session], T], *, primary: bool = False) -> T:
         """Return what `work` reads, from the replica unless the reader has just written or `primary` asks for the truth."""
-        engine = self._primary_reader if primary or reads_from_primary() else self.replica
-        return self._once_more(lambda: self._run(engine, work))
+        if primary or reads_from_primary():
+            return self._once_more(lambda: self._run(self._primary_reader, work))
+        return self._once_more(lambda: self._run_on_replica(work))
 
     def write(self, work: Callable[[Session], T]) -> T:
         """Run `work` in one transaction on the primary and commit it. `work` may run twice, so it only touches its session."""
@@ -66,6 +71,18 @@ class Database:
     def _run(self, engine: Engine, work: Callable[[Session], T]) -> T:
         with self._sessions(bind=engine) as session:
             return work(session)
+
+    def _run_on_replica(self, work: Callable[[Session], T]) -> T:
+        with self._sessions(bind=self.replica) as session:
+            if self.lag is None or self.lag.trusts(session):
+                return work(session)
+        for listener in self.on_lag:
+            listener()
+        try:
+            return self._run(self._primary_reader, work)
+        except UNAVAILABLE:
+            self.lag.miss_primary()
+        return self._run(self.replica, work)
 
     def _begin(self, work: Callable[[Session], T]) -> tuple[Session, T]:
         session = self._sessions(bind=self.primary)

@@ -27,6 +27,7 @@ LATENCY = Histogram(
 QUERIES = Histogram("app_request_queries", "Database queries of a request", ["rule"], buckets=(0, 1, 2, 3, 5, 10, 20))
 QUERY_SECONDS = Counter("app_database_query_seconds", "Time spent in database queries")
 CONNECTIONS = Gauge("app_database_connections_in_use", "Connections taken from the pool", ["database"], multiprocess_mode="livesum")
+LAGGING_READS = Counter("app_database_lagging_reads", "Reads that the primary served because a replica was too far behind")
 CACHE = Counter("app_cache_requests", "Questions to the cache", ["cache", "outcome"])
 TASKS_SENT = Counter("app_tasks_sent", "Tasks that a broker took or did not take", ["task", "outcome"])
 
@@ -37,6 +38,7 @@ def init_app(app: Flask, database: Database, cache: Cache) -> None:
     app.before_request(_start)
     app.after_request(_count)
     database.on_query.append(_count_query)
+    database.on_lag.append(LAGGING_READS.inc)
     cache.on_outcome.append(_count_outcome)
     _count_connections(database.primary, "primary")
     if database.replica.pool is not database.primary.pool:
