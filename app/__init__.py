@@ -8,7 +8,24 @@ from typing import Any, cast
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import assets, background, cli, config, debugging, failures, health, limits, logs, metrics, pages, pin, problems, security, urls
+from app import (
+    assets,
+    background,
+    cli,
+    config,
+    debugging,
+    failures,
+    health,
+    limits,
+    logs,
+    metrics,
+    outbox,
+    pages,
+    pin,
+    problems,
+    security,
+    urls,
+)
 from app.admin import bp as admin_bp
 from app.api import bp as api_bp
 from app.api import docs, document
@@ -37,6 +54,7 @@ def create_app(settings: Config | None = None) -> Flask:
     metrics.init_app(app, app.extensions["database"], app.extensions["cache"])
     background.celery_init_app(app)
     failures.init_app()
+    outbox.init_app(app)
     _configure_login(app)
     _configure_answers(app)
     _configure_blueprints(app)

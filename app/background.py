@@ -21,11 +21,11 @@ QUEUE = "default"
 # Longest run of a task. A task that runs longer than the visibility timeout would be given to a second worker.
 TIME_LIMIT = 120
 VISIBILITY_TIMEOUT = 3 * TIME_LIMIT
-# Seconds of the pause between two looks for articles whose task was lost.
+# Seconds of the pause between two looks for articles and letters whose task was lost.
 SWEEP_SECONDS = 60.0
 # Seconds after which an administrator sees what a worker's main process has put into the store.
 COLLECT_SECONDS = 15.0
-# Seconds between two looks for what is kept for a day.
+# Seconds between two looks for what is kept for a day, or for a month.
 PRUNE_SECONDS = 3600.0
 # Seconds for which a broker that has failed is not asked again.
 REST_AFTER_FAILURE = 5.0
@@ -98,6 +98,8 @@ def _settings(app: Flask) -> dict[str, Any]:
             "flush-views": _every(app.config["VIEWS_FLUSH_SECONDS"], "flush_views"),
             "forget-idempotent-requests": _every(PRUNE_SECONDS, "forget_idempotent_requests"),
             "process-forgotten-articles": _every(SWEEP_SECONDS, "process_forgotten_articles"),
+            "send-forgotten-emails": _every(SWEEP_SECONDS, "send_forgotten_emails"),
+            "forget-emails": _every(PRUNE_SECONDS, "forget_emails"),
             "collect-dead-letters": _every(COLLECT_SECONDS, "collect_dead_letters"),
         },
     }

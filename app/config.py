@@ -6,10 +6,14 @@ import dataclasses
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from email.errors import MessageError
+from email.headerregistry import Address
 from typing import Any, ClassVar, Self, get_type_hints
+from urllib.parse import urlsplit
 
 from limits import parse_many
 
+from app.mail_url import MailUrl, MailUrlError
 from app.redis_url import RedisUrl, RedisUrlError
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
@@ -64,6 +68,12 @@ class Config:
     APP_RELEASE: str = "development"
     APP_DOMAIN: str = "localhost"
     SITE_NAME: str = "The Daily Flask"
+    # Where the site is, for links in letters; empty means APP_DOMAIN.
+    SITE_URL: str = ""
+    # The relay that takes letters, smtp://user:password@host:port; empty means the console in development, and no letters elsewhere.
+    MAIL_URL: str = ""
+    # The address that letters come from; empty means no-reply at APP_DOMAIN.
+    MAIL_FROM: str = ""
     LOG_LEVEL: str = "INFO"
     CELERY_METRICS_ADDRESS: str = "127.0.0.1"
     CELERY_METRICS_PORT: int = 9808
@@ -110,6 +120,7 @@ class Config:
                 parse_many(getattr(self, name))
             except ValueError:
                 found.append(f"{name} must be like '60 per minute', not {getattr(self, name)!r}")
+        found += self._mail_problems()
         if self.LOG_LEVEL not in LOG_LEVELS:
             found.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {self.LOG_LEVEL!r}")
         for field in fields(self):
@@ -119,10 +130,37 @@ class Config:
                 found.append(f"{field.name} must be {'0 or more' if may_be_zero else 'more than 0'}, not {value}")
         return found
 
+    def _mail_problems(self) -> list[str]:
+        found = []
+        if not is_site_url(self.site_url):
+            found.append(f"SITE_URL must be like https://news.example, without a path, not {self.site_url!r}")
+        if self.MAIL_URL:
+            try:
+                MailUrl.parse(self.MAIL_URL)
+            except MailUrlError as error:
+                found.append(f"MAIL_URL {error}")
+        try:
+            Address(addr_spec=self.mail_from)
+        except (ValueError, MessageError):
+            found.append(f"MAIL_FROM must be an e-mail address, not {self.mail_from!r}")
+        return found
+
+    @property
+    def site_url(self) -> str:
+        """Return where the site is, as links begin."""
+        return (self.SITE_URL or f"{'https' if self.BEHIND_PROXY else 'http'}://{self.APP_DOMAIN}").rstrip("/")
+
+    @property
+    def mail_from(self) -> str:
+        """Return the address that letters come from."""
+        return self.MAIL_FROM or f"no-reply@{self.APP_DOMAIN}"
+
     def flask_settings(self) -> dict[str, Any]:
         """Return the settings of Flask and its extensions."""
         return dataclasses.asdict(self) | {
             "ENVIRONMENT": self.environment,
+            "SITE_URL": self.site_url,
+            "MAIL_FROM": self.mail_from,
             "MAX_CONTENT_LENGTH": 1024 * 1024,
             "PREFERRED_URL_SCHEME": "https" if self.BEHIND_PROXY else "http",
             # Static URLs carry the hash of what they name, so that a browser may keep them for a year.
@@ -150,6 +188,7 @@ class Development(Config):
     environment = "development"
 
     SECRET_KEY: str = "for development alone"
+    SITE_URL: str = "http://localhost:5000"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -195,6 +234,16 @@ def load(environ: Mapping[str, str] = os.environ) -> Config:
     if name not in ENVIRONMENTS:
         raise ConfigurationError([f"APP_ENV must be one of {', '.join(ENVIRONMENTS)}, not {name!r}"])
     return ENVIRONMENTS[name].from_environment(environ)
+
+
+def is_site_url(url: str) -> bool:
+    """Return whether links can begin with this."""
+    try:
+        parts = urlsplit(url)
+        complete = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+    return complete and url.isascii() and url.isprintable() and url == f"{parts.scheme}://{parts.netloc}" and "@" not in parts.netloc
 
 
 def _parse(text: str, kind: type) -> Any:

@@ -10,8 +10,9 @@ from celery import shared_task
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app import articles, dead_letters, idempotency, viewcount
+from app import articles, dead_letters, idempotency, outbox, viewcount
 from app.extensions import db
+from app.mail_url import DeferredError, RelayError
 from app.models import now
 from app.store import StoreUnavailableError
 
@@ -26,6 +27,8 @@ RETRY: Any = {
     "retry_jitter": True,
     "max_retries": 8,
 }
+# Slower: a relay may be away for longer, or want a stranger to come again.
+RETRY_MAIL: Any = RETRY | {"autoretry_for": (*TRANSIENT, RelayError, DeferredError), "retry_backoff": 5, "retry_backoff_max": 300}
 # A task that was not lost has run by then.
 FORGOTTEN_AFTER = timedelta(seconds=30)
 
@@ -53,6 +56,31 @@ def process_forgotten_articles() -> None:
             dead_letters.record(dead_letters.write(process_new_article.name, f"forgotten-article-{article_id}", [article_id], {}, error))
 
 
+@shared_task(name="send_email", **RETRY_MAIL)
+def send_email(letter_id: int) -> None:
+    """Send a letter of the outbox."""
+    outbox.send(letter_id)
+
+
+@shared_task(name="send_forgotten_emails")
+def send_forgotten_emails() -> None:
+    """Send what waits in the outbox since no broker took its task, or no relay the letter."""
+    before = now() - FORGOTTEN_AFTER
+    for letter_id in db.read(lambda session: outbox.unsent(session, before=before), primary=True):
+        try:
+            outbox.send(letter_id)
+        except RelayError as error:
+            log.warning("letters wait", reason=str(error))
+            return
+        except DeferredError as error:
+            log.info("letter waits", letter=letter_id, reason=str(error))
+        except TRANSIENT:
+            raise
+        except Exception as error:
+            log.exception("letter not sent", letter=letter_id)
+            dead_letters.record(dead_letters.write(send_email.name, f"forgotten-email-{letter_id}", [letter_id], {}, error))
+
+
 # Not retried: the next one comes in seconds, and takes an interrupted batch first.
 @shared_task(name="flush_views")
 def flush_views() -> None:
@@ -72,3 +100,9 @@ def collect_dead_letters() -> None:
 def forget_idempotent_requests() -> None:
     """Forget the answers to requests that nobody repeats any more."""
     db.write(idempotency.forget)
+
+
+@shared_task(name="forget_emails")
+def forget_emails() -> None:
+    """Forget the letters of last month."""
+    db.write(outbox.forget)

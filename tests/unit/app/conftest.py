@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,14 @@ def reader(app: Flask, user: User) -> FlaskClient:
     client = app.test_client()
     log_in(client, user.email)
     return client
+
+
+@pytest.fixture
+def letters(app: Flask) -> list[EmailMessage]:
+    """The letters that the application sends; without this fixture it has no relay."""
+    sent: list[EmailMessage] = []
+    app.extensions["mail"] = sent.append
+    return sent
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,111 @@
+"""Where letters go: ``smtp://user:password@host:port``, encrypted from the greeting on with ``?starttls=1``, from the start as ``smtps://``."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, field
+from email.message import EmailMessage
+from typing import Self
+from urllib.parse import parse_qs, unquote, urlsplit
+
+# Seconds that a relay may take for one answer. It gives eleven at most, and Postgres ends a transaction that is idle for a minute.
+TIMEOUT = 5.0
+DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
+
+
+class MailUrlError(ValueError):
+    """A URL that names no relay; the message completes a sentence that begins with the variable's name, and tells no password."""
+
+
+class RelayError(Exception):
+    """The relay takes no letter at all: it is away, or does not accept who sends. Every letter waits."""
+
+
+class DeferredError(Exception):
+    """The relay does not take this letter now."""
+
+
+class RefusedError(Exception):
+    """The relay will never take this letter."""
+
+
+@dataclass(frozen=True)
+class MailUrl:
+    """A parsed URL."""
+
+    host: str
+    port: int
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: bool = False
+    starttls: bool = False
+
+    @classmethod
+    def parse(cls, url: str) -> Self:
+        """Read a URL; raise MailUrlError where it cannot be used."""
+        try:
+            parts = urlsplit(url)
+            host, port = parts.hostname, parts.port
+        except ValueError:
+            raise MailUrlError("names no HOST:PORT; quote special characters of a password by %XX") from None
+        if parts.scheme not in DEFAULT_PORTS:
+            raise MailUrlError("must begin with smtp:// or smtps://")
+        if not host or parts.path.strip("/") or parts.fragment:
+            raise MailUrlError("must be smtp://HOST:PORT or smtp://USER:PASSWORD@HOST:PORT, without a path")
+        if bool(parts.username) != bool(parts.password):
+            raise MailUrlError("needs both a user and a password, or neither")
+        query = parse_qs(parts.query, keep_blank_values=True)
+        if query not in ({}, {"starttls": ["1"]}) or (query and parts.scheme == "smtps"):
+            raise MailUrlError("may end in ?starttls=1 alone, and only when it begins with smtp://")
+        username, password = unquote(parts.username or ""), unquote(parts.password or "")
+        return cls(host, port or DEFAULT_PORTS[parts.scheme], username, password, parts.scheme == "smtps", bool(query))
+
+    def send(self, message: EmailMessage) -> None:
+        """Hand a letter to the relay; raise RelayError, DeferredError or RefusedError where it does not take it."""
+        relay = self._connect()
+        try:
+            relay.send_message(message)
+        except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
+            code = _code(error)
+            # From None, here and below: what relays say repeats addresses, which a traceback would bring into the log.
+            raise (RefusedError if code >= 500 else DeferredError)(f"the relay answers {code}") from None
+        except smtplib.SMTPNotSupportedError:
+            raise RefusedError("the relay knows ASCII addresses alone") from None
+        except OSError as error:
+            raise self._error(error) from None
+        finally:
+            # Once it has taken the letter, nothing may look as if it had not.
+            with suppress(OSError):
+                relay.quit()
+
+    def _connect(self) -> smtplib.SMTP:
+        context = ssl.create_default_context() if self.tls or self.starttls else None
+        try:
+            relay = (
+                smtplib.SMTP_SSL(self.host, self.port, timeout=TIMEOUT, context=context)
+                if self.tls
+                else smtplib.SMTP(self.host, self.port, timeout=TIMEOUT)
+            )
+            try:
+                if self.starttls:
+                    relay.starttls(context=context)
+                if self.username:
+                    relay.login(self.username, self.password)
+            except BaseException:
+                relay.close()
+                raise
+        except OSError as error:
+            raise self._error(error) from None
+        return relay
+
+    def _error(self, error: OSError) -> RelayError:
+        reason = f"answers {_code(error)}" if _code(error) else f"is not reached ({type(error).__name__})"
+        return RelayError(f"the relay {self.host}:{self.port} {reason}")
+
+
+def _code(error: OSError) -> int:
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return next(code for code, _ in error.recipients.values())
+    return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
