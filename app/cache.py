@@ -2,6 +2,8 @@
 
 An entry remembers the generation it was computed in. A write bumps the generation after its commit, so that every entry of it is
 outdated at once, whatever arguments its key was made of. One caller at a time computes an entry; the others get the old one meanwhile.
+An entry that was computed a moment ago serves those who have not written, whatever was written since: without that, ten writes a second
+would make every page that is read all the time be computed ten times a second.
 """
 
 from __future__ import annotations
@@ -66,28 +68,34 @@ class _Numbers(NamedTuple):
 class _Entry(msgspec.Struct, array_like=True):
     generation: bytes
     fresh_until: float
+    computed_at: float
     body: bytes
 
     def is_fresh(self, generation: bytes | None) -> bool:
         return self.generation == generation and time.time() < self.fresh_until
+
+    def is_settling(self, seconds: float) -> bool:
+        return 0 <= time.time() - self.computed_at < seconds
 
 
 def make_cache(app: Flask) -> Cache:
     """Return the cache that the configuration names. Nothing connects yet."""
     url = app.config["CACHE_URL"]
     backend = RedisBackend(RedisUrl.parse(url).client(timeout=REDIS_TIMEOUT)) if url else MemoryBackend()
-    return Cache(backend, recent_seconds=app.config["PIN_SECONDS"])
+    return Cache(backend, recent_seconds=app.config["PIN_SECONDS"], settle_seconds=app.config["CACHE_SETTLE_SECONDS"])
 
 
 class Cache:
     """Entries by key, outdated by generations."""
 
-    def __init__(self, backend: Backend, *, recent_seconds: float) -> None:
+    def __init__(self, backend: Backend, *, recent_seconds: float, settle_seconds: float = 0.0) -> None:
         self.backend = backend
         self.on_outcome: list[Callable[[str, Outcome], None]] = []
         self._fallback = MemoryBackend()
         # Seconds after a bump in which entries are computed from the primary: a replica may not have the write yet.
         self._recent_seconds = recent_seconds
+        # Seconds for which an entry is not computed again for who has not written.
+        self._settle_seconds = settle_seconds
 
     def fetch(self, key: str, *, generation: str, seconds: float, load: Load, insist: bool = False) -> Cached | None:
         """Return the entry of `key`, computed by `load` where it is missing or outdated; None where `load` returns None.
@@ -140,33 +148,42 @@ class Cache:
             return self._fallback.get_many([key])[0] is not None
 
     def _fetch(self, backend: Backend, key: str, generation: str, seconds: float, load: Load, insist: bool) -> Cached | None:
-        numbers, entry, recent = self._look(backend, key, generation)
-        if entry and entry.is_fresh(numbers.stamp):
-            return Cached(entry.body, "hit")
-        flight = f"flight:{key}"
-        if not backend.add(flight, b"1", FLIGHT_SECONDS):
-            if entry and not insist:
+        deadline = time.monotonic() + FLIGHT_SECONDS
+        while True:
+            numbers, entry, recent = self._look(backend, key, generation)
+            if entry and entry.is_fresh(numbers.stamp):
+                return Cached(entry.body, "hit")
+            if entry and not insist and entry.is_settling(self._settle_seconds):
                 return Cached(entry.body, "stale")
-            if landed := self._await_flight(backend, key, generation):
-                return Cached(landed.body, "hit")
-        return self._compute(backend, key, generation, numbers, seconds, load, recent, None if insist else entry)
+            outdated = None if insist else entry
+            if backend.add(f"flight:{key}", b"1", FLIGHT_SECONDS):
+                try:
+                    return self._compute(backend, key, generation, numbers, seconds, load, recent, outdated)
+                finally:
+                    _quietly(lambda: backend.drop(f"flight:{key}"))
+            if outdated:
+                return Cached(outdated.body, "stale")
+            if not self._await_flight(backend, key, generation, numbers, deadline):
+                return self._compute(backend, key, generation, numbers, seconds, load, recent, None)
 
     def _look(self, backend: Backend, key: str, generation: str) -> tuple[_Numbers, _Entry | None, bool]:
         keys = [f"generation:{generation}", f"generation:{EVERYTHING}", f"entry:{key}", f"recent:{generation}"]
         own, everything, packed, recent = backend.get_many(keys)
         return _Numbers(own, everything), _unpack(packed), recent is not None
 
-    def _await_flight(self, backend: Backend, key: str, generation: str) -> _Entry | None:
-        """Wait until another caller has computed the entry; None where it has crashed."""
-        deadline = time.monotonic() + FLIGHT_SECONDS
+    def _await_flight(self, backend: Backend, key: str, generation: str, numbers: _Numbers, deadline: float) -> bool:
+        """Wait until another caller has computed the entry; return whether to look again. It may have crashed, or found nothing."""
         while time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-            numbers, entry, _ = self._look(backend, key, generation)
-            if entry and entry.is_fresh(numbers.stamp):
-                return entry
-            if backend.get_many([f"flight:{key}"])[0] is None:
-                return None
-        return None
+            # First the flight: it ends after its entry was kept.
+            landed = backend.get_many([f"flight:{key}"])[0] is None
+            latest, entry, _ = self._look(backend, key, generation)
+            if entry and entry.is_fresh(latest.stamp):
+                return True
+            if landed:
+                # Bumped meanwhile: one of those who waited computes it again, not all of them.
+                return entry is not None or latest != numbers
+        return False
 
     def _compute(
         self,
@@ -187,8 +204,6 @@ class Cache:
                 raise
             log.warning("serving an outdated entry", key=key, exc_info=True)
             return Cached(outdated.body, "stale")
-        finally:
-            _quietly(lambda: backend.drop(f"flight:{key}"))
         if body is None:
             # What is gone is not served as an old entry either, to those who come while somebody else looks for it.
             _quietly(lambda: backend.drop(f"entry:{key}"))
@@ -201,7 +216,8 @@ class Cache:
             numbers = _Numbers(str(time.time_ns()).encode(), numbers.everything)
             if not backend.add(f"generation:{generation}", numbers.own or b"", GENERATION_SECONDS):
                 return  # Bumped while this was computed.
-        entry = _Entry(numbers.stamp or b"", time.time() + seconds * random.uniform(1 - JITTER, 1), body)
+        moment = time.time()
+        entry = _Entry(numbers.stamp or b"", moment + seconds * random.uniform(1 - JITTER, 1), moment, body)
         backend.put(f"entry:{key}", msgspec.msgpack.encode(entry), seconds * STALE_FACTOR)
 
 

@@ -56,6 +56,9 @@ class Config:
     POPULAR_TTL: float = 15.0
     # The same for a search and a list of some time: there are so many that hardly one is asked for twice.
     SEARCH_TTL: float = 3.0
+    # Seconds for which a page that was just computed serves who has not written, whatever others write: a page that everybody reads
+    # costs the database one read a second.
+    CACHE_SETTLE_SECONDS: float = 1.0
     # Seconds for which whoever has written reads from the primary.
     PIN_SECONDS: int = 5
     # Seconds between two transfers of counted views from the store to the database.
@@ -125,7 +128,7 @@ class Config:
             found.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {self.LOG_LEVEL!r}")
         for field in fields(self):
             value = getattr(self, field.name)
-            may_be_zero = field.name in {"CELERY_METRICS_PORT", "DATABASE_STATEMENT_TIMEOUT", "PIN_SECONDS"}
+            may_be_zero = field.name in {"CACHE_SETTLE_SECONDS", "CELERY_METRICS_PORT", "DATABASE_STATEMENT_TIMEOUT", "PIN_SECONDS"}
             if not isinstance(value, bool | str) and (value < 0 or (value == 0 and not may_be_zero)):
                 found.append(f"{field.name} must be {'0 or more' if may_be_zero else 'more than 0'}, not {value}")
         return found
@@ -202,6 +205,7 @@ class Testing(Config):
     ARGON2_TIME_COST: int = 1
     ARGON2_MEMORY_KIB: int = 32
     ARTICLE_TTL: float = 30.0
+    CACHE_SETTLE_SECONDS: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

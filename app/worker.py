@@ -16,6 +16,7 @@ log = structlog.get_logger(__name__)
 flask_app = create_app()
 celery_app: Celery = flask_app.extensions["celery"]
 celery_app.Task.Request = "app.worker_metrics:CountedRequest"
+celery_app.Task.Strategy = "app.worker_messages:strategy"
 
 
 @signals.setup_logging.connect

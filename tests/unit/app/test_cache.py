@@ -146,6 +146,66 @@ def test_the_old_entry_is_served_while_a_new_one_is_computed(cache: Cache) -> No
     assert len(source.calls) == 2
 
 
+def test_those_who_wait_for_an_entry_that_is_outdated_when_it_lands_compute_it_once(cache: Cache) -> None:
+    calls: list[bytes] = []
+
+    def load(_recent: bool) -> bytes:
+        calls.append(b"x")
+        if len(calls) == 1:
+            time.sleep(0.1)
+            cache.bump("things")
+        time.sleep(0.05)
+        return b"%d" % len(calls)
+
+    with ThreadPoolExecutor(20) as pool:
+        answers = list(pool.map(lambda _: cache.fetch("key", generation="things", seconds=60, load=load, insist=True), range(20)))
+    assert len(calls) == 2
+    assert sorted({cached.body for cached in answers if cached}) == [b"1", b"2"]
+
+
+def test_a_page_that_is_read_all_the_time_is_computed_once_a_second_however_much_is_written() -> None:
+    cache, source = Cache(MemoryBackend(), recent_seconds=0, settle_seconds=0.2), Source()
+    ends = time.monotonic() + 1.0
+    written = 0
+
+    def read(_: int) -> None:
+        while time.monotonic() < ends:
+            fetch(cache, source)
+            time.sleep(0.001)
+
+    with ThreadPoolExecutor(8) as pool:
+        reading = [pool.submit(read, number) for number in range(8)]
+        while time.monotonic() < ends:
+            written += 1
+            source.value = b"%d" % written
+            cache.bump("things")
+            time.sleep(0.01)
+        for reader in reading:
+            reader.result()
+    assert written > 10
+    assert len(source.calls) <= 6, "once in 0.2 seconds, and the first time"
+    time.sleep(0.25)
+    assert fetch(cache, source)[0] == source.value, "what was written is seen when the page has settled"
+
+
+def test_who_has_just_written_waits_for_no_page_to_settle() -> None:
+    cache, source = Cache(MemoryBackend(), recent_seconds=1, settle_seconds=60), Source()
+    fetch(cache, source)
+    cache.bump("things")
+    source.value = b"2"
+    assert fetch(cache, source) == (b"1", "stale")
+    assert fetch(cache, source, insist=True) == (b"2", "miss")
+    assert fetch(cache, source) == (b"2", "hit")
+
+
+def test_entries_of_one_moment_expire_at_different_times(cache: Cache) -> None:
+    for number in range(20):
+        fetch(cache, Source(), key=str(number), seconds=0.5)
+    time.sleep(0.45)
+    outcomes = {fetch(cache, Source(), key=str(number), seconds=0.5)[1] for number in range(20)}
+    assert outcomes == {"hit", "miss"}
+
+
 def test_a_crash_while_computing_blocks_nobody(cache: Cache) -> None:
     def crash(_recent: bool) -> bytes:
         raise RuntimeError("crash")

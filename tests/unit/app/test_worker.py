@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from celery import Celery
@@ -10,6 +11,7 @@ from flask import Flask
 from prometheus_client import REGISTRY
 
 from app import tasks, viewcount
+from app.background import QUEUE
 from app.extensions import db, store
 from app.models import Article, User
 
@@ -20,6 +22,7 @@ def celery(app: Flask) -> Celery:
     found: Celery = app.extensions["celery"]
     found.conf.task_always_eager = False
     found.Task.Request = "app.worker_metrics:CountedRequest"
+    found.Task.Strategy = "app.worker_messages:strategy"
     return found
 
 
@@ -42,6 +45,17 @@ def test_a_worker_flushes_views_and_counts_what_went_well_and_what_did_not(
 
     assert db.read(lambda session: session.get_one(Article, article.id)).views == 1
     assert (REGISTRY.get_sample_value("celery_task_age_seconds_count", {"task": "flush_views"}) or 0.0) >= 2
+
+
+@pytest.mark.parametrize("body", ["[]", "5", '[["x"], "y", {}]', "no json"])
+def test_a_message_that_is_no_task_does_not_end_the_worker(celery: Celery, body: str) -> None:
+    before = counted("flush_views", "succeeded")
+    with celery.producer_pool.acquire() as producer:
+        header = {"task": "flush_views", "id": "poison", "lang": "py"}
+        options: Any = {"content_type": "application/json", "content_encoding": "utf-8", "headers": header}
+        producer.publish(body, routing_key=QUEUE, serializer=None, **options)
+    with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
+        run(celery, lambda: counted("flush_views", "succeeded") == before + 1)
 
 
 def run(celery: Celery, until: Callable[[], bool]) -> None:

@@ -1,0 +1,125 @@
+"""A real Redis and a real worker: `TEST_REDIS_URL` names a Redis that may be emptied, or one is started from Debian's package."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import flask_migrate
+import pytest
+from flask import Flask
+from redis import Redis
+from redis.exceptions import RedisError
+
+from app import create_app
+from app.config import Testing
+from app.extensions import db
+
+PROJECT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="session")
+def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of a Redis that these tests may empty."""
+    if given := os.environ.get("TEST_REDIS_URL"):
+        yield given
+        return
+    if (program := shutil.which("redis-server")) is None:
+        pytest.skip("TEST_REDIS_URL is not set, and there is no redis-server (Debian: apt-get install redis-server)")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+    server = subprocess.Popen([program, *options], cwd=tmp_path_factory.mktemp("redis"), stdout=subprocess.DEVNULL)
+    url = f"redis://127.0.0.1:{port}/0"
+    until(lambda: answers(url), seconds=10)
+    yield url
+    server.terminate()
+    server.wait(10)
+
+
+@pytest.fixture
+def redis(redis_url: str) -> Redis:
+    """An empty Redis."""
+    client = Redis.from_url(redis_url)
+    client.flushdb()
+    return client
+
+
+@pytest.fixture
+def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
+    """What the application and the worker share."""
+    return {"APP_ENV": "testing", "DATABASE_URL": f"sqlite:///{tmp_path / 'news.sqlite3'}", "STORE_URL": redis_url, "CACHE_URL": redis_url}
+
+
+@pytest.fixture
+def app(redis: Redis, environment: dict[str, str]) -> Iterator[Flask]:  # noqa: ARG001
+    """The application that sends tasks."""
+    application = create_app(Testing.from_environment(environment))
+    with application.app_context():
+        flask_migrate.upgrade()
+        yield application
+        db.primary.dispose()
+
+
+class Worker:
+    """A worker's main process and its pool."""
+
+    def __init__(self, environment: dict[str, str], log: Path) -> None:
+        self.environment = os.environ | environment | {"CELERY_METRICS_PORT": "0", "PYTHONPATH": str(PROJECT), "LOG_LEVEL": "INFO"}
+        self.log = log
+        self.process = self._start()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "celery", "--app", "tests.integration.with_redis.worker", "worker", "--concurrency", "2"]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*command, "--without-gossip", "--without-mingle"],
+                cwd=PROJECT,
+                env=self.environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def kill(self) -> None:
+        """End every process of it at once, without a word."""
+        os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+    def restart(self) -> None:
+        """Be killed, and come back as under systemd."""
+        self.kill()
+        self.process = self._start()
+
+
+@pytest.fixture
+def worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[Worker]:  # noqa: ARG001
+    """A worker that runs."""
+    running = Worker(environment, tmp_path / "worker.log")
+    yield running
+    running.kill()
+    print(running.log.read_text()[-5000:])
+
+
+def until(happened: Callable[[], bool], *, seconds: float) -> None:
+    """Wait for something, or fail."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.05)
+
+
+def answers(url: str) -> bool:
+    """Whether a Redis is there."""
+    try:
+        return bool(Redis.from_url(url).ping())
+    except RedisError:
+        return False

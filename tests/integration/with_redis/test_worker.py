@@ -1,0 +1,99 @@
+"""Tasks under a real worker that dies, hangs and gets what it does not understand."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+from celery import Celery
+from flask import Flask
+from redis import Redis
+from sqlalchemy import func, select
+
+from app import accounts, articles, dead_letters, tasks
+from app.background import QUEUE, send
+from app.extensions import db, store
+from app.models import Article, FailedTask
+from tests.integration.with_redis.conftest import Worker, until
+
+pytestmark = pytest.mark.usefixtures("worker")
+COUNT = 100
+
+
+@pytest.fixture
+def published(app: Flask) -> list[int]:  # noqa: ARG001
+    """Articles whose tasks are in the queue."""
+
+    def create(session: Any) -> list[int]:
+        user = accounts.create_user(session, email="ada@news.example", password="correct horse battery", name="Ada")
+        return [
+            articles.create(session, author_id=user.id, title=f"Title {number}", content=f"Bridge {number} is closed.").id
+            for number in range(COUNT)
+        ]
+
+    ids = db.write(create)
+    for article_id in ids:
+        store.count_view(article_id)
+        assert send(tasks.process_new_article, article_id)
+    return ids
+
+
+def processed() -> int:
+    return db.read(lambda session: session.scalar(select(func.count()).where(Article.processed_at.is_not(None)))) or 0
+
+
+def letters() -> list[FailedTask]:
+    dead_letters.collect()
+    return db.read(lambda session: dead_letters.newest(session, after=None, limit=10))
+
+
+def test_a_worker_that_is_killed_twice_loses_nothing_and_counts_nothing_twice(published: list[int], worker: Worker, redis: Redis) -> None:
+    for done in (10, 50):
+        until(lambda done=done: processed() >= done, seconds=60)  # type: ignore[misc]
+        # More than once, and around the kill: what counts is what is in the database.
+        for _ in range(3):
+            send(tasks.flush_views)
+        worker.restart()
+    until(lambda: processed() == COUNT, seconds=90)
+    send(tasks.flush_views)
+    until(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, seconds=60)
+    views = db.read(lambda session: [session.get_one(Article, article).views for article in published])
+    assert views == [1] * COUNT
+    assert letters() == []
+
+
+@pytest.mark.parametrize(("stubborn", "error"), [(False, "SoftTimeLimitExceeded"), (True, "TimeLimitExceeded")])
+def test_a_task_that_runs_too_long_becomes_a_letter(app: Flask, stubborn: bool, error: str) -> None:
+    celery: Celery = app.extensions["celery"]
+    celery.send_task("sleep", args=[stubborn], headers={"request_id": "request-1"})
+    until(lambda: letters() != [], seconds=30)
+    (letter,) = letters()
+    assert (letter.task, letter.arguments, letter.error.partition("(")[0], letter.request_id) == ("sleep", [stubborn], error, "request-1")
+
+
+def test_a_task_that_kills_its_process_is_tried_a_few_times_and_becomes_a_letter(app: Flask, redis: Redis, worker: Worker) -> None:
+    celery: Celery = app.extensions["celery"]
+    celery.send_task("die")
+    until(lambda: letters() != [], seconds=60)
+    (letter,) = letters()
+    assert (letter.task, letter.error.partition(":")[0]) == ("die", "WorkerLostError")
+    until(lambda: redis.llen(QUEUE) == redis.hlen("unacked") == 0, seconds=10)
+    assert worker.process.poll() is None
+
+
+def test_what_a_worker_does_not_understand_comes_back_no_more(app: Flask, redis: Redis, worker: Worker, published: list[int]) -> None:
+    celery: Celery = app.extensions["celery"]
+    celery.send_task("from_the_future", args=[1])
+    celery.send_task("process_new_article", args=["a", "b", "c"])
+    header = {"task": "process_new_article", "id": "poison", "lang": "py"}
+    with celery.producer_pool.acquire() as producer:
+        for body in ("[]", "5", "no json", '[["x"], "y", {}]'):
+            producer.publish(
+                body, routing_key=QUEUE, headers=header, content_type="application/json", content_encoding="utf-8", serializer=None
+            )
+    until(lambda: processed() == len(published), seconds=60)
+    until(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, seconds=30)
+    time.sleep(1)
+    assert worker.process.poll() is None
+    assert {letter.task for letter in letters()} == {"from_the_future", "process_new_article"}
