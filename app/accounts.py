@@ -13,7 +13,7 @@ from flask import current_app
 from sqlalchemy import select
 from sqlalchemy.orm import Session, joinedload
 
-from app.models import EMAIL_LENGTH, ApiKey, User, now
+from app.models import EMAIL_LENGTH, NAME_LENGTH, ApiKey, User, now
 
 ARTICLES_WRITE = "articles:write"
 # Apart: a program that publishes need not be able to destroy.
@@ -45,13 +45,12 @@ def find_user(session: Session, email: str) -> User | None:
 def create_user(session: Session, *, email: str, password: str, name: str = "", is_admin: bool = False) -> User:
     """Add a user."""
     email = normalise_email(email)
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise AccountError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, not {len(password)}")
+    check_length(password)
     if find_user(session, email):
         raise AccountError(f"there is a user {email} already")
     user = User(
         email=email,
-        name=name or email.partition("@")[0].replace(".", " ").title(),
+        name=name or _name_from(email),
         password_hash=hash_password(password),
         is_admin=is_admin,
         confirmed_at=now(),
@@ -61,6 +60,41 @@ def create_user(session: Session, *, email: str, password: str, name: str = "", 
     return user
 
 
+def check_length(password: str) -> None:
+    """Refuse a password that is too short, or so long that hashing it is an attack."""
+    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
+        raise AccountError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, not {len(password)}")
+
+
+def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> str:
+    """Make an account that waits until its address is confirmed, and return the kind of letter that goes there.
+
+    Whoever signs up learns nothing of the address: the letter tells its owner. An account that still waits is made anew, since only its
+    password confirms it: what a stranger has typed for the address gives no access.
+    """
+    email = normalise_email(email)
+    user = find_user(session, email)
+    if user and user.confirmed_at:
+        return "exists"
+    if user is None:
+        user = User(email=email)
+        session.add(user)
+    user.name, user.password_hash = name, password_hash
+    session.flush()
+    return "confirm"
+
+
+def confirm(user: User) -> None:
+    """Note that the address is its user's."""
+    user.confirmed_at = user.confirmed_at or now()
+
+
+def set_password(user: User, password_hash: str) -> None:
+    """Give a user another password, which ends every session."""
+    user.password_hash = password_hash
+    user.session_epoch += 1
+
+
 def authenticate(session: Session, email: str, password: str) -> User | None:
     """Return the user whose password this is. An unknown address takes as long as a wrong password."""
     try:
@@ -68,7 +102,13 @@ def authenticate(session: Session, email: str, password: str) -> User | None:
     except AccountError:
         user = None
     stored = user.password_hash if user else _hash_of_nothing()
-    return user if _verify(stored, password[:LONGEST_PASSWORD]) and user and user.is_active else None
+    matches = _verify(stored, password[:LONGEST_PASSWORD])
+    return user if matches and user and user.is_active and user.confirmed_at else None
+
+
+def is_password_of(user: User, password: str) -> bool:
+    """Whether this is the user's password."""
+    return _verify(user.password_hash, password[:LONGEST_PASSWORD])
 
 
 def hash_password(password: str) -> str:
@@ -117,6 +157,10 @@ def revoke_key_of(session: Session, user_id: int, prefix: str) -> bool:
     if key:
         key.revoked_at = now()
     return key is not None
+
+
+def _name_from(email: str) -> str:
+    return email.partition("@")[0].replace(".", " ").title()[:NAME_LENGTH]
 
 
 def _verify(stored: str, password: str) -> bool:

@@ -65,6 +65,13 @@ class Config:
     VIEWS_FLUSH_SECONDS: int = 5
     # What one API key may ask for, and one address that shows a key which it need not show.
     API_RATE_LIMIT: str = "1800 per minute"
+    # Wrong passwords: of one client, of one client for one address, and for one address from wherever.
+    LOGIN_CLIENT_RATE_LIMIT: str = "20 per minute; 200 per day"
+    LOGIN_ACCOUNT_RATE_LIMIT: str = "5 per 15 minute"
+    LOGIN_ADDRESS_RATE_LIMIT: str = "50 per hour"
+    # Letters that one client may cause by signing up or asking for a new password, and that one address may be sent.
+    LETTERS_CLIENT_RATE_LIMIT: str = "20 per hour"
+    LETTERS_ADDRESS_RATE_LIMIT: str = "5 per hour"
     # Seconds that a session lives without a change.
     SESSION_SECONDS: int = 14 * 24 * 3600
 

@@ -88,6 +88,10 @@ class User(UserMixin, Base):
     session_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
+    def get_id(self) -> str:
+        """Return what a session keeps of its user: see `auth.load_user`."""
+        return f"{self.id}.{self.session_epoch}"
+
 
 class ApiKey(Base):
     """A program's right to act for a user. Only a hash of the secret is kept."""

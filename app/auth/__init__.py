@@ -1,5 +1,6 @@
-"""Log-in and log-out."""
+"""Accounts: log-in, sign-up, forgotten passwords, and what users change of their own."""
 
-from app.auth.routes import bp, load_user
+from app.auth import login, reset, settings, signup
+from app.auth.blueprint import bp, load_user
 
-__all__ = ["bp", "load_user"]
+__all__ = ["bp", "load_user", "login", "reset", "settings", "signup"]

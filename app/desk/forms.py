@@ -5,29 +5,13 @@ from __future__ import annotations
 from typing import Any, cast
 
 from flask_wtf import FlaskForm
-from wtforms import Field, HiddenField, SelectMultipleField, StringField, SubmitField, TextAreaField
-from wtforms.validators import ValidationError
+from wtforms import HiddenField, SelectMultipleField, StringField, SubmitField, TextAreaField
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from app import accounts, plaintext
+from app import accounts
 from app.articles import LONGEST_CONTENT
+from app.forms import Usable, trimmed
 from app.models import NAME_LENGTH, TITLE_LENGTH
-
-
-class Usable:
-    """Text that can be kept and shown. No `maxlength`: a browser would cut off what is too long and say nothing."""
-
-    def __init__(self, longest: int, *, one_line: bool = False) -> None:
-        self._longest, self._one_line = longest, one_line
-
-    def __call__(self, _form: FlaskForm, field: Field) -> None:
-        """Say at the field what is wrong."""
-        if fault := plaintext.fault(field.data or "", longest=self._longest, one_line=self._one_line):
-            raise ValidationError(fault)
-
-
-def _trimmed(text: str | None) -> str:
-    return (text or "").strip()
 
 
 def _with_newlines(text: str | None) -> str:
@@ -38,7 +22,7 @@ def _with_newlines(text: str | None) -> str:
 class ArticleForm(FlaskForm):
     """An article as its author types it."""
 
-    title = StringField("Title", [Usable(TITLE_LENGTH, one_line=True)], filters=[_trimmed])
+    title = StringField("Title", [Usable(TITLE_LENGTH, one_line=True)], filters=[trimmed])
     content = TextAreaField("Text", [Usable(LONGEST_CONTENT)], filters=[_with_newlines], render_kw={"rows": 18})
     # What was read before it was changed; see `base`.
     version = HiddenField()
@@ -59,7 +43,7 @@ class ArticleForm(FlaskForm):
 class KeyForm(FlaskForm):
     """What an API key is for."""
 
-    name = StringField("Name", [Usable(NAME_LENGTH, one_line=True)], filters=[_trimmed])
+    name = StringField("Name", [Usable(NAME_LENGTH, one_line=True)], filters=[trimmed])
     scopes = SelectMultipleField(
         "What it may do",
         # Plain strings are what WTForms wants by now; its types do not know yet.

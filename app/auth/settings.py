@@ -1,0 +1,84 @@
+"""Views for what users change of their own account."""
+
+from __future__ import annotations
+
+from flask import flash, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from flask_login import current_user, login_required
+from sqlalchemy.orm import Session
+
+from app import accounts, articles, mail
+from app.auth.blueprint import begin_session, bp
+from app.auth.forms import ChangePasswordForm, NameForm
+from app.auth.throttles import limit_guesses
+from app.extensions import db
+from app.models import User
+from app.pin import pin_to_primary
+
+
+@bp.route("/password", methods=["GET", "POST"])
+@login_required
+@limit_guesses
+def change_password() -> ResponseReturnValue:
+    """Change the password, which ends the user's other sessions."""
+    form = ChangePasswordForm()
+    if not form.is_submitted():
+        return render_template("auth/password.html", form=form)
+    if not form.validate():
+        return render_template("auth/password.html", form=form), 422
+    if not accounts.is_password_of(current_user, form.present.data or ""):
+        form.present.errors = ["This is not your present password."]
+        return render_template("auth/password.html", form=form), 401
+    user_id, password_hash = current_user.id, accounts.hash_password(form.password.data or "")
+
+    def change(session: Session) -> tuple[User, int]:
+        user = session.get_one(User, user_id, with_for_update=True)
+        accounts.set_password(user, password_hash)
+        return user, mail.post(session, "password_changed", user.email).id
+
+    user, letter = db.write(change)
+    mail.deliver(letter)
+    pin_to_primary()
+    begin_session(user)
+    flash("Your password is changed, and you are logged out everywhere else.", "done")
+    return redirect(url_for("main.account"))
+
+
+@bp.route("/name", methods=["GET", "POST"])
+@login_required
+def change_name() -> ResponseReturnValue:
+    """Change the name that readers see."""
+    form = NameForm(obj=current_user)
+    if not form.is_submitted():
+        return render_template("auth/name.html", form=form)
+    if not form.validate():
+        return render_template("auth/name.html", form=form), 422
+    user_id, name = current_user.id, form.name.data or ""
+
+    def change(session: Session) -> None:
+        session.get_one(User, user_id).name = name
+
+    db.write(change)
+    # Lists show names. An article shows its author's within seconds, when it is read anew.
+    articles.outdate()
+    pin_to_primary()
+    flash("Your name is changed.", "done")
+    return redirect(url_for("main.account"))
+
+
+@bp.post("/logout-everywhere")
+@login_required
+def logout_everywhere() -> ResponseReturnValue:
+    """End every session of the user but this one."""
+    user_id = current_user.id
+
+    def end(session: Session) -> User:
+        user = session.get_one(User, user_id, with_for_update=True)
+        user.session_epoch += 1
+        return user
+
+    user = db.write(end)
+    pin_to_primary()
+    begin_session(user)
+    flash("You are logged out everywhere but here.", "done")
+    return redirect(url_for("main.account"))
