@@ -1,0 +1,179 @@
+"""Where drills take place: a whole fleet, a load on it, one fault, and the verdict when the fleet is whole again."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from uuid import uuid4
+
+import httpx
+
+from tests.drills import verdict
+from tests.drills.catalogue import Drill
+from tests.drills.load import SETTLE, Plan
+from tests.drills.samples import Observer, Sample
+from tests.drills.verdict import Record, Verdict
+from tests.drills.whole import missing
+from tests.live.fixtures import visitor
+from tests.live.fleet import LiveFleet, eventually
+from tools.fleet.context import ROOT
+
+RESULTS = ROOT / ".cache" / "drills"
+RATES = {"read": 20.0, "write": 10.0, "session": 2.0}
+# Seconds of load before the fault, and after the fleet is whole again.
+BEFORE, AFTER = 3.0, 2.0
+# A load ends by itself after so many seconds, whatever becomes of the drill.
+LONGEST_LOAD = 300.0
+
+
+class Arena:
+    """A running fleet with somebody watching it, and somebody logged in to its site."""
+
+    fleet: LiveFleet
+    observer: Observer
+
+    def __init__(self, fleet: LiveFleet, observer: Observer, api_key: str) -> None:
+        self.fleet, self.observer, self.api_key = fleet, observer, api_key
+        self.runs: list[str] = []
+        with visitor(fleet) as client:
+            self.articles = [article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]]
+            self.cookie = _log_in(client, fleet.secrets["app_admin_password"])
+
+    def run(self, drill: Drill, round_: int) -> Verdict:
+        """Hold a drill; return what it has shown and keep it as JSON."""
+        assert self.wait_until_whole(120) is not None, f"not whole before the drill: {self.missing()}"
+        run = f"drill-{uuid4().hex[:8]}"
+        self.runs.append(run)
+        with self._load(run) as records:
+            time.sleep(BEFORE)
+            began = time.time()
+            with drill.fault(self) as extra:
+                drill.hold(self)
+            healed = began if drill.heals_itself else time.time()
+            whole = self.wait_until_whole(drill.patience)
+            assert whole is not None, f"not whole {drill.patience:.0f} s after {drill.name}: {self.missing()}"
+            time.sleep(AFTER)
+            end = time.time()
+        samples = self.observer.between(began - BEFORE, end)
+        result = self._judge(drill, round_, run, records, samples, began, healed, whole, end, dict(extra or {}))
+        _keep(result, records, samples, began, healed, whole)
+        return result
+
+    def missing(self) -> list[str]:
+        """What the fleet lacks at this moment."""
+        return missing(self.fleet.hosts.values(), self.observer.now())
+
+    def wait_until_whole(self, within: float) -> float | None:
+        """Return the time at which nothing is missing any more, None when that takes too long."""
+        return eventually(lambda: None if self.missing() else time.time(), within=within)
+
+    def unprocessed(self) -> list[str]:
+        """Articles of all drills whose task has not been done."""
+        return self._titles("and (processed_at is null or summary = '')")
+
+    @contextmanager
+    def _load(self, run: str) -> Iterator[list[Record]]:
+        """Send requests while entered; the list has their records afterwards."""
+        url = f"https://{self.fleet.vip}"
+        plan = Plan(url, run, self.api_key, self.cookie, self.articles, RATES, LONGEST_LOAD)
+        records: list[Record] = []
+        command = [sys.executable, "-m", "tests.drills.load"]
+        RESULTS.mkdir(parents=True, exist_ok=True)
+        log = RESULTS / f"{run}.jsonl"
+        with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, text=True) as process:
+            assert process.stdin
+            process.stdin.write(json.dumps(asdict(plan)))
+            process.stdin.close()
+            try:
+                yield records
+                process.terminate()
+                assert process.wait(timeout=SETTLE + 30) == 0, "the load ended with an error"
+            finally:
+                process.kill()
+        records += [json.loads(line) for line in log.read_text().splitlines()]
+        log.unlink()
+
+    def _judge(
+        self,
+        drill: Drill,
+        round_: int,
+        run: str,
+        records: list[Record],
+        samples: list[Sample],
+        began: float,
+        healed: float,
+        whole: float,
+        end: float,
+        extra: dict[str, float],
+    ) -> Verdict:
+        first_tries = [record for record in records if record["kind"] != "settle" and record["due"] >= began]
+        failed = [record for record in first_tries if not verdict.succeeded(record)]
+        lost, doubled, unsettled = verdict.fate(records, self._found(run))
+        slowest: dict[str, float] = {}
+        for record in first_tries:
+            slowest[record["kind"]] = round(max(slowest.get(record["kind"], 0.0), record["end"] - record["due"]), 2)
+        return Verdict(
+            drill=drill.name,
+            round=round_,
+            write_gap=round(verdict.longest_gap(records, {"write"}, began, end), 2),
+            read_gap=round(verdict.longest_gap(records, {"read"}, began, end), 2),
+            sent=verdict.count(first_tries),
+            failed=verdict.count(failed),
+            unanswered=verdict.count(record for record in failed if not record["status"]),
+            slowest=slowest,
+            lost=lost,
+            doubled=doubled,
+            open=unsettled,
+            session_lost=not self._session_lives(),
+            most_primaries=verdict.most_primaries(samples),
+            whole_after=round(whole - healed, 1),
+            load_average=round(os.getloadavg()[0], 1),
+            extra=extra,
+        )
+
+    def _found(self, run: str) -> dict[int, int]:
+        """How often the database has each number of a run."""
+        found: dict[int, int] = {}
+        for title in self._titles(f"and title like '{run}-%'"):
+            number = int(title.rpartition("-")[2])
+            found[number] = found.get(number, 0) + 1
+        return found
+
+    def _titles(self, condition: str) -> list[str]:
+        return self.fleet.sql(self.fleet.primary, f"select title from article where title like 'drill-%' {condition}").splitlines()
+
+    def _session_lives(self) -> bool:
+        with visitor(self.fleet, Cookie=self.cookie) as client:
+            return client.get("/account").status_code == 200
+
+
+def _log_in(client: httpx.Client, password: str) -> str:
+    """Log in by the site's form; return the session's cookie."""
+    form = client.get("/auth/login").text
+    match = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)
+    assert match
+    fields = {"csrf_token": match[1], "email": "admin@news.test", "password": password}
+    answer = client.post("/auth/login", data=fields, headers={"Referer": f"{client.base_url}/auth/login"})
+    assert answer.status_code in {302, 303}, answer.text
+    return f"session={client.cookies['session']}"
+
+
+def _keep(result: Verdict, records: list[Record], samples: list[Sample], began: float, healed: float, whole: float) -> None:
+    """Write verdict and timeline, times counted from the fault."""
+    sent = [record for record in records if record["kind"] != "settle"]
+    requests = [[record["kind"], round(record["end"] - began, 3), verdict.succeeded(record)] for record in sent]
+    timeline = {
+        "healed": round(healed - began, 2),
+        "whole": round(whole - began, 2),
+        "requests": requests,
+        "roles": {what: verdict.stretches(samples, what, began) for what in ("postgres", "store", "cache", "vip")},
+    }
+    path = RESULTS / f"{result.drill}-{result.round}.json"
+    path.write_text(json.dumps({"verdict": asdict(result), "timeline": timeline}))

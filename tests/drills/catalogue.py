@@ -1,0 +1,73 @@
+"""The drills, cheap ones first: what breaks, for how long, and what users may notice of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from tests.drills import faults
+from tests.drills.verdict import Verdict
+
+if TYPE_CHECKING:
+    from tests.drills.arena import Arena
+
+# Every time below is for a machine with processors of its own; a slow one gets this much more. Losses get nothing.
+ROOM = float(os.environ.get("DRILL_ROOM", "2"))
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One fault and its limits.
+
+    Args:
+        name: Short, for files and tables.
+        fault: Breaks something of the arena's fleet; leaving it heals. What it yields are figures of its own.
+        hold: How long the fault lasts.
+        write_gap: Longest time without an acknowledged write, in seconds.
+        read_gap: Longest time without a served read.
+        failed: Largest share of requests that may fail, by kind; a kind that is not named may fail.
+        heals_itself: The fault is over at once; the fleet is to mend what it did.
+        patience: Seconds until the fleet must be whole again.
+    """
+
+    name: str
+    fault: Callable[[Arena], AbstractContextManager[Mapping[str, float] | None]]
+    hold: Callable[[Arena], None]
+    write_gap: float
+    read_gap: float = 1.5
+    failed: Mapping[str, float] = field(default_factory=dict)
+    heals_itself: bool = False
+    patience: float = 90.0
+
+    def breaches(self, seen: Verdict) -> list[str]:
+        """Where a verdict is worse than the limits, one sentence each."""
+        found = []
+        for what, limit in (("write", self.write_gap), ("read", self.read_gap)):
+            if (gap := getattr(seen, f"{what}_gap")) > limit * ROOM:
+                found.append(f"{gap:.1f} s without a {what}, {limit * ROOM:.1f} are allowed")
+        for kind, share in self.failed.items():
+            if (failed := seen.failed.get(kind, 0)) > share * seen.sent.get(kind, 0):
+                found.append(f"{failed} of {seen.sent[kind]} requests failed: {kind}")
+        for what, number in (("lost", seen.lost), ("doubled", seen.doubled), ("never acknowledged", seen.open)):
+            if number:
+                found.append(f"{number} writes {what}")
+        if seen.session_lost:
+            found.append("the session is gone")
+        if seen.most_primaries > 1:
+            found.append(f"{seen.most_primaries} primaries at the same time")
+        return found
+
+
+DRILLS = [
+    Drill(
+        "postmaster-killed",
+        # Patroni's child: the server itself, not one of its processes.
+        lambda arena: faults.struck(arena.fleet, arena.fleet.primary, "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"),
+        faults.wait(5),
+        write_gap=5,
+        heals_itself=True,
+    ),
+]

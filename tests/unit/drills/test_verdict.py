@@ -1,0 +1,153 @@
+"""What a drill's verdict is made of, and that it catches what it is for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+
+from tests.drills import verdict
+from tests.drills.catalogue import ROOM, Drill
+from tests.drills.samples import Sample
+from tests.drills.verdict import Verdict
+from tests.drills.whole import missing
+from tools.fleet.context import Host
+
+
+def record(end: float, kind: str = "write", status: int = 201, number: int = 0) -> dict[str, Any]:
+    return {"kind": kind, "due": end - 0.01, "end": end, "status": status, "number": number}
+
+
+def test_the_longest_gap_counts_from_the_fault_to_the_end_and_only_successes() -> None:
+    records = [record(9.0), record(10.1), record(12.0, status=503), record(13.1), record(13.5, kind="read"), record(14.0)]
+    assert verdict.longest_gap(records, {"write"}, 10.0, 14.5) == pytest.approx(3.0)
+    assert verdict.longest_gap([], {"write"}, 10.0, 14.5) == pytest.approx(4.5)
+
+
+def test_a_write_that_was_acknowledged_and_is_not_there_is_lost() -> None:
+    records = [record(1, number=1), record(2, number=2), record(3, number=3, status=503), record(4, number=4, status=0)]
+    assert verdict.fate(records, {1: 1, 2: 1}) == (0, 0, 2)
+    assert verdict.fate(records, {1: 1, 3: 1}) == (1, 0, 2)
+    assert verdict.fate(records, {1: 2, 2: 1, 4: 2}) == (0, 2, 2)
+
+
+def test_a_write_that_was_acknowledged_when_sent_again_is_settled() -> None:
+    assert verdict.fate([record(1, status=504), record(9, kind="settle")], {0: 1}) == (0, 0, 0)
+
+
+def primary(t: float, host: str, leads: bool = True) -> Sample:
+    return Sample(t, host, "postgres", {"primary": leads})
+
+
+def test_two_primaries_are_seen_where_they_overlap_and_not_where_they_follow_each_other() -> None:
+    before = [primary(1.0, "db1"), primary(1.25, "db1"), primary(1.5, "db1", leads=False)]
+    after = [primary(1.1, "db2", leads=False), primary(1.35, "db2"), primary(1.6, "db2")]
+    assert verdict.most_primaries(before + after) == 1
+    assert verdict.most_primaries([*before, primary(1.1, "db2"), primary(1.35, "db2")]) == 2
+
+
+def test_a_host_that_was_not_seen_is_not_taken_for_a_primary() -> None:
+    silent = [primary(1.0, "db1"), primary(30.0, "db1"), primary(30.2, "db1", leads=False)]
+    assert verdict.most_primaries([*silent, primary(10.0, "db2"), primary(10.2, "db2")]) == 1
+
+
+def test_stretches_name_who_led_and_when() -> None:
+    samples = [
+        primary(10.0, "db1"),
+        primary(10.5, "db1"),
+        primary(11.0, "db1"),
+        primary(11.5, "db1", leads=False),
+        Sample(10, "lb1", "vip", True),
+    ]
+    assert verdict.stretches(samples, "postgres", 10.0) == [("db1", 0.0, 1.0)]
+
+
+GOOD: dict[str, Any] = {
+    "drill": "x",
+    "round": 1,
+    "write_gap": 1.0,
+    "read_gap": 0.2,
+    "sent": {"write": 100, "read": 200},
+    "failed": {},
+    "unanswered": {},
+    "slowest": {},
+    "lost": 0,
+    "doubled": 0,
+    "open": 0,
+    "session_lost": False,
+    "most_primaries": 1,
+    "whole_after": 3.0,
+    "load_average": 1.0,
+}
+DRILL = Drill("x", lambda _: nullcontext(), lambda _: None, write_gap=2, failed={"read": 0, "write": 0.01})
+
+
+def test_a_good_verdict_has_no_breaches() -> None:
+    assert DRILL.breaches(Verdict(**GOOD | {"failed": {"write": 1}})) == []
+
+
+@pytest.mark.parametrize(
+    ("worse", "says"),
+    [
+        ({"write_gap": 2 * ROOM + 0.1}, "without a write"),
+        ({"read_gap": 99.0}, "without a read"),
+        ({"failed": {"read": 1}}, "1 of 200 requests failed: read"),
+        ({"failed": {"write": 2}}, "2 of 100 requests failed: write"),
+        ({"lost": 1}, "1 writes lost"),
+        ({"doubled": 1}, "1 writes doubled"),
+        ({"open": 1}, "1 writes never acknowledged"),
+        ({"session_lost": True}, "the session is gone"),
+        ({"most_primaries": 2}, "2 primaries"),
+    ],
+)
+def test_whatever_is_worse_than_the_limits_is_a_breach(worse: dict[str, Any], says: str) -> None:
+    (breach,) = DRILL.breaches(Verdict(**GOOD | worse))
+    assert says in breach
+
+
+HOSTS = [
+    Host("db1", "", frozenset({"postgres", "etcd"})),
+    Host("db2", "", frozenset({"postgres", "etcd"})),
+    Host("cache1", "", frozenset({"redis", "sentinel"})),
+    Host("mon1", "", frozenset({"sentinel", "etcd"})),
+    Host("lb1", "", frozenset({"loadbalancers"})),
+    Host("app1", "", frozenset({"app"})),
+]
+WELL: Mapping[str, Mapping[str, Any]] = {
+    "db1": {"system": "running", "etcd": True, "postgres": {"primary": True, "standbys": {"db2": ["streaming", "sync"]}}},
+    "db2": {"system": "running", "etcd": True, "postgres": {"primary": False}},
+    "cache1": {"system": "running", "cache": {"master": True, "replicas": 0}, "store": {"master": True, "replicas": 1}},
+    "mon1": {"system": "running", "etcd": True, "store": {"master": False, "linked": True}},
+    "lb1": {"system": "running", "vip": True},
+    "app1": {"system": "running", "app": True},
+}
+
+
+def test_nothing_is_missing_from_a_whole_fleet() -> None:
+    assert missing(HOSTS, WELL) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "facts", "says"),
+    [
+        ("app1", {"system": "degraded"}, "app1 is degraded"),
+        ("app1", {"app": False}, "app on app1 is not healthy"),
+        ("lb1", {"vip": False}, "0 hosts have the virtual address"),
+        ("db2", {"etcd": False}, "etcd on db2 is not healthy"),
+        ("db2", {"postgres": {"primary": True, "standbys": {}}}, "2 Postgres primaries"),
+        ("db1", {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "async"]}}}, "no standby is synchronous"),
+        ("db1", {"postgres": {"primary": True, "standbys": {"db2": ["catchup", "sync"]}}}, "db2 does not stream"),
+        ("db1", {"postgres": None}, "0 Postgres primaries"),
+        ("cache1", {"store": {"master": True, "replicas": 0}}, "the master of store has 0 replicas"),
+        ("mon1", {"store": {"master": False, "linked": False}}, "store on mon1 has no link"),
+        ("cache1", {"cache": None}, "0 masters of cache"),
+    ],
+)
+def test_whatever_is_missing_is_named(host: str, facts: dict[str, Any], says: str) -> None:
+    assert missing(HOSTS, {**WELL, host: {**WELL[host], **facts}}) == [says]
+
+
+def test_a_silent_host_is_missing() -> None:
+    assert "app1 is silent" in missing(HOSTS, {name: facts for name, facts in WELL.items() if name != "app1"})
