@@ -23,7 +23,8 @@ class ArticleForm(FlaskForm):
     """An article as its author types it."""
 
     title = StringField("Title", [Usable(TITLE_LENGTH, one_line=True)], filters=[trimmed])
-    content = TextAreaField("Text", [Usable(LONGEST_CONTENT)], filters=[_with_newlines], render_kw={"rows": 18})
+    # `content` is the id of every page's main part.
+    content = TextAreaField("Text", [Usable(LONGEST_CONTENT)], filters=[_with_newlines], id="text", render_kw={"rows": 18})
     # What was read before it was changed; see `base`.
     version = HiddenField()
     preview = SubmitField("Preview")

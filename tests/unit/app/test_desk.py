@@ -84,16 +84,33 @@ def test_a_preview_shows_the_article_and_stores_nothing(reader: FlaskClient) -> 
 def test_what_cannot_be_published_is_kept_in_the_form(reader: FlaskClient, field: str, value: str, reason: str) -> None:
     page = send(reader, "/desk/write", **{"title": "Kept title", "content": "Kept text.", field: value})
     assert page.status_code == 422
-    error = re.search(rf'id="{field}-error">([^<]+)<', page.text)
+    name = {"title": "title", "content": "text"}[field]
+    error = re.search(rf'id="{name}-error">([^<]+)<', page.text)
     assert error
     assert reason in error[1]
-    assert f'aria-describedby="{field}-error' in page.text
+    assert f'aria-describedby="{name}-error' in page.text
     assert "Kept text." in page.text if field == "title" else 'value="Kept title"' in page.text
     assert db.read(articles.count) == 0
 
 
 def test_a_long_text_in_any_script_can_be_published(reader: FlaskClient) -> None:
     assert send(reader, "/desk/write", title="長い", content="長" * 100_000).status_code == 302
+
+
+def test_a_body_beyond_all_measure_is_refused(reader: FlaskClient) -> None:
+    for size in (600_000, 2_000_000):
+        fields = {"csrf_token": csrf_token(reader.get("/desk/write")), "title": "x", "content": "x" * size}
+        page = reader.post("/desk/write", data=fields, content_type="multipart/form-data")
+        assert (page.status_code, page.mimetype) == (413, "text/html")
+    assert db.read(articles.count) == 0
+
+
+def test_every_id_of_a_page_is_its_only_one(reader: FlaskClient, publish: Publish) -> None:
+    article = publish()
+    paths = ("/", "/search", "/account", "/desk/", "/desk/write", "/desk/keys", f"/desk/articles/{article.id}/edit", "/nothing")
+    for path in paths:
+        ids = re.findall(r'\sid="([^"]+)"', reader.get(path).text)
+        assert sorted(ids) == sorted(set(ids)), path
 
 
 def test_what_is_typed_is_escaped(reader: FlaskClient, client: FlaskClient) -> None:
