@@ -10,7 +10,7 @@ from functools import lru_cache
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import current_app
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session, joinedload
 
 from app.models import EMAIL_LENGTH, NAME_LENGTH, ApiKey, User, now
@@ -73,13 +73,13 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> s
     password confirms it: what a stranger has typed for the address gives no access.
     """
     email = normalise_email(email)
-    user = find_user(session, email)
-    if user and user.confirmed_at:
+    # One statement, so that a password which comes while its owner confirms another cannot replace that one.
+    waiting = update(User).where(User.email == email, User.confirmed_at.is_(None)).values(name=name, password_hash=password_hash)
+    if session.scalar(waiting.returning(User.id).execution_options(synchronize_session=False)):
+        return "confirm"
+    if find_user(session, email):
         return "exists"
-    if user is None:
-        user = User(email=email)
-        session.add(user)
-    user.name, user.password_hash = name, password_hash
+    session.add(User(email=email, name=name, password_hash=password_hash))
     session.flush()
     return "confirm"
 

@@ -40,13 +40,16 @@ def read(kind: str, token: str) -> tuple[int, str]:
     return int(user_id), fingerprint
 
 
-def find_user(session: Session, kind: str, token: str) -> User | None:
-    """Return the active user whose unused token this is. The fingerprint is compared in constant time."""
+def find_user(session: Session, kind: str, token: str, *, lock: bool = False) -> User | None:
+    """Return the active user whose unused token this is. The fingerprint is compared in constant time.
+
+    Whoever uses the token up locks the user: of two who come with it one succeeds.
+    """
     try:
         user_id, fingerprint = read(kind, token)
     except TokenError:
         return None
-    user = session.get(User, user_id)
+    user = session.get(User, user_id, with_for_update=lock or None)
     matches = hmac.compare_digest(_fingerprint(kind, user) if user else NOBODY, fingerprint)
     return user if user and matches and user.is_active else None
 

@@ -14,12 +14,15 @@ bp = Blueprint("auth", __name__, url_prefix="/auth")
 
 
 def load_user(session_id: str) -> User | None:
-    """Return the user of a session, unless it was ended from elsewhere: it was made under an earlier number."""
+    """Return the user of a session, unless it was ended from elsewhere: it was made under an earlier number.
+
+    A later number is good: the session was made after the end of the others, of which a lagging replica has not heard.
+    """
     user_id, _, epoch = session_id.partition(".")
     if not user_id.isdecimal() or not epoch.isdecimal():
         return None
     user = db.read(lambda session: session.get(User, int(user_id)))
-    return user if user and user.is_active and user.session_epoch == int(epoch) else None
+    return user if user and user.is_active and user.session_epoch <= int(epoch) else None
 
 
 def begin_session(user: User) -> None:
@@ -37,8 +40,9 @@ def need_mail() -> None:
 
 
 def secret_page(template: str, status: int = 200, **values: object) -> Response:
-    """Return a page whose address is a secret: kept nowhere, and told to no other site."""
+    """Return a page whose address is a secret: kept nowhere, and told to nobody, not even to the page after it, whose request is logged."""
     response = make_response(render_template(template, **values), status)
-    response.headers["Referrer-Policy"] = "no-referrer"
+    # Not `no-referrer`: browsers would send the form without Referer, and over HTTPS Flask-WTF refuses it then.
+    response.headers["Referrer-Policy"] = "strict-origin"
     response.headers["Cache-Control"] = "no-store"
     return response

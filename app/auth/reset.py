@@ -44,7 +44,7 @@ def reset(token: str) -> ResponseReturnValue:
     password_hash = accounts.hash_password(form.password.data or "")
 
     def change(session: Session) -> int | None:
-        if (user := tokens.find_user(session, "reset", token)) is None:
+        if (user := tokens.find_user(session, "reset", token, lock=True)) is None:
             return None
         accounts.set_password(user, password_hash)
         # The letter came to this address.

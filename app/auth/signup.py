@@ -15,6 +15,8 @@ from app.extensions import db
 from app.models import User
 from app.pin import pin_to_primary
 
+EXPIRED = "This link was used already, or is too old. If you cannot log in, sign up again."
+
 
 @bp.route("/signup", methods=["GET", "POST"])
 @limit_letters
@@ -50,22 +52,27 @@ def confirm(token: str) -> ResponseReturnValue:
     """Ask who follows the link for the password, and let them in: the link alone proves the mailbox, not who signed up."""
     user = db.read(lambda session: tokens.find_user(session, "confirm", token), primary=True)
     if user is None:
-        abort(410, "This link was used already, or is too old. If you cannot log in, sign up again.")
+        abort(410, EXPIRED)
     form = ConfirmForm()
     if not form.validate_on_submit():
         return secret_page("auth/confirm.html", form=form, email=user.email)
     if not accounts.is_password_of(user, form.password.data or ""):
         flash("This is not the password that you signed up with. Try again, or sign up anew.", "error")
         return secret_page("auth/confirm.html", 401, form=form, email=user.email)
-    user_id = user.id
-    confirmed = db.write(lambda session: _confirm(session, user_id))
+    compared = user.password_hash
+    confirmed = db.write(lambda session: _confirm(session, token, compared))
+    if confirmed is None:
+        abort(410, EXPIRED)
     pin_to_primary()
     begin_session(confirmed)
     flash("Welcome. Your desk is where you write.", "done")
     return redirect(url_for("desk.overview"))
 
 
-def _confirm(session: Session, user_id: int) -> User:
-    user = session.get_one(User, user_id)
+def _confirm(session: Session, token: str, compared: str) -> User | None:
+    """Confirm the account unless somebody has signed up for it anew since the password was compared: then it has another one."""
+    user = tokens.find_user(session, tokens.CONFIRM, token, lock=True)
+    if user is None or user.password_hash != compared:
+        return None
     accounts.confirm(user)
     return user

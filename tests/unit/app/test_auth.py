@@ -11,6 +11,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from app import accounts, tokens
+from app.auth import load_user
 from app.cache_backends import CacheUnavailableError
 from app.extensions import db
 from app.models import Mail, User
@@ -115,6 +116,47 @@ def test_a_strangers_sign_up_for_my_address_gives_them_nothing(app: Flask) -> No
     assert log_in(stranger, UNKNOWN, OTHER).status_code == 401
 
 
+def test_a_strangers_sign_up_while_i_confirm_gives_them_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes after my password was compared, and before the account is confirmed."""
+    stranger, me = app.test_client(), app.test_client()
+    sign_up(me)
+    path, compare = link("confirm", UNKNOWN), accounts.is_password_of
+
+    def slowly(user: User, password: str) -> bool:
+        matches = compare(user, password)
+        sign_up(stranger, password=OTHER)
+        return matches
+
+    with monkeypatch.context() as slow:
+        slow.setattr(accounts, "is_password_of", slowly)
+        assert send(me, path, password=PASSWORD).status_code == 410
+    assert log_in(stranger, UNKNOWN, OTHER).status_code == 401
+
+
+def test_a_sign_up_after_the_confirmation_changes_nothing(client: FlaskClient, app: Flask) -> None:
+    sign_up(client)
+    send(client, link("confirm", UNKNOWN), password=PASSWORD)
+    sign_up(app.test_client(), name="Stranger", password=OTHER)
+    found = find(UNKNOWN)
+    assert found is not None
+    assert found.name == "Nobody Known"
+    assert log_in(app.test_client(), UNKNOWN).status_code == 302
+
+
+@pytest.mark.parametrize("kind", ["confirm", "reset"])
+def test_a_browser_can_send_the_form_of_a_link_over_https_and_tells_nobody_the_link(client: FlaskClient, kind: str) -> None:
+    site = "https://news.example"
+    sign_up(client)
+    path = link(kind, UNKNOWN)
+    page = client.get(path, base_url=site)
+    # What browsers send beside a form, under each policy.
+    referrers = {"no-referrer": {}, "strict-origin": {"Referer": f"{site}/"}, "same-origin": {"Referer": site + path}}
+    headers = referrers[page.headers["Referrer-Policy"]]
+    assert path not in headers.get("Referer", "")
+    fields = {"password": PASSWORD, "csrf_token": csrf_token(page)}
+    assert client.post(path, base_url=site, headers=headers, data=fields).status_code == 302
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
@@ -148,7 +190,7 @@ def test_a_forgotten_password_is_replaced_once(app: Flask, client: FlaskClient, 
     assert letters() == [("reset", user.email)]
     path = link("reset", user.email)
     page = client.get(path)
-    assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("no-referrer", "no-store")
+    assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("strict-origin", "no-store")
     assert send(client, path, password="short").status_code == 422
     assert send(client, path, password=OTHER).status_code == 302
     assert letters()[-1] == ("password_changed", user.email)
@@ -246,6 +288,14 @@ def test_a_forged_session_is_nobodys(app: Flask, cookie: str) -> None:
     client = app.test_client()
     client.set_cookie("session", cookie)
     assert client.get("/account").status_code == 302
+
+
+def test_a_session_is_good_where_the_replica_has_not_heard_of_the_end_of_the_others(app: Flask, user: User) -> None:
+    with app.test_request_context():
+        assert load_user(f"{user.id}.{user.session_epoch + 1}") is not None
+        assert load_user(f"{user.id}.{user.session_epoch}") is not None
+        db.write(lambda session: accounts.set_password(session.get_one(User, user.id), user.password_hash))
+        assert load_user(f"{user.id}.{user.session_epoch}") is None
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/signup", "/auth/reset"])
