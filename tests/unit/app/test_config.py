@@ -6,6 +6,7 @@ import pytest
 
 from app import config, create_app
 from app.config import ConfigurationError, Development, Production
+from app.mail_url import MailUrl, MailUrlError
 from app.redis_url import RedisUrl, RedisUrlError
 
 COMPLETE = {
@@ -15,6 +16,8 @@ COMPLETE = {
     "CACHE_URL": "sentinel://u:p@a:26379,b:26379/0?master=cache",
     "STORE_URL": "redis://127.0.0.1:6380/0",
 }
+
+MAIL = ("MAIL_URL", "MAIL_FROM", "SITE_URL")
 
 
 def test_production_takes_its_settings_from_the_environment() -> None:
@@ -35,12 +38,16 @@ def test_every_problem_is_named_in_one_error() -> None:
                 "LOG_LEVEL": "LOUD",
                 "PIN_SECONDS": "soon",
                 "POPULAR_TTL": "-1",
+                "MAIL_URL": "smtp://news:hunter2@relay:smtp",
+                "MAIL_FROM": "News <news@news.example>",
+                "SITE_URL": "news.example",
             }
         )
     message = str(caught.value)
-    for name in ("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "STORE_URL", "LOG_LEVEL", "PIN_SECONDS", "POPULAR_TTL"):
+    for name in ("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "STORE_URL", "LOG_LEVEL", "PIN_SECONDS", "POPULAR_TTL", *MAIL):
         assert message.count(f"- {name}") == 1, message
     assert "short" not in message, "a secret was printed"
+    assert "hunter2" not in message, "a secret was printed"
 
 
 def test_an_unknown_environment_is_refused() -> None:
@@ -85,3 +92,65 @@ def test_a_sentinel_url_authenticates_to_sentinel_and_to_the_instance() -> None:
     pool: Any = RedisUrl.parse("sentinel://app:secret@h1,h2/0?master=cache").client(timeout=0.2).connection_pool
     assert pool.connection_kwargs["password"] == "secret"
     assert pool.sentinel_manager.sentinel_kwargs["password"] == "secret"
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("http://relay", "must begin with"),
+        ("smtp://", "must be smtp://HOST:PORT"),
+        ("smtp://relay/path", "without a path"),
+        ("smtp://relay:no", "names no HOST:PORT"),
+        ("smtp://relay:99999", "names no HOST:PORT"),
+        ("smtp://[relay", "names no HOST:PORT"),
+        ("smtp://news:hunter2/@relay:25", "names no HOST:PORT"),
+        ("smtp://news@relay", "both a user and a password"),
+        ("smtp://:hunter2@relay", "both a user and a password"),
+        ("smtp://relay?starttls=yes", "starttls=1"),
+        ("smtp://relay?tls=1", "starttls=1"),
+        ("smtps://relay?starttls=1", "starttls=1"),
+    ],
+)
+def test_a_wrong_mail_url_says_why_and_tells_no_password(url: str, reason: str) -> None:
+    with pytest.raises(MailUrlError, match=reason) as caught:
+        MailUrl.parse(url)
+    assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "relay"),
+    [
+        ("smtp://relay", MailUrl("relay", 25)),
+        ("smtp://news%40site:p%2Fw@relay:587?starttls=1", MailUrl("relay", 587, "news@site", "p/w", starttls=True)),
+        ("smtps://news:pw@[::1]", MailUrl("::1", 465, "news", "pw", tls=True)),
+    ],
+)
+def test_a_mail_url_names_a_relay(url: str, relay: MailUrl) -> None:
+    assert MailUrl.parse(url) == relay
+    assert "pw" not in repr(MailUrl.parse(url))
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "news.example",
+        "ftp://news.example",
+        "https://",
+        "https://a/b",
+        "https://a?b",
+        "https://a#b",
+        "https://u:p@a",
+        "https://a:x",
+        "https://a b",
+    ],
+)
+def test_links_need_an_absolute_url(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="SITE_URL must be like"):
+        config.load({"SITE_URL": url})
+
+
+def test_links_and_sender_are_made_from_the_domain() -> None:
+    settings = config.load(COMPLETE | {"APP_DOMAIN": "news.example"}).flask_settings()
+    assert (settings["SITE_URL"], settings["MAIL_FROM"]) == ("https://news.example", "no-reply@news.example")
+    settings = config.load(COMPLETE | {"SITE_URL": "https://10.77.0.5/", "MAIL_FROM": "desk@news.example"}).flask_settings()
+    assert (settings["SITE_URL"], settings["MAIL_FROM"]) == ("https://10.77.0.5", "desk@news.example")
