@@ -33,6 +33,9 @@ ssh: ## Log in to a host: make ssh HOST=db1
 secret: ## Print one secret: make secret NAME=grafana_admin_password
 	@$(fleet) secret "$(NAME)"
 
+mail: setup-python ## Show the letters that the fleet sends, until Ctrl-C
+	@$(python) -m tools.mail_sink
+
 setup: ## Install what this machine lacks (distribution packages, .venv)
 	@bin/setup
 
@@ -63,4 +66,4 @@ docs: setup-python ## Regenerate the roles' READMEs and the dashboards from thei
 	@$(python) -m tools.role_readme
 	@$(python) -m tools.dashboards
 
-.PHONY: help up down status ssh secret setup setup-python dev test lint unit scenarios lock docs
+.PHONY: help up down status ssh secret mail setup setup-python dev test lint unit scenarios lock docs

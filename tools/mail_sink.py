@@ -52,7 +52,7 @@ class MailSink:
         with self._arrival:
             while True:
                 for number, letter in enumerate(self.letters):
-                    if letter["To"] == recipient and subject in letter["Subject"]:
+                    if letter["To"] == recipient and subject in letter.get("Subject", ""):
                         return self.letters.pop(number)
                 if not self._arrival.wait(deadline - time.monotonic()):
                     others = [f"{letter['To']}: {letter['Subject']}" for letter in self.letters]
@@ -83,7 +83,7 @@ def main() -> int:
         fleet = Fleet.from_environment()
         address = gateway(fleet)
         try:
-            with MailSink(address) as sink:
+            with MailSink(address, PORT) as sink:
                 say(f"letters of the fleet {fleet.name} ({address}:{PORT}) appear here; Ctrl-C ends")
                 while True:
                     letter = sink.next()

@@ -126,6 +126,7 @@ def summary(fleet: Fleet, durations: dict[str, float]) -> None:
               Grafana: admin, password: make secret NAME=grafana_admin_password{suffix}
               hosts: make ssh HOST=db1{suffix}
   Try next    curl --insecure {urls["api"]}
+              make mail{suffix}             letters of the site: leave it open, sign up, follow the link
               make status{suffix}           who is primary, and is everything well?
               make down{suffix}             remove it all""")
 

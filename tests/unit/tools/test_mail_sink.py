@@ -1,0 +1,95 @@
+"""The sink that takes a sandbox's letters: what comes is found by whom it is for."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+from collections.abc import Iterator
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+
+from tools import mail_sink
+from tools.fleet.context import Fleet, FleetError
+from tools.mail_sink import MailSink
+
+VARS = {"fleet_admin_networks": ["10.77.0.1/32"]}
+OUTPUTS = {
+    "inventory": {"_meta": {"hostvars": {"db1": {"ansible_host": "10.77.0.41"}}}, "all": {"vars": VARS}, "postgres": {"hosts": ["db1"]}}
+}
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def sink() -> Iterator[MailSink]:
+    with MailSink("127.0.0.1", free_port()) as sink:
+        yield sink
+
+
+def send(sink: MailSink, recipient: str, subject: str) -> None:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "news@news.test", recipient, subject
+    message.set_content("https://10.77.0.5/auth/reset/" + "x" * 120 + "\n")
+    with smtplib.SMTP("127.0.0.1", sink.port, timeout=5) as client:
+        client.send_message(message)
+
+
+def test_a_letter_is_found_by_recipient_and_subject_and_taken_once(sink: MailSink) -> None:
+    for recipient, subject in (("bo@news.test", "Welcome"), ("ada@news.test", "Welcome"), ("ada@news.test", "A new password")):
+        send(sink, recipient, subject)
+    assert sink.wait_for("ada@news.test", subject="password")["Subject"] == "A new password"
+    letter = sink.wait_for("ada@news.test")
+    assert letter["Subject"] == "Welcome"
+    assert letter.get_content() == "https://10.77.0.5/auth/reset/" + "x" * 120 + "\n", "a long link is whole"
+    assert sink.next()["To"] == "bo@news.test"
+
+
+def test_a_letter_that_does_not_come_names_those_that_did(sink: MailSink) -> None:
+    send(sink, "bo@news.test", "Welcome")
+    with pytest.raises(TimeoutError, match=r"no letter 'reset' to ada@news\.test within 0 s; there are \['bo@news\.test: Welcome'\]"):
+        sink.wait_for("ada@news.test", subject="reset", within=0.1)
+
+
+def test_the_sink_listens_where_the_hosts_see_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fleet, "outputs", lambda _: OUTPUTS)
+    assert mail_sink.gateway(Fleet("a", "sandbox")) == "10.77.0.1"
+
+
+def test_a_fleet_that_is_not_up_has_no_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Fleet, "outputs", lambda _: {})
+    with pytest.raises(FleetError, match="run 'make up FLEET=a' first"):
+        mail_sink.gateway(Fleet("a", "sandbox"))
+
+
+def test_an_address_in_use_is_said_in_one_sentence(
+    sink: MailSink, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(mail_sink, "PORT", sink.port)
+    monkeypatch.setattr(mail_sink, "gateway", lambda _: "127.0.0.1")
+    assert mail_sink.main() == 1
+    assert f"127.0.0.1:{sink.port} cannot be listened on" in capsys.readouterr().err
+
+
+def test_letters_are_printed_until_the_user_has_seen_enough(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    letter = EmailMessage()
+    letter["To"], letter["Subject"] = "ada@news.test", "Welcome"
+    letter.set_content("Hello\n")
+    letters: list[Any] = [letter]
+
+    def following(_: MailSink) -> EmailMessage:
+        if not letters:
+            raise KeyboardInterrupt
+        return letters.pop()
+
+    monkeypatch.setattr(mail_sink, "PORT", free_port())
+    monkeypatch.setattr(mail_sink, "gateway", lambda _: "127.0.0.1")
+    monkeypatch.setattr(MailSink, "next", following)
+    assert mail_sink.main() == 0
+    assert "\nTo: ada@news.test\nSubject: Welcome\n\nHello\n" in capsys.readouterr().out
