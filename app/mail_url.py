@@ -1,4 +1,4 @@
-"""Where letters go: ``smtp://user:password@host:port``, encrypted from the greeting on with ``?starttls=1``, from the start as ``smtps://``."""
+"""Where letters go: ``smtp://user:password@host:port``, encrypted at once as ``smtps://``, after the greeting with ``?starttls=1``."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import smtplib
 import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
 
@@ -81,7 +80,7 @@ def test_letters_are_printed_until_the_user_has_seen_enough(monkeypatch: pytest.
     letter = EmailMessage()
     letter["To"], letter["Subject"] = "ada@news.test", "Welcome"
     letter.set_content("Hello\n")
-    letters: list[Any] = [letter]
+    letters = [letter]
 
     def following(_: MailSink) -> EmailMessage:
         if not letters:
