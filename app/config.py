@@ -11,6 +11,7 @@ from email.errors import MessageError
 from email.headerregistry import Address
 from typing import Any, ClassVar, Self, get_type_hints
 
+import click
 from limits import parse_many
 
 from app.mail_url import MailUrl, MailUrlError
@@ -21,7 +22,7 @@ SITE_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5}
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(click.ClickException):
     """The environment does not describe an application that can run; the message lists every problem."""
 
     def __init__(self, problems: list[str]) -> None:
