@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import Task, signals
 from celery.exceptions import NotRegistered, Reject
 from flask import Flask
 
 from app import dead_letters
+from app.redaction import describe
+
+log = structlog.get_logger(__name__)
 
 # The process that ran the task cannot tell of these: it is gone, or has left the answer to its parent.
 SEEN_BY_MAIN_PROCESS = (TimeLimitExceeded, WorkerLostError, Reject)
@@ -17,9 +21,15 @@ SEEN_BY_MAIN_PROCESS = (TimeLimitExceeded, WorkerLostError, Reject)
 
 def init_app() -> None:
     """Listen to Celery. Its signals are the process's: listening twice changes nothing."""
+    signals.task_retry.connect(_retried)
     signals.task_failure.connect(_failed)
     signals.task_internal_error.connect(_failed)
     signals.task_unknown.connect(_unknown)
+
+
+def _retried(request: Any, reason: Any, **_: Any) -> None:
+    """Say why a task is tried again; Celery's own line drowns among those of tasks that went well."""
+    log.warning("task tries again", task=request.task, retries=request.retries, error=describe(reason.exc or reason))
 
 
 def _failed(sender: Task[Any, Any], task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:

@@ -6,10 +6,13 @@ import logging
 import re
 import socket
 import sys
+from typing import Any
 from uuid import uuid4
 
 import structlog
 from flask import Flask, Response, current_app, g, request
+
+from app.redaction import redact
 
 HOSTNAME = socket.gethostname()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -37,7 +40,7 @@ def configure(level: str, *, human: bool) -> None:
     last: list[structlog.types.Processor] = (
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
         if human
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else [structlog.processors.format_exc_info, _redact, structlog.processors.JSONRenderer()]
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
@@ -48,6 +51,7 @@ def configure(level: str, *, human: bool) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level)
+    logging.captureWarnings(True)
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
 
@@ -57,6 +61,11 @@ def init_app(app: Flask) -> None:
     configure(app.config["LOG_LEVEL"], human=app.config["ENVIRONMENT"] == "development")
     app.before_request(_begin)
     app.after_request(_name)
+
+
+def _redact(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Hide secrets, also in what libraries say: Flask names the path of a request that fails, and a path can be a link from a letter."""
+    return {name: redact(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
 def _begin() -> None:

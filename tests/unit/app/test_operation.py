@@ -9,6 +9,7 @@ from celery import Celery
 from flask import Flask
 from flask.testing import FlaskClient
 from kombu.exceptions import OperationalError as BrokerError
+from sqlalchemy.exc import OperationalError
 
 from app import articles, create_app, logs, tasks
 from app.background import send
@@ -99,6 +100,44 @@ def test_an_unexpected_error_is_logged_with_its_request_and_not_shown(
     line = json.loads(capsys.readouterr().err.splitlines()[-1])
     assert line["request_id"] == "abc-123"
     assert "a secret detail" in line["exception"]
+    logging.getLogger().setLevel("WARNING")
+
+
+def test_no_line_of_the_log_holds_a_secret(app: Flask, client: FlaskClient, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("INFO", human=False)
+
+    @app.get("/auth/reset/<token>/broken")
+    def broken(token: str) -> str:
+        raise RuntimeError(f"redis://app:s3cret@store1 refused {len(token)}")
+
+    client.get("/auth/reset/s3cret/broken")
+    logging.getLogger("py.warnings").warning("token=s3cret is old")
+    logging.getLogger("a.library").error("password=%s", "s3cret")
+    lines = capsys.readouterr().err.splitlines()
+    assert [json.loads(line)["logger"] for line in lines] == ["app.problems", "py.warnings", "a.library"]
+    assert "s3cret" not in "".join(lines)
+    logging.getLogger().setLevel("WARNING")
+
+
+def test_a_task_that_is_tried_again_says_why(author: Author, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("INFO", human=False)
+    process, attempts = articles.process, iter([True, False])
+
+    def fails_once(session: Any, article_id: int) -> bool:
+        if next(attempts):
+            raise OperationalError("UPDATE article SET content = 's3cret'", {}, Exception("no connection"))
+        return process(session, article_id)
+
+    monkeypatch.setattr(articles, "process", fails_once)
+    headers = {**author.headers, "X-Request-Id": "abc-123"}
+    author.client.post("/api/v1/articles", json={"title": "A", "content": "B."}, headers=headers)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    (retried,) = [line for line in lines if line["event"] == "task tries again"]
+    assert (retried["task"], retried["error"], retried["request_id"]) == (
+        "process_new_article",
+        "OperationalError: no connection",
+        "abc-123",
+    )
     logging.getLogger().setLevel("WARNING")
 
 

@@ -78,6 +78,25 @@ def test_a_crash_after_the_commit_counts_nothing_twice(article: Article, monkeyp
 
 
 @pytest.mark.usefixtures("counting")
+def test_two_schedulers_that_flush_the_same_batch_at_once_count_it_once(article: Article, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.count_view(article.id)
+    taken = store.take_views()
+    with monkeypatch.context() as both:
+        both.setattr(type(store._get_current_object()), "take_views", lambda _: taken)  # type: ignore[attr-defined]
+        assert [viewcount.flush(), viewcount.flush()] == [1, 0]
+    assert views(article) == 1
+    assert viewcount.flush() == 0
+
+
+@pytest.mark.usefixtures("counting")
+def test_without_a_scheduler_views_wait(article: Article) -> None:
+    for _ in range(3):
+        store.count_view(article.id)
+    assert views(article) == 0
+    assert viewcount.flush() == 3
+
+
+@pytest.mark.usefixtures("counting")
 def test_a_slow_flush_does_not_forget_the_next_ones_batch(article: Article) -> None:
     store.count_view(article.id)
     taken = store.take_views()

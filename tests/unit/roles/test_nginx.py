@@ -95,6 +95,18 @@ def test_every_request_is_logged_as_json_with_its_id(make_site: Callable[..., Si
     assert (logged[0]["status"], logged[0]["cache"], logged[0]["client"]) == (200, "MISS", "127.0.0.1")
 
 
+def test_a_link_from_a_letter_is_not_in_the_log(make_site: Callable[..., Site]) -> None:
+    site = make_site()
+    with site.running() as client:
+        for path in ("/auth/reset/s3cret.token?s3cret=1", "/auth/confirm/s3cret.token", "/AUTH//reset/s3cret.token"):
+            client.get(path)
+        client.get("/static/site.css?v=1", headers={"Referer": "https://news.test/auth/reset/s3cret.token"})
+        logged = site.logged()
+    assert "s3cret" not in str(logged)
+    assert [entry["uri"] for entry in logged[:2]] == ["/auth/reset/[hidden]", "/auth/confirm/[hidden]"]
+    assert (logged[-1]["uri"], logged[-1]["referer"]) == ("/static/site.css?v=1", "https://news.test/auth/reset/[hidden]")
+
+
 def test_anonymous_reads_come_from_the_cache_as_long_as_the_application_allows(client: httpx.Client, application: Application) -> None:
     answers = [client.get("/list", params={"cc": "s-maxage=30, max-age=0"}) for _ in range(3)]
     assert [answer.headers["X-Proxy-Cache"] for answer in answers] == ["MISS", "HIT", "HIT"]
