@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import re
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -158,3 +159,11 @@ def queries() -> Iterator[list[float]]:
     db.on_query.append(seen.append)
     yield seen
     db.on_query.remove(seen.append)
+
+
+def free_port() -> int:
+    """A port of the loopback address that nobody uses."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

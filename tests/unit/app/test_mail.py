@@ -1,8 +1,6 @@
 from __future__ import annotations
 
 import re
-import smtplib
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -23,12 +21,10 @@ from app.accounts import AccountError
 from app.extensions import db
 from app.mail_url import DeferredError, MailUrl, RefusedError, RelayError
 from app.models import FailedTask, Mail, User, now
-from tests.unit.app.conftest import PASSWORD
+from tests.unit.app.conftest import PASSWORD, free_port
 from tools.mail_sink import MailSink
 
 pytestmark = pytest.mark.usefixtures("app")
-
-SENT_FROM = "no-reply@localhost"
 
 
 def post(kind: str, recipient: str, age: timedelta = timedelta()) -> int:
@@ -54,13 +50,6 @@ def failures() -> int:
     return db.read(lambda session: session.scalar(select(func.count()).select_from(FailedTask)) or 0)
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 class Relay:
     """A transport that answers as it is told, then takes every letter."""
 
@@ -73,15 +62,6 @@ class Relay:
         if self.answers:
             raise self.answers.pop(0)
         self.taken.append(message)
-
-
-class Refusing(MailSink):
-    """Answers every recipient with a code."""
-
-    code = 550
-
-    async def handle_RCPT(self, *_: Any) -> str:  # noqa: N802
-        return f"{self.code} ada@news.example is not here"
 
 
 def test_a_letter_goes_through_a_real_conversation(user: User) -> None:
@@ -103,42 +83,6 @@ def test_a_letter_goes_through_a_real_conversation(user: User) -> None:
     found = db.read(lambda session: tokens.find_user(session, tokens.RESET, link[1]))
     assert found is not None
     assert found.id == user.id
-
-
-@pytest.mark.parametrize(("code", "error"), [(550, RefusedError), (450, DeferredError)])
-def test_a_relay_that_does_not_take_a_recipient_is_understood(code: int, error: type[Exception]) -> None:
-    message = EmailMessage()
-    message["From"], message["To"] = SENT_FROM, "ada@news.example"
-    relay = Refusing("127.0.0.1", free_port())
-    relay.code = code
-    with relay, pytest.raises(error) as caught:
-        MailUrl.parse(f"smtp://127.0.0.1:{relay.port}").send(message)
-    assert str(caught.value) == f"the relay answers {code}", "an address was told"
-    assert caught.value.__suppress_context__
-
-
-def test_a_relay_that_is_not_there_is_understood() -> None:
-    with pytest.raises(RelayError, match=r"^the relay 127\.0\.0\.1:\d+ is not reached \(ConnectionRefusedError\)$"):
-        MailUrl.parse(f"smtp://user:hunter2@127.0.0.1:{free_port()}").send(EmailMessage())
-
-
-@pytest.mark.parametrize("url", ["smtp://user:hunter2@127.0.0.1:{port}", "smtp://127.0.0.1:{port}?starttls=1"])
-def test_a_relay_that_cannot_do_what_is_configured_gets_nothing(url: str) -> None:
-    with MailSink("127.0.0.1", free_port()) as sink, pytest.raises(RelayError):
-        MailUrl.parse(url.format(port=sink.port)).send(EmailMessage())
-    assert sink.letters == []
-
-
-def test_a_letter_that_was_taken_is_sent_however_the_conversation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut(_relay: Any) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr(smtplib.SMTP, "quit", cut)
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = SENT_FROM, "ada@news.example", "Hello"
-    with MailSink("127.0.0.1", free_port()) as sink:
-        MailUrl.parse(f"smtp://127.0.0.1:{sink.port}").send(message)
-        sink.wait_for("ada@news.example")
 
 
 def test_each_kind_says_what_it_is_about(app: Flask, user: User, letters: list[EmailMessage]) -> None:
