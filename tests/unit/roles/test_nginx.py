@@ -147,6 +147,20 @@ def test_only_idempotent_requests_are_tried_on_the_next_host(make_site: Callable
     assert (application.asked + second.asked).count("POST /?reset=2") == 1
 
 
+def test_a_post_with_an_idempotency_key_is_tried_on_the_next_host(make_site: Callable[..., Site], application: Application) -> None:
+    second = Application("127.0.0.2", application.port)
+    hosts = [{"name": "app1", "address": "127.0.0.1"}, {"name": "app2", "address": "127.0.0.2"}]
+    key = {"Idempotency-Key": "k"}
+    with make_site(nginx_upstream_hosts=hosts, nginx_upstream_max_fails=0).running() as client:
+        answer = client.post("/api/v1/x?reset=1", headers=key, content=b"body")
+        assert answer.status_code == 502
+        assert answer.headers["Content-Type"].startswith("application/problem+json")
+        assert sorted(application.asked + second.asked) == ["POST /api/v1/x?reset=1"] * 2
+        whole = client.post("/whole", headers=key, content=b"body").json()["headers"]
+        assert (whole["content-length"], whole["idempotency-key"]) == ("4", "k")
+    second.stop()
+
+
 def test_a_dead_host_costs_no_request(make_site: Callable[..., Site]) -> None:
     hosts = [{"name": "app1", "address": "127.0.0.1"}, {"name": "app2", "address": "127.0.0.3"}]
     with make_site(nginx_upstream_hosts=hosts).running() as client:
