@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from uuid import uuid4
@@ -16,16 +16,17 @@ from uuid import uuid4
 import httpx
 
 from tests.drills import verdict
-from tests.drills.catalogue import Drill
+from tests.drills.drill import Drill
 from tests.drills.load import SETTLE, Plan
 from tests.drills.samples import Observer, Sample
 from tests.drills.verdict import Record, Verdict
-from tests.drills.whole import missing
+from tests.drills.whole import leads, missing
 from tests.live.fixtures import visitor
 from tests.live.fleet import LiveFleet, eventually
-from tools.fleet.context import ROOT
+from tools.fleet.context import ROOT, Host
 
 RESULTS = ROOT / ".cache" / "drills"
+LEADERS = ("postgres", "store", "cache", "vip")
 RATES = {"read": 20.0, "write": 10.0, "session": 2.0}
 # Seconds of load before the fault, and after the fleet is whole again.
 BEFORE, AFTER = 3.0, 2.0
@@ -38,10 +39,11 @@ class Arena:
 
     fleet: LiveFleet
     observer: Observer
+    # Who led when the drill began, by kind.
+    led_before: Mapping[str, set[str]]
 
     def __init__(self, fleet: LiveFleet, observer: Observer, api_key: str) -> None:
         self.fleet, self.observer, self.api_key = fleet, observer, api_key
-        self.runs: list[str] = []
         with visitor(fleet) as client:
             self.articles = [article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]]
             self.cookie = _log_in(client, fleet.secrets["app_admin_password"])
@@ -49,8 +51,8 @@ class Arena:
     def run(self, drill: Drill, round_: int) -> Verdict:
         """Hold a drill; return what it has shown and keep it as JSON."""
         assert self.wait_until_whole(120) is not None, f"not whole before the drill: {self.missing()}"
+        self.led_before = {what: self.leaders(what) for what in LEADERS}
         run = f"drill-{uuid4().hex[:8]}"
-        self.runs.append(run)
         with self._load(run) as records:
             time.sleep(BEFORE)
             began = time.time()
@@ -66,13 +68,39 @@ class Arena:
         _keep(result, records, samples, began, healed, whole)
         return result
 
+    def group(self, name: str) -> list[Host]:
+        """The hosts of a tier."""
+        return self.fleet.group(name)
+
+    def leaders(self, what: str) -> set[str]:
+        """The names of the hosts that take writes, or have the virtual address, at this moment."""
+        return {name for name, seen in self.observer.now().items() if what in seen and leads(seen[what])}
+
+    def leader(self, what: str) -> Host:
+        """The host that leads, where one does."""
+        (name,) = self.leaders(what)
+        return self.fleet.hosts[name]
+
+    @property
+    def standby(self) -> Host:
+        """A Postgres host that is not the primary."""
+        return next(host for host in self.group("postgres") if host.name not in self.leaders("postgres"))
+
     def missing(self) -> list[str]:
         """What the fleet lacks at this moment."""
         return missing(self.fleet.hosts.values(), self.observer.now())
 
     def wait_until_whole(self, within: float) -> float | None:
         """Return the time at which nothing is missing any more, None when that takes too long."""
-        return eventually(lambda: None if self.missing() else time.time(), within=within)
+        self.missed_last: list[str] = []
+
+        def whole() -> float | None:
+            if not (missed := self.missing()):
+                return time.time()
+            self.missed_last = missed
+            return None
+
+        return eventually(whole, within=within)
 
     def unprocessed(self) -> list[str]:
         """Articles of all drills whose task has not been done."""
@@ -135,6 +163,7 @@ class Arena:
             most_primaries=verdict.most_primaries(samples),
             whole_after=round(whole - healed, 1),
             load_average=round(os.getloadavg()[0], 1),
+            missed_last=self.missed_last,
             extra=extra,
         )
 
@@ -173,7 +202,7 @@ def _keep(result: Verdict, records: list[Record], samples: list[Sample], began: 
         "healed": round(healed - began, 2),
         "whole": round(whole - began, 2),
         "requests": requests,
-        "roles": {what: verdict.stretches(samples, what, began) for what in ("postgres", "store", "cache", "vip")},
+        "roles": {what: verdict.stretches(samples, what, began) for what in LEADERS},
     }
     path = RESULTS / f"{result.drill}-{result.round}.json"
     path.write_text(json.dumps({"verdict": asdict(result), "timeline": timeline}))

@@ -2,72 +2,182 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from tests.drills import faults
-from tests.drills.verdict import Verdict
+from tests.drills import faults, store
+from tests.drills.drill import Drill, Fault, Figures, lasts, until_taken_over
 
 if TYPE_CHECKING:
     from tests.drills.arena import Arena
 
-# Every time below is for a machine with processors of its own; a slow one gets this much more. Losses get nothing.
-ROOM = float(os.environ.get("DRILL_ROOM", "2"))
+UNTOUCHED = {"read": 0.0, "write": 0.0}
 
 
-@dataclass(frozen=True)
-class Drill:
-    """One fault and its limits.
-
-    Args:
-        name: Short, for files and tables.
-        fault: Breaks something of the arena's fleet; leaving it heals. What it yields are figures of its own.
-        hold: How long the fault lasts.
-        write_gap: Longest time without an acknowledged write, in seconds.
-        read_gap: Longest time without a served read.
-        failed: Largest share of requests that may fail, by kind; a kind that is not named may fail.
-        heals_itself: The fault is over at once; the fleet is to mend what it did.
-        patience: Seconds until the fleet must be whole again.
-    """
-
-    name: str
-    fault: Callable[[Arena], AbstractContextManager[Mapping[str, float] | None]]
-    hold: Callable[[Arena], None]
-    write_gap: float
-    read_gap: float = 1.5
-    failed: Mapping[str, float] = field(default_factory=dict)
-    heals_itself: bool = False
-    patience: float = 90.0
-
-    def breaches(self, seen: Verdict) -> list[str]:
-        """Where a verdict is worse than the limits, one sentence each."""
-        found = []
-        for what, limit in (("write", self.write_gap), ("read", self.read_gap)):
-            if (gap := getattr(seen, f"{what}_gap")) > limit * ROOM:
-                found.append(f"{gap:.1f} s without a {what}, {limit * ROOM:.1f} are allowed")
-        for kind, share in self.failed.items():
-            if (failed := seen.failed.get(kind, 0)) > share * seen.sent.get(kind, 0):
-                found.append(f"{failed} of {seen.sent[kind]} requests failed: {kind}")
-        for what, number in (("lost", seen.lost), ("doubled", seen.doubled), ("never acknowledged", seen.open)):
-            if number:
-                found.append(f"{number} writes {what}")
-        if seen.session_lost:
-            found.append("the session is gone")
-        if seen.most_primaries > 1:
-            found.append(f"{seen.most_primaries} primaries at the same time")
-        return found
+def killed(tier: str, unit: str) -> Fault:
+    """A service whose processes all get SIGKILL, on every host of its tier."""
+    return lambda arena: faults.struck(arena.fleet, arena.group(tier), f"systemctl kill -s KILL {unit}")
 
 
-DRILLS = [
+def measuring_the_store(fault: Fault) -> Fault:
+    """The fault, with somebody who writes to the Redis store all the while."""
+
+    @contextmanager
+    def both(arena: Arena) -> Iterator[Figures]:
+        with store.written(arena.fleet, arena.group("app")[0]) as figures, fault(arena):
+            yield figures
+
+    return both
+
+
+@contextmanager
+def isolated_store(arena: Arena) -> Iterator[Figures]:
+    """The store's master and one client of it are cut off from everybody else, together."""
+    master, client = arena.leader("store"), arena.group("app")[0]
+    others = [host for host in arena.fleet.hosts.values() if host != client]
+    with store.written(arena.fleet, client, master.address, "isolated") as figures, faults.cut_off(arena.fleet, master, *others):
+        yield figures
+
+
+def clients_cut_off(arena: Arena) -> AbstractContextManager[None]:
+    """The primary is reached by the cluster, and by nobody whom it serves."""
+    return faults.cut_off(arena.fleet, arena.leader("postgres"), *arena.group("app"), *arena.group("workers"))
+
+
+def one_of(tier: str, fault: Callable[..., AbstractContextManager[None]]) -> Fault:
+    """A fault of the first host of a tier."""
+    return lambda arena: fault(arena.fleet, arena.group(tier)[0])
+
+
+def leader_of(what: str, fault: Callable[..., AbstractContextManager[None]]) -> Fault:
+    """A fault of the host that leads."""
+    return lambda arena: fault(arena.fleet, arena.leader(what))
+
+
+def leaders_process(what: str, command: str) -> Fault:
+    """A command that kills something on the host that leads."""
+    return lambda arena: faults.struck(arena.fleet, [arena.leader(what)], command)
+
+
+WORKERS = [
+    Drill("workers-killed", killed("workers", "celery-worker"), lasts(3), write_gap=1, failed=UNTOUCHED, heals_itself=True),
+]
+
+REDIS = [
+    Drill("cache-flushed", lambda arena: faults.cache_flushed(arena.fleet), lasts(2), write_gap=1, failed=UNTOUCHED, heals_itself=True),
+    Drill(
+        "cache-away",
+        lambda arena: faults.stopped(arena.fleet, arena.group("redis"), "redis@cache"),
+        lasts(8),
+        write_gap=1,
+        failed=UNTOUCHED,
+    ),
+    Drill(
+        "store-process-killed",
+        measuring_the_store(leaders_process("store", "systemctl kill -s KILL redis@store")),
+        lasts(4),
+        write_gap=2,
+        extra={"store_gap": 2, "store_lost": 0},
+        heals_itself=True,
+    ),
+    Drill(
+        "store-host-killed",
+        measuring_the_store(leader_of("store", faults.dead)),
+        until_taken_over("store"),
+        write_gap=5,
+        extra={"store_gap": 10, "store_lost": 0},
+    ),
+    Drill(
+        "store-cut-off",
+        measuring_the_store(leader_of("store", faults.cut_off)),
+        until_taken_over("store"),
+        write_gap=5,
+        extra={"store_gap": 10, "store_lost": 0},
+    ),
+    # What is lost is what the master took until it noticed that no copy follows: measured, and promised to nobody.
+    Drill("store-isolated-with-a-client", isolated_store, until_taken_over("store"), write_gap=5),
+]
+
+APP = [
+    Drill("app-host-killed", one_of("app", faults.dead), lasts(8), write_gap=1, failed={"read": 0, "write": 0.01}),
+    Drill("app-host-cut-off", one_of("app", faults.cut_off), lasts(12), write_gap=1, failed={"read": 0, "write": 0.01}),
+    Drill("app-host-frozen", one_of("app", faults.frozen), lasts(12), write_gap=1, failed={"read": 0, "write": 0.01}),
+]
+
+FRONT_DOOR = [
+    Drill("nginx-killed", leaders_process("vip", "systemctl kill -s KILL nginx"), lasts(4), write_gap=1.5, heals_itself=True),
+    Drill(
+        "load-balancer-in-maintenance",
+        lambda arena: faults.stopped(arena.fleet, [arena.leader("vip")], "keepalived"),
+        lasts(4),
+        write_gap=1,
+        failed=UNTOUCHED,
+    ),
+    Drill("load-balancer-killed", leader_of("vip", faults.dead), lasts(6), write_gap=1.5),
+]
+
+POSTGRES = [
     Drill(
         "postmaster-killed",
-        # Patroni's child: the server itself, not one of its processes.
-        lambda arena: faults.struck(arena.fleet, arena.fleet.primary, "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"),
-        faults.wait(5),
+        # Its own number stands in the file; the process that Patroni started is another one's child by now.
+        leaders_process("postgres", "kill -9 $(head -1 /var/lib/postgresql/17/main/postmaster.pid)"),
+        lasts(4),
         write_gap=5,
         heals_itself=True,
     ),
+    Drill("standby-killed", lambda arena: faults.dead(arena.fleet, arena.standby), lasts(6), write_gap=2, read_gap=2),
+    Drill(
+        "primary-frozen-5-s",
+        lambda arena: faults.processes_frozen(arena.fleet, arena.leader("postgres"), "postgres"),
+        lasts(5),
+        write_gap=10,
+    ),
+    Drill("primary-killed", leader_of("postgres", faults.dead), until_taken_over("postgres"), write_gap=30, read_gap=5),
+    Drill("primary-cut-off", leader_of("postgres", faults.cut_off), until_taken_over("postgres"), write_gap=30, read_gap=5),
+    # Nobody takes over from a primary that its cluster finds well: writes wait for the network.
+    Drill("primary-cut-off-from-clients", clients_cut_off, lasts(15), write_gap=20, read_gap=5),
+    Drill(
+        "primary-frozen-40-s",
+        lambda arena: faults.processes_frozen(arena.fleet, arena.leader("postgres"), "postgres"),
+        lasts(40),
+        write_gap=30,
+        read_gap=5,
+    ),
 ]
+
+ETCD = [
+    Drill(
+        "etcd-member-killed",
+        lambda arena: faults.etcd_killed(arena.fleet, leader=False),
+        lasts(4),
+        write_gap=1,
+        failed=UNTOUCHED,
+        heals_itself=True,
+    ),
+    Drill(
+        "etcd-leader-killed",
+        lambda arena: faults.etcd_killed(arena.fleet, leader=True),
+        lasts(5),
+        write_gap=1,
+        failed=UNTOUCHED,
+        heals_itself=True,
+    ),
+    Drill(
+        "etcd-away-30-s", lambda arena: faults.stopped(arena.fleet, arena.group("etcd"), "etcd"), lasts(30), write_gap=1, failed=UNTOUCHED
+    ),
+]
+
+EVERYTHING = [
+    Drill("witness-killed", one_of("monitoring", faults.dead), lasts(6), write_gap=1, failed=UNTOUCHED),
+    Drill(
+        "power-cut",
+        lambda arena: faults.dead(arena.fleet, *arena.fleet.hosts.values()),
+        lasts(2),
+        write_gap=90,
+        read_gap=60,
+        patience=180,
+    ),
+]
+
+DRILLS = [*WORKERS, *REDIS, *FRONT_DOOR, *ETCD, *APP, *POSTGRES, *EVERYTHING]

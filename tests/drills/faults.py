@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from tests.live.fleet import LiveFleet
 from tools.fleet.context import Host
@@ -13,8 +12,8 @@ from tools.fleet.context import Host
 # A table of the fault's own: the firewall's is not touched, and healing is removing this one.
 CUT = """
 table inet drill {{
-    chain input {{ type filter hook input priority -10; policy accept; iif lo accept; {input} }}
-    chain output {{ type filter hook output priority -10; policy accept; oif lo accept; {output} }}
+    chain input {{ type filter hook input priority -10; policy accept; iif lo accept; {input}; }}
+    chain output {{ type filter hook output priority -10; policy accept; oif lo accept; {output}; }}
 }}
 """
 
@@ -37,10 +36,26 @@ def everywhere(hosts: Sequence[Host], work: Callable[[Host], object]) -> None:
 
 
 @contextmanager
-def struck(fleet: LiveFleet, host: Host, command: str) -> Iterator[None]:
-    """Something that happens at once and that the host has to heal by itself."""
-    fleet.run(host, command)
+def struck(fleet: LiveFleet, hosts: Sequence[Host], command: str) -> Iterator[None]:
+    """Something that happens at once and that the hosts have to heal by themselves."""
+    everywhere(hosts, lambda host: fleet.run(host, command))
     yield
+
+
+def etcd_killed(fleet: LiveFleet, leader: bool) -> AbstractContextManager[None]:
+    """SIGKILL for the etcd member that leads, or for one that follows."""
+
+    def leads(host: Host) -> bool:
+        (status,) = fleet.json_of(host, f"etcdctl --endpoints http://{host.address}:2379 endpoint status -w json")
+        return bool(status["Status"]["leader"] == status["Status"]["header"]["member_id"])
+
+    return struck(fleet, [next(host for host in fleet.group("etcd") if leads(host) == leader)], "systemctl kill -s KILL etcd")
+
+
+def cache_flushed(fleet: LiveFleet) -> AbstractContextManager[None]:
+    """Everything that is cached is forgotten at once. On a replica the command fails: it gets it from its master."""
+    flush = f"REDISCLI_AUTH={fleet.secrets['redis_admin_password']} redis-cli -p 6379 --user admin flushall"
+    return struck(fleet, fleet.group("redis"), flush)
 
 
 @contextmanager
@@ -97,8 +112,3 @@ def cut_off(fleet: LiveFleet, host: Host, *peers: Host) -> Iterator[None]:
         yield
     finally:
         fleet.run(host, "nft delete table inet drill")
-
-
-def wait(seconds: float) -> Callable[..., None]:
-    """A fault that lasts so long."""
-    return lambda *_: time.sleep(seconds)

@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.drills.samples import Sample
+from tests.drills.whole import leads
 
 Record = Mapping[str, Any]
 # Seconds between two samples of a host after which nobody knows what it was meanwhile.
@@ -30,6 +31,7 @@ class Verdict:
         session_lost: Whether the session was gone when everything was well.
         most_primaries: Largest number of hosts that took writes at the same moment.
         whole_after: From the end of the fault until the fleet had all of its redundancy again.
+        missed_last: What the fleet lacked to the last.
         load_average: Of this machine, when the drill ended.
         extra: Figures of this drill alone.
     """
@@ -49,6 +51,7 @@ class Verdict:
     most_primaries: int
     whole_after: float
     load_average: float
+    missed_last: list[str] = field(default_factory=list)
     extra: dict[str, float] = field(default_factory=dict)
 
 
@@ -93,7 +96,7 @@ def stretches(samples: Iterable[Sample], what: str, origin: float) -> list[tuple
     found: list[tuple[str, float, float]] = []
     for host, seen in by_host.items():
         for before, after in pairwise(seen):
-            if _leads(before) and _leads(after) and after.t - before.t < SILENCE:
+            if leads(before.value) and leads(after.value) and after.t - before.t < SILENCE:
                 begin, end = round(before.t - origin, 2), round(after.t - origin, 2)
                 joins = bool(found) and found[-1][0] == host and found[-1][2] == begin
                 found[-1:] = [(host, found[-1][1], end)] if joins else [*found[-1:], (host, begin, end)]
@@ -107,8 +110,3 @@ def fate(records: Sequence[Record], found: Mapping[int, int]) -> tuple[int, int,
     lost = sum(number not in found for number in acknowledged)
     doubled = sum(times > 1 for times in found.values())
     return lost, doubled, len({record["number"] for record in writes} - acknowledged)
-
-
-def _leads(sample: Sample) -> bool:
-    value = sample.value
-    return bool(value and (value.get("primary") or value.get("master"))) if isinstance(value, dict) else bool(value)

@@ -29,18 +29,13 @@ def missing(hosts: Iterable[Host], view: View) -> list[str]:
     return found + _redis("store", sorted({*redis, *by_group.get("sentinel", [])}), view)
 
 
-def primaries(names: Iterable[str], view: View) -> list[str]:
-    """The hosts whose Postgres takes writes."""
-    return [name for name in names if (view.get(name, {}).get("postgres") or {}).get("primary")]
-
-
-def masters(instance: str, names: Iterable[str], view: View) -> list[str]:
-    """The hosts whose Redis of this name takes writes."""
-    return [name for name in names if (view.get(name, {}).get(instance) or {}).get("master")]
+def leads(value: Any) -> bool:
+    """Whether an observation says that a host takes writes, or has the virtual address."""
+    return bool(value and (value.get("primary") or value.get("master"))) if isinstance(value, dict) else bool(value)
 
 
 def _postgres(names: list[str], view: View) -> list[str]:
-    if len(leading := primaries(names, view)) != 1:
+    if len(leading := [name for name in names if leads(view.get(name, {}).get("postgres"))]) != 1:
         return [f"{len(leading)} Postgres primaries"]
     standbys = view[leading[0]]["postgres"]["standbys"]
     found = [f"{name} does not stream" for name in names if name not in leading and standbys.get(name, [""])[0] != "streaming"]
@@ -50,7 +45,7 @@ def _postgres(names: list[str], view: View) -> list[str]:
 
 
 def _redis(instance: str, names: list[str], view: View) -> list[str]:
-    if len(leading := masters(instance, names, view)) != 1:
+    if len(leading := [name for name in names if leads(view.get(name, {}).get(instance))]) != 1:
         return [f"{len(leading)} masters of {instance}"]
     replicas = view[leading[0]][instance]["replicas"]
     found = [] if replicas == len(names) - 1 else [f"the master of {instance} has {replicas} replicas"]

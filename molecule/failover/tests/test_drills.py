@@ -7,7 +7,8 @@ import os
 import pytest
 
 from tests.drills.arena import Arena
-from tests.drills.catalogue import DRILLS, Drill
+from tests.drills.catalogue import DRILLS
+from tests.drills.drill import Drill
 from tests.live.fleet import eventually
 
 ROUNDS = range(1, int(os.environ.get("DRILL_ROUNDS", "1")) + 1)

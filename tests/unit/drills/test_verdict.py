@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.drills import verdict
-from tests.drills.catalogue import ROOM, Drill
+from tests.drills.drill import ROOM, Drill
 from tests.drills.samples import Sample
 from tests.drills.verdict import Verdict
 from tests.drills.whole import missing
@@ -80,8 +80,9 @@ GOOD: dict[str, Any] = {
     "most_primaries": 1,
     "whole_after": 3.0,
     "load_average": 1.0,
+    "extra": {"store_lost": 0},
 }
-DRILL = Drill("x", lambda _: nullcontext(), lambda _: None, write_gap=2, failed={"read": 0, "write": 0.01})
+DRILL = Drill("x", lambda _: nullcontext(), lambda _: None, write_gap=2, failed={"read": 0, "write": 0.01}, extra={"store_lost": 0})
 
 
 def test_a_good_verdict_has_no_breaches() -> None:
@@ -100,6 +101,7 @@ def test_a_good_verdict_has_no_breaches() -> None:
         ({"open": 1}, "1 writes never acknowledged"),
         ({"session_lost": True}, "the session is gone"),
         ({"most_primaries": 2}, "2 primaries"),
+        ({"extra": {"store_lost": 1}}, "store_lost is 1"),
     ],
 )
 def test_whatever_is_worse_than_the_limits_is_a_breach(worse: dict[str, Any], says: str) -> None:
