@@ -8,9 +8,11 @@ from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app import accounts, tokens
+from app.accounts import AccountError
 from app.auth import load_user
 from app.cache_backends import CacheUnavailableError
 from app.extensions import db
@@ -143,6 +145,30 @@ def test_a_sign_up_after_the_confirmation_changes_nothing(client: FlaskClient, a
     assert log_in(app.test_client(), UNKNOWN).status_code == 302
 
 
+def test_an_address_has_one_spelling() -> None:
+    assert accounts.normalise_email(" Ada.M+news@B\u00fccher.Example ") == "ada.m+news@xn--bcher-kva.example"
+    for email in ("a@b", "a@b..example", "a@-b.example", ".a@b.example", "a..b@c.example", "a b@c.example", f"a@{'x' * 64}.example"):
+        with pytest.raises(AccountError):
+            accounts.normalise_email(email)
+
+
+@pytest.mark.parametrize("state", ["unknown", "unconfirmed", "deactivated", "wrong password", "no address"])
+def test_who_cannot_log_in_does_not_learn_why(app: Flask, user: User, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+    def change(session: Session) -> None:
+        found = session.get_one(User, user.id)
+        found.confirmed_at = None if state == "unconfirmed" else found.confirmed_at
+        found.is_active = state != "deactivated"
+
+    db.write(change)
+    # As in a process that has just started.
+    accounts._make_hasher.cache_clear()
+    calls = hashes(monkeypatch)
+    email = {"unknown": UNKNOWN, "no address": "nonsense"}.get(state, user.email)
+    answer = log_in(app.test_client(), email, OTHER if state == "wrong password" else PASSWORD)
+    assert (answer.status_code, calls) == (401, ["verify"])
+    assert "E-mail or password is wrong." in answer.text
+
+
 @pytest.mark.parametrize("kind", ["confirm", "reset"])
 def test_a_browser_can_send_the_form_of_a_link_over_https_and_tells_nobody_the_link(client: FlaskClient, kind: str) -> None:
     site = "https://news.example"
@@ -167,6 +193,8 @@ def test_a_browser_can_send_the_form_of_a_link_over_https_and_tells_nobody_the_l
         ("email", "nonsense"),
         ("email", "a" * 10_000 + "@news.example"),
         ("email", "a\0@news.example"),
+        ("email", "a@news.example,b@news.example"),
+        ("email", "a@news.example\r\nBcc: b@news.example"),
         ("password", "short"),
         ("password", "x" * 10_000),
     ],
