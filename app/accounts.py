@@ -8,15 +8,16 @@ import hmac
 import re
 import secrets
 from contextlib import suppress
+from datetime import timedelta
 from functools import lru_cache
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from flask import current_app
-from sqlalchemy import select, update
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session, joinedload
 
-from app.models import EMAIL_LENGTH, NAME_LENGTH, ApiKey, User, now
+from app.models import EMAIL_LENGTH, NAME_LENGTH, ApiKey, Article, User, now
 
 ARTICLES_WRITE = "articles:write"
 # Apart: a program that publishes need not be able to destroy.
@@ -25,6 +26,8 @@ SCOPES = (ARTICLES_WRITE, ARTICLES_DELETE)
 LONGEST_PASSWORD = 1024
 SHORTEST_PASSWORD = 8
 MOST_KEYS = 20
+# Longer than the link in the letter is good.
+UNCONFIRMED_KEPT = timedelta(days=7)
 # What every relay takes (RFC 5321's dot-string and host names): no quotation, no second address, nothing that could break a header.
 _ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
@@ -85,8 +88,9 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> s
     """
     email = normalise_email(email)
     # One statement, so that a password which comes while its owner confirms another cannot replace that one.
-    waiting = update(User).where(User.email == email, User.confirmed_at.is_(None)).values(name=name, password_hash=password_hash)
-    if session.scalar(waiting.returning(User.id).execution_options(synchronize_session=False)):
+    waiting = update(User).where(User.email == email, User.confirmed_at.is_(None))
+    anew = waiting.values(name=name, password_hash=password_hash, created_at=now())
+    if session.scalar(anew.returning(User.id).execution_options(synchronize_session=False)):
         return "confirm"
     if find_user(session, email):
         return "exists"
@@ -98,6 +102,12 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> s
 def confirm(user: User) -> None:
     """Note that the address is its user's."""
     user.confirmed_at = user.confirmed_at or now()
+
+
+def forget_unconfirmed(session: Session) -> None:
+    """Forget who signed up and never confirmed the address. Authors of imported articles never do, and stay."""
+    has_written = exists().where(Article.author_id == User.id)
+    session.execute(delete(User).where(User.confirmed_at.is_(None), User.created_at < now() - UNCONFIRMED_KEPT, ~has_written))
 
 
 def set_password(user: User, password_hash: str) -> None:

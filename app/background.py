@@ -100,6 +100,7 @@ def _settings(app: Flask) -> dict[str, Any]:
             "process-forgotten-articles": _every(SWEEP_SECONDS, "process_forgotten_articles"),
             "send-forgotten-emails": _every(SWEEP_SECONDS, "send_forgotten_emails"),
             "forget-emails": _every(PRUNE_SECONDS, "forget_emails"),
+            "forget-unconfirmed-accounts": _every(PRUNE_SECONDS, "forget_unconfirmed_accounts"),
             "collect-dead-letters": _every(COLLECT_SECONDS, "collect_dead_letters"),
         },
     }

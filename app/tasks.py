@@ -10,7 +10,7 @@ from celery import shared_task
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from app import articles, dead_letters, idempotency, outbox, viewcount
+from app import accounts, articles, dead_letters, idempotency, outbox, viewcount
 from app.extensions import db
 from app.mail_url import DeferredError, RelayError
 from app.models import now
@@ -106,3 +106,9 @@ def forget_idempotent_requests() -> None:
 def forget_emails() -> None:
     """Forget the letters of last month."""
     db.write(outbox.forget)
+
+
+@shared_task(name="forget_unconfirmed_accounts")
+def forget_unconfirmed_accounts() -> None:
+    """Forget the accounts of last week whose address nobody confirmed."""
+    db.write(accounts.forget_unconfirmed)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from typing import ParamSpec, TypeVar
 
 from flask import Response, current_app, request
 from flask_login import current_user
 
+from app import accounts
+from app.accounts import AccountError
 from app.clients import client_address
 from app.extensions import limiter
 
@@ -61,7 +64,10 @@ def _limit(
 def _account() -> str:
     """Return what names the account, as a hash: no list of who logs in. A link names one too."""
     named = request.form.get("email") or getattr(current_user, "email", "") or request.path
-    return hashlib.sha256(named.strip().lower().encode("utf-8", "replace")).hexdigest()
+    # However it is spelled. What is no address is counted too, so that an answer does not tell one from the other.
+    with suppress(AccountError):
+        named = accounts.normalise_email(named)
+    return hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()
 
 
 def _is_wrong(response: Response) -> bool:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,12 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from app import accounts, tokens
+from app import accounts, articles, tasks, tokens
 from app.accounts import AccountError
 from app.auth import load_user
 from app.cache_backends import CacheUnavailableError
 from app.extensions import db
-from app.models import Mail, User
+from app.models import Mail, User, now
 from tests.unit.app.conftest import PASSWORD, cookies, csrf_token, log_in
 
 OTHER = "another good password"
@@ -133,6 +134,29 @@ def test_a_strangers_sign_up_while_i_confirm_gives_them_nothing(app: Flask, monk
         slow.setattr(accounts, "is_password_of", slowly)
         assert send(me, path, password=PASSWORD).status_code == 410
     assert log_in(stranger, UNKNOWN, OTHER).status_code == 401
+
+
+def test_sign_ups_that_nobody_confirms_are_forgotten(app: Flask, user: User) -> None:
+    ages = {"old@news.example": 8, "author@news.example": 8, "young@news.example": 6, "again@news.example": 8}
+
+    def add(session: Session) -> None:
+        for email, days in ages.items():
+            session.add(User(email=email, name="x", password_hash="x", created_at=now() - timedelta(days=days)))
+        session.get_one(User, user.id).created_at = now() - timedelta(days=8)
+        session.flush()
+        author = accounts.find_user(session, "author@news.example")
+        assert author
+        articles.create(session, author_id=author.id, title="A title", content="Some content.")
+
+    db.write(add)
+    sign_up(app.test_client(), "again@news.example")
+    tasks.forget_unconfirmed_accounts()
+    assert [email for email in [*ages, user.email] if find(email)] == [
+        "author@news.example",
+        "young@news.example",
+        "again@news.example",
+        user.email,
+    ]
 
 
 def test_a_sign_up_after_the_confirmation_changes_nothing(client: FlaskClient, app: Flask) -> None:
@@ -265,6 +289,12 @@ def test_wrong_passwords_are_limited_and_right_ones_never(app: Flask, user: User
     assert refused.status_code == 429
     assert "wait" in refused.text
     assert 0 < int(refused.headers["Retry-After"]) <= 60
+
+
+@pytest.mark.parametrize("spellings", [("ada@news.example", " ADA@News.example"), ("ada@b\u00fccher.example", "ada@xn--bcher-kva.example")])
+def test_another_spelling_gives_no_further_guesses(app: Flask, spellings: tuple[str, str]) -> None:
+    app.config["LOGIN_ACCOUNT_RATE_LIMIT"] = "1 per minute"
+    assert [log_in(app.test_client(), email, "wrong").status_code for email in spellings] == [401, 429]
 
 
 def test_without_the_cache_people_get_in(client: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
