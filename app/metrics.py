@@ -10,7 +10,6 @@ from flask import Flask, Response, g, has_request_context, request
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import Engine, event
-from sqlalchemy.pool import QueuePool
 
 from app.cache import Cache, Outcome
 from app.database import Database
@@ -29,7 +28,6 @@ QUERIES = Histogram("app_request_queries", "Database queries of a request", ["ru
 QUERY_SECONDS = Counter("app_database_query_seconds", "Time spent in database queries")
 CONNECTIONS = Gauge("app_database_connections_in_use", "Connections taken from the pool", ["database"], multiprocess_mode="livesum")
 LAGGING_READS = Counter("app_database_lagging_reads", "Reads that the primary served because a replica was too far behind")
-POOL = Gauge("app_database_pool_size", "Connections that the pool keeps", ["database"], multiprocess_mode="livesum")
 CACHE = Counter("app_cache_requests", "Questions to the cache", ["cache", "outcome"])
 TASKS_SENT = Counter("app_tasks_sent", "Tasks that a broker took or did not take", ["task", "outcome"])
 
@@ -84,13 +82,10 @@ def _count_outcome(cache: str, outcome: Outcome) -> None:
 
 
 def _count_connections(engine: Engine, name: str) -> None:
-    in_use, size = CONNECTIONS.labels(database=name), POOL.labels(database=name)
+    in_use = CONNECTIONS.labels(database=name)
 
     def taken(*_: Any) -> None:
         in_use.inc()
-        # Here, and not at start: this process may have been forked since, and counts for itself.
-        if isinstance(engine.pool, QueuePool):
-            size.set(engine.pool.size())
 
     def returned(*_: Any) -> None:
         in_use.dec()

@@ -75,11 +75,6 @@ def test_metrics_count_cache_answers_and_queries(client: FlaskClient) -> None:
     assert metric(client, 'app_request_queries_sum{rule="/api/v1/articles"}') == queries + 1
 
 
-def test_metrics_know_the_pool(client: FlaskClient) -> None:
-    client.get("/api/v1/articles")
-    assert metric(client, 'app_database_pool_size{database="primary"}') >= 1
-
-
 def test_answers_name_request_host_and_release(client: FlaskClient) -> None:
     headers = client.get("/livez", headers={"X-Request-Id": "abc-123"}).headers
     assert (headers["X-Request-Id"], headers["X-Served-By"], headers["X-Release"]) == ("abc-123", logs.HOSTNAME, "development")

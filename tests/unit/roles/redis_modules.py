@@ -34,8 +34,8 @@ def load(name: str, path: Path) -> ModuleType:
 
 
 load("ansible.module_utils.redis_connection", ROLE / "module_utils/redis_connection.py")
-redis_primary, redis_instance, redis_sentinel = (
-    load(name, ROLE / f"library/{name}.py") for name in ("redis_primary", "redis_instance", "redis_sentinel")
+redis_primary, redis_instance, redis_sentinel, redis_switchover = (
+    load(name, ROLE / f"library/{name}.py") for name in ("redis_primary", "redis_instance", "redis_sentinel", "redis_switchover")
 )
 
 
