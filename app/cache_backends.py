@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -172,7 +173,8 @@ class RedisBackend:
         """Return what Redis says of itself."""
         info: dict[str, Any] = self._ask(self._client.info)
         return Usage(
-            keys=sum(database["keys"] for name, database in info.items() if name.startswith("db") and isinstance(database, dict)),
+            # Beside db0 there is db0_distrib_strings_sizes since Redis 8.
+            keys=sum(database["keys"] for name, database in info.items() if re.fullmatch(r"db\d+", name)),
             bytes=info["used_memory"],
             most_bytes=info["maxmemory"] or None,
             hits=info["keyspace_hits"],

@@ -261,7 +261,7 @@ def test_the_cache_s_state_is_shown(administrator: FlaskClient, app: Flask) -> N
 
         def info(self) -> dict[str, Any]:
             counts = {"keyspace_hits": 75, "keyspace_misses": 25, "evicted_keys": 3, "used_memory": 2 * 1024**2, "maxmemory": 64 * 1024**2}
-            return counts | {"db0": {"keys": 40, "expires": 40}, "db1": {"keys": 2}}
+            return counts | {"db0": {"keys": 40, "expires": 40}, "db1": {"keys": 2}, "db0_distrib_strings_sizes": {"1": 13, "16": 29}}
 
     page = administrator.get("/admin/cache").text
     assert "not begun" in page
