@@ -44,7 +44,7 @@ dev: setup-python ## Run the application alone on this machine, no server needed
 	@APP_ENV=development .venv/bin/flask --app app demo load --if-empty --articles 200
 	APP_ENV=development .venv/bin/flask --app app run --debug
 
-test: setup ## Every check: lint, unit tests, then the scenarios on fleets of their own
+test: setup-tests ## Every check: lint, unit tests, then the scenarios on fleets of their own
 	@$(python) -m tools.checks all
 
 lint: setup-python ## ruff, mypy, yamllint, ansible-lint, terraform fmt and validate
@@ -53,11 +53,14 @@ lint: setup-python ## ruff, mypy, yamllint, ansible-lint, terraform fmt and vali
 unit: setup-python ## Unit tests, terraform test
 	@$(python) -m tools.checks unit
 
-scenarios: setup ## molecule test of every scenario (S=default for one)
+scenarios: setup-tests ## molecule test of every scenario (S=default for one)
 	@$(python) -m tools.checks scenarios $(S)
 
 setup-python:
 	@bin/setup --python-only
+
+setup-tests:
+	@bin/setup --tests
 
 lock: ## Compile requirements/*.txt from pyproject.toml
 	@tools/lock.sh
@@ -66,4 +69,4 @@ docs: setup-python ## Regenerate the roles' READMEs and the dashboards from thei
 	@$(python) -m tools.role_readme
 	@$(python) -m tools.dashboards
 
-.PHONY: help up down status ssh secret mail setup setup-python dev test lint unit scenarios lock docs
+.PHONY: help up down status ssh secret mail setup setup-python setup-tests dev test lint unit scenarios lock docs
