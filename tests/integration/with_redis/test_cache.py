@@ -40,8 +40,8 @@ def read(url: str, ready: Any, seconds: float, settle: float) -> None:
         list(pool.map(thread, range(THREADS)))
 
 
-def run(url: str, *, seconds: float, settle: float, writes: float) -> int:
-    """Let processes read, and write beside them so often a second; return how often the page was computed."""
+def run(url: str, *, seconds: float, settle: float, writes: float) -> tuple[int, float]:
+    """Let processes read, and write beside them so often a second; return how often the page was computed, and in how many seconds."""
     context: Any = multiprocessing.get_context("spawn")
     ready = context.Barrier(PROCESSES + 1)
     readers = [context.Process(target=read, args=(url, ready, seconds, settle)) for _ in range(PROCESSES)]
@@ -49,7 +49,8 @@ def run(url: str, *, seconds: float, settle: float, writes: float) -> int:
         reader.start()
     writer = Cache(RedisBackend(RedisUrl.parse(url).client(timeout=2)), recent_seconds=0)
     ready.wait(60)
-    ends = time.monotonic() + seconds
+    begun = time.monotonic()
+    ends = begun + seconds
     while writes and time.monotonic() < ends:
         time.sleep(1 / writes)
         writer.bump("things")
@@ -57,14 +58,17 @@ def run(url: str, *, seconds: float, settle: float, writes: float) -> int:
         reader.join(30)
     assert [reader.exitcode for reader in readers] == [0] * PROCESSES
     computed: Any = Redis.from_url(url).get("computed")
-    return int(computed)
+    return int(computed), time.monotonic() - begun
 
 
 @pytest.mark.usefixtures("redis")
 def test_processes_that_miss_at_once_compute_once(redis_url: str) -> None:
-    assert run(redis_url, seconds=0.5, settle=0, writes=0) == 1
+    computed, _ = run(redis_url, seconds=0.5, settle=0, writes=0)
+    assert computed == 1
 
 
 @pytest.mark.usefixtures("redis")
 def test_ten_writes_a_second_cost_one_read_a_second(redis_url: str) -> None:
-    assert run(redis_url, seconds=3, settle=1.0, writes=10) <= 4
+    # On a machine that is busy with other things the readers take longer than they were told.
+    computed, took = run(redis_url, seconds=3, settle=1.0, writes=10)
+    assert computed <= took + 1
