@@ -104,7 +104,4 @@ def _add_headers(response: Response) -> Response:
         response.headers["RateLimit-Reset"] = left
         if current.breached:
             response.headers["Retry-After"] = left
-    elif current and current.breached:
-        # A limit that counts only what failed was asked without counting; its window ends by then.
-        response.headers["Retry-After"] = str(current.limit.get_expiry())
     return response

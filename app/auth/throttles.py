@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+import math
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import wraps
 from typing import ParamSpec, TypeVar
 
-from flask import Response, current_app, request
+from flask import current_app, request
+from flask.typing import ResponseReturnValue
 from flask_login import current_user
+from limits import RateLimitItem, parse_many
+from werkzeug.exceptions import TooManyRequests
 
 from app import accounts
 from app.accounts import AccountError
@@ -17,48 +23,69 @@ from app.extensions import limiter
 
 P = ParamSpec("P")
 R = TypeVar("R")
+# What is counted: the window, the setting that it is of, and whom it is about.
+Counter = tuple[RateLimitItem, str, str]
 
 WRONG = "There were too many wrong passwords. Please wait a while before the next try."
 LETTERS = "Too many letters were asked for. Please wait a while before the next try."
 
 
-def limit_guesses(view: Callable[P, R]) -> Callable[P, R]:
-    """Limit wrong passwords. Who knows the password is never counted."""
-    limits: dict[str, Callable[[], str]] = {
-        "LOGIN_CLIENT_RATE_LIMIT": client_address,
-        "LOGIN_ACCOUNT_RATE_LIMIT": lambda: f"{client_address()} {_account()}",
-        "LOGIN_ADDRESS_RATE_LIMIT": _account,
-    }
-    for setting, key in limits.items():
-        view = _limit(view, setting, key, message=WRONG, deduct_when=_is_wrong)
-    return view
+def limit_guesses(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
+    """Limit wrong passwords. Who knows the password is never counted.
+
+    A try is counted before its password is compared, and taken back unless it was wrong: many at one moment get no further than one by one.
+    """
+
+    @wraps(view)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+        if request.method != "POST":
+            return view(*args, **kwargs)
+        counters, wrong = _count_try(), False
+        try:
+            response = current_app.make_response(view(*args, **kwargs))
+            wrong = response.status_code == 401
+        finally:
+            if not wrong:
+                _take_back(counters)
+        return response
+
+    return limited
 
 
 def limit_letters(view: Callable[P, R]) -> Callable[P, R]:
     """Limit letters."""
     for setting, key in {"LETTERS_CLIENT_RATE_LIMIT": client_address, "LETTERS_ADDRESS_RATE_LIMIT": _account}.items():
-        view = _limit(view, setting, key, message=LETTERS, deduct_when=None)
+        limit = limiter.shared_limit(_setting(setting), scope=setting, key_func=key, methods=["POST"], error_message=LETTERS)
+        view = limit(view)
     return view
 
 
-def _limit(
-    view: Callable[P, R],
-    setting: str,
-    key: Callable[[], str],
-    *,
-    message: str,
-    deduct_when: Callable[[Response], bool] | None,
-) -> Callable[P, R]:
-    limit = limiter.shared_limit(
-        lambda: current_app.config[setting],
-        scope=setting,
-        key_func=key,
-        methods=["POST"],
-        deduct_when=deduct_when,
-        error_message=message,
-    )
-    limited: Callable[P, R] = limit(view)
-    return limited
+def _setting(name: str) -> Callable[[], str]:
+    return lambda: current_app.config[name]
+
+
+def _count_try() -> list[Counter]:
+    """Count a try for client, account and both; answer 429 where there were too many wrong ones."""
+    client, account = client_address(), _account()
+    names = {
+        "LOGIN_CLIENT_RATE_LIMIT": client,
+        "LOGIN_ACCOUNT_RATE_LIMIT": f"{client} {account}",
+        "LOGIN_ADDRESS_RATE_LIMIT": account,
+    }
+    counters: list[Counter] = []
+    for setting, name in names.items():
+        for item in parse_many(current_app.config[setting]):
+            counters.append((item, setting, name))
+            if not limiter.limiter.hit(item, setting, name):
+                _take_back(counters)
+                ends = limiter.storage.get_expiry(item.key_for(setting, name))
+                raise TooManyRequests(WRONG, retry_after=max(1, math.ceil(ends - time.time())))
+    return counters
+
+
+def _take_back(counters: list[Counter]) -> None:
+    for item, setting, name in counters:
+        limiter.limiter.hit(item, setting, name, cost=-1)
 
 
 def _account() -> str:
@@ -68,7 +95,3 @@ def _account() -> str:
     with suppress(AccountError):
         named = accounts.normalise_email(named)
     return hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()
-
-
-def _is_wrong(response: Response) -> bool:
-    return response.status_code == 401
