@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from app import articles, dead_letters, tasks
 from app.dead_letters import LetterError
 from app.extensions import db, store
+from app.mail_url import DeferredError, RelayError
 from app.models import Article, FailedTask, now
 from app.redaction import describe, redact
 from app.store import LETTERS, MemoryStore, RedisStore, StoreUnavailableError
@@ -84,6 +85,12 @@ def test_arguments_that_do_not_fit_end_as_a_letter() -> None:
 def test_periodic_tasks_leave_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.viewcount.flush", crash)
     tasks.flush_views.apply_async()
+    assert letters() == []
+
+
+@pytest.mark.parametrize("error", [RelayError("away"), DeferredError("the relay answers 450")])
+def test_what_the_sweep_of_the_outbox_sees_to_leaves_none(error: Exception) -> None:
+    signals.task_failure.send(tasks.send_email, task_id="one", exception=error, args=[1], kwargs={}, traceback=None, einfo=None)
     assert letters() == []
 
 
