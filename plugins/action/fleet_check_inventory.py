@@ -12,9 +12,13 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible.plugins.action import ActionBase
 
-TIERS = ("loadbalancers", "app", "workers", "postgres", "etcd", "redis", "sentinel", "monitoring")
+TIERS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
+# Of a tier that lacks is told once, not for every port; an application without Celery needs no workers.
+MAY_LACK = (*TIERS, "workers")
 QUORUMS = ("etcd", "sentinel")
 REQUIRED = ("fleet_name", "fleet_domain", "fleet_subnet", "fleet_vip", "fleet_admin_networks", "fleet_ports")
+APPLICATION = ("app_name", "app_source_dir", "app_module")
+APPLICATION_OPTIONS = ("app_requirements", "nginx_static_source", "app_celery_app", "app_migrate_command", "app_migrate_status_command")
 SECRET = ("password", "secret", "_key", "token", "certificate")
 LONGEST = 60
 
@@ -104,8 +108,36 @@ def wrong_ports(ports: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:
             failures += [
                 f"{where}: {side} names {word!r}, which is no group of the inventory; use a group{' or any, admin' if words else ''}."
                 for word in named
-                if word not in words and word not in groups and word not in TIERS  # a tier that lacks is told once, elsewhere
+                if word not in words and word not in groups and word not in MAY_LACK
             ]
+    return failures
+
+
+def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> list[str]:
+    """A sentence for each thing that role app would stumble over only when the tiers below it stand."""
+    failures = [
+        f"{name} is not set; link or write group_vars/all/application.yml, see docs/your-application.md."
+        for name in APPLICATION
+        if not settings.get(name)
+    ]
+    source, lock, static = (settings.get(name) for name in ("app_source_dir", "app_requirements", "nginx_static_source"))
+    if source and not Path(source, "pyproject.toml").is_file():
+        failures.append(f"app_source_dir = {source} has no pyproject.toml; name the folder of the application's project.")
+    elif source and not Path(lock := lock or f"{source}/requirements.txt").is_file():
+        failures.append(
+            f"app_requirements = {lock} is no file; name its lock file with hashes, or compile it (uv pip compile --generate-hashes)."
+        )
+    if static and not Path(static).is_dir():
+        failures.append(f"nginx_static_source = {static} is no folder; name that of the application's static files, or none.")
+    celery = settings.get("app_celery_app")
+    if celery and not workers:
+        failures.append(
+            f"app_celery_app = {celery} and group workers has no host to run its tasks; put one into it, or leave the variable out."
+        )
+    migrate, status = (settings.get(name) for name in ("app_migrate_command", "app_migrate_status_command"))
+    if bool(migrate) != bool(status):
+        missing, given = ("app_migrate_status_command", migrate) if migrate else ("app_migrate_command", status)
+        failures.append(f"{missing} is not set beside '{given}'; an application with migrations needs both commands.")
     return failures
 
 
@@ -167,6 +199,8 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             failures += wrong_vip(shared["fleet_vip"], shared["fleet_subnet"], addresses)
         if "fleet_admin_networks" in shared:
             failures += wrong_networks(shared["fleet_admin_networks"])
+        settings = {name: self._templar.template(variables[name]) for name in (*APPLICATION, *APPLICATION_OPTIONS) if name in variables}
+        failures += wrong_application(settings, groups.get("workers", []))
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)
 

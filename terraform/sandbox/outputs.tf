@@ -27,7 +27,6 @@ output "urls" {
   description = "What can be opened in a browser on this machine."
   value = {
     site         = "https://${local.vip}/"
-    api          = "https://${local.vip}/api/v1/articles"
     prometheus   = "http://${module.host[module.topology.groups.monitoring[0]].address}:9090/"
     alertmanager = "http://${module.host[module.topology.groups.monitoring[0]].address}:9093/"
     grafana      = "http://${module.host[module.topology.groups.monitoring[0]].address}:3000/"

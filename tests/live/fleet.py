@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import httpx
 import yaml
 
-from tools.fleet.context import Fleet, Host
+from tools.fleet.context import ROOT, Fleet, Host
 
 T = TypeVar("T")
 
@@ -42,6 +42,12 @@ class LiveFleet:
         self.outputs = fleet.outputs()
         self.hosts = {host.name: host for host in fleet.hosts(self.outputs)}
 
+    @cached_property
+    def app_name(self) -> str:
+        """What the inventory's application is called on its hosts, and its database."""
+        path = ROOT / f"inventories/{self.fleet.inventory}/group_vars/all/application.yml"
+        return str(yaml.safe_load(path.read_text())["app_name"])
+
     @property
     def vip(self) -> str:
         """The load balancers' virtual address."""
@@ -65,7 +71,7 @@ class LiveFleet:
 
     def sql(self, host: Host, query: str) -> str:
         """Run one query in the application's database on exactly this host; return psql's unaligned output."""
-        return self.run(host, f"cd / && sudo -u postgres psql -XAtq -d news -c {shlex.quote(query)}").stdout.strip()
+        return self.run(host, f"cd / && sudo -u postgres psql -XAtq -d {self.app_name} -c {shlex.quote(query)}").stdout.strip()
 
     def is_primary(self, host: Host) -> bool:
         """Whether this Postgres host takes writes."""
@@ -97,7 +103,7 @@ class LiveFleet:
     def app_command(self, arguments: str, environment: dict[str, str] | None = None) -> str:
         """Run the application's command line on its first host; return what it printed."""
         given = " ".join(f"{name}={shlex.quote(value)}" for name, value in (environment or {}).items())
-        return self.run(self.group("app")[0], f"{given} /usr/local/sbin/news {arguments}").stdout.strip()
+        return self.run(self.group("app")[0], f"{given} /usr/local/sbin/{self.app_name} {arguments}").stdout.strip()
 
     @cached_property
     def secrets(self) -> dict[str, str]:

@@ -9,7 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from tools.fleet.context import Fleet, FleetError, Host, say
+import yaml
+
+from tools.fleet.context import ROOT, Fleet, FleetError, Host, say
 
 BOOT_SECONDS = 60
 
@@ -121,12 +123,15 @@ def summary(fleet: Fleet, durations: dict[str, float]) -> None:
     for name, url in urls.items():
         silent = "left out: its package could not be had, site.yml says why" if name == "grafana" else "does not answer"
         say(f"  {name:<13} {url if works(url) else f'{url} ({silent})'}")
+    own = yaml.safe_load((ROOT / f"inventories/{fleet.inventory}/group_vars/all/main.yml").read_text())
+    if "app_admin_email" in own:
+        say(f"\n  The site    log in as {own['app_admin_email']}, password: make secret NAME=app_admin_password{suffix}")
+    if "app_mail_url" in own:
+        say(f"              make mail{suffix}             its letters: leave it open, sign up, follow the link")
     say(f"""
-  Log in      site: admin@news.test, password: make secret NAME=app_admin_password{suffix}
-              Grafana: admin, password: make secret NAME=grafana_admin_password{suffix}
+  Log in      Grafana: admin, password: make secret NAME=grafana_admin_password{suffix}
               hosts: make ssh HOST=db1{suffix}
-  Try next    curl --insecure {urls["api"]}
-              make mail{suffix}             letters of the site: leave it open, sign up, follow the link
+  Try next    curl --insecure {urls["site"]}
               make status{suffix}           who is primary, and is everything well?
               make down{suffix}             remove it all""")
 

@@ -55,8 +55,10 @@ def knows_http2_directive(nginx: str) -> bool:
 
 
 def defaults() -> dict[str, Any]:
-    """The role's variables with what an inventory would add."""
+    """The role's variables with what the news application's inventory would add."""
     variables: dict[str, Any] = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
+    application = yaml.safe_load((ROOT / "inventories/applications/news.yml").read_text())
+    variables |= {name: value for name, value in application.items() if name in variables}
     return variables | {
         "ansible_managed": "Written by a test.",
         "app_name": "news",

@@ -15,7 +15,13 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 ROLE = Path(__file__).parents[3] / "roles" / "app"
 PRIVATE = {"__app_home": "/opt/shop", "__app_etc": "/etc/shop", "__app_cli": "/usr/local/sbin/shop"}
-FLEET = {"app_name": "shop", "app_user": "shop-app", "app_bind_address": "10.0.0.1", "app_loadbalancer_addresses": ["10.0.0.2"]}
+FLEET = {
+    "app_name": "shop",
+    "app_module": "shop:app",
+    "app_user": "shop-app",
+    "app_bind_address": "10.0.0.1",
+    "app_loadbalancer_addresses": ["10.0.0.2"],
+}
 
 
 def rendered(template: str, **variables: Any) -> str:
@@ -47,6 +53,17 @@ def test_a_value_reaches_the_command_line_tool_unchanged(tmp_path: Path, value: 
 def test_an_applications_own_variable_wins() -> None:
     text = rendered("env.j2", __app_variables={"LOG_LEVEL": "INFO"}, app_environment={"LOG_LEVEL": "DEBUG"})
     assert [line for line in text.splitlines() if line.startswith("LOG_LEVEL")] == ['LOG_LEVEL="DEBUG"']
+
+
+@pytest.mark.parametrize(("given", "seen"), [("", "unset"), ("\n", "unset"), ("TOKEN=a b=c\n", "a b=c")])
+def test_a_command_gets_what_stands_on_standard_input(given: str, seen: str) -> None:
+    """The lines of the tool that read it."""
+    block = re.search(r'^if \[ -n "\$from_stdin" \]; then\n.*?^fi$', rendered("cli.j2"), re.MULTILINE | re.DOTALL)
+    assert block is not None
+    shown = subprocess.run(
+        ["sh", "-euc", f'from_stdin=yes\n{block[0]}\nprintf %s "${{TOKEN-unset}}"'], input=given, capture_output=True, text=True, check=True
+    )
+    assert shown.stdout == seen
 
 
 def test_gunicorn_knows_every_setting() -> None:

@@ -39,6 +39,46 @@ def test_a_missing_and_an_empty_tier_are_told_apart() -> None:
     ]
 
 
+def test_an_application_without_celery_needs_no_workers() -> None:
+    groups = {group: hosts for group, hosts in GROUPS.items() if group != "workers"}
+    assert check.wrong_groups(groups) == []
+    assert check.wrong_ports(MATRIX, groups) == []
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> dict[str, Any]:
+    """What an inventory says of an application that can be deployed."""
+    for name in ("pyproject.toml", "requirements.txt"):
+        (tmp_path / name).write_text("")
+    return {"app_name": "shop", "app_source_dir": str(tmp_path), "app_module": "shop:create_app()"}
+
+
+def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any]) -> None:
+    assert check.wrong_application(settings, workers=[]) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"app_module": ""}, "app_module is not set; link or write group_vars/all/application.yml, see docs/your-application.md."),
+        ({"app_source_dir": "/nowhere"}, "app_source_dir = /nowhere has no pyproject.toml; name the folder of the application's project."),
+        ({"app_requirements": "/nowhere/lock.txt"}, "app_requirements = /nowhere/lock.txt is no file; "),
+        ({"nginx_static_source": "/nowhere"}, "nginx_static_source = /nowhere is no folder; "),
+        ({"app_celery_app": "shop.tasks:celery"}, "app_celery_app = shop.tasks:celery and group workers has no host to run its tasks; "),
+        ({"app_migrate_command": "shop migrate"}, "app_migrate_status_command is not set beside 'shop migrate'; "),
+        ({"app_migrate_status_command": "shop status"}, "app_migrate_command is not set beside 'shop status'; "),
+    ],
+)
+def test_an_application_that_could_not_be_deployed_is_explained(settings: dict[str, Any], change: dict[str, Any], says: str) -> None:
+    (sentence,) = check.wrong_application(settings | change, workers=[])
+    assert sentence.startswith(says)
+
+
+def test_without_an_application_each_thing_that_lacks_is_named() -> None:
+    sentences = check.wrong_application({}, workers=["a"])
+    assert [sentence.split()[0] for sentence in sentences] == ["app_name", "app_source_dir", "app_module"]
+
+
 def test_an_even_quorum_is_refused() -> None:
     (sentence,) = check.wrong_groups({**GROUPS, "etcd": ["a", "b"]})
     assert sentence.startswith("Group etcd = a, b has an even number of hosts, 2,")

@@ -1,0 +1,1 @@
+../sandbox/terraform.sh

@@ -1,0 +1,98 @@
+"""Another team's application in place of app/: the same site.yml, and an inventory that differs in the application's file alone."""
+
+from __future__ import annotations
+
+import re
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.live.fleet import LiveFleet, eventually
+from tools.fleet.context import Host
+
+
+@pytest.fixture
+def node(fleet: LiveFleet) -> Host:
+    """The one host that is every tier."""
+    (host,) = fleet.hosts.values()
+    return host
+
+
+@pytest.fixture
+def guest(site: httpx.Client) -> str:
+    """Who has just written an entry through the front door."""
+    name = f"guest-{uuid4().hex[:8]}"
+    answer = site.post("/entries", json={"guest": name, "message": "I was here."})
+    assert answer.status_code == 201, answer.text
+    return name
+
+
+def test_every_unit_runs(fleet: LiveFleet, node: Host) -> None:
+    assert fleet.run(node, "systemctl is-system-running", check=False).stdout == "running\n"
+    assert fleet.run(node, "systemctl is-active app celery-worker").stdout.split() == ["active", "active"]
+
+
+def test_its_page_is_served_through_the_virtual_address(site: httpx.Client) -> None:
+    answer = site.get("/")
+    assert answer.status_code == 200
+    assert "<h1>Leave a line</h1>" in answer.text, "app_environment did not reach the application"
+
+
+def test_the_worker_thanks_for_what_was_stored(fleet: LiveFleet, site: httpx.Client, node: Host, guest: str) -> None:
+    assert fleet.sql(node, f"select message from entry where guest = '{guest}'") == "I was here."
+    assert eventually(lambda: f"Thank you, {guest}!" in site.get("/").text, within=20)
+
+
+@pytest.mark.parametrize("body", [b"{", b"[]", b'{"guest": "x"}', b'{"guest": "x", "message": 1}', b'{"guest": "\\u0000", "message": "x"}'])
+def test_what_is_no_entry_is_refused(site: httpx.Client, body: bytes) -> None:
+    assert site.post("/entries", content=body, headers={"Content-Type": "application/json"}).status_code == 400
+
+
+def test_its_migration_has_run_as_the_schemas_owner(fleet: LiveFleet, node: Host) -> None:
+    assert fleet.sql(node, "select tableowner from pg_tables where tablename = 'entry'") == "guestbook_owner"
+    assert fleet.sql(node, "select version_num from alembic_version") == "0001"
+
+
+def test_its_static_file_comes_from_nginx(fleet: LiveFleet, site: httpx.Client, node: Host) -> None:
+    path = f"/static/guestbook.css?{uuid4().hex}"
+    answer = site.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["Cache-Control"] == "max-age=60"
+    line = eventually(lambda: fleet.run(node, f"grep -F '{path}' /var/log/nginx/access.log", check=False).stdout)
+    assert '"upstream_addr":""' in line
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_health_and_metrics_are_the_fleets_alone(fleet: LiveFleet, site: httpx.Client, node: Host, path: str) -> None:
+    assert site.get(path).status_code == 404
+    assert fleet.run(node, f"curl --silent --fail http://127.0.0.1:8000{path}").stdout
+
+
+def test_prometheus_sees_its_processes_and_polls_its_health(fleet: LiveFleet, guest: str) -> None:
+    def down() -> list[str]:
+        targets = fleet.prometheus("targets", state="active")["activeTargets"]
+        assert {"app", "celery", "ready", "site"} <= {target["scrapePool"] for target in targets}
+        return [f"{t['scrapePool']}: {t['lastError'] or t['health']}" for t in targets if t["health"] != "up"]
+
+    assert eventually(lambda: not down(), within=60), down()
+    (ready,) = fleet.prometheus("query", query='probe_success{job="ready"}')["result"]
+    assert ready["value"][1] == "1"
+    assert eventually(lambda: fleet.prometheus("query", query="sum(guestbook_entries_total) > 0")["result"], within=30), guest
+
+
+def test_rules_work_without_the_news_applications_metrics(fleet: LiveFleet) -> None:
+    rules = [rule for group in fleet.prometheus("rules")["groups"] for rule in group["rules"]]
+    assert [rule["name"] for rule in rules if rule["health"] == "err"] == []
+    alerts = [rule for rule in rules if rule["type"] == "alerting" and rule["labels"]["tier"] in {"app", "celery", "loadbalancer"}]
+    assert len(alerts) > 10
+    assert [alert["name"] for alert in alerts if alert["state"] != "inactive"] == []
+
+
+def test_nothing_of_the_news_application_is_left(fleet: LiveFleet, node: Host) -> None:
+    assert fleet.sql(node, "select tablename from pg_tables where schemaname = 'public' order by 1").split() == ["alembic_version", "entry"]
+    assert fleet.run(node, "ls -d /opt/news /etc/news /usr/local/sbin/news /var/www/news", check=False).stdout == ""
+    names = set(re.findall(r"^(\w+)=", fleet.run(node, "cat /etc/guestbook/env").stdout, re.MULTILINE))
+    contract = {"APP_DOMAIN", "CACHE_URL", "DATABASE_REPLICA_URL", "DATABASE_URL", "LOG_LEVEL", "SECRET_KEY", "STORE_URL"}
+    assert names == {*contract, "GUESTBOOK_HEADING"}
+    assert fleet.run(node, "systemctl is-enabled celery-beat", check=False).stdout == "disabled\n"

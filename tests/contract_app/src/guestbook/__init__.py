@@ -1,0 +1,1 @@
+"""A guest book: one page, one table, one task."""

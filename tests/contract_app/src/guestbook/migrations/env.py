@@ -1,0 +1,11 @@
+"""Alembic's way into the database, as the schema's owner."""
+
+import os
+
+from alembic import context
+from sqlalchemy import create_engine
+
+with create_engine(os.environ["DATABASE_MIGRATION_URL"]).connect() as connection:
+    context.configure(connection=connection)
+    with context.begin_transaction():
+        context.run_migrations()

@@ -1,0 +1,45 @@
+"""The background worker's side: `celery --app guestbook.tasks:celery worker`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from celery import Celery, signals
+from prometheus_client import start_http_server
+from sqlalchemy import update
+
+from .database import engine, entries
+
+
+def sentinel_settings(url: str) -> dict[str, Any]:
+    """Celery's settings for sentinel://user:password@host:port,host:port/0?master=NAME."""
+    parts = urlsplit(url)
+    login, _, hosts = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    return {
+        "broker_url": ";".join(f"sentinel://{login}@{host}{parts.path}" for host in hosts.split(",")),
+        "broker_transport_options": {
+            "master_name": parse_qs(parts.query)["master"][0],
+            "sentinel_kwargs": {"username": user, "password": password},
+        },
+    }
+
+
+celery = Celery("guestbook")
+celery.conf.update(task_ignore_result=True, task_acks_late=True, broker_connection_retry_on_startup=True)
+celery.conf.update(sentinel_settings(os.environ["STORE_URL"]))
+
+
+@celery.task
+def thank(number: int) -> None:
+    """Thank a guest; doing it again changes nothing."""
+    with engine.begin() as connection:
+        connection.execute(update(entries).where(entries.c.id == number).values(thanks="Thank you, " + entries.c.guest + "!"))
+
+
+@signals.worker_ready.connect
+def serve_metrics(**_: Any) -> None:
+    """Let Prometheus see that this worker runs."""
+    start_http_server(int(os.environ["CELERY_METRICS_PORT"]), addr=os.environ["CELERY_METRICS_ADDRESS"])
