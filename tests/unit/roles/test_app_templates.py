@@ -66,6 +66,13 @@ def test_a_command_gets_what_stands_on_standard_input(given: str, seen: str) -> 
     assert shown.stdout == seen
 
 
+def test_a_setup_command_is_given_its_environment_a_line_each() -> None:
+    block = yaml.safe_load((ROLE / "tasks" / "setup.yml").read_text())[0]["block"]
+    given = Environment().from_string(block[0]["ansible.builtin.command"]["stdin"])
+    assert given.render(item={"command": "x", "environment": {"B": "two words", "A": 1}}) == "A=1\nB=two words"
+    assert given.render(item={"command": "x"}) == ""
+
+
 def test_gunicorn_knows_every_setting() -> None:
     settings: dict[str, Any] = {}
     exec(compile(rendered("gunicorn.conf.py.j2"), "gunicorn.conf.py", "exec"), settings)
