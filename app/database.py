@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.pin import reads_from_primary
 from app.replica_lag import LagWatch
+from app.stalls import patient_for
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -136,14 +137,17 @@ def embedded_url(app: Flask) -> str:
 def _engine_options(address: URL, settings: dict[str, Any]) -> dict[str, Any]:
     if address.get_backend_name() == "sqlite":
         return {}
+    timeout = settings["DATABASE_STATEMENT_TIMEOUT"]
     return {
         "pool_size": settings["DATABASE_POOL_SIZE"],
         "max_overflow": 2,
         "pool_recycle": POOL_RECYCLE,
         "pool_timeout": POOL_TIMEOUT,
         "connect_args": {
-            "options": f"-c statement_timeout={settings['DATABASE_STATEMENT_TIMEOUT']} -c timezone=UTC",
+            "options": f"-c statement_timeout={timeout} -c timezone=UTC",
             "application_name": "news",
+            # A little longer than the server's own patience: it has the first word.
+            **(patient_for(timeout / 1000 + 0.5) if timeout else {}),
         },
     }
 
