@@ -32,7 +32,7 @@ UNIT: dict[str, Sequence[str]] = {
     "terraform test": ["bin/terraform", "-chdir=terraform/sandbox", "test", "-no-color"],
     "pytest": ["pytest", "tests/unit", "-q", f"--junitxml={REPORTS}/unit.xml"],
 }
-SCENARIOS = ["default", "single", "contract"]
+SCENARIOS = ["default", "single", "contract", "failover"]
 
 
 def phase(name: str, command: Sequence[str]) -> bool:

@@ -50,7 +50,12 @@ class Arena:
 
     def run(self, drill: Drill, round_: int) -> Verdict:
         """Hold a drill; return what it has shown and keep it as JSON."""
-        assert self.wait_until_whole(120) is not None, f"not whole before the drill: {self.missing()}"
+        self._assert_whole()
+        with drill.setting(self):
+            self._assert_whole()
+            return self._hold(drill, round_)
+
+    def _hold(self, drill: Drill, round_: int) -> Verdict:
         self.led_before = {what: self.leaders(what) for what in LEADERS}
         run = f"drill-{uuid4().hex[:8]}"
         with self._load(run) as records:
@@ -101,6 +106,9 @@ class Arena:
             return None
 
         return eventually(whole, within=within)
+
+    def _assert_whole(self) -> None:
+        assert self.wait_until_whole(120) is not None, f"not whole before the drill: {self.missing()}"
 
     def unprocessed(self) -> list[str]:
         """Articles of all drills whose task has not been done."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from tests.drills import faults, store
+from tests.drills import disk, faults, store
 from tests.drills.drill import Drill, Fault, Figures, lasts, until_taken_over
+from tests.drills.samples import STALE
+from tests.live.fleet import eventually
 
 if TYPE_CHECKING:
     from tests.drills.arena import Arena
@@ -43,6 +46,23 @@ def isolated_store(arena: Arena) -> Iterator[Figures]:
 def clients_cut_off(arena: Arena) -> AbstractContextManager[None]:
     """The primary is reached by the cluster, and by nobody whom it serves."""
     return faults.cut_off(arena.fleet, arena.leader("postgres"), *arena.group("app"), *arena.group("workers"))
+
+
+@contextmanager
+def primary_on_a_small_disk(arena: Arena) -> Iterator[None]:
+    """The primary is a host whose write-ahead log has little room."""
+    host = arena.standby
+    with disk.small(arena.fleet, host):
+        time.sleep(STALE)  # what was seen before the move is forgotten
+        assert arena.wait_until_whole(120) is not None, arena.missing()
+
+        def switched() -> bool:
+            # Patroni forgets a request that comes in the moment in which it makes a standby synchronous.
+            arena.fleet.run(host, f"patronictl -c /etc/patroni/config.yml switchover --force --candidate {host.name}", check=False)
+            return eventually(lambda: arena.leaders("postgres") == {host.name}, within=8)
+
+        assert eventually(switched, within=40), "the switchover did not happen"
+        yield
 
 
 def one_of(tier: str, fault: Callable[..., AbstractContextManager[None]]) -> Fault:
@@ -135,6 +155,14 @@ POSTGRES = [
     ),
     Drill("primary-killed", leader_of("postgres", faults.dead), until_taken_over("postgres"), write_gap=30, read_gap=5),
     Drill("primary-cut-off", leader_of("postgres", faults.cut_off), until_taken_over("postgres"), write_gap=30, read_gap=5),
+    Drill(
+        "primary-disk-full",
+        lambda arena: disk.full(arena.fleet, arena.leader("postgres")),
+        until_taken_over("postgres"),
+        write_gap=10,
+        read_gap=2,
+        setting=primary_on_a_small_disk,
+    ),
     # Nobody takes over from a primary that its cluster finds well: writes wait for the network.
     Drill("primary-cut-off-from-clients", clients_cut_off, lasts(15), write_gap=20, read_gap=5),
     Drill(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,7 @@ class Drill:
         read_gap: Longest time without a served read.
         failed: Largest share of requests that may fail, by kind; a kind that is not named may fail.
         extra: Largest value of the fault's own figures.
+        setting: What is made ready before the load begins, and put back when the drill is over.
         heals_itself: The fault is over at once; the fleet is to mend what it did.
         patience: Seconds until the fleet must be whole again.
     """
@@ -44,6 +45,7 @@ class Drill:
     read_gap: float = 1.5
     failed: Mapping[str, float] = field(default_factory=dict)
     extra: Mapping[str, float] = field(default_factory=dict)
+    setting: Fault = lambda _: nullcontext()
     heals_itself: bool = False
     patience: float = 90.0
 
