@@ -35,9 +35,12 @@ create)
         init="mount -o remount,rw /sys/fs/cgroup && exec /sbin/init" # docker mounts the tree read-only
         ;;
     esac
+    # As a machine's: it stays when the host starts again. With another one its neighbours talk to the old one for up to half a minute.
+    # shellcheck disable=SC2046  # four numbers
+    mac=$(printf '02:42:%02x:%02x:%02x:%02x' $(echo "$ADDRESS" | tr . ' '))
     # seccomp and masks off, SYS_ADMIN: systemd's own sandboxing of units needs them. It is a host, not an application container.
     # shellcheck disable=SC2086  # flags, not one word
-    engine run --detach --name "$container" --hostname "$HOST" --network "$NETWORK" --ip "$ADDRESS" \
+    engine run --detach --name "$container" --hostname "$HOST" --network "$NETWORK" --ip "$ADDRESS" --mac-address "$mac" \
         --label "flaskfleet.fleet=$FLEET" --label "flaskfleet.owner=$OWNER" $boot --security-opt seccomp=unconfined \
         --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_PTRACE --cap-add AUDIT_WRITE \
         --stop-signal SIGRTMIN+3 --restart=always "$("$root/bin/host-image")" sh -c "$init" >/dev/null
