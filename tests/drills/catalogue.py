@@ -171,6 +171,8 @@ POSTGRES = [
         lasts(40),
         write_gap=30,
         read_gap=5,
+        # One that thaws believes for a moment to be what it was. A watchdog device prevents it, which containers have not.
+        primaries=2,
     ),
 ]
 

@@ -32,6 +32,7 @@ class Drill:
         write_gap: Longest time without an acknowledged write, in seconds.
         read_gap: Longest time without a served read.
         failed: Largest share of requests that may fail, by kind; a kind that is not named may fail.
+        primaries: Largest number of hosts that may take writes at the same moment.
         extra: Largest value of the fault's own figures.
         setting: What is made ready before the load begins, and put back when the drill is over.
         heals_itself: The fault is over at once; the fleet is to mend what it did.
@@ -44,6 +45,7 @@ class Drill:
     write_gap: float
     read_gap: float = 1.5
     failed: Mapping[str, float] = field(default_factory=dict)
+    primaries: int = 1
     extra: Mapping[str, float] = field(default_factory=dict)
     setting: Fault = lambda _: nullcontext()
     heals_itself: bool = False
@@ -66,7 +68,7 @@ class Drill:
                 found.append(f"{number} writes {what}")
         if seen.session_lost:
             found.append("the session is gone")
-        if seen.most_primaries > 1:
+        if seen.most_primaries > self.primaries:
             found.append(f"{seen.most_primaries} primaries at the same time")
         return found
 
