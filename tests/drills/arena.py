@@ -21,7 +21,7 @@ from tests.drills.load import SETTLE, Plan
 from tests.drills.samples import Observer, Sample
 from tests.drills.verdict import Record, Verdict
 from tests.drills.whole import leads, missing
-from tests.live.fixtures import visitor
+from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT, Host
 

@@ -9,6 +9,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet, eventually
 from tools.fleet.context import Fleet
 
@@ -21,14 +22,9 @@ def fleet() -> LiveFleet:
 
 @pytest.fixture
 def site(fleet: LiveFleet) -> Iterator[httpx.Client]:
-    """An anonymous visitor at the front door. The sandbox's certificate is its own; test_tls_* looks at it."""
+    """An anonymous visitor at the front door."""
     with visitor(fleet) as client:
         yield client
-
-
-def visitor(fleet: LiveFleet, **headers: str) -> httpx.Client:
-    """A client of its own, without cookies of others."""
-    return httpx.Client(base_url=f"https://{fleet.vip}", verify=False, trust_env=False, timeout=15, headers=headers)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.fixtures import NewContext, unique
 from tests.browser.people import Person, link_in, log_in, send_log_in
-from tests.live.fixtures import visitor
+from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet, eventually
 from tools.mail_sink import MailSink
 

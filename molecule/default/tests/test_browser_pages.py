@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, Page
 from tests.browser import axe
 from tests.browser.fixtures import SCREENSHOTS, profile
 from tests.browser.people import Person, log_in, register
-from tests.live.fixtures import visitor
+from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet
 
 WIDTHS = {"desk": 1280, "phone": 390}

@@ -12,19 +12,9 @@ from uuid import uuid4
 
 import httpx
 
-from tests.live.fixtures import visitor
+from tests.live.clients import ARTICLES, log_in, publish, visitor
 from tests.live.fleet import LiveFleet, eventually
 from tools.fleet.context import Host
-
-ARTICLES = "/api/v1/articles"
-
-
-def publish(author: httpx.Client, title: str | None = None) -> dict[str, Any]:
-    """Publish an article; return what the API answered."""
-    content = "The standby repeats what the primary said. Readers never notice which of the two they asked. " * 4
-    answer = author.post(ARTICLES, json={"title": title or f"article-{uuid4()}", "content": content})
-    assert answer.status_code == 201, answer.text
-    return dict(answer.json())
 
 
 def test_the_site_and_the_api_answer(site: httpx.Client) -> None:
@@ -91,16 +81,6 @@ def test_every_application_host_gets_requests(fleet: LiveFleet, author: httpx.Cl
     served = Counter(author.get(ARTICLES).headers["x-served-by"] for _ in range(40))
     assert set(served) == {host.name for host in fleet.group("app")}
     assert min(served.values()) > 5
-
-
-def log_in(client: httpx.Client, email: str, password: str) -> None:
-    """Log in by the site's form."""
-    form = client.get("/auth/login").text
-    match = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)
-    assert match
-    headers = {"Referer": f"{client.base_url}/auth/login"}
-    answer = client.post("/auth/login", data={"csrf_token": match[1], "email": email, "password": password}, headers=headers)
-    assert answer.status_code in {302, 303}, answer.text
 
 
 def test_a_session_outlives_the_application_host_that_made_it(whole: LiveFleet) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live.fixtures import visitor
+from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet, eventually
 from tools.dashboards import BUILT, extract_queries
 
