@@ -29,7 +29,7 @@ RESULTS = ROOT / ".cache" / "drills"
 LEADERS = ("postgres", "store", "cache", "vip")
 RATES = {"read": 20.0, "write": 10.0, "session": 2.0}
 # Seconds of load before the fault, and after the fleet is whole again.
-BEFORE, AFTER = 3.0, 2.0
+BEFORE, AFTER = 2.0, 1.0
 # A load ends by itself after so many seconds, whatever becomes of the drill.
 LONGEST_LOAD = 300.0
 

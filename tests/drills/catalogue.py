@@ -80,12 +80,19 @@ def leaders_process(what: str, command: str) -> Fault:
     return lambda arena: faults.struck(arena.fleet, [arena.leader(what)], command)
 
 
+def planned(what: str) -> Fault:
+    """A leader hands over because an operator says so."""
+    return lambda arena: faults.played(arena.fleet, "playbooks/switchover.yml", "-e", f"switchover_of={what}")
+
+
 WORKERS = [
     Drill("workers-killed", killed("workers", "celery-worker"), lasts(3), write_gap=1, failed=UNTOUCHED, heals_itself=True),
 ]
 
 REDIS = [
     Drill("cache-flushed", lambda arena: faults.cache_flushed(arena.fleet), lasts(2), write_gap=1, failed=UNTOUCHED, heals_itself=True),
+    Drill("cache-switchover", planned("cache"), lasts(1), write_gap=1, failed=UNTOUCHED),
+    Drill("store-switchover", measuring_the_store(planned("store")), lasts(1), write_gap=2, extra={"store_gap": 2, "store_lost": 0}),
     Drill(
         "cache-away",
         lambda arena: faults.stopped(arena.fleet, arena.group("redis"), "redis@cache"),
@@ -138,6 +145,7 @@ FRONT_DOOR = [
 ]
 
 POSTGRES = [
+    Drill("primary-switchover", planned("postgres"), lasts(1), write_gap=3),
     Drill(
         "postmaster-killed",
         # Its own number stands in the file; the process that Patroni started is another one's child by now.
@@ -163,6 +171,7 @@ POSTGRES = [
         read_gap=2,
         setting=primary_on_a_small_disk,
     ),
+    Drill("standby-replaced", lambda arena: faults.replaced(arena.fleet, arena.standby), lasts(2), write_gap=2, read_gap=2),
     # Nobody takes over from a primary that its cluster finds well: writes wait for the network.
     Drill("primary-cut-off-from-clients", clients_cut_off, lasts(15), write_gap=20, read_gap=5),
     Drill(

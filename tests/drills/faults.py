@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from tests.live.fleet import LiveFleet
 from tools.fleet.context import Host
+from tools.fleet.up import apply, wait_for_hosts
 
 # A table of the fault's own: the firewall's is not touched, and healing is removing this one.
 CUT = """
@@ -40,6 +41,30 @@ def struck(fleet: LiveFleet, hosts: Sequence[Host], command: str) -> Iterator[No
     """Something that happens at once and that the hosts have to heal by themselves."""
     everywhere(hosts, lambda host: fleet.run(host, command))
     yield
+
+
+@contextmanager
+def played(fleet: LiveFleet, *arguments: str) -> Iterator[None]:
+    """What an operator does on purpose: a playbook."""
+    _play(fleet, *arguments)
+    yield
+
+
+@contextmanager
+def replaced(fleet: LiveFleet, host: Host) -> Iterator[None]:
+    """A host that is gone with its disk; an empty one of the same name takes its place."""
+    engine(fleet, "rm", "--force", "--volumes", container(fleet, host))
+    try:
+        yield
+    finally:
+        apply(fleet.fleet)
+        wait_for_hosts(fleet.fleet)
+        _play(fleet, "site.yml", "--limit", host.name)
+
+
+def _play(fleet: LiveFleet, *arguments: str) -> None:
+    result = fleet.fleet.run("ansible-playbook", "--inventory", f"inventories/{fleet.fleet.inventory}", *arguments, quiet=True)
+    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
 
 
 def etcd_killed(fleet: LiveFleet, leader: bool) -> AbstractContextManager[None]:
