@@ -73,6 +73,11 @@ def _spread(values: list[float], unit: str = " s") -> str:
     return f"{median:.1f}{unit}" if len(values) == 1 else f"{median:.1f}, worst {worst:.1f}{unit}"
 
 
+def _plainly(values: list[float]) -> str:
+    median, worst = statistics.median(values), max(values)
+    return f"{median:g}" if len(values) == 1 else f"{median:g}, worst {worst:g}"
+
+
 def _failures(seen: list[Result]) -> str:
     kinds = sorted({kind for verdict in seen for kind in verdict["failed"]})
     parts = [
@@ -88,7 +93,7 @@ def _extras(found: dict[str, list[Result]]) -> list[str]:
     for name, rounds in found.items():
         figures = [result["verdict"]["extra"] for result in rounds]
         if keys := sorted(figures[0]):
-            told = "; ".join(f"{key.replace('_', ' ')} {_spread([float(figure[key]) for figure in figures], unit='')}" for key in keys)
+            told = "; ".join(f"{key.replace('_', ' ')} {_plainly([figure[key] for figure in figures])}" for key in keys)
             lines.append(f"- {name}: {told}.")
     return ["", *lines] if lines else []
 

@@ -42,7 +42,7 @@ def test_rounds_are_summed_up_by_drill_in_the_catalogues_order(tmp_path: Path) -
     cells = [cell.strip() for cell in row.split("|")[1:-1]]
     assert cells[1:4] == ["3", "21.0, worst 24.0 s", "30 s"]
     assert cells[5:8] == ["15 of 150 writes", "1", "0"]
-    assert "- cache-away: store gap 2.0." in table(found)
+    assert "- cache-away: store gap 2." in table(found)
 
 
 def test_the_picture_shows_failures_the_fault_and_who_led_where_that_changed() -> None:
