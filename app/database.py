@@ -45,10 +45,10 @@ class Database:
         """Make the engines. They connect at their first query, so that a process can be forked before."""
         self.on_query: list[Callable[[float], None]] = []
         self.primary = self._engine(url, settings)
-        replica = self._engine(replica_url, settings) if replica_url else self.primary
-        # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips.
-        self.replica = replica.execution_options(isolation_level="AUTOCOMMIT")
+        # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips. A pool of its own connects so; a
+        # shared one changes its connection's level and back again at each use.
         self._primary_reader = self.primary.execution_options(isolation_level="AUTOCOMMIT")
+        self.replica = self._engine(replica_url, settings, isolation_level="AUTOCOMMIT") if replica_url else self._primary_reader
         self.on_lag: list[Callable[[], None]] = []
         lag_is_known = self.replica.dialect.name == "postgresql" and bool(replica_url)
         self.lag = LagWatch(settings["DATABASE_MAX_LAG"]) if lag_is_known else None
@@ -106,9 +106,9 @@ class Database:
             log.warning("database connection lost, trying once more", error=str(error.orig).strip())
         return attempt()
 
-    def _engine(self, url: str, settings: dict[str, Any]) -> Engine:
+    def _engine(self, url: str, settings: dict[str, Any], **options: Any) -> Engine:
         address = make_url(url)
-        engine = create_engine(address, **_engine_options(address, settings))
+        engine = create_engine(address, **_engine_options(address, settings), **options)
         event.listen(engine, "handle_error", _drop_read_only_connection)
         event.listen(engine, "before_cursor_execute", _start_clock)
         event.listen(engine, "after_cursor_execute", self._stop_clock)

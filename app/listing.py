@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
@@ -43,12 +43,12 @@ class Selection:
     until: datetime | None = None
     q: str | None = None
 
-    @property
+    @cached_property
     def given(self) -> dict[str, Any]:
         """What was chosen."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
 
-    @property
+    @cached_property
     def mark(self) -> bytes:
         """Tell lists apart: tokens of their pages carry it, and keys of the cache."""
         return hashlib.sha256(msgspec.json.encode(self.given)).digest()[: len(NEWEST)] if self.given else NEWEST

@@ -49,7 +49,7 @@ def _refuse_unknown_parameters() -> None:
 
 @bp.get("/articles")
 @keys.limited
-@bp.arguments(PageQuery, location="query")
+@bp.arguments(PageQuery(), location="query")
 @bp.response(200, ArticlePage, headers=READ_HEADERS)
 @bp.alt_response(304, **UNCHANGED)
 @operation(bp, 429, 503, header=IF_NONE_MATCH)
@@ -66,7 +66,7 @@ def list_articles(page: Page) -> Response:
 
 @bp.get("/articles/popular")
 @keys.limited
-@bp.arguments(PopularQuery, location="query")
+@bp.arguments(PopularQuery(), location="query")
 @bp.response(200, PopularList, headers=READ_HEADERS)
 @bp.alt_response(304, **UNCHANGED)
 @operation(bp, 429, 503, header=IF_NONE_MATCH)
@@ -95,8 +95,8 @@ def get_article(article_id: int) -> Response:
 
 @bp.post("/articles")
 @keys.required(accounts.ARTICLES_WRITE)
-@bp.arguments(IdempotencyHeaders, location="headers")
-@bp.arguments(NewArticle)
+@bp.arguments(IdempotencyHeaders(), location="headers")
+@bp.arguments(NewArticle())
 @bp.response(201, FullArticle, headers=refer("X-Request-Id", "Location", "ETag", "Idempotency-Replayed", *LIMITS))
 @operation(bp, 400, 401, 403, 413, 415, 422, 429, 503, needs_key=True)
 def create_article(headers: dict[str, str], new: dict[str, Any]) -> Response:
@@ -130,7 +130,7 @@ def create_article(headers: dict[str, str], new: dict[str, Any]) -> Response:
 
 @bp.patch("/articles/<id:article_id>")
 @keys.required(accounts.ARTICLES_WRITE)
-@bp.arguments(ArticleChange)
+@bp.arguments(ArticleChange())
 @bp.response(200, FullArticle, headers=refer("X-Request-Id", "ETag", *LIMITS))
 @operation(bp, 400, 401, 403, 404, 412, 413, 415, 422, 429, 503, needs_key=True, header=IF_MATCH)
 def change_article(change: dict[str, Any], article_id: int) -> Response:
