@@ -24,8 +24,8 @@ up: setup ## Raise the fleet: hosts, every tier, the application; safe to repeat
 down: ## Remove the fleet and every trace of it on this machine
 	@if [ -x $(python) ]; then $(fleet) down; else echo "nothing to remove: this clone has no Python environment"; fi
 
-status: ## Show hosts, roles (who is primary) and health
-	@$(fleet) status
+status: ## Show who is primary, what lags, and what redundancy is missing (JSON=1 for programs)
+	@$(fleet) status $(if $(JSON),--json)
 
 ssh: ## Log in to a host: make ssh HOST=db1
 	@$(fleet) ssh "$(HOST)"

@@ -20,10 +20,10 @@ from tests.drills.drill import Drill
 from tests.drills.load import SETTLE, Plan
 from tests.drills.samples import Observer, Sample
 from tests.drills.verdict import Record, Verdict
-from tests.drills.whole import leads, missing
 from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT, Host
+from tools.fleet.whole import leads, missing
 
 RESULTS = ROOT / ".cache" / "drills"
 LEADERS = ("postgres", "store", "cache", "vip")

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.drills.samples import Sample
-from tests.drills.whole import leads
+from tools.fleet.whole import leads
 
 Record = Mapping[str, Any]
 # Seconds between two samples of a host after which nobody knows what it was meanwhile.

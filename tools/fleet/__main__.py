@@ -1,4 +1,4 @@
-"""python -m tools.fleet up|hosts|down|status|ssh HOST|secret NAME; FLEET, INVENTORY, SUBNET and ENGINE come by environment."""
+"""python -m tools.fleet up|hosts|down|status [--json]|ssh HOST|secret NAME; FLEET, INVENTORY, SUBNET and ENGINE come by environment."""
 
 from __future__ import annotations
 
@@ -39,8 +39,9 @@ def main() -> int:
     """Run one command; return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("up", "raise the fleet"), ("hosts", "make its hosts only"), ("down", "remove it"), ("status", "show it")):
+    for name, text in (("up", "raise the fleet"), ("hosts", "make its hosts only"), ("down", "remove it")):
         commands.add_parser(name, help=text)
+    commands.add_parser("status", help="show it").add_argument("--json", action="store_true", help="all that was learned, for programs")
     commands.add_parser("ssh", help="log in to a host").add_argument("host")
     commands.add_parser("secret", help="print a secret").add_argument("name")
     arguments = parser.parse_args()
@@ -55,7 +56,7 @@ def main() -> int:
             case "down":
                 down(fleet)
             case "status":
-                return status(fleet)
+                return status(fleet, arguments.json)
             case "ssh":
                 ssh(fleet, arguments.host)
             case "secret":

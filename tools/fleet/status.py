@@ -1,54 +1,105 @@
-"""`make status`: one table of hosts, what each is right now, and whether it is well."""
+"""`make status`: one table of hosts, what each is right now, and what redundancy is missing."""
 
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tools.fleet.context import Fleet, Host, say
+import yaml
 
-PROBE = Path(__file__).with_name("probe.py")
+from tools.fleet.context import ROOT, Fleet, Host, say
+from tools.fleet.table import Row, in_order, render, rows
+from tools.fleet.whole import View, missing
+
+PROBE = Path(__file__).with_name("probe.py").read_text()
+# Seconds until a host that says nothing to SSH counts as down, and until one does that stops in the middle.
+CONNECT, PATIENCE = 2, 6
+# Units that nothing else is asked about; each must run on the hosts of its group.
+UNITS = {"loadbalancers": ["nginx", "keepalived"], "workers": ["celery-worker"], "monitoring": ["prometheus", "prometheus-alertmanager"]}
 
 
-def probe(fleet: Fleet, host: Host, vip: str) -> dict[str, Any] | None:
-    """What `host` says of itself, None when it does not answer."""
+def status(fleet: Fleet, as_json: bool = False) -> int:
+    """Print the fleet; return 0 when it is whole, else 1."""
+    outputs = fleet.outputs()
+    hosts = in_order(fleet.hosts(outputs))
+    vip = str(outputs["inventory"]["all"]["vars"]["fleet_vip"])
+    view = look(fleet, hosts, vip)
+    lacking = missing(hosts, view)
+    lines = rows(hosts, view, vip)
+    if as_json:
+        say(json.dumps(document(fleet, hosts, view, lines, lacking), indent=2))
+    else:
+        terminal = sys.stdout.isatty()
+        width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
+        say(render(lines, width, colours=terminal and "NO_COLOR" not in os.environ))
+        say(f"\n{verdict(fleet, lacking)}")
+    return 1 if lacking else 0
+
+
+def verdict(fleet: Fleet, lacking: list[str]) -> str:
+    """The last line: whole, or everything that is missing."""
+    return f"{fleet.name} is not whole: {'; '.join(lacking)}" if lacking else f"{fleet.name} is whole: nothing is missing"
+
+
+def document(fleet: Fleet, hosts: list[Host], view: View, lines: list[Row], lacking: list[str]) -> dict[str, Any]:
+    """All that was learned, for programs."""
+    told = {
+        host.name: {
+            "address": host.address,
+            "groups": sorted(host.groups),
+            "state": row.state,
+            "roles": row.roles,
+            "facts": view[host.name],
+        }
+        for host, row in zip(hosts, lines, strict=True)
+    }
+    return {"fleet": fleet.name, "whole": not lacking, "missing": lacking, "hosts": told}
+
+
+def look(fleet: Fleet, hosts: list[Host], vip: str) -> View:
+    """What every host says of itself, all asked at once; nothing of one that does not answer."""
+    application = variables(fleet)
+    with ThreadPoolExecutor(len(hosts)) as pool:
+        facts = pool.map(lambda host: probe(fleet, host, settings(host, vip, application)), hosts)
+        return {host.name: seen for host, seen in zip(hosts, facts, strict=True)}
+
+
+def variables(fleet: Fleet) -> dict[str, Any]:
+    """What the inventory says of its application; templates stay as they are."""
+    folder = ROOT / "inventories" / fleet.inventory / "group_vars" / "all"
+    found: dict[str, Any] = {}
+    for name in ("application.yml", "main.yml"):
+        found |= yaml.safe_load((folder / name).read_text()) or {}
+    return found
+
+
+def settings(host: Host, vip: str, application: dict[str, Any]) -> dict[str, Any]:
+    """What the probe of a host is told."""
+    expected = [unit for group, units in UNITS.items() if group in host.groups for unit in units]
+    absent = {"celery-worker": not application.get("app_celery_app"), "keepalived": not vip}
+    return {
+        "address": host.address,
+        "groups": sorted(host.groups),
+        "vip": vip,
+        "health": application.get("app_health_path") or "/",
+        "units": [unit for unit in expected if not absent.get(unit)],
+    }
+
+
+def probe(fleet: Fleet, host: Host, told: dict[str, Any]) -> dict[str, Any]:
+    """What a host says of itself, nothing when it does not answer."""
+    ssh, *arguments = fleet.ssh_command(host)
+    # Of an option that is given twice, ssh takes the first.
+    command = [ssh, "-o", f"ConnectTimeout={CONNECT}", *arguments, f"sudo python3 -IS - {shlex.quote(json.dumps(told))}"]
     try:
-        result = subprocess.run(
-            [*fleet.ssh_command(host), "sudo", "python3", "-", host.address, vip or "-"],
-            input=PROBE.read_text(),
-            capture_output=True,
-            text=True,
-            timeout=15,
-            check=True,
-        )
+        result = subprocess.run(command, input=PROBE, capture_output=True, text=True, timeout=PATIENCE, check=True)
         return dict(json.loads(result.stdout))
     except (subprocess.SubprocessError, ValueError):
-        return None
-
-
-def row(host: Host, facts: dict[str, Any] | None) -> tuple[str, str, str, str]:
-    """A host's line of the table: name, address, health, roles."""
-    if facts is None:
-        return host.name, host.address, "DOWN", "does not answer over SSH"
-    health = "ok" if facts["system"] == "running" else "failed: " + ", ".join(facts["failed"]) if facts["failed"] else facts["system"]
-    roles = [*facts["roles"], *facts.get("replication", [])]
-    return host.name, host.address, health, "; ".join(roles)
-
-
-def status(fleet: Fleet) -> int:
-    """Print the table; return 0 when every host is well, else 1."""
-    outputs = fleet.outputs()
-    hosts = fleet.hosts(outputs)
-    vip = outputs["inventory"]["all"]["vars"]["fleet_vip"]
-    with ThreadPoolExecutor(len(hosts)) as pool:
-        facts = list(pool.map(lambda host: probe(fleet, host, vip), hosts))
-    rows = [("HOST", "ADDRESS", "HEALTH", "ROLES"), *(row(host, seen) for host, seen in zip(hosts, facts, strict=True))]
-    widths = [max(len(line[column]) for line in rows) for column in range(3)]
-    for line in rows:
-        say("  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[3]]).rstrip())
-    unwell = [line[0] for line in rows[1:] if line[2] != "ok"]
-    say(f"\n{fleet.name}: " + (f"{', '.join(unwell)} not well" if unwell else f"all {len(hosts)} hosts are well"))
-    return 1 if unwell else 0
+        return {}

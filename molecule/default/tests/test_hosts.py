@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from typing import Any
+
 from tests.live import ports
 from tests.live.fleet import LiveFleet, eventually
 
@@ -34,3 +38,18 @@ def test_a_reboot_brings_a_hosts_services_back(whole: LiveFleet) -> None:
     primary = next(host for host in fleet.group("postgres") if host != standby)
     streaming = f"select count(*) from pg_stat_replication where application_name = '{standby.name}' and state = 'streaming'"
     assert eventually(lambda: fleet.sql(primary, streaming) == "1", within=90)
+
+
+def test_make_status_sees_a_whole_fleet_and_who_leads(fleet: LiveFleet) -> None:
+    def told() -> dict[str, Any]:
+        result = fleet.fleet.run(sys.executable, "-m", "tools.fleet", "status", "--json", quiet=True)
+        seen: dict[str, Any] = json.loads(result.stdout)
+        assert (result.returncode, seen["missing"]) == (0, [])
+        return seen
+
+    # A host that was rebooted has to catch up first.
+    facts = {name: host["facts"] for name, host in eventually(told, within=60, every=1)["hosts"].items()}
+    assert [name for name, seen in facts.items() if seen.get("vip")] == [getattr(fleet.vip_holder(), "name", None)]
+    assert [name for name, seen in facts.items() if (seen.get("postgres") or {}).get("primary")] == [fleet.primary.name]
+    assert set(facts[fleet.primary.name]["postgres"]["standbys"]) == {standby.name for standby in fleet.standbys}
+    assert {facts[host.name]["sentinel"] for host in fleet.group("sentinel")} == {len(fleet.group("sentinel"))}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import nullcontext
 from typing import Any
 
@@ -12,8 +11,6 @@ from tests.drills import verdict
 from tests.drills.drill import ROOM, Drill
 from tests.drills.samples import Sample
 from tests.drills.verdict import Verdict
-from tests.drills.whole import missing
-from tools.fleet.context import Host
 
 
 def record(end: float, kind: str = "write", status: int = 201, number: int = 0) -> dict[str, Any]:
@@ -107,49 +104,3 @@ def test_a_good_verdict_has_no_breaches() -> None:
 def test_whatever_is_worse_than_the_limits_is_a_breach(worse: dict[str, Any], says: str) -> None:
     (breach,) = DRILL.breaches(Verdict(**GOOD | worse))
     assert says in breach
-
-
-HOSTS = [
-    Host("db1", "", frozenset({"postgres", "etcd"})),
-    Host("db2", "", frozenset({"postgres", "etcd"})),
-    Host("cache1", "", frozenset({"redis", "sentinel"})),
-    Host("mon1", "", frozenset({"sentinel", "etcd"})),
-    Host("lb1", "", frozenset({"loadbalancers"})),
-    Host("app1", "", frozenset({"app"})),
-]
-WELL: Mapping[str, Mapping[str, Any]] = {
-    "db1": {"system": "running", "etcd": True, "postgres": {"primary": True, "standbys": {"db2": ["streaming", "sync"]}}},
-    "db2": {"system": "running", "etcd": True, "postgres": {"primary": False}},
-    "cache1": {"system": "running", "cache": {"master": True, "replicas": 0}, "store": {"master": True, "replicas": 1}},
-    "mon1": {"system": "running", "etcd": True, "store": {"master": False, "linked": True}},
-    "lb1": {"system": "running", "vip": True},
-    "app1": {"system": "running", "app": True},
-}
-
-
-def test_nothing_is_missing_from_a_whole_fleet() -> None:
-    assert missing(HOSTS, WELL) == []
-
-
-@pytest.mark.parametrize(
-    ("host", "facts", "says"),
-    [
-        ("app1", {"system": "degraded"}, "app1 is degraded"),
-        ("app1", {"app": False}, "app on app1 is not healthy"),
-        ("lb1", {"vip": False}, "0 hosts have the virtual address"),
-        ("db2", {"etcd": False}, "etcd on db2 is not healthy"),
-        ("db2", {"postgres": {"primary": True, "standbys": {}}}, "2 Postgres primaries"),
-        ("db1", {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "async"]}}}, "no standby is synchronous"),
-        ("db1", {"postgres": {"primary": True, "standbys": {"db2": ["catchup", "sync"]}}}, "db2 does not stream"),
-        ("db1", {"postgres": None}, "0 Postgres primaries"),
-        ("cache1", {"store": {"master": True, "replicas": 0}}, "the master of store has 0 replicas"),
-        ("mon1", {"store": {"master": False, "linked": False}}, "store on mon1 has no link"),
-        ("cache1", {"cache": None}, "0 masters of cache"),
-    ],
-)
-def test_whatever_is_missing_is_named(host: str, facts: dict[str, Any], says: str) -> None:
-    assert missing(HOSTS, {**WELL, host: {**WELL[host], **facts}}) == [says]
-
-
-def test_a_silent_host_is_missing() -> None:
-    assert "app1 is silent" in missing(HOSTS, {name: facts for name, facts in WELL.items() if name != "app1"})

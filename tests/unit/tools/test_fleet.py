@@ -13,7 +13,6 @@ import pytest
 
 from tools.fleet import up as up_module
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
-from tools.fleet.status import row
 
 OUTPUTS = {
     "inventory": {
@@ -59,24 +58,6 @@ def test_hosts_and_their_groups_come_from_the_inventory() -> None:
 def test_a_fleet_without_hosts_says_how_to_make_them() -> None:
     with pytest.raises(FleetError, match="run 'make up FLEET=a' first"):
         Fleet("a", "sandbox").hosts({})
-
-
-@pytest.mark.parametrize(
-    ("facts", "health", "roles"),
-    [
-        (None, "DOWN", "does not answer over SSH"),
-        ({"system": "running", "failed": [], "roles": ["VIP"]}, "ok", "VIP"),
-        ({"system": "degraded", "failed": ["app.service"], "roles": []}, "failed: app.service", ""),
-        ({"system": "starting", "failed": [], "roles": []}, "starting", ""),
-        (
-            {"system": "running", "failed": [], "roles": ["postgres primary"], "replication": ["db2: streaming, sync"]},
-            "ok",
-            "postgres primary; db2: streaming, sync",
-        ),
-    ],
-)
-def test_a_row_of_the_status_table(facts: dict[str, Any] | None, health: str, roles: str) -> None:
-    assert row(Host("db1", "10.0.0.41", frozenset()), facts) == ("db1", "10.0.0.41", health, roles)
 
 
 class FakeEngine(Fleet):

@@ -1,0 +1,43 @@
+"""A small fleet and what its hosts say of themselves when all is well."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tools.fleet.context import Host
+
+HOSTS = [
+    Host("lb1", "10.0.0.11", frozenset({"loadbalancers"})),
+    Host("lb2", "10.0.0.12", frozenset({"loadbalancers"})),
+    Host("app1", "10.0.0.21", frozenset({"app"})),
+    Host("worker1", "10.0.0.31", frozenset({"workers"})),
+    Host("db1", "10.0.0.41", frozenset({"postgres", "etcd"})),
+    Host("db2", "10.0.0.42", frozenset({"postgres", "etcd"})),
+    Host("cache1", "10.0.0.51", frozenset({"redis", "sentinel"})),
+    Host("cache2", "10.0.0.52", frozenset({"redis", "sentinel"})),
+    Host("mon1", "10.0.0.61", frozenset({"monitoring", "sentinel", "etcd"})),
+]
+
+RUNS = {"system": "running", "failed": [], "stopped": []}
+FOLLOWS = {"master": False, "linked": True}
+PATRONI = {"state": "running", "paused": False, "failsafe": False}
+WELL: dict[str, dict[str, Any]] = {
+    "lb1": RUNS | {"vip": True, "drained": {}},
+    "lb2": RUNS | {"vip": False, "drained": {}},
+    "app1": RUNS | {"app": True, "release": "r1"},
+    "worker1": RUNS | {"release": "r1", "beat": True},
+    "db1": RUNS
+    | {"etcd": True, "etcd_leads": False, "patroni": PATRONI}
+    | {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "sync", 2048]}}},
+    "db2": RUNS | {"etcd": True, "etcd_leads": True, "patroni": PATRONI, "postgres": {"primary": False, "standbys": {}}},
+    "cache1": RUNS
+    | {"sentinel": 3, "cache": {"master": True, "replicas": 1, "behind": {"10.0.0.52": 0}}}
+    | {"store": {"master": True, "replicas": 2, "behind": {"10.0.0.52": 0, "10.0.0.61": 3 * 1024**2}}},
+    "cache2": RUNS | {"sentinel": 3, "cache": FOLLOWS, "store": FOLLOWS},
+    "mon1": RUNS | {"sentinel": 3, "etcd": True, "etcd_leads": False, "store": FOLLOWS},
+}
+
+
+def but(**changed: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+    """The same fleet with some facts changed; a host that is None is silent."""
+    return {name: {} if name in changed and changed[name] is None else facts | (changed.get(name) or {}) for name, facts in WELL.items()}

@@ -1,0 +1,162 @@
+"""The table of `make status`: what each host is at this moment, in the words of its tiers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from tools.fleet.context import Host
+from tools.fleet.whole import Facts, View, drained, leads, of_units, voters
+
+# The order in which a request meets the tiers; those that only vote come last, for they live on others' hosts.
+TIERS = ("loadbalancers", "app", "workers", "postgres", "redis", "monitoring", "etcd", "sentinel")
+
+
+class Phrase(NamedTuple):
+    """Something that a host is, and whether it should be that."""
+
+    text: str
+    well: bool = True
+
+
+class Row(NamedTuple):
+    """A host's line of the table, its state in one word."""
+
+    name: str
+    address: str
+    state: str
+    roles: list[str]
+
+
+HEADINGS = Row("HOST", "ADDRESS", "STATE", ["ROLES"])
+
+
+def in_order(hosts: Iterable[Host]) -> list[Host]:
+    """Hosts by their first tier, then by name."""
+    return sorted(hosts, key=lambda host: (min((TIERS.index(g) for g in host.groups if g in TIERS), default=len(TIERS)), host.name))
+
+
+def rows(hosts: Sequence[Host], view: View, vip: str) -> list[Row]:
+    """A line for each host."""
+    return [_row(host, hosts, view, vip) for host in hosts]
+
+
+def _row(host: Host, hosts: Sequence[Host], view: View, vip: str) -> Row:
+    if "system" not in view.get(host.name, {}):
+        groups = ", ".join(group for group in TIERS if group in host.groups)
+        return Row(host.name, host.address, "DOWN", [f"no answer over SSH; it should be in {groups}"])
+    phrases = roles(host, hosts, view, vip)
+    state = "unwell" if not all(phrase.well for phrase in phrases) else "drained" if host.name in drained(view) else "ok"
+    return Row(host.name, host.address, state, [phrase.text for phrase in phrases])
+
+
+def roles(host: Host, hosts: Sequence[Host], view: View, vip: str) -> list[Phrase]:
+    """What a host that answers is, a phrase for each of its tiers, and what is wrong with it."""
+    facts = view[host.name]
+    found = []
+    if "loadbalancers" in host.groups:
+        found.append(Phrase(f"load balancer with {vip}" if facts.get("vip") else "load balancer"))
+    if "app" in host.groups:
+        found.append(Phrase("app ready") if facts.get("app") else Phrase("app NOT READY", False))
+    if "workers" in host.groups:
+        found.append(Phrase("worker and beat" if facts.get("beat") else "worker"))
+    if host.groups & {"app", "workers"}:
+        found.append(Phrase(f"release {facts['release']}") if facts.get("release") else Phrase("NO RELEASE", False))
+    if "postgres" in host.groups:
+        found.append(postgres(host, view))
+        found += [] if facts.get("patroni") else [Phrase("patroni DOWN", False)]
+    if "redis" in host.groups:
+        found.append(redis("cache", host, view))
+    if host.groups & {"redis", "sentinel"}:
+        found.append(redis("store", host, view))
+    if "etcd" in host.groups:
+        found.append(etcd(facts, _share("etcd", hosts, view)))
+    if "sentinel" in host.groups:
+        word = "" if facts.get("sentinel") else "DOWN "
+        found.append(Phrase(f"sentinel {word}{_share('sentinel', hosts, view)}", bool(facts.get("sentinel"))))
+    if "monitoring" in host.groups:
+        found.append(Phrase("monitoring"))
+    if drain := drained(view).get(host.name):
+        found.append(Phrase(f"drained{drain.where} by {drain.by} since {drain.when}: {drain.why}"))
+    return found + [Phrase(problem, False) for problem in of_units(facts)]
+
+
+def postgres(host: Host, view: View) -> Phrase:
+    """Primary, or what kind of standby by the primary's word, and how far behind."""
+    own = view[host.name].get("postgres")
+    if not own:
+        return Phrase("postgres DOWN", False)
+    if own["primary"]:
+        return Phrase("postgres primary")
+    primary: Facts = next((facts["postgres"] for facts in view.values() if leads(facts.get("postgres"))), {})
+    if host.name not in primary.get("standbys", {}):
+        return Phrase("postgres standby NOT STREAMING", False)
+    streaming, sync, behind = primary["standbys"][host.name]
+    text = f"postgres {sync} standby, {size(behind)} behind"
+    return Phrase(text) if streaming == "streaming" else Phrase(f"{text}, {streaming.upper()}", False)
+
+
+def etcd(facts: Facts, share: str) -> Phrase:
+    """Leader or member, and how many members have a vote."""
+    if facts.get("etcd"):
+        return Phrase(f"etcd {'leader' if facts['etcd_leads'] else 'member'} {share}")
+    return Phrase(f"etcd {'DOWN' if facts.get('etcd') is None else 'WITHOUT LEADER'} {share}", False)
+
+
+def redis(instance: str, host: Host, view: View) -> Phrase:
+    """Master or replica, and how far behind by the master's word, which is up to a second old."""
+    own = view[host.name].get(instance)
+    if not own:
+        return Phrase(f"{instance} DOWN", False)
+    if own["master"]:
+        return Phrase(f"{instance} master")
+    master: Facts = next((facts[instance] for facts in view.values() if leads(facts.get(instance))), {})
+    behind = master.get("behind", {}).get(host.address)
+    if not own["linked"] or behind is None:
+        return Phrase(f"{instance} replica WITHOUT MASTER", False)
+    return Phrase(f"{instance} replica, {size(behind)} behind")
+
+
+def size(number: float | None) -> str:
+    """Bytes as people read them."""
+    if number is None:
+        return "?"
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}"
+        number /= 1024
+    return f"{number:.1f} GiB"
+
+
+def render(lines: Sequence[Row], width: int, colours: bool = False) -> str:
+    """The table as text; roles that do not fit go on below each other."""
+    widths = [max(len(str(row[column])) for row in [HEADINGS, *lines]) for column in range(3)]
+    indent = sum(widths) + 2 * len(widths)
+    text = []
+    for row in [HEADINGS, *lines]:
+        first, *others = _wrapped(row.roles, width - indent)
+        state = row.state.ljust(widths[2])
+        if colours and row.state not in {"ok", HEADINGS.state}:
+            state = f"\033[31m{state}\033[0m"
+        text.append(f"{row.name.ljust(widths[0])}  {row.address.ljust(widths[1])}  {state}  {first}")
+        text += [" " * indent + other for other in others]
+    return "\n".join(text)
+
+
+def _wrapped(phrases: Iterable[str], width: int) -> list[str]:
+    """Phrases joined by semicolons, broken between them."""
+    found = [""]
+    for phrase in phrases:
+        joined = f"{found[-1]}; {phrase}" if found[-1] else phrase
+        if len(joined) < width or not found[-1]:
+            found[-1] = joined
+        else:
+            found[-1] += ";"
+            found.append(phrase)
+    return found
+
+
+def _share(what: str, hosts: Iterable[Host], view: View) -> str:
+    """How many of those that should vote do."""
+    names = [host.name for host in hosts if what in host.groups]
+    return f"{len(voters(what, names, view))}/{len(names)}"
