@@ -78,6 +78,25 @@ class _Entry(msgspec.Struct, array_like=True):
         return 0 <= time.time() - self.computed_at < seconds
 
 
+class _Known(NamedTuple):
+    """What the backend says of a key."""
+
+    numbers: _Numbers
+    entry: _Entry | None
+    # Bumped so lately that a replica may not have the write yet.
+    recent: bool
+
+    @classmethod
+    def of(cls, values: list[bytes | None]) -> _Known:
+        """Read the values of `_keys`."""
+        own, everything, packed, recent = values
+        try:
+            entry = msgspec.msgpack.decode(packed, type=_Entry) if packed else None
+        except msgspec.DecodeError:
+            entry = None
+        return cls(_Numbers(own, everything), entry, recent is not None)
+
+
 def make_cache(app: Flask) -> Cache:
     """Return the cache that the configuration names. Nothing connects yet."""
     url = app.config["CACHE_URL"]
@@ -149,27 +168,29 @@ class Cache:
 
     def _fetch(self, backend: Backend, key: str, generation: str, seconds: float, load: Load, insist: bool) -> Cached | None:
         deadline = time.monotonic() + FLIGHT_SECONDS
+        keys = _keys(key, generation)
         while True:
-            numbers, entry, recent = self._look(backend, key, generation)
-            if entry and entry.is_fresh(numbers.stamp):
-                return Cached(entry.body, "hit")
-            if entry and not insist and entry.is_settling(self._settle_seconds):
-                return Cached(entry.body, "stale")
-            outdated = None if insist else entry
-            if backend.add(f"flight:{key}", b"1", FLIGHT_SECONDS):
+            known = _Known.of(backend.get_many(keys))
+            if cached := self._usable(known, insist):
+                return cached
+            if (values := backend.claim(f"flight:{key}", FLIGHT_SECONDS, keys)) is not None:
                 try:
-                    return self._compute(backend, key, generation, numbers, seconds, load, recent, outdated)
+                    # Again: another flight may have landed since the look above.
+                    known = _Known.of(values)
+                    return self._usable(known, insist) or self._compute(backend, key, generation, known, seconds, load, insist)
                 finally:
                     _quietly(lambda: backend.drop(f"flight:{key}"))
-            if outdated:
-                return Cached(outdated.body, "stale")
-            if not self._await_flight(backend, key, generation, numbers, deadline):
-                return self._compute(backend, key, generation, numbers, seconds, load, recent, None)
+            if known.entry and not insist:
+                return Cached(known.entry.body, "stale")
+            if not self._await_flight(backend, key, generation, known.numbers, deadline):
+                return self._compute(backend, key, generation, known._replace(entry=None), seconds, load, insist)
 
-    def _look(self, backend: Backend, key: str, generation: str) -> tuple[_Numbers, _Entry | None, bool]:
-        keys = [f"generation:{generation}", f"generation:{EVERYTHING}", f"entry:{key}", f"recent:{generation}"]
-        own, everything, packed, recent = backend.get_many(keys)
-        return _Numbers(own, everything), _unpack(packed), recent is not None
+    def _usable(self, known: _Known, insist: bool) -> Cached | None:
+        if known.entry and known.entry.is_fresh(known.numbers.stamp):
+            return Cached(known.entry.body, "hit")
+        if known.entry and not insist and known.entry.is_settling(self._settle_seconds):
+            return Cached(known.entry.body, "stale")
+        return None
 
     def _await_flight(self, backend: Backend, key: str, generation: str, numbers: _Numbers, deadline: float) -> bool:
         """Wait until another caller has computed the entry; return whether to look again. It may have crashed, or found nothing."""
@@ -177,12 +198,12 @@ class Cache:
             time.sleep(POLL_SECONDS)
             # First the flight: it ends after its entry was kept.
             landed = backend.get_many([f"flight:{key}"])[0] is None
-            latest, entry, _ = self._look(backend, key, generation)
-            if entry and entry.is_fresh(latest.stamp):
+            latest = _Known.of(backend.get_many(_keys(key, generation)))
+            if latest.entry and latest.entry.is_fresh(latest.numbers.stamp):
                 return True
             if landed:
                 # Bumped meanwhile: one of those who waited computes it again, not all of them.
-                return entry is not None or latest != numbers
+                return latest.entry is not None or latest.numbers != numbers
         return False
 
     def _compute(
@@ -190,25 +211,24 @@ class Cache:
         backend: Backend,
         key: str,
         generation: str,
-        numbers: _Numbers,
+        known: _Known,
         seconds: float,
         load: Load,
-        recent: bool,
-        outdated: _Entry | None,
+        insist: bool,
     ) -> Cached | None:
         try:
-            body = load(recent)
+            body = load(known.recent)
         except Exception:
             # The database is away: what was true a moment ago serves a reader better than an error.
-            if outdated is None:
+            if insist or known.entry is None:
                 raise
             log.warning("serving an outdated entry", key=key, exc_info=True)
-            return Cached(outdated.body, "stale")
+            return Cached(known.entry.body, "stale")
         if body is None:
             # What is gone is not served as an old entry either, to those who come while somebody else looks for it.
             _quietly(lambda: backend.drop(f"entry:{key}"))
             return None
-        _quietly(lambda: self._keep(backend, key, generation, numbers, seconds, body))
+        _quietly(lambda: self._keep(backend, key, generation, known.numbers, seconds, body))
         return Cached(body, "miss")
 
     def _keep(self, backend: Backend, key: str, generation: str, numbers: _Numbers, seconds: float, body: bytes) -> None:
@@ -221,13 +241,8 @@ class Cache:
         backend.put(f"entry:{key}", msgspec.msgpack.encode(entry), seconds * STALE_FACTOR)
 
 
-def _unpack(packed: bytes | None) -> _Entry | None:
-    if packed is None:
-        return None
-    try:
-        return msgspec.msgpack.decode(packed, type=_Entry)
-    except msgspec.DecodeError:
-        return None
+def _keys(key: str, generation: str) -> list[str]:
+    return [f"generation:{generation}", f"generation:{EVERYTHING}", f"entry:{key}", f"recent:{generation}"]
 
 
 def _quietly(command: Callable[[], None]) -> None:

@@ -68,6 +68,9 @@ class Backend(Protocol):
     def add(self, key: str, value: bytes, seconds: float) -> bool:
         """Keep a value unless there is one; return whether it was kept."""
 
+    def claim(self, key: str, seconds: float, keys: list[str]) -> list[bytes | None] | None:
+        """Mark a key for some time and return other keys' values of after that; None where it is marked already."""
+
     def drop(self, key: str) -> None:
         """Forget a key."""
 
@@ -105,6 +108,10 @@ class MemoryBackend:
                 return False
             self._put(key, value, seconds)
             return True
+
+    def claim(self, key: str, seconds: float, keys: list[str]) -> list[bytes | None] | None:
+        """Mark a key for some time and return other keys' values of after that; None where it is marked already."""
+        return self.get_many(keys) if self.add(key, b"1", seconds) else None
 
     def drop(self, key: str) -> None:
         """Forget a key."""
@@ -155,6 +162,14 @@ class RedisBackend:
     def add(self, key: str, value: bytes, seconds: float) -> bool:
         """Keep a value unless there is one; return whether it was kept."""
         return bool(self._ask(lambda: self._client.set(key, value, px=int(seconds * 1000), nx=True)))
+
+    def claim(self, key: str, seconds: float, keys: list[str]) -> list[bytes | None] | None:
+        """Mark a key for some time and return other keys' values of after that, in one round trip; None where it is marked already."""
+        pipeline = self._client.pipeline()
+        pipeline.set(key, b"1", px=int(seconds * 1000), nx=True)
+        pipeline.mget(keys)
+        claimed, values = self._ask(pipeline.execute)
+        return values if claimed else None
 
     def drop(self, key: str) -> None:
         """Forget a key."""

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -186,6 +187,28 @@ def test_a_page_that_is_read_all_the_time_is_computed_once_a_second_however_much
     assert len(source.calls) <= 6, "once in 0.2 seconds, and the first time"
     time.sleep(0.25)
     assert fetch(cache, source)[0] == source.value, "what was written is seen when the page has settled"
+
+
+def test_what_another_has_computed_since_the_look_is_not_computed_again() -> None:
+    class Late(MemoryBackend):
+        """Answers a look after somebody else has computed the entry, with what was true before."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.meanwhile: Callable[[], object] | None = None
+
+        def get_many(self, keys: list[str]) -> list[bytes | None]:
+            values = super().get_many(keys)
+            meanwhile, self.meanwhile = self.meanwhile, None
+            if meanwhile:
+                meanwhile()
+            return values
+
+    backend, source = Late(), Source()
+    cache = Cache(backend, recent_seconds=0.0)
+    backend.meanwhile = lambda: fetch(cache, source)
+    assert fetch(cache, source) == (b"1", "hit")
+    assert len(source.calls) == 1
 
 
 def test_who_has_just_written_waits_for_no_page_to_settle() -> None:
