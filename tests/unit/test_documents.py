@@ -1,0 +1,50 @@
+"""The documents name what there is: their links lead somewhere, and every drill has its place in them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.drills.catalogue import DRILLS
+from tools.fleet.context import ROOT
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+NAMES = {drill.name for drill in DRILLS}
+
+
+def anchors(page: Path) -> set[str]:
+    """What a link to a section of a page may end in, as GitHub makes it from headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
+        path, _, anchor = target.partition("#")
+        if ":" in path:
+            continue
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+def test_the_runbook_tells_of_every_fault_that_is_drilled() -> None:
+    section = (ROOT / "docs/operations.md").read_text().partition("## What each fault looks like")[2].partition("\n## ")[0]
+    told = {
+        name for line in section.splitlines() if line.startswith("- `") for name in re.findall(r"`([a-z0-9-]+)`", line.partition(":")[0])
+    }
+    assert told == NAMES
+
+
+def test_the_guarantees_name_drills_that_there_are_and_all_of_them() -> None:
+    """An ellipsis at either end stands for any text."""
+    named: set[str] = set()
+    for cell in re.findall(r"`([a-z0-9…-]+)`", (ROOT / "docs/guarantees.md").read_text()):
+        pattern = re.escape(cell).replace("…", ".+")
+        matching = {name for name in NAMES if re.fullmatch(pattern, name)}
+        assert matching or "…" not in cell, cell
+        named |= matching
+    assert named == NAMES
