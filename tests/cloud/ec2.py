@@ -1,0 +1,62 @@
+"""The API: moto's server, mended where a second plan would find a difference."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+
+REGION = "eu-central-1"
+IMAGES = Path(__file__).with_name("images.json")
+# What any client needs, and moto does not look at.
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+
+@contextmanager
+def serving(port: int) -> Iterator[None]:
+    """Answer at 127.0.0.1:`port` while entered."""
+    # moto reads its images when it is imported.
+    os.environ["MOTO_AMIS_PATH"] = str(IMAGES)
+    from moto.ec2.models.instances import Instance
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
+    server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
+    with patch.object(Instance, "__init__", remembering_security_groups(Instance.__init__)):
+        server.start()
+        try:
+            yield
+        finally:
+            server.stop()
+
+
+def remembering_security_groups(initialise: Callable[..., None]) -> Callable[..., None]:
+    """An instance's constructor after which it knows its network interface's security groups; moto 5.2 forgets those given by their ids."""
+
+    def initialised(self: Any, *arguments: Any, **options: Any) -> None:
+        initialise(self, *arguments, **options)
+        self.security_groups = self.security_groups or list(self.nics[0].group_set)
+
+    return initialised
+
+
+def client(service: str, port: int) -> Any:
+    """A client of the API at `port`."""
+    return boto3.client(
+        service,
+        endpoint_url=f"http://127.0.0.1:{port}",
+        region_name=REGION,
+        aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+    )
