@@ -1,0 +1,92 @@
+"""Letters with links: a new password for who has forgotten theirs, and links that are good once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import tokens
+from app.extensions import db
+from app.models import User
+from tests.unit.app.auth.forms import OTHER, UNKNOWN, hashes, letters, link, send, sign_up
+from tests.unit.app.conftest import PASSWORD, csrf_token, log_in
+
+
+def test_a_forgotten_password_is_replaced_once(app: Flask, client: FlaskClient, reader: FlaskClient, user: User) -> None:
+    assert send(client, "/auth/reset", email=user.email).status_code == 200
+    assert letters() == [("reset", user.email)]
+    path = link("reset", user.email)
+    page = client.get(path)
+    assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("strict-origin", "no-store")
+    assert send(client, path, password="short").status_code == 422
+    assert send(client, path, password=OTHER).status_code == 302
+    assert letters()[-1] == ("password_changed", user.email)
+
+    assert client.get(path).status_code == 410, "the link works twice"
+    assert reader.get("/account").status_code == 302, "an old session lives on"
+    assert log_in(app.test_client(), user.email).status_code == 401
+    assert log_in(client, user.email, OTHER).status_code == 302
+
+
+def test_asking_for_a_new_password_tells_nothing_of_an_address(app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = hashes(monkeypatch)
+    queries: list[int] = []
+    answers = []
+    for email in (user.email, UNKNOWN):
+        seen: list[float] = []
+        db.on_query.append(seen.append)
+        answer = send(app.test_client(), "/auth/reset", email=email)
+        db.on_query.remove(seen.append)
+        queries.append(len(seen))
+        answers.append((answer.status_code, answer.text.replace(email, "")))
+    assert answers[0] == answers[1]
+    assert queries[0] == queries[1]
+    assert calls == []
+
+
+@pytest.mark.parametrize("kind", ["confirm", "reset"])
+def test_a_browser_can_send_the_form_of_a_link_over_https_and_tells_nobody_the_link(client: FlaskClient, kind: str) -> None:
+    site = "https://news.example"
+    sign_up(client)
+    path = link(kind, UNKNOWN)
+    page = client.get(path, base_url=site)
+    # What browsers send beside a form, under each policy.
+    referrers = {"no-referrer": {}, "strict-origin": {"Referer": f"{site}/"}, "same-origin": {"Referer": site + path}}
+    headers = referrers[page.headers["Referrer-Policy"]]
+    assert path not in headers.get("Referer", "")
+    fields = {"password": PASSWORD, "csrf_token": csrf_token(page)}
+    assert client.post(path, base_url=site, headers=headers, data=fields).status_code == 302
+
+
+@pytest.mark.parametrize("kind", ["confirm", "reset"])
+def test_a_forged_link_is_refused(client: FlaskClient, user: User, kind: str) -> None:
+    token = tokens.make("reset", user)
+    for forged in ("x", "..", token[:-2] + "zz", tokens.make("confirm", user) if kind == "reset" else token):
+        assert client.get(f"/auth/{kind}/{forged}").status_code == 410
+        assert client.post(f"/auth/{kind}/{forged}", data={"password": OTHER}).status_code in {400, 410}
+    assert log_in(client, user.email).status_code == 302
+
+
+def test_letters_are_limited(app: Flask) -> None:
+    app.config["LETTERS_ADDRESS_RATE_LIMIT"] = "2 per hour"
+    assert [send(app.test_client(), "/auth/reset", email=UNKNOWN).status_code for _ in range(3)] == [200, 200, 429]
+    assert sign_up(app.test_client(), "other@news.example").status_code == 200
+
+
+class TestWithoutMail:
+    """A site that sends no letters."""
+
+    @pytest.fixture
+    def settings(self) -> dict[str, Any]:
+        """Without a relay."""
+        return {}
+
+    @pytest.mark.parametrize("path", ["/auth/signup", "/auth/reset"])
+    def test_nobody_is_promised_a_letter(self, client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("app.mail.enabled", lambda: False)
+        answer = client.get(path)
+        assert answer.status_code == 503
+        assert "administrators" in answer.text

@@ -1,0 +1,68 @@
+"""Sessions and the forms of an account: what ends them, and what does not begin one."""
+
+from __future__ import annotations
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import accounts
+from app.auth import load_user
+from app.extensions import db
+from app.models import User
+from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, letters, send
+from tests.unit.app.conftest import PASSWORD, cookies, csrf_token, log_in
+
+
+def test_changing_the_password_ends_other_sessions_and_keeps_this_one(app: Flask, reader: FlaskClient, user: User) -> None:
+    elsewhere = app.test_client()
+    log_in(elsewhere, user.email)
+    assert send(reader, "/auth/password", present="wrong", password=OTHER).status_code == 401
+    assert send(reader, "/auth/password", present=PASSWORD, password="short").status_code == 422
+    assert send(reader, "/auth/password", present=PASSWORD, password=OTHER).status_code == 302
+    assert reader.get("/account").status_code == 200
+    assert elsewhere.get("/account").status_code == 302
+    assert letters() == [("password_changed", user.email)]
+
+
+def test_logging_out_everywhere_keeps_this_session(app: Flask, reader: FlaskClient, user: User) -> None:
+    elsewhere = app.test_client()
+    log_in(elsewhere, user.email)
+    token = csrf_token(reader.get("/account"))
+    assert reader.post("/auth/logout-everywhere", data={"csrf_token": token}).status_code == 302
+    assert reader.get("/account").status_code == 200
+    assert elsewhere.get("/account").status_code == 302
+
+
+def test_a_name_can_be_changed(reader: FlaskClient, user: User) -> None:
+    assert send(reader, "/auth/name", name="a\u202eb").status_code == 422
+    assert send(reader, "/auth/name", name=" Ada M. ").status_code == 302
+    changed = find(user.email)
+    assert changed is not None
+    assert changed.name == "Ada M."
+
+
+@pytest.mark.parametrize("cookie", ["", "x", "1.0", "\u00e9", "../../etc"])
+def test_a_forged_session_is_nobodys(app: Flask, cookie: str) -> None:
+    client = app.test_client()
+    client.set_cookie("session", cookie)
+    assert client.get("/account").status_code == 302
+
+
+def test_a_session_is_good_where_the_replica_has_not_heard_of_the_end_of_the_others(app: Flask, user: User) -> None:
+    with app.test_request_context():
+        assert load_user(f"{user.id}.{user.session_epoch + 1}") is not None
+        assert load_user(f"{user.id}.{user.session_epoch}") is not None
+        db.write(lambda session: accounts.set_password(session.get_one(User, user.id), user.password_hash))
+        assert load_user(f"{user.id}.{user.session_epoch}") is None
+
+
+@pytest.mark.parametrize("path", ["/auth/login", "/auth/signup", "/auth/reset"])
+def test_a_form_without_its_token_does_nothing(client: FlaskClient, path: str) -> None:
+    assert client.post(path, data={"email": UNKNOWN, "name": "x", "password": PASSWORD}).status_code == 400
+    assert letters() == []
+
+
+def test_the_forms_set_a_session_and_nothing_else_does(client: FlaskClient) -> None:
+    assert cookies(client.get("/")) == []
+    assert cookies(client.get("/auth/signup")) == ["session"]

@@ -1,0 +1,140 @@
+"""Signing up: an account is its owner's who reads the letter and knows the password."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.orm import Session
+
+from app import accounts, articles, tasks
+from app.accounts import AccountError
+from app.extensions import db
+from app.models import User, now
+from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, hashes, letters, link, send, sign_up
+from tests.unit.app.conftest import PASSWORD, log_in
+
+
+def test_who_signs_up_logs_in_when_the_address_is_confirmed(client: FlaskClient, delivered: list[int]) -> None:
+    assert sign_up(client).status_code == 200
+    assert (letters(), len(delivered)) == ([("confirm", UNKNOWN)], 1)
+    assert log_in(client, UNKNOWN).status_code == 401, "the address is not confirmed yet"
+
+    path = link("confirm", UNKNOWN)
+    assert client.get(path).status_code == 200
+    assert log_in(client, UNKNOWN).status_code == 401, "a scanner of mail that follows links has confirmed the address"
+    assert send(client, path, password="a wrong guess").status_code == 401
+    assert send(client, path, password=PASSWORD).headers["Location"] == "/desk/"
+    assert client.get("/desk/").status_code == 200
+    assert client.get(path).status_code == 410, "the link works twice"
+
+
+def test_signing_up_tells_nothing_of_an_address(client: FlaskClient, app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = hashes(monkeypatch)
+    answers, work = [], []
+    for email in (user.email, UNKNOWN, UNKNOWN):
+        answer = sign_up(app.test_client(), email)
+        answers.append((answer.status_code, answer.text.replace(email, "")))
+        work.append(list(calls))
+        calls.clear()
+    assert answers[0] == answers[1] == answers[2]
+    assert work == [["hash"]] * 3
+    assert letters() == [("exists", user.email), ("confirm", UNKNOWN), ("confirm", UNKNOWN)]
+    assert log_in(client, user.email).status_code == 302, "somebody else's sign-up has changed the password"
+
+
+def test_a_strangers_sign_up_for_my_address_gives_them_nothing(app: Flask) -> None:
+    stranger, me = app.test_client(), app.test_client()
+    sign_up(me, password=PASSWORD)
+    sign_up(stranger, password=OTHER)
+    assert send(me, link("confirm", UNKNOWN), password=PASSWORD).status_code == 401
+    assert log_in(stranger, UNKNOWN, OTHER).status_code == 401
+
+
+def test_a_strangers_sign_up_while_i_confirm_gives_them_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It comes after my password was compared, and before the account is confirmed."""
+    stranger, me = app.test_client(), app.test_client()
+    sign_up(me)
+    path, compare = link("confirm", UNKNOWN), accounts.is_password_of
+
+    def slowly(user: User, password: str) -> bool:
+        matches = compare(user, password)
+        sign_up(stranger, password=OTHER)
+        return matches
+
+    with monkeypatch.context() as slow:
+        slow.setattr(accounts, "is_password_of", slowly)
+        assert send(me, path, password=PASSWORD).status_code == 410
+    assert log_in(stranger, UNKNOWN, OTHER).status_code == 401
+
+
+def test_sign_ups_that_nobody_confirms_are_forgotten(app: Flask, user: User) -> None:
+    ages = {"old@news.example": 8, "author@news.example": 8, "young@news.example": 6, "again@news.example": 8}
+
+    def add(session: Session) -> None:
+        for email, days in ages.items():
+            session.add(User(email=email, name="x", password_hash="x", created_at=now() - timedelta(days=days)))
+        session.get_one(User, user.id).created_at = now() - timedelta(days=8)
+        session.flush()
+        author = accounts.find_user(session, "author@news.example")
+        assert author
+        articles.create(session, author_id=author.id, title="A title", content="Some content.")
+
+    db.write(add)
+    sign_up(app.test_client(), "again@news.example")
+    tasks.forget_unconfirmed_accounts()
+    assert [email for email in [*ages, user.email] if find(email)] == [
+        "author@news.example",
+        "young@news.example",
+        "again@news.example",
+        user.email,
+    ]
+
+
+def test_a_sign_up_after_the_confirmation_changes_nothing(client: FlaskClient, app: Flask) -> None:
+    sign_up(client)
+    send(client, link("confirm", UNKNOWN), password=PASSWORD)
+    sign_up(app.test_client(), name="Stranger", password=OTHER)
+    found = find(UNKNOWN)
+    assert found is not None
+    assert found.name == "Nobody Known"
+    assert log_in(app.test_client(), UNKNOWN).status_code == 302
+
+
+def test_an_address_has_one_spelling() -> None:
+    assert accounts.normalise_email(" Ada.M+news@B\u00fccher.Example ") == "ada.m+news@xn--bcher-kva.example"
+    for email in ("a@b", "a@b..example", "a@-b.example", ".a@b.example", "a..b@c.example", "a b@c.example", f"a@{'x' * 64}.example"):
+        with pytest.raises(AccountError):
+            accounts.normalise_email(email)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("name", ""),
+        ("name", "x" * 10_000),
+        ("name", "a\0b"),
+        ("name", "a\u202eb"),
+        ("email", "nonsense"),
+        ("email", "a" * 10_000 + "@news.example"),
+        ("email", "a\0@news.example"),
+        ("email", "a@news.example,b@news.example"),
+        ("email", "a@news.example\r\nBcc: b@news.example"),
+        ("password", "short"),
+        ("password", "x" * 10_000),
+    ],
+)
+def test_what_cannot_be_an_account_is_refused_at_its_field(client: FlaskClient, field: str, value: str) -> None:
+    answer = sign_up(client, **{field: value})
+    assert answer.status_code == 422
+    assert f'id="{field}-error"' in answer.text
+    assert letters() == []
+
+
+def test_nobody_makes_themselves_an_administrator(client: FlaskClient) -> None:
+    sign_up(client, is_admin="1", confirmed_at="2026-01-01", session_epoch="9")
+    user = find(UNKNOWN)
+    assert user is not None
+    assert (user.is_admin, user.confirmed_at, user.session_epoch) == (False, None, 0)
