@@ -172,8 +172,7 @@ POSTGRES = [
         setting=primary_on_a_small_disk,
     ),
     Drill("standby-replaced", lambda arena: faults.replaced(arena.fleet, arena.standby), lasts(2), write_gap=2, read_gap=2),
-    # Nobody takes over from a primary that its cluster finds well: writes wait for the network.
-    Drill("primary-cut-off-from-clients", clients_cut_off, lasts(15), write_gap=20, read_gap=5),
+    Drill("primary-cut-off-from-clients", clients_cut_off, until_taken_over("postgres"), write_gap=30, read_gap=5),
     Drill(
         "primary-frozen-40-s",
         lambda arena: faults.processes_frozen(arena.fleet, arena.leader("postgres"), "postgres"),
