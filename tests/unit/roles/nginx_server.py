@@ -25,9 +25,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from tests.unit.roles.modules import load
+
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "nginx"
 UNPACKED = ROOT / ".cache" / "nginx"
+nginx_upstream = load("nginx_upstream", ROLE / "library/nginx_upstream.py")
 
 
 @cache
@@ -77,6 +80,13 @@ def render(template: str, **variables: Any) -> str:
     )
     environment.filters["comment"] = lambda text: f"# {text}"
     return environment.get_template(template).render(defaults() | variables) + "\n"
+
+
+def upstream(**variables: Any) -> dict[str, Any]:
+    """What the role gives its module nginx_upstream."""
+    settings = defaults() | variables
+    names = ("hosts", "port", "max_fails", "fail_timeout", "keepalive", "keepalive_timeout")
+    return {name: settings[f"nginx_upstream_{name}"] for name in names}
 
 
 def free_port() -> int:
@@ -179,7 +189,7 @@ class Site:
         (folder / "tls.pem").write_text(certificate())
         (folder / "mime.types").write_text("types { text/css css; }\n")
         variables = {"nginx_status_port": status} | variables
-        (folder / "upstream.conf").write_text(render("upstream.conf.j2", **variables))
+        (folder / "upstream.conf").write_text(nginx_upstream.render(upstream(**variables), []))
         nginx = find_nginx()
         assert nginx
         self.nginx = nginx

@@ -2,35 +2,24 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import socketserver
-import sys
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
-from ansible.module_utils.testing import patch_module_args
 
-ROLE = Path(__file__).resolve().parents[3] / "roles/redis"
+from tests.unit.roles import modules
+from tests.unit.roles.modules import ROLES, load
+
+ROLE = ROLES / "redis"
 PASSWORD = "not-a-secret-of-anybody"
 ACL = ["user admin on #0 ~* &* +@all", "user default off -@all"]
 LOGIN = {"login_user": "admin", "login_password": PASSWORD}
 READING = ("PING", "INFO", "CONFIG GET", "ACL LIST", "SENTINEL MASTER", "SENTINEL CKQUORUM", "SENTINEL CONFIG GET")
 Answer = Callable[[list[str]], Any]
-
-
-def load(name: str, path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 load("ansible.module_utils.redis_connection", ROLE / "module_utils/redis_connection.py")
@@ -95,9 +84,7 @@ class Handler(socketserver.StreamRequestHandler):
 
 
 def run(module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False) -> dict[str, Any]:
-    """Run a module like Ansible does; return its result."""
-    with patch_module_args(arguments | {"_ansible_check_mode": check}), pytest.raises(SystemExit):
-        module.main()
-    output = capsys.readouterr().out
-    assert PASSWORD not in output
-    return dict(json.loads(output))
+    """A run's result, which never has the password."""
+    result = modules.run(module, arguments, capsys, check)
+    assert PASSWORD not in json.dumps(result)
+    return result

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.unit.roles.nginx_server import Application, Site, find_nginx, render
+from tests.unit.roles.nginx_server import Application, Site, find_nginx
 
 pytestmark = pytest.mark.skipif(find_nginx() is None, reason="no nginx on this machine, and its package cannot be downloaded")
 
@@ -42,7 +42,7 @@ def client(make_site: Callable[..., Site]) -> Iterator[httpx.Client]:
         {"nginx_slow_locations": [{"path": "/admin/export", "read_timeout": 60}], "nginx_private_paths": []},
         {"nginx_server_aliases": ["www.news.test", "*.elb.example.com"], "nginx_strict_host": False},
         {"nginx_cache_fallback": 0, "nginx_cache_private_cookies": [], "nginx_cache_private_headers": []},
-        {"nginx_upstream_hosts": [{"name": f"app{n}", "address": f"192.0.2.{n}"} for n in (1, 2, 3)], "nginx_drained_hosts": ["app2"]},
+        {"nginx_upstream_hosts": [{"name": f"app{n}", "address": f"192.0.2.{n}"} for n in (1, 2, 3)]},
     ],
     ids=lambda variables: "-".join(variables) or "defaults",
 )
@@ -56,15 +56,6 @@ def test_nginx_refuses_a_bad_setting(make_site: Callable[..., Site]) -> None:
     taken, said = make_site(nginx_client_max_body_size="plenty").check()
     assert not taken
     assert "client_max_body_size" in said
-
-
-def test_a_drained_host_is_down_and_the_last_one_is_never_put_aside() -> None:
-    hosts = [{"name": "app1", "address": "192.0.2.1"}, {"name": "app2", "address": "192.0.2.2"}]
-    both = render("upstream.conf.j2", nginx_upstream_hosts=hosts)
-    assert both.count("max_fails=1 fail_timeout=2s;") == 2
-    drained = render("upstream.conf.j2", nginx_upstream_hosts=hosts, nginx_drained_hosts=["app1"])
-    assert "server 192.0.2.1:8000 max_fails=0 fail_timeout=2s down;" in drained
-    assert "server 192.0.2.2:8000 max_fails=0 fail_timeout=2s;" in drained
 
 
 def test_what_a_client_claims_of_itself_is_not_believed(client: httpx.Client) -> None:

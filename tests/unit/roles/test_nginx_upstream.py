@@ -1,0 +1,118 @@
+"""Draining, by role nginx' module: the notes, the upstream that is made of them, what it refuses and what it waits for."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.roles import modules
+from tests.unit.roles.nginx_server import nginx_upstream, upstream
+
+HOSTS = [{"name": name, "address": address} for name, address in (("app1", "192.0.2.1"), ("app2", "192.0.2.2"), ("app3", "127.0.0.1"))]
+Run = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Run the module on a load balancer that is a folder, without nginx."""
+    monkeypatch.setattr(nginx_upstream, "MAIN", tmp_path / "nginx.conf")
+    monkeypatch.setattr(nginx_upstream, "PID", tmp_path / "nginx.pid")
+    monkeypatch.setattr(nginx_upstream, "LOADED", tmp_path / "nginx.loaded")
+    paths = {"path": tmp_path / "upstream.conf", "notes": tmp_path / "notes", "metrics": tmp_path / "drain.prom"}
+
+    def call(check: bool = False, hosts: list[dict[str, str]] = HOSTS, **arguments: Any) -> dict[str, Any]:
+        settings = {"upstream": upstream(nginx_upstream_hosts=hosts)} | {name: str(path) for name, path in paths.items()}
+        return modules.run(nginx_upstream, settings | arguments, capsys, check)
+
+    return call
+
+
+def down(folder: Path) -> list[str]:
+    """The hosts that the upstream leaves alone."""
+    return re.findall(r" down; # (\w+)", (folder / "upstream.conf").read_text())
+
+
+def test_a_drained_host_is_down_noted_and_counted_until_it_is_put_back(run: Run, tmp_path: Path) -> None:
+    assert run()["changed"]
+    assert run(drain=["app1", "app3"], by="deploy", why="release 7")["changed"]
+    assert down(tmp_path) == ["app1", "app3"]
+    note = json.loads((tmp_path / "notes/app1").read_text())
+    assert (note["by"], note["why"]) == ("deploy", "release 7")
+    assert re.search(r'drained_since_seconds\{host="app1"\} 1\d{9}$', (tmp_path / "drain.prom").read_text(), re.MULTILINE)
+    assert run(undrain=["app1"])["changed"]
+    assert down(tmp_path) == ["app3"]
+    assert not (tmp_path / "notes/app1").exists()
+    assert "app1" not in (tmp_path / "drain.prom").read_text()
+
+
+def test_any_other_run_leaves_a_drained_host_drained_with_its_first_note(run: Run, tmp_path: Path) -> None:
+    run(drain=["app1"], by="somebody", why="new disk")
+    assert not run()["changed"]
+    assert not run(drain=["app1"], by="deploy", why="release 7")["changed"]
+    assert run()["drained"]["app1"]["why"] == "new disk"
+    assert down(tmp_path) == ["app1"]
+
+
+def test_a_host_that_left_the_inventory_takes_its_note_along(run: Run, tmp_path: Path) -> None:
+    run(drain=["app1"])
+    assert run(hosts=HOSTS[1:])["drained"] == {}
+    assert list((tmp_path / "notes").iterdir()) == []
+
+
+def test_a_file_that_an_interrupted_run_left_unloaded_is_loaded(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reload = tmp_path / "systemctl"
+    reload.write_text(f"#!/bin/sh\ntouch {tmp_path}/nginx.loaded\n")
+    reload.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    run(load=False)
+    (tmp_path / "nginx.pid").touch()
+    assert run()["changed"]
+    assert (tmp_path / "nginx.loaded").exists()
+    assert not run()["changed"]
+
+
+def test_the_last_host_is_not_drained(run: Run, tmp_path: Path) -> None:
+    run(drain=["app1", "app2"])
+    result = run(drain=["app3"])
+    assert result["failed"]
+    assert result["msg"] == "Draining app3 would leave no application host; put back app1, app2 first."
+    assert down(tmp_path) == ["app1", "app2"]
+
+
+def test_the_last_host_that_serves_is_never_put_aside(run: Run, tmp_path: Path) -> None:
+    run()
+    assert (tmp_path / "upstream.conf").read_text().count("max_fails=1 fail_timeout=2s;") == 3
+    run(drain=["app1", "app2"])
+    assert "server 127.0.0.1:8000 max_fails=0 fail_timeout=2s; # app3" in (tmp_path / "upstream.conf").read_text()
+
+
+def test_a_check_changes_nothing(run: Run, tmp_path: Path) -> None:
+    run()
+    assert run(check=True, drain=["app1"])["changed"]
+    assert down(tmp_path) == []
+    assert not (tmp_path / "notes").exists()
+
+
+def test_it_waits_for_requests_in_flight_and_no_longer_than_it_may(run: Run) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
+        port = server.getsockname()[1]
+        settings = upstream(nginx_upstream_hosts=HOSTS, nginx_upstream_port=port)
+        assert run(upstream=settings, drain=["app3"], wait=1)["in_flight"] == 1
+        assert run(upstream=settings, drain=["app2"], wait=1)["in_flight"] == 0
+    assert run(upstream=settings, drain=["app3"], wait=1)["in_flight"] == 0
+
+
+def test_connections_are_told_apart_by_address_port_and_state() -> None:
+    table = """  sl  local_address rem_address   st
+   0: 0100007F:9C40 020200C0:1F40 01
+   1: 0100007F:9C41 020200C0:1F40 06
+   2: 0100007F:9C42 020200C0:1F41 01
+   3: 0100007F:9C43 030200C0:1F40 01
+"""
+    assert nginx_upstream.connections(table, "192.0.2.2", 8000) == 1
