@@ -66,6 +66,8 @@ def defaults() -> dict[str, Any]:
         "ansible_managed": "Written by a test.",
         "app_name": "news",
         "nginx_ipv6": False,
+        "nginx_cache_size": "16m",
+        "nginx_worker_connections": 1024,
         "nginx_server_name": "news.test",
         "nginx_static_dir": "/var/www/news/static",
         "nginx_exporter_address": "192.0.2.1",

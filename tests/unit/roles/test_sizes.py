@@ -1,0 +1,59 @@
+"""What roles take of a host follows from its cores and memory, and of a shared host only a part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.plugins.filter.mathstuff import FilterModule
+from jinja2 import UndefinedError
+from jinja2.nativetypes import NativeEnvironment
+
+ROOT = Path(__file__).parents[3]
+JINJA = NativeEnvironment()
+JINJA.filters["intersect"] = FilterModule().filters()["intersect"]
+
+
+def size(role: str, name: str, cores: int, megabytes: int, **given: Any) -> Any:
+    """A default of a role on a host of that many cores and megabytes."""
+    values: dict[str, Any] = {"ansible_facts": {"processor_vcpus": cores, "memtotal_mb": megabytes}}
+    for variable, default in yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text()).items():
+        try:
+            values[variable] = given.get(variable, JINJA.from_string(default).render(values) if isinstance(default, str) else default)
+        except UndefinedError:  # of another role's or the inventory's
+            continue
+    return values[name]
+
+
+@pytest.mark.parametrize(
+    ("role", "name", "small", "large"),
+    [
+        ("app", "app_workers", 2, 16),
+        ("celery", "celery_concurrency", 2, 16),
+        ("nginx", "nginx_worker_connections", 8192, 16384),
+        ("nginx", "nginx_cache_size", "512m", "4096m"),
+        ("postgres", "postgres_shared_buffers_mb", 512, 16384),
+        ("postgres", "postgres_parallel_workers", 2, 8),
+        ("redis", "redis_cache_maxmemory_mb", 768, 24576),
+        ("redis", "redis_store_maxmemory_mb", 384, 12288),
+    ],
+)
+def test_a_size_follows_from_the_host(role: str, name: str, small: Any, large: Any) -> None:
+    assert size(role, name, cores=2, megabytes=2048) == small
+    assert size(role, name, cores=16, megabytes=65536) == large
+
+
+def test_the_cache_and_a_store_that_is_rewritten_fit_into_what_redis_may_take() -> None:
+    cache, store = (size("redis", f"redis_{name}_maxmemory_mb", cores=2, megabytes=4096) for name in ("cache", "store"))
+    assert cache + 2 * store <= size("redis", "redis_memory_mb", cores=2, megabytes=4096)
+
+
+@pytest.mark.parametrize(
+    ("groups", "share"),
+    [(["postgres", "etcd"], 0.75), (["redis", "sentinel"], 0.75), (["postgres", "redis"], 0.375), (["loadbalancers"], 0.75)],
+)
+def test_tiers_on_one_host_share_its_memory(groups: list[str], share: float) -> None:
+    shared = yaml.safe_load((ROOT / "inventories/shared/topology.yml").read_text())["fleet_memory_share"]
+    assert float(JINJA.from_string(shared).render(group_names=groups)) == share
