@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,8 +14,9 @@ from uuid import uuid4
 import httpx
 
 from tests.drills import verdict
+from tests.drills.background import running
 from tests.drills.drill import Drill
-from tests.drills.load import SETTLE, Plan
+from tests.drills.load import Plan
 from tests.drills.samples import Observer, Sample
 from tests.drills.verdict import Record, Verdict
 from tests.live.clients import visitor
@@ -119,22 +118,8 @@ class Arena:
         """Send requests while entered; the list has their records afterwards."""
         url = f"https://{self.fleet.vip}"
         plan = Plan(url, run, self.api_key, self.cookie, self.articles, RATES, LONGEST_LOAD)
-        records: list[Record] = []
-        command = [sys.executable, "-m", "tests.drills.load"]
-        RESULTS.mkdir(parents=True, exist_ok=True)
-        log = RESULTS / f"{run}.jsonl"
-        with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, text=True) as process:
-            assert process.stdin
-            process.stdin.write(json.dumps(asdict(plan)))
-            process.stdin.close()
-            try:
-                yield records
-                process.terminate()
-                assert process.wait(timeout=SETTLE + 30) == 0, "the load ended with an error"
-            finally:
-                process.kill()
-        records += [json.loads(line) for line in log.read_text().splitlines()]
-        log.unlink()
+        with running(plan, RESULTS / f"{run}.jsonl") as records:
+            yield records
 
     def _judge(
         self,

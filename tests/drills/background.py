@@ -1,0 +1,35 @@
+"""A load that runs beside a test, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+
+from tests.drills.load import SETTLE, Plan
+from tests.drills.verdict import Record
+from tools.fleet.context import ROOT
+
+
+@contextmanager
+def running(plan: Plan, log: Path) -> Iterator[list[Record]]:
+    """Send a plan's requests while entered; the list has their records afterwards, until then `log` has them."""
+    records: list[Record] = []
+    command = [sys.executable, "-m", "tests.drills.load"]
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, text=True) as process:
+        assert process.stdin
+        process.stdin.write(json.dumps(asdict(plan)))
+        process.stdin.close()
+        try:
+            yield records
+            process.terminate()
+            assert process.wait(timeout=SETTLE + 30) == 0, "the load ended with an error"
+        finally:
+            process.kill()
+    records += [json.loads(line) for line in log.read_text().splitlines()]
+    log.unlink()
