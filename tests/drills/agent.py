@@ -100,7 +100,10 @@ class Redis:
 def watch(what: str, probe: Callable[[], Any], every: float, printing: threading.Lock) -> None:
     """Print an observation again and again."""
     while True:
-        value = probe()
+        try:
+            value = probe()
+        except (ImportError, KeyError):
+            value = None  # a host that is being filled lacks the module, or the user, as yet
         with printing:
             print(json.dumps({"t": time.time(), "what": what, "value": value}), flush=True)
         time.sleep(every)

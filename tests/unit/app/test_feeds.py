@@ -65,6 +65,13 @@ def test_rss_becomes_articles_as_text(user: User, client: FlaskClient) -> None:
     assert all(article["summary"] and article["keywords"] for article in shown), "a task has processed them"
 
 
+def test_an_import_is_seen_at_once_also_without_a_worker(user: User, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "send", lambda *_: False)
+    assert body(client.get("/api/v1/articles"))["articles"] == []
+    load(RSS, user)
+    assert len(body(client.get("/api/v1/articles"))["articles"]) == 2
+
+
 def test_atom_becomes_articles_as_text(user: User) -> None:
     assert load(ATOM, user) == (2, 0, 0)
     numbers, future = stored()
@@ -115,13 +122,14 @@ def test_what_is_no_feed_is_refused(user: User, document: bytes, reason: str) ->
 
 
 def test_a_huge_entry_is_cut_between_words(user: User) -> None:
-    item = b"<item><guid>urn:big</guid><title>" + b"word " * 1000 + b"</title><description>" + b"word " * 50_000 + b"</description></item>"
+    title, text = b"words " * 1000, b"words " * 50_000
+    item = b"<item><guid>urn:big</guid><title>" + title + b"</title><description>" + text + b"</description></item>"
     load(b'<rss version="2.0"><channel><title>x</title>' + item + b"</channel></rss>", user)
     (article,) = stored()
     assert len(article.title) <= 200
     assert len(article.content) <= 100_000
-    assert article.title.endswith("word…")
-    assert article.content.endswith("word…")
+    assert article.title.endswith("words…")
+    assert article.content.endswith("words…")
 
 
 @pytest.mark.parametrize("part", ["<", "<!--", "<a href='", "&", "<p>", "</", "<![CDATA[", "<script>", "<a b='x' "])

@@ -9,7 +9,7 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from app import accounts, articles, idempotency
+from app import accounts, articles, idempotency, tasks
 from app.extensions import db
 from app.models import IdempotentRequest, User, now
 from tests.unit.app.conftest import Author, body
@@ -86,7 +86,7 @@ def test_old_keys_are_forgotten() -> None:
     for name, age in (("old", timedelta(hours=25)), ("young", timedelta(hours=23))):
         kept = IdempotentRequest(id=name, request_hash="", status=201, body="", created_at=now() - age)
         db.write(lambda session, kept=kept: session.add(kept))  # type: ignore[misc]
-    db.write(idempotency.forget)
+    tasks.forget_idempotent_requests()
     assert db.read(lambda session: session.scalars(select(IdempotentRequest.id)).all()) == ["young"]
 
 

@@ -5,7 +5,8 @@ import logging
 from typing import Any
 
 import pytest
-from celery import Celery
+import structlog
+from celery import Celery, signals
 from flask import Flask
 from flask.testing import FlaskClient
 from kombu.exceptions import OperationalError as BrokerError
@@ -190,6 +191,28 @@ def test_a_dead_broker_does_not_fail_the_write_and_the_task_is_found_again(
     tasks.process_forgotten_articles()
     assert "bridge" in body(client.get(path))["keywords"]
     assert db.read(lambda session: articles.unprocessed(session, before=now())) == []
+
+
+def test_a_broker_that_has_failed_is_left_alone_for_a_moment(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+
+    def refuse(*_: object, **__: object) -> None:
+        asked.append(1)
+        raise BrokerError("refused")
+
+    monkeypatch.setattr("celery.app.task.Task.apply_async", refuse)
+    assert [send(tasks.flush_views) for _ in range(3)] == [False] * 3
+    assert len(asked) == 1
+    app.extensions["broker_rests_until"] = 0.0
+    send(tasks.flush_views)
+    assert len(asked) == 2
+
+
+def test_a_task_carries_the_requests_id() -> None:
+    headers: dict[str, object] = {}
+    with structlog.contextvars.bound_contextvars(request_id="0123456789abcdef"):
+        signals.before_task_publish.send(sender=tasks.flush_views.name, headers=headers)
+    assert headers["request_id"] == "0123456789abcdef"
 
 
 def test_processing_twice_changes_nothing(author: Author, client: FlaskClient) -> None:
