@@ -2,8 +2,8 @@
 
 ``python -m tools.release build`` makes ``.cache/releases/<id>.tar.gz`` and prints ``{"id", "machine", "path", "sha256", "built"}`` as JSON.
 The bundle holds the application's wheel, the wheels of its locked dependencies for the *target's* Python and machine, a
-``requirements.txt`` that names each by hash, the installer (uv), ``manifest.json`` and ``release.env``. The id is the hash of
-what goes in, so that an unchanged tree gives the same id, and an existing bundle of that id is not built again.
+``requirements.txt`` that names each by hash, the installer (uv), ``manifest.json`` and ``release.env``. The id tells time, commit and the
+hash of what goes in, and is issued once: a tree whose hash the fleet (``--known``) or a bundle here has already is that release.
 """
 
 from __future__ import annotations
@@ -24,14 +24,16 @@ import tarfile
 import tempfile
 import tomllib
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from packaging.requirements import Requirement
 from packaging.utils import parse_wheel_filename
+
+from tools import release_id
 
 # Part of every id: raise it when the layout of a bundle changes.
 FORMAT = 1
@@ -115,11 +117,6 @@ def _read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ReleaseError(f"cannot read {path}: {error.strerror}") from error
-
-
-def release_id(source: Source, target: Target) -> str:
-    """Return the id of the release that this tree makes on this target."""
-    return source.digest(target)[:12]
 
 
 def locked(requirements: Path, target: Target, only: str | None = None) -> list[str]:
@@ -248,12 +245,17 @@ def _prune(folder: Path, pattern: str, keep: int) -> None:
         shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
-def build(source: Source, target: Target, cache: Path, *, dry_run: bool = False) -> dict[str, str | bool | None]:
-    """Build the release's bundle unless it exists, and say where it is; with dry_run only say what would be done."""
-    name = release_id(source, target)
+def build(source: Source, target: Target, cache: Path, *, known: Sequence[str] = (), dry_run: bool = False) -> dict[str, Any]:
+    """Build the release's bundle unless it exists, and say where it is; with dry_run only say what would be done.
+
+    `known` has the ids of the releases that the fleet has: what it calls a release counts before what this machine calls it.
+    """
     releases = cache / "releases"
+    digest = source.digest(target)
+    built = [bundle.name.removesuffix(".tar.gz") for bundle in releases.glob("*.tar.gz")]
+    name = release_id.known_as(digest, known) or release_id.known_as(digest, built) or release_id.issue(digest, source.root)
     path = releases / f"{name}.tar.gz"
-    answer: dict[str, str | bool | None] = {"id": name, "machine": target.machine, "path": str(path)}
+    answer = {"id": name, "machine": target.machine, "path": str(path)}
     if dry_run:
         exists = path.exists()
         return answer | {"sha256": _sha256(path) if exists else None, "built": not exists}
@@ -278,6 +280,7 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--python", default="3.13", help="the target's Python")
     command.add_argument("--machine", default=platform.machine(), choices=["x86_64", "aarch64"], help="the target's machine")
     command.add_argument("--cache", type=Path, default=root / ".cache", help="where bundles and wheels are kept")
+    command.add_argument("--known", action="append", default=[], help="a release that the fleet has")
     command.add_argument("--dry-run", action="store_true", help="print the id, build nothing")
     asked = parser.parse_args(argv)
     source = Source(
@@ -287,7 +290,7 @@ def main(argv: list[str] | None = None) -> int:
         paths=tuple(asked.path),
     )
     try:
-        result = build(source, Target(asked.python, asked.machine), asked.cache.resolve(), dry_run=asked.dry_run)
+        result = build(source, Target(asked.python, asked.machine), asked.cache.resolve(), known=asked.known, dry_run=asked.dry_run)
     except ReleaseError as error:
         print(error, file=sys.stderr)
         return 1

@@ -45,7 +45,7 @@ class Arena:
         self.fleet, self.observer, self.api_key = fleet, observer, api_key
         with visitor(fleet) as client:
             self.articles = [article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]]
-            self.cookie = _log_in(client, fleet.secrets["app_admin_password"])
+            self.cookie = log_in(client, fleet.secrets["app_admin_password"])
 
     def run(self, drill: Drill, round_: int) -> Verdict:
         """Hold a drill; return what it has shown and keep it as JSON."""
@@ -176,7 +176,7 @@ class Arena:
             return client.get("/account").status_code == 200
 
 
-def _log_in(client: httpx.Client, password: str) -> str:
+def log_in(client: httpx.Client, password: str) -> str:
     """Log in by the site's form; return the session's cookie."""
     form = client.get("/auth/login").text
     match = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)

@@ -40,7 +40,7 @@ class Plan:
         key: An API key that may write.
         cookie: A session of somebody who has logged in.
         articles: Ids to read.
-        rates: Requests a second by kind: read, write, session.
+        rates: Requests a second by kind: read, write, session, slow.
         seconds: The load ends by itself after so long.
     """
 
@@ -63,6 +63,7 @@ class Record:
     status: int = 0
     error: str = ""
     by: str = ""
+    release: str = ""
     resent: bool = False
     end: float = field(default=0.0)
 
@@ -81,6 +82,7 @@ class Load:
             "read": self.read,
             "write": self.write,
             "session": self.session,
+            "slow": self.slow,
         }
         async with asyncio.TaskGroup() as group:
             for kind, rate in self.plan.rates.items():
@@ -111,6 +113,10 @@ class Load:
         """Look at the account page, which only who is logged in sees."""
         await self._request(Record("session", due), "GET", "/account", headers={"Cookie": self.plan.cookie})
 
+    async def slow(self, _number: int, due: float) -> None:
+        """Ask for a page that takes seconds, which only releases of tests have."""
+        await self._request(Record("slow", due), "GET", "/slow")
+
     async def _send(self, request: Callable[[int, float], Coroutine[Any, Any, None]], rate: float) -> None:
         async with asyncio.TaskGroup() as group:
             async for number, due in self._due(rate):
@@ -138,6 +144,7 @@ class Load:
             try:
                 answer = await self.client.request(method, path, extensions={"trace": trace}, **options)
                 record.status, record.by, record.error = answer.status_code, answer.headers.get("x-served-by", ""), ""
+                record.release = answer.headers.get("x-release", "")
                 break
             except httpx.HTTPError as error:
                 record.error = type(error).__name__

@@ -39,7 +39,7 @@ options:
     elements: str
     default: []
   undrain:
-    description: Names of hosts that get requests again.
+    description: Names of hosts that get requests again; with O(by), only where the note names the same.
     type: list
     elements: str
     default: []
@@ -180,6 +180,11 @@ def unloaded(path: Path) -> bool:
     return PID.exists() and not (LOADED.exists() and LOADED.stat().st_ctime_ns > path.stat().st_ctime_ns)
 
 
+def put_back(name: str, note: Mapping[str, str], asked: Mapping[str, Any]) -> bool:
+    """Whether this run puts a drained host back."""
+    return name in asked["undrain"] and asked["by"] in ("", note["by"])
+
+
 def in_flight(upstream: Mapping[str, Any], drained: Sequence[str]) -> int:
     """Connections from here to drained hosts. nginx closes idle ones when it loads the file, so these are requests."""
     table = Path("/proc/net/tcp").read_text()
@@ -224,7 +229,7 @@ def main() -> None:
     known = [host["name"] for host in upstream["hosts"]]
     added = {name: {"by": asked["by"], "when": now, "why": asked["why"]} for name in asked["drain"]}
     # A host that is gone from the inventory takes its note along.
-    after = {name: note for name, note in (added | before).items() if name in known and name not in asked["undrain"]}
+    after = {name: note for name, note in (added | before).items() if name in known and not put_back(name, note, asked)}
     if asked["drain"] and not set(known) - set(after):
         module.fail_json(msg=f"Draining {', '.join(asked['drain'])} would leave no application host; put back {', '.join(before)} first.")
     text = render(upstream, after)

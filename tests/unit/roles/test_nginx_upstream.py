@@ -59,6 +59,15 @@ def test_any_other_run_leaves_a_drained_host_drained_with_its_first_note(run: Ru
     assert down(tmp_path) == ["app1"]
 
 
+def test_a_run_may_put_back_its_own_alone(run: Run, tmp_path: Path) -> None:
+    run(drain=["app1"], by="anna")
+    run(drain=["app2"], by="deploy")
+    run(undrain=["app1", "app2"], by="deploy")
+    assert down(tmp_path) == ["app1"]
+    run(undrain=["app1"])
+    assert down(tmp_path) == []
+
+
 def test_a_host_that_left_the_inventory_takes_its_note_along(run: Run, tmp_path: Path) -> None:
     run(drain=["app1"])
     assert run(hosts=HOSTS[1:])["drained"] == {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
@@ -56,33 +58,33 @@ def wheelhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_an_unchanged_tree_keeps_its_id(source: Source) -> None:
-    before = release.release_id(source, TARGET)
+def test_an_unchanged_tree_keeps_its_hash(source: Source) -> None:
+    before = source.digest(TARGET)
     (source.root / "shop" / "__pycache__").mkdir()
     (source.root / "shop" / "__pycache__" / "x.cpython-313.pyc").write_bytes(b"x")
     (source.root / "README.md").write_text("not part of the release")
     (source.root / "shop" / "__init__.py").touch()
-    assert release.release_id(source, TARGET) == before
+    assert source.digest(TARGET) == before
 
 
 @pytest.mark.parametrize("path", ["shop/__init__.py", "shop/new.html", "pyproject.toml", "app.txt"])
 def test_a_changed_file_makes_another_release(source: Source, path: str) -> None:
-    before = release.release_id(source, TARGET)
+    before = source.digest(TARGET)
     with (source.root / path).open("a") as file:
         file.write("\n# changed\n")
-    assert release.release_id(source, TARGET) != before
+    assert source.digest(TARGET) != before
 
 
 def test_another_target_or_installer_makes_another_release(source: Source) -> None:
-    ids = {release.release_id(source, target) for target in (TARGET, Target("3.12", "x86_64"), Target("3.13", "aarch64"))}
+    ids = {source.digest(target) for target in (TARGET, Target("3.12", "x86_64"), Target("3.13", "aarch64"))}
     source.tools.write_text(source.tools.read_text().replace("0.13.9", "0.14.0"))
-    assert len(ids | {release.release_id(source, TARGET)}) == 4
+    assert len(ids | {source.digest(TARGET)}) == 4
 
 
 def test_another_tool_of_the_control_node_changes_no_release(source: Source) -> None:
-    before = release.release_id(source, TARGET)
+    before = source.digest(TARGET)
     source.tools.write_text(source.tools.read_text().replace("12.3.0", "12.4.0"))
-    assert release.release_id(source, TARGET) == before
+    assert source.digest(TARGET) == before
 
 
 def test_requirements_are_those_of_the_target_not_of_this_python(source: Source) -> None:
@@ -124,15 +126,29 @@ def test_a_bundle_holds_what_a_host_needs_and_locks_it(source: Source, wheelhous
 def test_a_release_is_built_once_and_two_builds_give_the_same_bytes(source: Source, tmp_path: Path) -> None:
     first = release.build(source, TARGET, tmp_path / "cache")
     again = release.build(source, TARGET, tmp_path / "cache")
-    elsewhere = release.build(source, TARGET, tmp_path / "other")
+    elsewhere = release.build(source, TARGET, tmp_path / "other", known=["20260101-000000-abcdef0-000000000000", first["id"]])
     assert (first["built"], again["built"], elsewhere["built"]) == (True, False, True)
     assert first["sha256"] == again["sha256"] == elsewhere["sha256"]
 
 
 @pytest.mark.usefixtures("wheelhouse")
+def test_a_release_has_the_id_that_the_fleet_knows_it_by_else_one_that_tells_time_commit_and_hash(source: Source, tmp_path: Path) -> None:
+    digest = source.digest(TARGET)[:12]
+    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"]):
+        subprocess.run(["git", "-C", str(source.root), *command], check=True)
+    first = release.build(source, TARGET, tmp_path / "cache")["id"]
+    assert re.fullmatch(rf"20\d{{6}}-\d{{6}}-[0-9a-f]{{7}}-{digest}", first)
+    assert release.build(source, TARGET, tmp_path / "cache", known=[f"20260101-000000-abcdef0-{digest}"])["id"].startswith("20260101")
+    assert release.build(source, TARGET, tmp_path / "cache")["id"] == first
+    (source.root / "notes.txt").touch()
+    elsewhere = release.build(source, TARGET, tmp_path / "elsewhere", dry_run=True)["id"]
+    assert elsewhere.rpartition("-")[0].endswith("+")
+
+
+@pytest.mark.usefixtures("wheelhouse")
 def test_a_dry_run_names_the_release_and_builds_nothing(source: Source, tmp_path: Path) -> None:
     result = release.build(source, TARGET, tmp_path / "cache", dry_run=True)
-    assert result["id"] == release.release_id(source, TARGET)
+    assert result["id"].endswith(source.digest(TARGET)[:12])
     assert result["built"] is True
     assert not (tmp_path / "cache").exists()
 

@@ -1,4 +1,7 @@
-"""`guestbook-schema upgrade` brings the database up to this release, `guestbook-schema status` says how far it is."""
+"""`guestbook-schema upgrade` brings the database up to this release, `guestbook-schema status` says how far it is.
+
+`guestbook-schema sql REVISION` prints what an upgrade from there would run.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ def main() -> int:
             command.upgrade(config, "head")
         case ["status"]:
             command.current(config)
+        case ["sql", revision]:
+            command.upgrade(config, f"{revision}:head", sql=True)
         case _:
             print(__doc__, file=sys.stderr)
             return 64

@@ -1,0 +1,166 @@
+"""Where releases are deployed: a whole fleet, a load on its front door for the whole length, and what both looked like."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from tests.deploys.variants import Variant, write
+from tests.drills.arena import log_in
+from tests.drills.load import SETTLE, Plan
+from tests.live.clients import visitor
+from tests.live.fleet import LiveFleet
+from tools.fleet.context import ROOT
+
+RATES = {"read": 20.0, "write": 4.0, "session": 2.0, "slow": 0.5}
+# A load ends by itself after so many seconds, whatever becomes of the test.
+LONGEST_LOAD = 600.0
+PATIENCE = 400.0
+# Seconds of load after what was done under it.
+AFTER = 4.0
+Record = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A playbook that has ended: its code, its words, and when it began and ended."""
+
+    code: int
+    text: str
+    began: float
+    ended: float
+
+    @property
+    def said(self) -> str:
+        """Its words on one line, as a person reads them."""
+        return " ".join(self.text.split())
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """The seconds that a deploy says its phases took."""
+        told = re.search(r"Seconds: ([^']+?)'?(?: TASK| PLAY|$)", self.said)
+        return {name: float(seconds) for name, seconds in re.findall(r"([a-z]+) ([0-9.]+)", told[1])} if told else {}
+
+
+@dataclass
+class Traffic:
+    """What was sent while a load ran."""
+
+    records: list[Record] = field(default_factory=list)
+
+    @property
+    def failed(self) -> list[Record]:
+        """Requests that did not get what they asked for."""
+        return [record for record in self.records if not 200 <= record["status"] < 300]
+
+    def p99(self, begin: float, end: float, kind: str = "read") -> float:
+        """The time that one request in a hundred exceeded, of those that were due within the times."""
+        seconds = sorted(r["end"] - r["due"] for r in self.records if r["kind"] == kind and begin <= r["due"] < end)
+        return float(seconds[int(len(seconds) * 0.99)])
+
+    def releases(self, after: float) -> set[str]:
+        """Which releases have answered requests that were due after a moment, of those that no cache answers."""
+        return {record["release"] for record in self.records if record["due"] >= after and record["kind"] in ("session", "write")}
+
+
+class Stage:
+    """A running fleet, the trees of its releases, and an author whose requests never stop."""
+
+    def __init__(self, fleet: LiveFleet, api_key: str, folder: Path) -> None:
+        self.fleet, self.api_key, self.folder = fleet, api_key, folder
+        with visitor(fleet) as client:
+            self.articles = [article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]]
+            self.cookie = log_in(client, fleet.secrets["app_admin_password"])
+
+    def command(self, playbook: str, variant: Variant | None = None, **extra: Any) -> list[str]:
+        """The command line of a playbook of this fleet, with a variant's tree as the application's source."""
+        if variant:
+            root = self.folder / variant.name
+            extra["app_source_dir"] = str(root if root.exists() else write(variant, self.folder))
+        return [
+            "ansible-playbook",
+            f"--inventory=inventories/{self.fleet.fleet.inventory}",
+            f"playbooks/{playbook}.yml",
+            "--extra-vars",
+            json.dumps(extra),
+        ]
+
+    def run(self, playbook: str, variant: Variant | None = None, **extra: Any) -> Run:
+        """Run a playbook to its end."""
+        began = time.time()
+        done = subprocess.run(
+            self.command(playbook, variant, **extra),
+            cwd=ROOT, env=self.fleet.fleet.environment, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+        return Run(done.returncode, done.stdout + done.stderr, began, time.time())
+
+    def deploy(self, variant: Variant, **extra: Any) -> Run:
+        """Deploy a variant, with a short watch."""
+        return self.run("deploy", variant, **({"deploy_canary_seconds": 10} | extra))
+
+    def kill(self, at: str, variant: Variant) -> None:
+        """Begin to deploy a variant, and kill the control node's side of it the moment it comes to a task."""
+        command = self.command("deploy", variant, deploy_canary_seconds=10)
+        with subprocess.Popen(
+            command, cwd=ROOT, env=self.fleet.fleet.environment | {"PYTHONUNBUFFERED": "1"},
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+        ) as process:  # fmt: skip
+            assert process.stdout
+            seen = next((line for line in process.stdout if line.startswith("TASK") and at in line), None)
+            time.sleep(0.5)
+            os.killpg(process.pid, signal.SIGKILL)
+        assert seen, f"the deploy never came to {at}"
+
+    @contextmanager
+    def load(self) -> Iterator[Traffic]:
+        """Send requests while entered; the traffic has their records afterwards."""
+        plan = Plan(f"https://{self.fleet.vip}", f"deploy-{uuid4().hex[:8]}", self.api_key, self.cookie, self.articles, RATES, LONGEST_LOAD)
+        log = self.folder / f"{plan.run}.jsonl"
+        traffic = Traffic()
+        command = [sys.executable, "-m", "tests.drills.load"]
+        with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, text=True) as process:
+            assert process.stdin
+            process.stdin.write(json.dumps(asdict(plan)))
+            process.stdin.close()
+            try:
+                yield traffic
+                time.sleep(AFTER)
+                process.terminate()
+                assert process.wait(timeout=SETTLE + 30) == 0, "the load ended with an error"
+            finally:
+                process.kill()
+        traffic.records += [json.loads(line) for line in log.read_text().splitlines()]
+
+    def current(self) -> set[str]:
+        """The releases that are current on the hosts; one where all is well."""
+        hosts = {host.name: host for group in ("app", "workers") for host in self.fleet.group(group)}
+        return {self.fleet.run(host, f"readlink /opt/{self.fleet.app_name}/current").stdout.strip() for host in hosts.values()}
+
+    def drained(self) -> set[str]:
+        """What is drained on any load balancer."""
+        notes = [
+            self.fleet.run(host, "ls /var/lib/flaskfleet/drain 2>/dev/null || true").stdout for host in self.fleet.group("loadbalancers")
+        ]
+        return set(" ".join(notes).split())
+
+    def processed(self, since: float) -> list[int]:
+        """The article of each task that a worker has done since a moment, as often as it was done."""
+        command = f"journalctl --quiet --output=cat --unit=celery-worker --since=@{since:.0f} --grep='article processed' || true"
+        lines = [line for host in self.fleet.group("workers") for line in self.fleet.run(host, command).stdout.splitlines()]
+        return [json.loads(line)["article"] for line in lines]
+
+    def open_tasks(self) -> str:
+        """How many articles of this load's kind wait for their task, as text."""
+        query = "select count(*) from article where title like 'deploy-%' and processed_at is null"
+        return self.fleet.sql(self.fleet.primary, query)

@@ -1,0 +1,118 @@
+"""Source trees of releases: the application with something appended that makes it good, slow, or broken in one way."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass, field
+from pathlib import Path
+from textwrap import dedent
+
+from tools.fleet.context import ROOT
+
+# Every tree answers with its name, and has a page that takes long.
+WRAPPED = '''
+
+_create_app = create_app
+
+
+def create_app(settings: Config | None = None) -> Flask:
+    """Make the application, then what this release is to be like."""
+    import time
+
+    from flask import abort, request
+
+    app = _create_app(settings)
+
+    @app.after_request
+    def name_release(response):
+        response.headers["X-Release"] = "{name}"
+        response.headers["Cache-Control"] = "no-store" if request.path == "/slow" else response.headers.get("Cache-Control", "")
+        return response
+
+    @app.get("/slow")
+    def slow():
+        time.sleep(5)
+        return "slow\\n"
+
+{body}
+    return app
+'''
+
+MIGRATION = '''"""A migration of a test."""
+
+from alembic import op
+import sqlalchemy as sa
+
+revision = "{revision}"
+down_revision = "{after}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Apply."""
+{body}
+'''
+
+
+@dataclass(frozen=True)
+class Variant:
+    """What a release differs in.
+
+    Args:
+        name: What it answers in X-Release.
+        body: Statements within create_app, where `app` is the application.
+        top: Statements at the module's top.
+        migrations: Statements of upgrade(), for each migration that it adds.
+    """
+
+    name: str
+    body: str = ""
+    top: str = ""
+    migrations: tuple[str, ...] = field(default=())
+
+
+def indented(text: str) -> str:
+    """Statements as the body of a function."""
+    return "".join(f"    {line}\n" for line in dedent(text).strip().splitlines())
+
+
+def write(variant: Variant, folder: Path) -> Path:
+    """Write the variant's tree and return its root."""
+    root = folder / variant.name
+    for name in ("app", "requirements"):
+        shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, root / name)
+    module = root / "app/__init__.py"
+    module.write_text(module.read_text() + variant.top + WRAPPED.format(name=variant.name, body=indented(variant.body)))
+    last = "0002"
+    for number, body in enumerate(variant.migrations, 9001):
+        text = MIGRATION.format(revision=f"{number}", after=last, body=indented(body))
+        (root / f"app/migrations/versions/{number}_test.py").write_text(text)
+        last = f"{number}"
+    return root
+
+
+def fails(condition: str) -> str:
+    """A body that answers requests with 500 while a condition holds."""
+    return f"""
+        started = time.monotonic()
+
+        @app.before_request
+        def fail():
+            if {condition}:
+                abort(500)
+    """
+
+
+EXPAND = 'op.add_column("article", sa.Column("mood", sa.String(20), nullable=True))'
+GOOD = Variant("good")
+BETTER = Variant("better", migrations=(EXPAND,))
+SLOW_START = Variant("slow-start", body="time.sleep(10)", migrations=(EXPAND,))
+NO_IMPORT = Variant("no-import", top="import nothing_of_this_name\n", migrations=(EXPAND,))
+SMOKE = Variant("smoke", body=fails('request.path == "/"'), migrations=(EXPAND,))
+# As in life: nothing is wrong until it is asked for what it is there for, and its health says that all is well.
+UNDER_TRAFFIC = Variant("under-traffic", body=fails('request.path.startswith("/api/v1/articles/")'), migrations=(EXPAND,))
+HALF_MIGRATION = Variant("half-migration", migrations=(EXPAND, 'op.execute("UPDATE article SET views = views / 0")'))
+CONTRACT = Variant("contract", migrations=(EXPAND, 'op.drop_column("article", "mood")'))

@@ -1,0 +1,109 @@
+"""The lock of deploys and their log, by the module that keeps them: against a small server that speaks etcd's JSON."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from tests.unit.roles import modules
+from tests.unit.roles.modules import ROLES
+
+deploy_record = modules.load("deploy_record", ROLES / "deploy/library/deploy_record.py")
+Run = Callable[..., dict[str, Any]]
+ANNA, BERT = ({"run": run, "by": by, "when": "2026-01-01"} for run, by in (("1", "anna"), ("2", "bert")))
+
+
+class Store(BaseHTTPRequestHandler):
+    """The part of etcd that the module uses. Keys and values stay as they come."""
+
+    data: ClassVar[dict[str, str]]
+
+    def log_message(self, *_: Any) -> None:
+        """Stay silent."""
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        answer = json.dumps(getattr(self, self.path.rpartition("/")[2])(body)).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def range(self, body: dict[str, Any]) -> dict[str, Any]:
+        first = deploy_record.decode(body["key"])
+        end = deploy_record.decode(body["range_end"]) if "range_end" in body else f"{first}\0"
+        found = {key: value for key, value in self.data.items() if first <= deploy_record.decode(key) < end}
+        return {"kvs": [{"key": key, "value": value} for key, value in found.items()]} if found else {}
+
+    def txn(self, body: dict[str, Any]) -> dict[str, Any]:
+        (compare,), (then,) = body["compare"], body["success"]
+        if self.data.get(compare["key"]) != compare.get("value"):
+            return {}
+        if put := then.get("request_put"):
+            self.data[put["key"]] = put["value"]
+        else:
+            del self.data[then["request_delete_range"]["key"]]
+        return {"succeeded": True}
+
+    def deleterange(self, body: dict[str, Any]) -> dict[str, Any]:
+        del self.data[body["key"]]
+        return {}
+
+
+@pytest.fixture
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+    handler = type("Fresh", (Store,), {"data": {}})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+        settings = {"url": f"http://127.0.0.1:{server.server_port}", "metrics": str(tmp_path / "deploy.prom")}
+        yield lambda **arguments: modules.run(deploy_record, settings | arguments, capsys)
+        server.shutdown()
+
+
+def test_one_of_two_runs_gets_the_lock_and_the_other_learns_who_has_it(run: Run) -> None:
+    assert run(do="lock", entry=ANNA)["changed"]
+    second = run(do="lock", entry=BERT)
+    assert (second["changed"], second["lock"]["by"]) == (False, "anna")
+    assert run(do="unlock", entry=BERT)["lock"]["by"] == "anna"
+    assert run(do="unlock", entry=ANNA)["lock"] == {}
+    assert run(do="lock", entry=BERT)["lock"]["by"] == "bert"
+
+
+def test_the_run_that_has_the_lock_may_take_it_again_and_say_more(run: Run) -> None:
+    since = run(do="lock", entry=ANNA)["lock"]["since"]
+    assert not run(do="lock", entry=ANNA)["changed"]
+    assert run(do="lock", entry=ANNA | {"release": "c"})["lock"] == ANNA | {"release": "c", "since": since}
+
+
+def test_a_dead_runs_lock_is_taken_over_on_purpose(run: Run) -> None:
+    run(do="lock", entry=ANNA)
+    assert run(do="lock", entry=BERT, take_over=True)["lock"]["by"] == "bert"
+    assert not run(do="unlock", entry=ANNA)["changed"]
+
+
+def test_prometheus_learns_since_when_the_lock_is_held(run: Run, tmp_path: Path) -> None:
+    since = run(do="lock", entry=ANNA)["lock"]["since"]
+    assert (tmp_path / "deploy.prom").read_text().endswith(f"flaskfleet_deploy_lock_since_seconds {since}\n")
+    run(do="unlock", entry=ANNA)
+    assert (tmp_path / "deploy.prom").read_text().endswith("flaskfleet_deploy_lock_since_seconds 0\n")
+
+
+def test_the_log_is_kept_in_order_each_entry_once_and_the_oldest_go(run: Run) -> None:
+    entries = [{"run": "1", "when": f"2026-01-0{day}", "result": "done", "release": "ü"} for day in (1, 2, 3)]
+    assert [run(do="log", entry=entry)["changed"] for entry in (entries[1], entries[0], entries[1])] == [True, True, False]
+    assert run()["log"] == entries[:2]
+    run(do="log", entry=entries[2], keep=2)
+    assert run()["log"] == entries[1:]
+
+
+def test_an_etcd_that_does_not_answer_is_told_in_a_sentence(run: Run) -> None:
+    result = run(do="lock", entry=ANNA, url="http://127.0.0.1:1")
+    assert result["failed"]
+    assert "does not answer: " in result["msg"]
+    assert result["msg"].endswith("without its quorum nobody can hold the lock")

@@ -1,0 +1,36 @@
+"""Whether a run that left its name in the lock is still alive: taking over from a live one would mix two deploys."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from plugins.filter import processes
+
+# The second process is a child of one that looks like a run, as a task's is.
+CHILD = "import json; from plugins.filter import processes; print(json.dumps(processes.this_run()))"
+PARENT = "import subprocess, sys; print(subprocess.check_output([sys.executable, '-c', sys.argv[1]], text=True), flush=True); input()"
+
+
+def test_a_run_is_the_outermost_process_and_abandoned_only_when_it_is_dead(tmp_path: Path) -> None:
+    script = tmp_path / "ansible-playbook"
+    script.write_text(PARENT)
+    with subprocess.Popen([sys.executable, script, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        run = json.loads(process.stdout.readline())
+        assert run["pid"] == process.pid
+        assert not processes.abandoned(run)
+        process.kill()
+        process.wait()
+    assert processes.abandoned(run)
+
+
+def test_nobody_knows_of_a_run_on_another_machine() -> None:
+    assert not processes.abandoned(processes.this_run() | {"node": "elsewhere", "pid": 1, "started": "0"})
+    assert not processes.abandoned({})
+
+
+def test_a_process_that_has_the_number_of_a_dead_one_is_not_the_run() -> None:
+    assert processes.abandoned(processes.this_run() | {"started": "1"})
