@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,11 @@ from ansible.plugins.loader import filter_loader
 
 # `$SSH_CONNECTION` is "client port server port" as the host sees it: what its firewall is going to see, too.
 QUESTION = 'cat /etc/os-release; echo "SSH_CONNECTION=$SSH_CONNECTION"'
-ALLOW = "to go on without it, add -e preflight_allow_unreachable=true"
+ALLOW = "to go on without, add -e preflight_allow_unreachable=true"
+# What ssh says of a host that is down. Anything else, such as a refused key or a name that nobody knows, is a mistake on the way there.
+DOWN = re.compile(r"timed out|No route to host|Connection (refused|reset|closed)|Host is down|no answer in")
+# A run would wait for these in vain: quorums without a majority, data without any host that has them.
+QUORUMS, DATA = ("etcd", "sentinel"), ("postgres", "redis")
 PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
 
 
@@ -70,12 +75,31 @@ def ask(host: str, command: Sequence[str], timeout: int) -> Answer:
     return Answer(host, target, text=done.stdout)
 
 
-def unreachable(answer: Answer) -> list[str]:
-    """A sentence when the host did not answer."""
-    if not answer.error:
+def unreachable(answer: Answer) -> str:
+    """A sentence about a host that did not answer."""
+    return f"{answer.host} (ansible_host = {answer.target}) does not answer over SSH: {answer.error}"
+
+
+def wrong_way(answer: Answer) -> list[str]:
+    """A sentence when not the host is down, but the way there is wrong."""
+    if not answer.error or DOWN.search(answer.error):
         return []
-    where = f"{answer.host} (ansible_host = {answer.target})"
-    return [f"{where} does not answer over SSH: {answer.error}; start it, or correct its way in; {ALLOW}."]
+    return [f"{unreachable(answer)}; correct its way in."]
+
+
+def too_many(silent: Mapping[str, str], asked: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
+    """A sentence for each reason why a run without the silent hosts would come to nothing."""
+    failures = []
+    for group in (*QUORUMS, *DATA):
+        hosts = groups.get(group, [])
+        down = [host for host in hosts if host in silent]
+        if down and (2 * len(down) >= len(hosts) if group in QUORUMS else len(down) == len(hosts)):
+            lacks = "majority" if group in QUORUMS else "host that answers"
+            these = "it" if len(down) == 1 else "one"
+            failures.append(f"Group {group} has no {lacks} without {', '.join(down)}; start {these} first; {ALLOW}.")
+    if silent and not failures and len(silent) == len(asked):
+        failures.append(f"No host is left; start {'it' if len(silent) == 1 else 'one'}, or correct the way in.")
+    return [f"{sentence}." for sentence in silent.values()] + failures if failures else []
 
 
 def wrong_system(answer: Answer, version: str) -> list[str]:
@@ -138,14 +162,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             answers = list(pool.map(ask, asked, commands, repeat(timeout)))
         answers += [Answer(host, "localhost", text=Path("/etc/os-release").read_text()) for host in local]
 
-        silent = [sentence for answer in answers for sentence in unreachable(answer)]
+        silent = {answer.host: unreachable(answer) for answer in answers if answer.error}
         failures += [sentence for answer in answers for sentence in wrong_system(answer, version)]
         failures += [sentence for answer in answers for sentence in locked_out(answer, self._firewall_rules(answer.host, variables))]
-        if self._task.args["allow_unreachable"]:
-            result["warnings"] = silent
-        else:
-            failures = silent + failures
-        return result | {"failures": failures}
+        if not self._task.args["allow_unreachable"]:
+            failures += [sentence for answer in answers for sentence in wrong_way(answer)]
+            failures += [] if failures else too_many(silent, list(hosts), variables["groups"])
+        return result | {"failures": failures, "silent": silent}
 
     def _firewall_rules(self, host: str, variables: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
         """What role base is going to open on `host`; None while the port matrix itself is wrong, which another check tells."""

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import re
 import time
+from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
@@ -16,6 +18,7 @@ description:
   - Redis and Sentinel rewrite the configuration file, so it cannot be a template. This module compares the settings with the running
     instance and changes those that differ with C(CONFIG SET) and C(CONFIG REWRITE), without a restart.
   - Has the instance load its ACL file when its users are not those of the file.
+  - A setting that Redis takes at its start alone is written to O(config_file), where that is given, and named in RV(restart).
   - Never touches who replicates from whom; that is Sentinel's.
 options:
   config:
@@ -30,6 +33,10 @@ options:
     description: The instance's ACL file.
     type: path
     required: true
+  config_file:
+    description: The instance's own file, given when the instance is about to be restarted. Redis and Sentinel would soon undo what is
+      written there beside them.
+    type: path
   link_timeout:
     description: Seconds to wait until a replica has its master's data.
     type: int
@@ -73,6 +80,11 @@ settings:
   type: list
   elements: str
   returned: always
+restart:
+  description: Names of the settings that the instance takes only when it is restarted.
+  type: list
+  elements: str
+  returned: always
 acl:
   description: Whether the users were changed.
   type: bool
@@ -89,6 +101,9 @@ refused:
 """
 
 
+IMMUTABLE = re.compile(r"argument '(?P<name>[^']+)'\) - can't set immutable config")
+
+
 def as_redis_shows(value: Any) -> str:
     """A value from YAML in the form of CONFIG GET."""
     if isinstance(value, bool):
@@ -96,20 +111,42 @@ def as_redis_shows(value: Any) -> str:
     return " ".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 
-def converge(instance: Connection, config: dict[str, Any], check_mode: bool) -> list[str]:
-    """Set what differs and have it written to the file; return the names of what changed."""
+def converge(instance: Connection, config: dict[str, Any], check_mode: bool) -> tuple[list[str], dict[str, str]]:
+    """Set what differs and have it written to the file; return the names of what changed, and what only a restart changes."""
     wanted = {name: as_redis_shows(value) for name, value in config.items()}
     before = instance.pairs("CONFIG", "GET", *wanted)
     if unknown := sorted(wanted.keys() - before.keys()):
         raise RedisError(f"Redis has no setting named {', '.join(unknown)}")
     different = [name for name in wanted if before[name] != wanted[name]]
     if not different or check_mode:
-        return different
-    instance.call("CONFIG", "SET", *(word for name in different for word in (name, wanted[name])))
-    instance.call("CONFIG", "REWRITE")
+        return different, {}
+    at_start = set_all(instance, {name: wanted[name] for name in different})
     # One that Redis shows in another form than it was given, `64mb` for instance, has not changed.
     after = instance.pairs("CONFIG", "GET", *different)
-    return [name for name in different if before[name] != after[name]]
+    return [name for name in different if before[name] != after[name]], {name: wanted[name] for name in at_start}
+
+
+def set_all(instance: Connection, settings: dict[str, str]) -> list[str]:
+    """Set all at once, so that none is without the others; return the names of those that Redis takes at its start alone."""
+    at_start: list[str] = []
+    while now := {name: value for name, value in settings.items() if name not in at_start}:
+        try:
+            instance.call("CONFIG", "SET", *(word for item in now.items() for word in item))
+        except RedisError as error:
+            refused = IMMUTABLE.search(str(error))
+            if not refused or refused["name"] not in now:
+                raise
+            at_start.append(refused["name"])
+        else:
+            instance.call("CONFIG", "REWRITE")
+            break
+    return at_start
+
+
+def write(path: Path, settings: dict[str, str]) -> None:
+    """Put settings into the instance's file, in place: it keeps its owner, and nobody else writes it just now."""
+    kept = [line for line in path.read_text().splitlines() if line.split(" ", 1)[0].lower() not in settings]
+    path.write_text("\n".join([*kept, *(f"{name} {value}" for name, value in settings.items())]) + "\n")
 
 
 def wait_for_link(instance: Connection, seconds: float) -> str:
@@ -131,6 +168,7 @@ def main() -> None:
             "config": {"type": "dict", "required": True},
             "secret_config": {"type": "dict", "default": {}, "no_log": True},
             "acl_file": {"type": "path", "required": True},
+            "config_file": {"type": "path"},
             "link_timeout": {"type": "int", "default": 60},
             "login_host": {"type": "str", "default": "127.0.0.1"},
             "login_port": {"type": "int", "required": True},
@@ -141,11 +179,16 @@ def main() -> None:
     )
     given = module.params
     server = (given["login_host"], given["login_port"], given["login_user"], given["login_password"])
-    result: dict[str, Any] = {"settings": [], "acl": False, "refused": False}
+    result: dict[str, Any] = {"settings": [], "restart": [], "acl": False, "refused": False}
     try:
         with connect(*server, patience=0 if module.check_mode else given["link_timeout"]) as instance:
             result["acl"] = load_acl(instance, given["acl_file"], module.check_mode)
-            result["settings"] = converge(instance, given["config"] | given["secret_config"], module.check_mode)
+            result["settings"], at_start = converge(instance, given["config"] | given["secret_config"], module.check_mode)
+            result["restart"] = sorted(at_start)
+            if at_start and given["config_file"]:
+                # Whom it follows since the last failover stands in memory first.
+                instance.call("CONFIG", "REWRITE")
+                write(Path(given["config_file"]), at_start)
             result["role"] = wait_for_link(instance, 0 if module.check_mode else given["link_timeout"])
     except RedisError as error:
         if not is_refusal(error):
@@ -155,7 +198,7 @@ def main() -> None:
         # In check mode the instance may be one that this run would start.
         if not module.check_mode:
             module.fail_json(msg=f"{server[0]}:{server[1]} does not answer: {error}")
-    module.exit_json(changed=bool(result["settings"] or result["acl"]), **result)
+    module.exit_json(changed=bool(result["settings"] or result["restart"] or result["acl"]), **result)
 
 
 if __name__ == "__main__":

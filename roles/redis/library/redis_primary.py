@@ -101,6 +101,11 @@ sources:
   type: dict
   returned: always
   sample: {store: sentinel}
+silent:
+  description: Addresses of the Sentinels that do not answer.
+  type: list
+  elements: str
+  returned: always
 """
 
 PROBE_TIMEOUT = 1.0
@@ -228,7 +233,7 @@ def main() -> None:
             primaries[instance["name"]], sources[instance["name"]] = find(scout, instance, given["address"], patience)
     except RedisError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(changed=False, primaries=primaries, sources=sources)
+    module.exit_json(changed=False, primaries=primaries, sources=sources, silent=sorted(scout.silent))
 
 
 if __name__ == "__main__":

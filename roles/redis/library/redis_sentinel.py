@@ -19,6 +19,8 @@ description:
     changes what differs with C(SENTINEL MONITOR), C(SENTINEL SET) and C(SENTINEL CONFIG SET), without a restart.
   - The address of a master that Sentinel already monitors stays as it is, so a failover is never undone.
   - Has Sentinel load its ACL file when its users are not those of the file.
+  - Has Sentinel forget replicas and other Sentinels that are none of the fleet's any more. It would wait for them for ever, and count them
+    among those whose majority a failover needs. Run it on one Sentinel at a time; it waits until the others are known again.
 options:
   masters:
     description: All masters to monitor; another one that Sentinel has is removed.
@@ -38,10 +40,20 @@ options:
         description: Its port.
         type: int
         required: true
+      copies:
+        description: Addresses of all copies of the instance.
+        type: list
+        elements: str
+        required: true
       settings:
         description: Options of C(SENTINEL SET), at least V(quorum).
         type: dict
         required: true
+  sentinels:
+    description: Addresses of all Sentinels.
+    type: list
+    elements: str
+    required: true
   master_user:
     description: User by whom Sentinel logs in to masters and replicas.
     type: str
@@ -99,7 +111,13 @@ author: [Flaskfleet]
 EXAMPLES = r"""
 - name: Converge Sentinel
   redis_sentinel:
-    masters: [{name: store, address: 10.0.0.1, port: 6380, settings: {quorum: 2, down-after-milliseconds: 5000}}]
+    masters:
+      - name: store
+        address: 10.0.0.1
+        port: 6380
+        copies: [10.0.0.1, 10.0.0.2, 10.0.0.3]
+        settings: {quorum: 2, down-after-milliseconds: 5000}
+    sentinels: [10.0.0.1, 10.0.0.2, 10.0.0.3]
     master_user: sentinel
     master_password: "{{ redis_sentinel_password }}"
     config: {announce-ip: 10.0.0.2}
@@ -166,6 +184,35 @@ def remove_others(sentinel: Connection, names: set[str], check_mode: bool) -> li
     return [f"{name}: removed" for name in others]
 
 
+def known(sentinel: Connection, name: str) -> dict[str, dict[str, str]]:
+    """The replicas and other Sentinels that Sentinel remembers, by kind and address."""
+    found = {}
+    for kind, command in (("replica", "REPLICAS"), ("Sentinel", "SENTINELS")):
+        for reply in sentinel.call("SENTINEL", command, name):
+            one = dict(zip(reply[::2], reply[1::2], strict=True))
+            found[f"{kind} {one['ip']}:{one['port']}"] = one
+    return found
+
+
+def forget_strangers(sentinel: Connection, wanted: dict[str, Any], sentinels: list[str], check_mode: bool, seconds: float) -> list[str]:
+    """Have Sentinel forget whom the fleet does not have; return what was changed."""
+    name = wanted["name"]
+    before = known(sentinel, name)
+    strangers = [what for what, one in before.items() if one["ip"] not in (wanted["copies"] if what.startswith("replica") else sentinels)]
+    # Not in the middle of a failover; a later run finds them, too.
+    if not strangers or sentinel.pairs("SENTINEL", "MASTER", name)["flags"] != "master":
+        return []
+    if not check_mode:
+        alive = {what for what, one in before.items() if what not in strangers and "down" not in one["flags"]}
+        sentinel.call("SENTINEL", "RESET", name)
+        deadline = time.monotonic() + seconds
+        while missing := alive - known(sentinel, name).keys():
+            if time.monotonic() > deadline:
+                raise RedisError(f"{name}: after a reset Sentinel has not found {', '.join(sorted(missing))} again in {seconds:.0f} s")
+            time.sleep(0.1)
+    return [f"{name}: forgets {what}" for what in strangers]
+
+
 def wait_for_quorum(sentinel: Connection, name: str, seconds: float) -> None:
     """Return when enough Sentinels know each other to fail `name` over."""
     deadline = time.monotonic() + seconds
@@ -190,9 +237,11 @@ def main() -> None:
                     "name": {"type": "str", "required": True},
                     "address": {"type": "str", "required": True},
                     "port": {"type": "int", "required": True},
+                    "copies": {"type": "list", "elements": "str", "required": True},
                     "settings": {"type": "dict", "required": True},
                 },
             },
+            "sentinels": {"type": "list", "elements": "str", "required": True},
             "master_user": {"type": "str", "required": True},
             "master_password": {"type": "str", "required": True, "no_log": True},
             "config": {"type": "dict", "required": True},
@@ -223,6 +272,10 @@ def main() -> None:
             for master in given["masters"]:
                 wanted = master | {"settings": master["settings"] | login}
                 changes += converge_master(sentinel, wanted, given["config_file"], check_mode)
+            monitored = {dict(zip(one[::2], one[1::2], strict=True))["name"] for one in sentinel.call("SENTINEL", "MASTERS")}
+            for master in given["masters"]:
+                if master["name"] in monitored:
+                    changes += forget_strangers(sentinel, master, given["sentinels"], check_mode, given["quorum_timeout"])
             for master in [] if check_mode else given["masters"]:
                 wait_for_quorum(sentinel, master["name"], given["quorum_timeout"])
     except RedisError as error:

@@ -172,6 +172,8 @@ def hand_over(
             raise SwitchoverError("no replica was promoted in time; Sentinel refuses another try within twice its failover timeout")
         after = address_of(sentinel, name)
         master.call("REPLICAOF", *after)
+        # Restarted now, it would otherwise come back as the master of before.
+        master.call("CONFIG", "REWRITE")
         # Clients ask Sentinel again where to write.
         master.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
     finally:

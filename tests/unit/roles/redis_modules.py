@@ -18,7 +18,8 @@ ROLE = ROLES / "redis"
 PASSWORD = "not-a-secret-of-anybody"
 ACL = ["user admin on #0 ~* &* +@all", "user default off -@all"]
 LOGIN = {"login_user": "admin", "login_password": PASSWORD}
-READING = ("PING", "INFO", "CONFIG GET", "ACL LIST", "SENTINEL MASTER", "SENTINEL CKQUORUM", "SENTINEL CONFIG GET")
+SENTINEL_READING = ("MASTER", "REPLICAS", "SENTINELS", "CKQUORUM", "CONFIG GET")
+READING = ("PING", "INFO", "CONFIG GET", "ACL LIST", *(f"SENTINEL {name}" for name in SENTINEL_READING))
 Answer = Callable[[list[str]], Any]
 
 

@@ -49,11 +49,55 @@ def test_a_host_that_accepts_and_says_nothing_counts_as_down(monkeypatch: pytest
     assert silent.error.startswith("no answer in")
 
 
-def test_a_silent_host_is_named_with_its_address_the_reason_and_the_way_out() -> None:
-    (sentence,) = check.unreachable(answer(error="Connection timed out"))
-    assert sentence.startswith("db1 (ansible_host = 10.0.0.11) does not answer over SSH: Connection timed out; ")
-    assert "preflight_allow_unreachable=true" in sentence
-    assert check.unreachable(answer()) == []
+GROUPS = {
+    "etcd": ["db1", "db2", "mon1"],
+    "sentinel": ["cache1", "cache2", "mon1"],
+    "postgres": ["db1", "db2"],
+    "redis": ["cache1", "cache2"],
+    "app": ["app1"],
+    "monitoring": ["mon1"],
+}
+HOSTS = ["app1", "db1", "db2", "cache1", "cache2", "mon1"]
+
+
+def silent(*hosts: str) -> dict[str, str]:
+    return {host: check.unreachable(check.Answer(host, "10.0.0.11", error="Connection timed out")) for host in hosts}
+
+
+@pytest.mark.parametrize("error", ["Connection timed out", "connect to host: No route to host", "Connection refused", "no answer in 23 s"])
+def test_a_host_that_is_down_is_no_mistake(error: str) -> None:
+    assert check.wrong_way(answer(error=error)) == []
+
+
+@pytest.mark.parametrize("error", ["Permission denied (publickey).", "Host key verification failed.", "Could not resolve hostname db1"])
+def test_a_wrong_way_is_refused_with_the_address_and_the_reason(error: str) -> None:
+    (sentence,) = check.wrong_way(answer(error=error))
+    assert sentence == f"db1 (ansible_host = 10.0.0.11) does not answer over SSH: {error}; correct its way in."
+
+
+@pytest.mark.parametrize("hosts", [[], ["app1"], ["mon1"], ["db1"], ["db2", "cache1", "app1"]], ids="-".join)
+def test_a_run_goes_on_without_what_the_fleet_can_do_without(hosts: list[str]) -> None:
+    assert check.too_many(silent(*hosts), HOSTS, GROUPS) == []
+
+
+@pytest.mark.parametrize(
+    ("hosts", "says"),
+    [
+        (["db1", "mon1"], "Group etcd has no majority without db1, mon1; start one first; to go on without, add -e preflight_allow"),
+        (["db1", "db2"], "Group postgres has no host that answers without db1, db2; start one first"),
+        (["cache1", "cache2"], "Group redis has no host that answers without cache1, cache2"),
+    ],
+)
+def test_a_run_that_would_wait_in_vain_is_refused(hosts: list[str], says: str) -> None:
+    sentences = check.too_many(silent(*hosts), HOSTS, GROUPS)
+    assert sentences[: len(hosts)] == [
+        f"{host} (ansible_host = 10.0.0.11) does not answer over SSH: Connection timed out." for host in hosts
+    ]
+    assert any(sentence.startswith(says) for sentence in sentences)
+
+
+def test_a_run_without_any_host_is_refused() -> None:
+    assert check.too_many(silent("app1"), ["app1"], GROUPS)[-1] == "No host is left; start it, or correct the way in."
 
 
 def test_another_system_than_debian_13_is_refused() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -38,7 +38,8 @@ def acl_file(tmp_path: Path) -> Path:
 class Instance:
     """What a Redis remembers."""
 
-    def __init__(self, role: str = "master", **settings: str) -> None:
+    def __init__(self, role: str = "master", immutable: Iterable[str] = (), **settings: str) -> None:
+        self.immutable = set(immutable)
         self.settings = {name.replace("_", "-"): value for name, value in settings.items()}
         self.acl = list(ACL)
         self.file_acl = list(ACL)
@@ -53,6 +54,8 @@ class Instance:
                 return "OK"
             case ["CONFIG", "GET", *names]:
                 return [word for name in names if name in self.settings for word in (name, self.settings[name])]
+            case ["CONFIG", "SET", *pairs] if immutable := set(pairs[::2]) & self.immutable:
+                return ValueError(f"ERR CONFIG SET failed (possibly related to argument '{min(immutable)}') - can't set immutable config")
             case ["CONFIG", "SET", *pairs]:
                 given = dict(zip(pairs[::2], pairs[1::2], strict=True))
                 self.settings |= {name: value.replace("64mb", "67108864") for name, value in given.items()}
@@ -99,6 +102,27 @@ def test_a_setting_that_redis_does_not_have_is_an_error(converge: Callable[..., 
     assert "no setting named maxmemry" in result["msg"]
 
 
+THREADS = {"maxmemory": 200, "io-threads": 2, "databases": 4}
+
+
+def threaded() -> Instance:
+    return Instance(immutable=["io-threads", "databases"], maxmemory="100", io_threads="1", databases="16")
+
+
+def test_what_only_a_restart_changes_is_named_and_the_rest_is_set(converge: Callable[..., dict[str, Any]]) -> None:
+    result = converge(threaded(), config=THREADS)
+    assert (result["restart"], result["settings"], result["changed"]) == (["databases", "io-threads"], ["maxmemory"], True)
+    assert result["written"][-2:] == ["CONFIG SET maxmemory 200", "CONFIG REWRITE"]
+
+
+def test_what_only_a_restart_changes_is_written_to_the_file_before_one(converge: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+    file = tmp_path / "store.conf"
+    file.write_text("port 6380\nio-threads 1\nio-threads-do-reads no\n")
+    written = converge(threaded(), config={"io-threads": 2, "databases": 4}, config_file=str(file))["written"]
+    assert written[-1] == "CONFIG REWRITE", "whom it follows must be in the file, too"
+    assert file.read_text() == "port 6380\nio-threads-do-reads no\ndatabases 4\nio-threads 2\n"
+
+
 def test_a_secret_setting_is_set_and_not_shown(converge: Callable[..., dict[str, Any]]) -> None:
     result = converge(Instance(masterauth="old"), secret_config={"masterauth": "the-new-one"})
     assert result.pop("written") == ["CONFIG SET masterauth the-new-one", "CONFIG REWRITE"]
@@ -141,6 +165,9 @@ class Sentinel:
 
     def __init__(self, file: Path, masters: dict[str, dict[str, str]]) -> None:
         self.masters = masters
+        self.known: dict[str, list[dict[str, str]]] = {"REPLICAS": [], "SENTINELS": []}
+        # Who is found again after a reset.
+        self.alive = {"10.0.0.3"}
         self.config = {"announce-ip": "10.0.0.2", "sentinel-user": "sentinel", "sentinel-pass": PASSWORD}
         self.file = file
         self.file.write_text(
@@ -155,6 +182,11 @@ class Sentinel:
                 return [word for item in self.config.items() for word in item]
             case ["SENTINEL", "MASTERS"]:
                 return [[word for item in ({"name": name} | master).items() for word in item] for name, master in self.masters.items()]
+            case ["SENTINEL", "REPLICAS" | "SENTINELS" as kind, _]:
+                return [[word for item in one.items() for word in item] for one in self.known[kind]]
+            case ["SENTINEL", "RESET", _]:
+                self.known = {kind: [one for one in ones if one["ip"] in self.alive] for kind, ones in self.known.items()}
+                return 1
             case ["SENTINEL", "MASTER", name]:
                 if name not in self.masters:
                     return ValueError("ERR No such master with that name")
@@ -162,17 +194,25 @@ class Sentinel:
         return "OK"
 
 
-KNOWN = {"ip": "10.0.0.1", "quorum": "2", "down-after-milliseconds": "5000", "config-epoch": "7"}
+KNOWN = {"flags": "master", "ip": "10.0.0.1", "quorum": "2", "down-after-milliseconds": "5000", "config-epoch": "7"}
 
 
 @pytest.fixture
 def converge_sentinel(
     serve: Callable[..., Server], acl_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., dict[str, Any]]:
-    def converge(masters: dict[str, dict[str, str]], check: bool = False, **arguments: Any) -> dict[str, Any]:
-        server = serve(Sentinel(tmp_path / "sentinel.conf", masters))
-        store = {"name": "store", "address": "10.0.0.2", "port": 6380, "settings": {"quorum": 2, "down-after-milliseconds": 5000}}
+    def converge(
+        masters: dict[str, dict[str, str]], check: bool = False, known: dict[str, Any] | None = None, **arguments: Any
+    ) -> dict[str, Any]:
+        sentinel = Sentinel(tmp_path / "sentinel.conf", masters)
+        sentinel.known |= known or {}
+        server = serve(sentinel)
+        copies = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
+        settings = {"quorum": 2, "down-after-milliseconds": 5000}
+        store = {"name": "store", "address": "10.0.0.2", "port": 6380, "copies": copies, "settings": settings}
         given = {
+            "sentinels": copies,
+            "quorum_timeout": 1,
             "login_port": server.port,
             "acl_file": str(acl_file),
             "config_file": str(tmp_path / "sentinel.conf"),
@@ -215,6 +255,37 @@ def test_a_master_that_is_not_wanted_is_forgotten(converge_sentinel: Callable[..
 def test_checking_a_sentinel_changes_nothing(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
     result = converge_sentinel({"mymaster": KNOWN}, check=True)
     assert (result["changed"], result["written"]) == (True, [])
+
+
+def peer(ip: str, port: int = 26379, flags: str = "sentinel") -> dict[str, str]:
+    return {"name": "an identity", "ip": ip, "port": str(port), "flags": flags}
+
+
+FORMER_PEER = {"SENTINELS": [peer("10.0.0.3"), peer("10.0.0.9", flags="sentinel,s_down")]}
+TAKEN_OUT = {"REPLICAS": [peer("10.0.0.9", 6380, "slave,s_down,disconnected")]}
+
+
+@pytest.mark.parametrize(("known", "forgotten"), [(FORMER_PEER, "Sentinel 10.0.0.9:26379"), (TAKEN_OUT, "replica 10.0.0.9:6380")])
+def test_a_host_that_is_gone_is_forgotten(converge_sentinel: Callable[..., dict[str, Any]], known: dict[str, Any], forgotten: str) -> None:
+    result = converge_sentinel({"store": KNOWN}, known=known)
+    assert (result["changes"], result["written"]) == ([f"store: forgets {forgotten}"], ["SENTINEL RESET store"])
+
+
+def test_a_host_that_is_only_down_is_not_forgotten(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+    down = {"SENTINELS": [peer("10.0.0.1", flags="sentinel,s_down")], "REPLICAS": [peer("10.0.0.3", 6380, "slave,s_down")]}
+    assert converge_sentinel({"store": KNOWN}, known=down)["written"] == []
+
+
+def test_nobody_is_forgotten_during_a_failover_or_a_check(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+    failing_over = KNOWN | {"flags": "master,o_down,failover_in_progress"}
+    assert converge_sentinel({"store": failing_over}, known=FORMER_PEER)["written"] == []
+    checked = converge_sentinel({"store": KNOWN}, known=FORMER_PEER, check=True)
+    assert (checked["changed"], checked["written"]) == (True, [])
+
+
+def test_a_peer_that_is_not_found_again_is_an_error_that_names_it(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+    known = {"SENTINELS": [peer("10.0.0.2"), peer("10.0.0.9", flags="sentinel,s_down")]}
+    assert "has not found Sentinel 10.0.0.2:26379 again" in converge_sentinel({"store": KNOWN}, known=known)["msg"]
 
 
 @pytest.mark.parametrize("module", [redis_primary, redis_instance, redis_sentinel], ids=lambda module: module.__name__)

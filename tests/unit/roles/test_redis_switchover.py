@@ -70,6 +70,7 @@ def test_writes_wait_while_the_role_is_handed_over(fleet: Fleet, capsys: pytest.
     assert fleet.master.written() == [
         "CLIENT PAUSE 1000 WRITE",
         f"REPLICAOF 127.0.0.1 {fleet.replica.port}",
+        "CONFIG REWRITE",
         "CLIENT KILL TYPE normal SKIPME yes",
         "CLIENT UNPAUSE",
     ]

@@ -1,0 +1,19 @@
+"""Leave a host out of the rest of a run, as Ansible does with one that it finds unreachable, but at once and with the reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+    """Ansible's entry point."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Call the host unreachable."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        return result | {"unreachable": True, "msg": self._task.args["reason"]}
