@@ -1,0 +1,59 @@
+"""Playbooks run on a fleet that serves, and what they did to each host."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from tests.live.fleet import LiveFleet
+from tools.fleet.context import Host
+
+RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
+# What a run must not restart without a reason; a host has those of its tiers.
+UNITS = ("patroni", "etcd", "redis@cache", "redis@store", "redis-sentinel", "nginx", "keepalived", "app", "celery-worker", "celery-beat")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: how it ended, what it printed (as one line, since Ansible breaks lines), and its counts by host."""
+
+    code: int
+    output: str
+    counts: dict[str, dict[str, int]]
+
+    def hosts_with(self, what: str) -> set[str]:
+        """The hosts that were changed, failed or unreachable at least once."""
+        return {host for host, counts in self.counts.items() if counts[what]}
+
+
+def play(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
+    """Run a playbook, and return what came of it, whatever that is."""
+    inventory = f"inventories/{fleet.fleet.inventory}"
+    result = fleet.fleet.run("ansible-playbook", "--inventory", inventory, playbook, *arguments, quiet=True)
+    found = {match["host"]: dict(re.findall(r"(\w+)=(\d+)", match["counts"])) for match in RECAP.finditer(result.stdout)}
+    counts = {host: {name: int(number) for name, number in counted.items()} for host, counted in found.items()}
+    return Run(result.returncode, " ".join((result.stdout + result.stderr).split()), counts)
+
+
+def site(fleet: LiveFleet, *arguments: str) -> Run:
+    """Run site.yml."""
+    return play(fleet, "site.yml", *arguments)
+
+
+def replace(fleet: LiveFleet, host: Host) -> Run:
+    """Ask for a host to be replaced."""
+    return play(fleet, "playbooks/replace.yml", "--extra-vars", f"replace_host={host.name}")
+
+
+def make_anew(fleet: LiveFleet, host: Host) -> None:
+    """Put an empty host of the same name and address in the place of one."""
+    resource = f'module.host["{host.name}"].terraform_data.host'
+    made = fleet.fleet.terraform("apply", "-auto-approve", "-input=false", *fleet.fleet.var_files, f"-replace={resource}", quiet=True)
+    assert made.returncode == 0, made.stderr
+
+
+def processes(fleet: LiveFleet) -> dict[str, str]:
+    """What runs on each host that answers: the main processes of its units, and the postmaster, which is Patroni's child."""
+    shown = f"systemctl show --property=Id,MainPID {' '.join(UNITS)}; head -1 /var/lib/postgresql/*/main/postmaster.pid 2>/dev/null"
+    answers = {name: fleet.run(host, f"{shown}; true", check=False) for name, host in fleet.hosts.items()}
+    return {name: answer.stdout for name, answer in answers.items() if answer.returncode == 0}
