@@ -31,26 +31,22 @@ def missing(hosts: Iterable[Host], view: View) -> list[str]:
     for host in fleet:
         for group in host.groups:
             members.setdefault(group, []).append(host.name)
-    found = [f"{host.name} {problem}" for host in fleet for problem in problems(host, view.get(host.name, {}))]
-    found += _front_door(members.get("loadbalancers", []), view)
-    found += _releases([host.name for host in fleet], view)
+    answering = [host for host in fleet if not _silent(host.name, view)]
+    found = [f"{host.name} does not answer" for host in fleet if host not in answering]
+    found += [f"{host.name} {problem}" for host in answering for problem in problems(host, view[host.name])]
     found += _postgres(members.get("postgres", []), view)
     found += _votes("etcd", members.get("etcd", []), view)
     redis = members.get("redis", [])
     found += _redis("cache", redis, view)
     found += _redis("store", [host.name for host in fleet if host.groups & {"redis", "sentinel"}], view)
-    return found + _sentinel(members.get("sentinel", []), view)
+    found += _sentinel(members.get("sentinel", []), view)
+    found += _application(answering, view)
+    return found + _front_door(members.get("loadbalancers", []), view)
 
 
 def problems(host: Host, facts: Facts) -> list[str]:
-    """What is wrong with a host by itself; each reads on after the host's name."""
-    if "system" not in facts:
-        return ["does not answer"]
+    """What is wrong with a host that answers, by itself; each reads on after the host's name."""
     found = of_units(facts)
-    if "app" in host.groups and not facts.get("app"):
-        found.append("does not serve the application")
-    if host.groups & {"app", "workers"} and facts.get("release", "") is None:
-        found.append("has no release")
     if "postgres" in host.groups and not facts.get("postgres"):
         found.append("has a Postgres that does not answer")
     if facts.get("patroni", {}) is None:
@@ -104,13 +100,19 @@ def _front_door(names: list[str], view: View) -> list[str]:
     return found + [f"{name} is drained{drain.where} ({drain.by}: {drain.why})" for name, drain in drained(view).items()]
 
 
-def _releases(names: list[str], view: View) -> list[str]:
+def _application(hosts: Iterable[Host], view: View) -> list[str]:
+    found: list[str] = []
     by_release: dict[str, list[str]] = {}
-    for name in names:
-        if release := view.get(name, {}).get("release"):
-            by_release.setdefault(release, []).append(name)
+    for host in hosts:
+        facts = view[host.name]
+        if "app" in host.groups and not facts.get("app"):
+            found.append(f"{host.name} has an application that is not ready")
+        if facts.get("release"):
+            by_release.setdefault(facts["release"], []).append(host.name)
+        elif "release" in facts:
+            found.append(f"{host.name} has no release")
     told = "; ".join(f"{release} on {', '.join(on)}" for release, on in by_release.items())
-    return [f"releases differ ({told})"] if len(by_release) > 1 else []
+    return found + ([f"releases differ ({told})"] if len(by_release) > 1 else [])
 
 
 def _votes(what: str, names: list[str], view: View) -> list[str]:

@@ -35,7 +35,7 @@ def test_a_host_alone_in_every_group_is_whole() -> None:
         ("app1", {"system": "degraded", "failed": ["a.service", "b.timer"]}, "app1 has failed units: a.service, b.timer"),
         ("app1", {"system": "starting"}, "app1 is starting"),
         ("lb2", {"stopped": ["keepalived"]}, "lb2 does not run keepalived"),
-        ("app1", {"app": False}, "app1 does not serve the application"),
+        ("app1", {"app": False}, "app1 has an application that is not ready"),
         ("worker1", {"release": None}, "worker1 has no release"),
         ("worker1", {"release": "r2"}, "releases differ (r1 on app1; r2 on worker1)"),
         ("lb1", {"vip": False}, "the virtual address is on no host"),
@@ -77,12 +77,23 @@ def test_a_host_that_is_down_is_named_first_and_then_what_the_fleet_lacks_by_it(
     ]
 
 
+def test_what_the_application_lacks_comes_before_that_it_is_not_ready() -> None:
+    alone = {"master": False, "linked": False}
+    assert missing(HOSTS, but(cache1=None, cache2={"cache": alone, "store": alone}, app1={"app": False})) == [
+        "cache1 does not answer",
+        "cache has no master",
+        "store has no master",
+        "sentinel has 2 of 3 votes (not cache1)",
+        "app1 has an application that is not ready",
+    ]
+
+
 def test_a_quorum_that_is_gone_is_called_so() -> None:
     assert "etcd has 1 of 3 votes, which is no majority (not db1, db2)" in missing(HOSTS, but(db1={"etcd": False}, db2=None))
 
 
 def test_a_host_that_hangs_is_missing_although_it_answers() -> None:
-    assert missing(HOSTS, but(app1={"app": None})) == ["app1 does not serve the application"]
+    assert missing(HOSTS, but(app1={"app": None})) == ["app1 has an application that is not ready"]
     assert missing(HOSTS, but(db1={"postgres": None})) == ["db1 has a Postgres that does not answer", "Postgres has no primary"]
 
 
