@@ -136,7 +136,8 @@ def _postgres(names: list[str], view: View) -> list[str]:
     if len(leading := _leading("postgres", names, view)) != 1:
         return [f"Postgres has {len(leading)} primaries: {' and '.join(leading)}" if leading else "Postgres has no primary"]
     standbys = view[leading[0]]["postgres"]["standbys"]
-    followers = [name for name in names if name not in leading and not _silent(name, view)]
+    # Of those that do not answer something worse has been said.
+    followers = [name for name in names if name not in leading and view.get(name, {}).get("postgres")]
     found = [f"{name} does not stream" for name in followers if standbys.get(name, [""])[0] != "streaming"]
     if len(names) > 1 and not any(sync in {"sync", "quorum"} for _, sync, *_ in standbys.values()):
         found.append("no standby is synchronous")

@@ -94,6 +94,11 @@ def test_a_quorum_that_is_gone_is_called_so() -> None:
 
 def test_a_host_that_hangs_is_missing_although_it_answers() -> None:
     assert missing(HOSTS, but(app1={"app": None})) == ["app1 has an application that is not ready"]
+    alone = {"postgres": {"primary": True, "standbys": {}}}
+    assert missing(HOSTS, but(db1=alone, db2={"postgres": None})) == [
+        "db2 has a Postgres that does not answer",
+        "no standby is synchronous",
+    ]
     assert missing(HOSTS, but(db1={"postgres": None})) == ["db1 has a Postgres that does not answer", "Postgres has no primary"]
 
 
