@@ -50,9 +50,10 @@ class Bridge:
                 self.subnet = ""
 
     def _make_network(self, vpc: str) -> None:
-        self.subnet = self.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
-        hosts.make_network(self.subnet)
-        self.door.open_at(str(ipaddress.ip_network(self.subnet)[1]))
+        subnet = self.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
+        hosts.make_network(subnet)
+        self.door.open_at(str(ipaddress.ip_network(subnet)[1]))
+        self.subnet = subnet
 
     def _boot(self, instance: instances.Instance) -> None:
         answer = self.ec2.describe_key_pairs(KeyNames=[instance.key], IncludePublicKey=True)

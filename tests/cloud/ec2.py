@@ -1,4 +1,4 @@
-"""The API: moto's server, mended where a second plan would find a difference."""
+"""The API: moto's server, mended where it differs from EC2 in what a fleet that grows and shrinks meets."""
 
 from __future__ import annotations
 
@@ -33,7 +33,10 @@ def serving(port: int) -> Iterator[None]:
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
-    with patch.object(Instance, "__init__", remembering_security_groups(Instance.__init__)):
+    with (
+        patch.object(Instance, "__init__", remembering_security_groups(Instance.__init__)),
+        patch.object(Instance, "terminate", freeing_addresses(Instance.terminate)),
+    ):
         server.start()
         try:
             yield
@@ -49,6 +52,18 @@ def remembering_security_groups(initialise: Callable[..., None]) -> Callable[...
         self.security_groups = self.security_groups or list(self.nics[0].group_set)
 
     return initialised
+
+
+def freeing_addresses(terminate: Callable[..., Any]) -> Callable[..., Any]:
+    """An instance's end after which another may have its private addresses; moto 5.2 keeps them while it remembers the instance."""
+
+    def terminated(self: Any) -> Any:
+        subnet = self.ec2_backend.get_subnet(self.subnet_id)
+        for address in self._private_ips:
+            subnet.del_subnet_ip(address)
+        return terminate(self)
+
+    return terminated
 
 
 def client(service: str, port: int) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-from pathlib import Path
 
 from tests.cloud.instances import Instance
 from tools.fleet.context import ROOT
@@ -39,10 +38,9 @@ def present() -> list[str]:
 
 def boot(instance: Instance, public_key: str) -> None:
     """Make the host of an instance, at its address, open to its key pair."""
-    keys = _directory(instance.id)
-    keys.mkdir(parents=True, exist_ok=True)
-    (keys / "id_ed25519.pub").write_text(f"{public_key.strip()}\n")
-    _host("create", instance.id, instance.address)
+    key = DIRECTORY / f"{instance.key}.pub"
+    key.write_text(f"{public_key.strip()}\n")
+    _host("create", instance.id, instance.address, PUBLIC_KEY_FILE=str(key))
 
 
 def remove(id_: str) -> None:
@@ -50,12 +48,9 @@ def remove(id_: str) -> None:
     _host("destroy", id_, "none")
 
 
-def _directory(id_: str) -> Path:
-    return DIRECTORY / "instances" / id_
-
-
-def _host(action: str, id_: str, address: str) -> None:
-    _run([HOST, action], HOST=id_, ADDRESS=address, NETWORK=f"flaskfleet-{FLEET}", STATE_DIRECTORY=str(_directory(id_)))
+def _host(action: str, id_: str, address: str, **environment: str) -> None:
+    network = f"flaskfleet-{FLEET}"
+    _run([HOST, action], HOST=id_, ADDRESS=address, NETWORK=network, STATE_DIRECTORY=str(DIRECTORY), **environment)
 
 
 def _run(command: list[str], **environment: str) -> str:

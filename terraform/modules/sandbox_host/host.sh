@@ -1,6 +1,7 @@
 #!/bin/sh
 # Creates or removes one sandbox host: a container that runs systemd and answers SSH, to Ansible the same thing as a VM.
-# Environment: FLEET, HOST, ADDRESS, NETWORK, OWNER, STATE_DIRECTORY (SSH key and known_hosts), ENGINE.
+# Environment: FLEET, HOST, ADDRESS, NETWORK, OWNER, STATE_DIRECTORY (SSH key and known_hosts), ENGINE;
+# PUBLIC_KEY_FILE where another key than that one may log in.
 set -eu
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 engine() { "$root/bin/engine" "$@"; }
@@ -53,7 +54,7 @@ create)
     done
     [ "${ENGINE:-podman}" = docker ] ||
         printf '127.0.0.1 localhost\n::1 localhost ip6-localhost\n127.0.1.1 %s\n' "$HOST" | engine exec --interactive "$container" sh -c 'cat >/etc/hosts'
-    engine exec --interactive --user admin "$container" sh -c 'umask 077; cat >/home/admin/.ssh/authorized_keys' <"$STATE_DIRECTORY/id_ed25519.pub"
+    engine exec --interactive --user admin "$container" sh -c 'umask 077; cat >/home/admin/.ssh/authorized_keys' <"${PUBLIC_KEY_FILE:-$STATE_DIRECTORY/id_ed25519.pub}"
     forget "$ADDRESS $(engine exec "$container" cut -d' ' -f1,2 /etc/ssh/ssh_host_ed25519_key.pub)"
     ;;
 destroy)

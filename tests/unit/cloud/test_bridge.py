@@ -1,0 +1,125 @@
+"""The bridge at moto's own API, with hosts that are only written down."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.cloud import ec2, hosts
+from tests.cloud.bridge import Bridge
+from tests.cloud.instances import Instance
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYbMPDl1FcQuS8ZjpnsCk4cyQvLqvNTdxoZpKeVB1Zk"
+
+
+class Door:
+    """Notes what it is told."""
+
+    def __init__(self) -> None:
+        self.address = ""
+        self.listeners: list[Any] = []
+
+    def open_at(self, address: str) -> None:
+        self.address = address
+
+    def serve(self, listeners: list[Any]) -> None:
+        self.listeners = listeners
+
+
+class Engine:
+    """What stands in place of containers and their network."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.network = ""
+        self.hosts: dict[str, tuple[str, str]] = {}
+        monkeypatch.setattr(hosts, "present", lambda: list(self.hosts))
+        monkeypatch.setattr(hosts, "make_network", lambda subnet: setattr(self, "network", subnet))
+        monkeypatch.setattr(hosts, "remove_network", lambda _: setattr(self, "network", ""))
+        monkeypatch.setattr(hosts, "boot", self.boot)
+        monkeypatch.setattr(hosts, "remove", self.hosts.pop)
+
+    def boot(self, instance: Instance, public_key: str) -> None:
+        self.hosts[instance.id] = (instance.address, public_key)
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    with ec2.serving(port):
+        yield port
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
+    return Engine(monkeypatch)
+
+
+def launch(api: Any, addresses: list[str]) -> list[str]:
+    """Start an instance at each address of a new VPC; return their ids."""
+    vpc = api.create_vpc(CidrBlock="10.50.0.0/24")["Vpc"]["VpcId"]
+    subnet = api.create_subnet(VpcId=vpc, CidrBlock="10.50.0.0/25")["Subnet"]["SubnetId"]
+    api.import_key_pair(KeyName="fleet", PublicKeyMaterial=KEY.encode())
+    image = api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
+    common = {"ImageId": image, "SubnetId": subnet, "KeyName": "fleet", "MinCount": 1, "MaxCount": 1}
+    return [api.run_instances(**common, PrivateIpAddress=address)["Instances"][0]["InstanceId"] for address in addresses]
+
+
+def test_a_fleet_of_instances_comes_and_goes(port: int, engine: Engine) -> None:
+    api, balancers, door = ec2.client("ec2", port), ec2.client("elbv2", port), Door()
+    bridge = Bridge(port, door)  # type: ignore[arg-type]  # all that it uses
+    bridge.step()
+    assert (engine.network, engine.hosts) == ("", {})
+
+    first, second = launch(api, ["10.50.0.11", "10.50.0.12"])
+    bridge.step()
+    assert engine.network == "10.50.0.0/24"
+    assert door.address == "10.50.0.1"
+    assert {id_: address for id_, (address, _) in engine.hosts.items()} == {first: "10.50.0.11", second: "10.50.0.12"}
+    assert all(key.strip() == KEY for _, key in engine.hosts.values())
+
+    subnet = api.describe_subnets(Filters=[{"Name": "cidr-block", "Values": ["10.50.0.0/25"]}])["Subnets"][0]
+    entry = balancers.create_load_balancer(Name="entry", Type="network", Subnets=[subnet["SubnetId"]])["LoadBalancers"][0]
+    group = balancers.create_target_group(Name="https", Protocol="TCP", Port=443, VpcId=subnet["VpcId"])["TargetGroups"][0]
+    arn = group["TargetGroupArn"]
+    balancers.register_targets(TargetGroupArn=arn, Targets=[{"Id": first}, {"Id": second}])
+    actions = [{"Type": "forward", "TargetGroupArn": arn}]
+    balancers.create_listener(LoadBalancerArn=entry["LoadBalancerArn"], Protocol="TCP", Port=443, DefaultActions=actions)
+    bridge.step()
+    (listener,) = door.listeners
+    assert (listener.port, {target.address for target in listener.targets}) == (443, {"10.50.0.11", "10.50.0.12"})
+
+    api.terminate_instances(InstanceIds=[second])
+    bridge.step()
+    assert list(engine.hosts) == [first]
+    assert {target.address for target in door.listeners[0].targets} == {"10.50.0.11"}
+
+    api.terminate_instances(InstanceIds=[first])
+    bridge.step()
+    assert (engine.network, engine.hosts) == ("", {})
+
+
+def test_an_instance_remembers_the_security_groups_of_its_interface(port: int) -> None:
+    api = ec2.client("ec2", port)
+    vpc = api.create_vpc(CidrBlock="10.51.0.0/24")["Vpc"]["VpcId"]
+    subnet = api.create_subnet(VpcId=vpc, CidrBlock="10.51.0.0/25")["Subnet"]["SubnetId"]
+    group = api.create_security_group(GroupName="app", Description="app", VpcId=vpc)["GroupId"]
+    image = api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
+    interface = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}
+    made = api.run_instances(ImageId=image, MinCount=1, MaxCount=1, NetworkInterfaces=[interface])["Instances"][0]["InstanceId"]
+    seen = api.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"][0]
+    assert [known["GroupId"] for known in seen["SecurityGroups"]] == [group]
+
+
+def test_a_terminated_instances_address_can_be_had_again(port: int) -> None:
+    api = ec2.client("ec2", port)
+    vpc = api.create_vpc(CidrBlock="10.52.0.0/24")["Vpc"]["VpcId"]
+    subnet = api.create_subnet(VpcId=vpc, CidrBlock="10.52.0.0/25")["Subnet"]["SubnetId"]
+    image = api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
+    wanted = {"ImageId": image, "SubnetId": subnet, "MinCount": 1, "MaxCount": 1, "PrivateIpAddress": "10.52.0.23"}
+    first = api.run_instances(**wanted)["Instances"][0]
+    api.terminate_instances(InstanceIds=[first["InstanceId"]])
+    assert api.run_instances(**wanted)["Instances"][0]["PrivateIpAddress"] == "10.52.0.23"
