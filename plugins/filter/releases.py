@@ -82,7 +82,7 @@ def groups(stale: Sequence[str], apps: Sequence[str], batch: int, serving: bool)
     return [list(tier[start : start + batch]) for tier in tiers for start in range(0, len(tier), batch)]
 
 
-def phases(clock: Sequence[tuple[str, float]]) -> dict[str, float]:
+def phases(clock: Sequence[tuple[str, float | str]]) -> dict[str, float]:
     """How long each phase took that ended at a moment of the clock."""
     return {name: round(float(at) - float(since), 1) for (_, since), (name, at) in pairwise(clock)}
 

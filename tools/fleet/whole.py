@@ -31,7 +31,7 @@ def missing(hosts: Iterable[Host], view: View) -> list[str]:
     for host in fleet:
         for group in host.groups:
             members.setdefault(group, []).append(host.name)
-    answering = [host for host in fleet if not _silent(host.name, view)]
+    answering = [host for host in fleet if "system" in view.get(host.name, {})]
     found = [f"{host.name} does not answer" for host in fleet if host not in answering]
     found += [f"{host.name} {problem}" for host in answering for problem in problems(host, view[host.name])]
     found += _postgres(members.get("postgres", []), view)
@@ -86,10 +86,6 @@ def voters(what: str, names: Iterable[str], view: View) -> list[str]:
 
 def _leading(what: str, names: Iterable[str], view: View) -> list[str]:
     return [name for name in names if leads(view.get(name, {}).get(what))]
-
-
-def _silent(name: str, view: View) -> bool:
-    return "system" not in view.get(name, {})
 
 
 def _front_door(names: list[str], view: View) -> list[str]:
