@@ -94,7 +94,7 @@ def failure(hosts: Sequence[Mapping[str, Any]]) -> str:
     for host in hosts:
         name, task, result = host["inventory_hostname"], host["ansible_failed_task"], host["ansible_failed_result"]
         failed = [part for part in result.get("results", []) if part.get("failed")]
-        said = " ".join(" ".join(str(part.get("msg", "")) for part in failed or [result]).split()) or "it said nothing"
+        said = " ".join(" ".join(map(_words, failed or [result])).split()) or "it said nothing"
         if task["action"].rpartition(".")[2] not in ("fail", "assert"):
             said = f'{name} failed at "{task["name"]}": {said.rstrip(".")}. `journalctl -u app -n 50` there has more.'
         kind = re.sub(rf"\b{re.escape(name)}\b", "HOST", said)
@@ -105,6 +105,12 @@ def failure(hosts: Sequence[Mapping[str, Any]]) -> str:
         for kind, names in told.items()
     ]
     return " ".join(parts) or "A host does not answer any more."
+
+
+def _words(result: Mapping[str, Any]) -> str:
+    """What a result says, and of which item of a loop."""
+    item = result.get("item")
+    return (f"{item}: " if isinstance(item, str) else "") + str(result.get("msg", ""))
 
 
 def report(log: Sequence[Entry], found: Mapping[str, Mapping[str, Any]], lock: Entry) -> list[str]:

@@ -7,18 +7,19 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from tests.deploys.variants import Variant, write
 from tests.drills.arena import log_in
-from tests.drills.load import SETTLE, Plan
+from tests.drills.background import running
+from tests.drills.load import Plan
+from tests.drills.verdict import Record
 from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet
 from tools.fleet.context import ROOT
@@ -29,7 +30,6 @@ LONGEST_LOAD = 600.0
 PATIENCE = 400.0
 # Seconds of load after what was done under it.
 AFTER = 4.0
-Record = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -126,21 +126,11 @@ class Stage:
     def load(self) -> Iterator[Traffic]:
         """Send requests while entered; the traffic has their records afterwards."""
         plan = Plan(f"https://{self.fleet.vip}", f"deploy-{uuid4().hex[:8]}", self.api_key, self.cookie, self.articles, RATES, LONGEST_LOAD)
-        log = self.folder / f"{plan.run}.jsonl"
         traffic = Traffic()
-        command = [sys.executable, "-m", "tests.drills.load"]
-        with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, text=True) as process:
-            assert process.stdin
-            process.stdin.write(json.dumps(asdict(plan)))
-            process.stdin.close()
-            try:
-                yield traffic
-                time.sleep(AFTER)
-                process.terminate()
-                assert process.wait(timeout=SETTLE + 30) == 0, "the load ended with an error"
-            finally:
-                process.kill()
-        traffic.records += [json.loads(line) for line in log.read_text().splitlines()]
+        with running(plan, self.folder / f"{plan.run}.jsonl") as records:
+            yield traffic
+            time.sleep(AFTER)
+        traffic.records += records
 
     def current(self) -> set[str]:
         """The releases that are current on the hosts; one where all is well."""

@@ -69,7 +69,7 @@ def test_the_canary_goes_alone_then_its_tier_then_the_workers() -> None:
 
 
 def test_phases_are_told_from_the_clock() -> None:
-    assert releases.phases([("begun", 10.0), ("prepare", "12.5"), ("canary", 13.04)]) == {"prepare": 2.5, "canary": 0.5}
+    assert releases.phases([("begun", 10.0), ("prepare", 12.5), ("canary", 13.04)]) == {"prepare": 2.5, "canary": 0.5}
 
 
 def test_a_failure_names_host_check_and_what_it_saw() -> None:
@@ -80,8 +80,8 @@ def test_a_failure_names_host_check_and_what_it_saw() -> None:
     assert releases.failure([host("app1", "uri", msg="Status code was 503\nand not [200]")]) == (
         'app1 failed at "Wait until it is ready": Status code was 503 and not [200]. `journalctl -u app -n 50` there has more.'
     )
-    parts = [{"msg": "fine"}, {"failed": True, "msg": "lb2 is full"}]
-    assert "lb2 is full" in releases.failure([host("app1", "copy", msg="One or more items failed", results=parts)])
+    parts = [{"msg": "fine"}, {"failed": True, "item": "/", "msg": "Status code was 500"}]
+    assert "/: Status code was 500. `journal" in releases.failure([host("app1", "copy", msg="One or more items failed", results=parts)])
     assert releases.failure([host(name, "assert", msg="Release c was refused.") for name in ("app1", "app2")]) == "Release c was refused."
     alike = [host(name, "fail", msg=f"c does not start on {name}.") for name in ("app1", "app2", "app3")]
     assert releases.failure(alike) == "c does not start on app1. The same on app2, app3."
