@@ -20,7 +20,8 @@ description:
   - The address of a master that Sentinel already monitors stays as it is, so a failover is never undone.
   - Has Sentinel load its ACL file when its users are not those of the file.
   - Has Sentinel forget replicas and other Sentinels that are none of the fleet's any more. It would wait for them for ever, and count them
-    among those whose majority a failover needs. Run it on one Sentinel at a time; it waits until the others are known again.
+    among those whose majority a failover needs. Run it on one Sentinel at a time; it waits until the others are known again, unless
+    this one is new to a master.
 options:
   masters:
     description: All masters to monitor; another one that Sentinel has is removed.
@@ -175,10 +176,14 @@ def converge_master(sentinel: Connection, wanted: dict[str, Any], config_file: s
     return [f"{name}: {option}" for option in sorted(different)]
 
 
+def monitored(sentinel: Connection) -> set[str]:
+    """The names of the masters that Sentinel monitors."""
+    return {dict(zip(master[::2], master[1::2], strict=True))["name"] for master in sentinel.call("SENTINEL", "MASTERS")}
+
+
 def remove_others(sentinel: Connection, names: set[str], check_mode: bool) -> list[str]:
     """Forget masters that are not wanted; return what was changed."""
-    masters = sentinel.call("SENTINEL", "MASTERS")
-    others = sorted({dict(zip(master[::2], master[1::2], strict=True))["name"] for master in masters} - names)
+    others = sorted(monitored(sentinel) - names)
     for name in [] if check_mode else others:
         sentinel.call("SENTINEL", "REMOVE", name)
     return [f"{name}: removed" for name in others]
@@ -269,14 +274,15 @@ def main() -> None:
                 changes.append("acl")
             changes += converge_config(sentinel, config, check_mode)
             changes += remove_others(sentinel, {master["name"] for master in given["masters"]}, check_mode)
+            before = monitored(sentinel)
             for master in given["masters"]:
                 wanted = master | {"settings": master["settings"] | login}
                 changes += converge_master(sentinel, wanted, given["config_file"], check_mode)
-            monitored = {dict(zip(one[::2], one[1::2], strict=True))["name"] for one in sentinel.call("SENTINEL", "MASTERS")}
             for master in given["masters"]:
-                if master["name"] in monitored:
+                if master["name"] in before:
                     changes += forget_strangers(sentinel, master, given["sentinels"], check_mode, given["quorum_timeout"])
-            for master in [] if check_mode else given["masters"]:
+            # Where this Sentinel is new, so may be the others, whose turns come after this one's.
+            for master in [] if check_mode else [master for master in given["masters"] if master["name"] in before]:
                 wait_for_quorum(sentinel, master["name"], given["quorum_timeout"])
     except RedisError as error:
         if not is_refusal(error):

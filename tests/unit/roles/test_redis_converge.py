@@ -168,6 +168,7 @@ class Sentinel:
         self.known: dict[str, list[dict[str, str]]] = {"REPLICAS": [], "SENTINELS": []}
         # Who is found again after a reset.
         self.alive = {"10.0.0.3"}
+        self.quorum = True
         self.config = {"announce-ip": "10.0.0.2", "sentinel-user": "sentinel", "sentinel-pass": PASSWORD}
         self.file = file
         self.file.write_text(
@@ -184,6 +185,8 @@ class Sentinel:
                 return [[word for item in ({"name": name} | master).items() for word in item] for name, master in self.masters.items()]
             case ["SENTINEL", "REPLICAS" | "SENTINELS" as kind, _]:
                 return [[word for item in one.items() for word in item] for one in self.known[kind]]
+            case ["SENTINEL", "CKQUORUM", _] if not self.quorum:
+                return ValueError("NOQUORUM 1 usable Sentinels")
             case ["SENTINEL", "RESET", _]:
                 self.known = {kind: [one for one in ones if one["ip"] in self.alive] for kind, ones in self.known.items()}
                 return 1
@@ -202,9 +205,10 @@ def converge_sentinel(
     serve: Callable[..., Server], acl_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., dict[str, Any]]:
     def converge(
-        masters: dict[str, dict[str, str]], check: bool = False, known: dict[str, Any] | None = None, **arguments: Any
+        masters: dict[str, dict[str, str]], check: bool = False, known: dict[str, Any] | None = None, quorum: bool = True, **arguments: Any
     ) -> dict[str, Any]:
         sentinel = Sentinel(tmp_path / "sentinel.conf", masters)
+        sentinel.quorum = quorum
         sentinel.known |= known or {}
         server = serve(sentinel)
         copies = ["10.0.0.1", "10.0.0.2", "10.0.0.3"]
@@ -239,6 +243,11 @@ def test_a_new_master_is_monitored_with_its_settings(converge_sentinel: Callable
         "SENTINEL MONITOR store 10.0.0.2 6380 2",
         "SENTINEL SET store quorum 2 down-after-milliseconds 5000 auth-user sentinel auth-pass …",
     ]
+
+
+def test_a_new_sentinel_does_not_wait_for_others_that_are_new_too(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+    assert converge_sentinel({}, quorum=False)["changed"]
+    assert "NOQUORUM" in converge_sentinel({"store": KNOWN}, quorum=False)["msg"]
 
 
 def test_only_what_differs_is_told_to_sentinel(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
