@@ -87,6 +87,14 @@ def memory(fleet: Fleet, hosts: list[Host]) -> float:
     return sum(float(value or 0) for value in everywhere(fleet, hosts, lambda _: script)) / 1024
 
 
+def keep(name: str, figures: dict[str, float]) -> None:
+    """Print figures, and write them as JSON."""
+    (ROOT / ".cache").mkdir(exist_ok=True)
+    (ROOT / ".cache" / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
+    for what, value in figures.items():
+        say(f"{value:12.3f}  {what}")
+
+
 def main() -> int:
     """Measure, print, and write the figures as JSON."""
     fleet = Fleet.from_environment()
@@ -124,10 +132,7 @@ def main() -> int:
     figures["ratio: cold / floor"] = cold / floor
     figures["ratio: unchanged / cold"] = warm / cold
     figures["ratio: unchanged linear / unchanged Mitogen"] = figures["site.yml, unchanged, linear"] / warm
-    (ROOT / ".cache").mkdir(exist_ok=True)
-    (ROOT / ".cache" / "benchmark.json").write_text(json.dumps(figures, indent=2) + "\n")
-    for name, value in figures.items():
-        say(f"{value:10.2f}  {name}")
+    keep("benchmark", figures)
     return 0
 
 

@@ -19,7 +19,8 @@ from statistics import median
 from typing import Any
 
 from tests.live.fleet import LiveFleet
-from tools.fleet.context import ROOT, Fleet, FleetError, Host, say
+from tools.benchmark import keep
+from tools.fleet.context import ROOT, Fleet, FleetError, Host
 
 BASELINE = ROOT / "tests" / "baseline"
 ROUNDS, SECONDS, CONNECTIONS = 3, 8, 32
@@ -225,10 +226,7 @@ def main() -> int:
                 second -= others
                 figures[f"{page}: database reads of a hot key a second, with 5 writes a second"] = second
                 figures[f"{page}: queries per request"] = request
-    (ROOT / ".cache").mkdir(exist_ok=True)
-    (ROOT / ".cache" / "benchmark_app.json").write_text(json.dumps(figures, indent=2) + "\n")
-    for name, value in figures.items():
-        say(f"{value:12.3f}  {name}")
+    keep("benchmark_app", figures)
     return 0
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import socket
-import threading
 from base64 import b64decode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().parents[3] / "roles/postgres/files/clients_in_sight.py"
-spec = importlib.util.spec_from_file_location("clients_in_sight", PROGRAM)
-assert spec
-assert spec.loader
-program = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(program)
+from tests.unit.roles.json_server import Asked, answering
+from tests.unit.roles.modules import ROLES, load
+
+program = load("clients_in_sight", ROLES / "postgres/files/clients_in_sight.py")
 
 
 class Servers:
@@ -37,17 +32,17 @@ class Servers:
         self.candidates: list[str] = []
         self.logins: list[str] = []
 
-    def answer(self, path: str, body: Any, login: str) -> tuple[int, Any]:
+    def answer(self, asked: Asked) -> tuple[int, Any]:
         """Status and JSON for a request."""
-        if path == "/primary":
+        if asked.path == "/primary":
             return (200 if self.primary else 503), {}
-        if path == "/cluster":
+        if asked.path == "/cluster":
             return 200, {"members": self.members}
-        if path == "/switchover":
-            self.logins.append(login)
-            self.candidates.append(body["candidate"])
+        if asked.path == "/switchover":
+            self.logins.append(asked.login)
+            self.candidates.append(asked.body["candidate"])
             return (503 if self.refuses else 200), {}
-        return 200, self._etcd(path, body)
+        return 200, self._etcd(asked.path, asked.body)
 
     def _etcd(self, path: str, body: Any) -> Any:
         if path == "/v3/lease/grant":
@@ -75,26 +70,8 @@ def servers() -> Servers:
 
 @pytest.fixture
 def address(servers: Servers) -> Iterator[str]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(None)
-
-        def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-        def _answer(self, body: Any) -> None:
-            status, content = servers.answer(self.path, body, self.headers.get("Authorization", ""))
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield f"127.0.0.1:{server.server_port}"
-        server.shutdown()
+    with answering(servers.answer) as port:
+        yield f"127.0.0.1:{port}"
 
 
 class Host:

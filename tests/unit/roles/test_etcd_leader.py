@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-PROGRAM = Path(__file__).resolve().parents[3] / "roles/postgres/files/etcd_leader_elsewhere.py"
-spec = importlib.util.spec_from_file_location("etcd_leader_elsewhere", PROGRAM)
-assert spec
-assert spec.loader
-program = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(program)
+from tests.unit.roles.json_server import Asked, answering
+from tests.unit.roles.modules import ROLES, load
+
+program = load("etcd_leader_elsewhere", ROLES / "postgres/files/etcd_leader_elsewhere.py")
+
+NAMES = {"1": "db1", "2": "db2", "3": "mon1"}
 
 
 class Cluster:
@@ -30,20 +25,18 @@ class Cluster:
         self.moved_to: list[str] = []
         self.port = 0
 
-    def answer(self, host: str, path: str, body: Any) -> tuple[int, Any]:
+    def answer(self, asked: Asked) -> tuple[int, Any]:
         """Status and JSON for a request."""
-        if path == "/primary":
+        if asked.path == "/primary":
             return (200 if self.primary else 503), {}
-        if path == "/health":
-            return (503 if host in self.ill else 200), {}
-        if path == "/v3/maintenance/status":
+        if asked.path == "/health":
+            return (503 if asked.host in self.ill else 200), {}
+        if asked.path == "/v3/maintenance/status":
             return 200, {"header": {"member_id": "1"}, "leader": self.leader}
-        if path == "/v3/cluster/member/list":
-            members = [("1", "db1"), ("2", "db2"), ("3", "mon1")]
-            return 200, {
-                "members": [{"ID": id_, "name": name, "clientURLs": [f"http://127.0.1.{id_}:{self.port}"]} for id_, name in members]
-            }
-        self.moved_to.append(body["targetID"])
+        if asked.path == "/v3/cluster/member/list":
+            urls = {name: [f"http://127.0.1.{id_}:{self.port}"] for id_, name in NAMES.items()}
+            return 200, {"members": [{"ID": id_, "name": name, "clientURLs": urls[name]} for id_, name in NAMES.items()]}
+        self.moved_to.append(asked.body["targetID"])
         return 200, {}
 
 
@@ -51,27 +44,8 @@ class Cluster:
 def cluster() -> Iterator[Cluster]:
     cluster = Cluster()
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(None)
-
-        def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-        def _answer(self, body: Any) -> None:
-            status, content = cluster.answer(self.headers["Host"].partition(":")[0], self.path, body)
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
-
-        def log_message(self, *_: Any) -> None:
-            """Say nothing."""
-
-    with ThreadingHTTPServer(("0.0.0.0", 0), Handler) as server:
-        cluster.port = server.server_port
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    with answering(cluster.answer) as cluster.port:
         yield cluster
-        server.shutdown()
 
 
 def run(cluster: Cluster, postgres: str = "127.0.1.1,127.0.1.2") -> list[str]:
