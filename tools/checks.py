@@ -30,10 +30,18 @@ LINT: dict[str, Sequence[str]] = {
 UNIT: dict[str, Sequence[str]] = {
     "terraform init": LINT["terraform init"],
     "terraform test": ["bin/terraform", "-chdir=terraform/sandbox", "test", "-no-color"],
-    "pytest": ["pytest", "tests/unit", "-q", f"--junitxml={REPORTS}/unit.xml"],
+    "pytest": ["pytest", "tests/unit", "-q", "--numprocesses=auto", "--dist=loadscope", f"--junitxml={REPORTS}/unit.xml"],
 }
-# What `make test` runs. The failure drills take a quarter of an hour more: `make scenarios S=failover`, and releases: `S=deploy`.
-SCENARIOS = ["default", "single", "contract"]
+# Scenarios whose stories are told one after another on one converged fleet (molecule's shared state), and those that start from nothing.
+SHARED = ["default", "failover"]
+SCENARIOS = [*SHARED, "single", "contract"]
+
+
+def molecule(names: Sequence[str]) -> dict[str, Sequence[str]]:
+    """The commands that test scenarios, by heading: one for all that share a fleet, one for each other."""
+    together = [name for name in SHARED if name in names]
+    groups = [group for group in (together, *([name] for name in names if name not in SHARED)) if group]
+    return {f"molecule {', '.join(group)}": ["molecule", "test", *(f"--scenario-name={name}" for name in group)] for group in groups}
 
 
 def phase(name: str, command: Sequence[str]) -> bool:
@@ -68,7 +76,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="scenarios to run; all by default")
     arguments = parser.parse_args()
     fast = (LINT if arguments.kind in {"lint", "all"} else {}) | (UNIT if arguments.kind in {"unit", "all"} else {})
-    scenarios = {f"molecule {name}": ["molecule", "test", "--scenario-name", name] for name in arguments.names or SCENARIOS}
+    scenarios = molecule(arguments.names or SCENARIOS)
 
     REPORTS.mkdir(parents=True, exist_ok=True)
     for report in REPORTS.glob("*.xml"):

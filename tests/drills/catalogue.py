@@ -155,6 +155,8 @@ POSTGRES = [
         heals_itself=True,
     ),
     Drill("standby-killed", lambda arena: faults.dead(arena.fleet, arena.standby), lasts(6), write_gap=2, read_gap=2),
+    # Nothing closes its connections: the primary waits for its answer until wal_sender_timeout, then for Patroni's next look.
+    Drill("standby-cut-off", lambda arena: faults.cut_off(arena.fleet, arena.standby), lasts(15), write_gap=10, read_gap=5),
     Drill(
         "primary-frozen-5-s",
         lambda arena: faults.processes_frozen(arena.fleet, arena.leader("postgres"), "postgres"),

@@ -41,8 +41,9 @@ def change(tags: str, **variables: Any) -> Fault:
 
 
 def led_again(arena: Arena, what: str, host: str, begin: float) -> bool:
-    """Whether a host led, led no more, and then led again."""
-    seen = [leads(sample.value) for sample in arena.observer.between(begin, time.time()) if (sample.what, sample.host) == (what, host)]
+    """Whether a host led, followed, and then led again. One that was silent in between has restarted where it is."""
+    answers = [sample.value for sample in arena.observer.between(begin, time.time()) if (sample.what, sample.host) == (what, host)]
+    seen = [leads(value) for value in answers if value is not None]
     return [leading for leading, _ in groupby(seen)] in ([True, False, True], [True, False, True, False])
 
 

@@ -10,13 +10,13 @@ from tools.fleet.context import Host
 
 LOG = "/var/lib/postgresql/17/main/pg_wal"
 SMALL = "/var/lib/postgresql/small-disk"
-# Room for what Postgres keeps by itself (wal_keep_size), and not for much more.
-SIZE = "512m"
+# MiB beyond what the log has by now, which is up to max_wal_size.
+ROOM = 200
 MOVE_IN = f"""
 set -e
 systemctl stop patroni
 install -d -o postgres -g postgres -m 700 {SMALL}
-mount -t tmpfs -o size={SIZE},uid=$(id -u postgres),gid=$(id -g postgres),mode=700 tmpfs {SMALL}
+mount -t tmpfs -o size=$(($(du -sm {LOG} | cut -f1) + {ROOM}))m,uid=$(id -u postgres),gid=$(id -g postgres),mode=700 tmpfs {SMALL}
 cp -a {LOG}/. {SMALL}/
 mount --bind {SMALL} {LOG}
 systemctl start patroni
@@ -24,17 +24,21 @@ systemctl start patroni
 MOVE_OUT = f"""
 set -e
 systemctl stop patroni
-umount {LOG}
-find {LOG} -mindepth 1 -delete
-cp -a {SMALL}/. {LOG}/
-umount {SMALL}
-rmdir {SMALL}
+if mountpoint -q {LOG}; then
+    umount {LOG}
+    find {LOG} -mindepth 1 -delete
+    cp -a {SMALL}/. {LOG}/
+fi
+if mountpoint -q {SMALL}; then
+    umount {SMALL}
+fi
+rm -rf {SMALL}
 systemctl start patroni
 """
 # A full disk is felt when the next segment of the log is needed: the server has a few in reserve.
 FILL = f"""
 fallocate -l $(df --output=avail -B1 {LOG} | tail -1) {LOG}/filler || dd if=/dev/zero of={LOG}/filler bs=1M 2>/dev/null
-for _ in $(seq 40); do
+for _ in $(seq 200); do
     sudo -u postgres psql -qAtc "select pg_logical_emit_message(true, 'drill', 'x'), pg_switch_wal()" >/dev/null 2>&1 || exit 0
 done
 """
@@ -43,8 +47,8 @@ done
 @contextmanager
 def small(fleet: LiveFleet, host: Host) -> Iterator[None]:
     """The host, which must be a standby, keeps its log on a small disk."""
-    fleet.run(host, MOVE_IN)
     try:
+        fleet.run(host, MOVE_IN)
         yield
     finally:
         fleet.run(host, MOVE_OUT)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 import time
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -71,9 +72,10 @@ class Observer:
         settings = json.dumps(self._settings(host))
         command = [*self.fleet.fleet.ssh_command(host), f"sudo python3 -c {shlex.quote(AGENT)}"]
         while not self._over.is_set():
-            with subprocess.Popen(
+            # Also leaving Popen writes: what was not sent yet, to a connection that may be gone.
+            with suppress(BrokenPipeError), subprocess.Popen(
                 [command[0], *ALIVE, *command[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            ) as agent:
+            ) as agent:  # fmt: skip
                 self._agents[host.name] = agent
                 assert agent.stdin
                 assert agent.stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -13,12 +14,13 @@ from sqlalchemy import select
 from app import articles
 from app.extensions import db
 from app.listing import Selection
-from app.models import Article, now
+from app.models import Article
 from app.paging import Position
 from tests.unit.app.conftest import Author, body
 
 GOOD = {"title": "A title", "content": "Some content."}
-TOKEN = Position(now(), 1).token
+MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
+TOKEN = Position(MOMENT, 1).token
 
 # What is sent to the list, and the field that the answer names.
 QUERIES = [
@@ -61,8 +63,8 @@ QUERIES = [
     # Tokens of other lists.
     (f"after={TOKEN}&author=1", "after"),
     (f"after={TOKEN}&q=storm", "after"),
-    (f"after={Position(now(), 1, Selection(author=1).mark).token}", "after"),
-    (f"after={Position(now(), 1, Selection(author=1).mark).token}&author=2", "after"),
+    (f"after={Position(MOMENT, 1, Selection(author=1).mark).token}", "after"),
+    (f"after={Position(MOMENT, 1, Selection(author=1).mark).token}&author=2", "after"),
 ]
 
 # What is published, and the field that the answer names.
