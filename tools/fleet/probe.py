@@ -6,6 +6,7 @@ Everything is asked at the same time, and what has not answered after PATIENCE i
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import socket
@@ -22,7 +23,8 @@ PATIENCE = 1.5
 DRAINED = Path("/var/lib/flaskfleet/drain")
 PASSWORDS = Path("/etc/redis-exporter.json")
 REDIS_PORTS = {"cache": 6379, "store": 6380}
-SENTINEL_PORT = 26379
+SENTINEL_PORT, ETCD_PORT = 26379, 2379
+DEPLOY_LOCK = "/flaskfleet/deploy/lock"
 # One row: whether this server takes writes, and of each standby its state, whether commits wait for it, and how far it is behind.
 REPLICATION = """
 select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesce((
@@ -49,9 +51,10 @@ def ask(address: str, port: int, question: str, last: bool = False) -> str:
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
 
-def http(address: str, port: int, request: str) -> tuple[int, str]:
+def http(address: str, port: int, request: str, content: str = "") -> tuple[int, str]:
     """Status and body of an answer; urllib would take longer to load than this whole script."""
-    headers, _, body = ask(address, port, f"{request} HTTP/1.0\r\nHost: {address}\r\nContent-Length: 0\r\n\r\n").partition("\r\n\r\n")
+    question = f"{request} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {len(content)}\r\n\r\n{content}"
+    headers, _, body = ask(address, port, question).partition("\r\n\r\n")
     return int(headers.split()[1]), body
 
 
@@ -118,9 +121,16 @@ def release() -> str | None:
 
 def etcd(address: str) -> Facts:
     """Whether this member of etcd knows a leader, and whether it is the leader."""
-    status = json.loads(http(address, 2379, "POST /v3/maintenance/status")[1])
+    status = json.loads(http(address, ETCD_PORT, "POST /v3/maintenance/status")[1])
     leader = status.get("leader", "0")
     return {"etcd": leader != "0", "etcd_leads": leader == status["header"]["member_id"]}
+
+
+def deploying(address: str) -> Facts:
+    """Who has the lock of deploys, of a member of etcd; empty where nobody has."""
+    key = base64.b64encode(DEPLOY_LOCK.encode()).decode()
+    found = json.loads(http(address, ETCD_PORT, "POST /v3/kv/range", json.dumps({"key": key, "serializable": True}))[1]).get("kvs", [])
+    return dict(json.loads(base64.b64decode(found[0]["value"]))) if found else {}
 
 
 def postgres() -> Facts:
@@ -149,7 +159,7 @@ def questions(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     if "postgres" in groups:
         asked |= {"postgres": postgres, "patroni": lambda: patroni(address)}
     if "etcd" in groups:
-        asked["etcd"] = lambda: etcd(address)
+        asked |= {"etcd": lambda: etcd(address), "deploying": lambda: deploying(address)}
     for name in ["cache", "store"] if "redis" in groups else ["store"] if "sentinel" in groups else []:
         asked[name] = partial(instance, address, REDIS_PORTS[name])
     if "sentinel" in groups:

@@ -14,9 +14,10 @@ from typing import Any
 
 import yaml
 
+from plugins.filter.processes import abandoned
 from tools.fleet.context import ROOT, Fleet, Host, say
 from tools.fleet.table import Row, in_order, render, rows
-from tools.fleet.whole import View, missing
+from tools.fleet.whole import Facts, View, missing
 
 PROBE = Path(__file__).with_name("probe.py").read_text()
 # Seconds until a host that says nothing to SSH counts as down, and until one does that stops in the middle.
@@ -34,7 +35,7 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
     hosts = in_order(fleet.hosts(outputs))
     vip = str(outputs["inventory"]["all"]["vars"]["fleet_vip"])
     view = look(fleet, hosts, vip)
-    lacking = missing(hosts, view)
+    lacking = missing(hosts, view) + deploys(view, dead=True)
     lines = rows(hosts, view, vip)
     if as_json:
         say(json.dumps(document(fleet, hosts, view, lines, lacking), indent=2))
@@ -42,8 +43,18 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
         say(render(lines, width, colours=terminal and "NO_COLOR" not in os.environ))
-        say(f"\n{verdict(fleet, lacking)}")
+        say("\n".join(["", *deploys(view), verdict(fleet, lacking)]))
     return 1 if lacking else 0
+
+
+def deploys(view: View, dead: bool = False) -> list[str]:
+    """A line about the deploy or rollback that has the lock; with `dead`, only where its run is known to be dead."""
+    lock: Facts = next((facts["deploying"] for facts in view.values() if facts.get("deploying")), {})
+    if not lock or abandoned(lock.get("process") or {}) != dead:
+        return []
+    release = f" of {lock['release']}" if lock.get("release") else ""
+    end = "is dead (the next one takes over)" if dead else "is under way"
+    return [f"the {lock['action']}{release} that {lock['by']} began at {lock['when']} {end}"]
 
 
 def verdict(fleet: Fleet, lacking: list[str]) -> str:

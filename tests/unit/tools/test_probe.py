@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 import subprocess
@@ -137,3 +138,12 @@ def test_the_script_runs_on_a_bare_python_and_prints_json() -> None:
     facts = json.loads(result.stdout)
     assert facts["app"] in {False, None}
     assert "postgres" not in facts
+
+
+def test_a_member_of_etcd_tells_who_deploys(server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    lock = {"by": "kim", "action": "deploy"}
+    value = base64.b64encode(json.dumps(lock).encode()).decode()
+    for answer, says in (({"kvs": [{"value": value}]}, lock), ({"header": {}}, {})):
+        monkeypatch.setattr(probe, "ETCD_PORT", server(f"HTTP/1.0 200 OK\r\n\r\n{json.dumps(answer)}"))
+        assert probe.deploying("127.0.0.1") == says
+    assert base64.b64decode(json.loads(asked[-1].partition("\r\n\r\n")[2])["key"]) == b"/flaskfleet/deploy/lock"

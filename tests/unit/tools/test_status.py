@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from plugins.filter.processes import this_run
 from tests.unit.tools.fleet_views import HOSTS, WELL, but
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
@@ -186,3 +187,17 @@ def test_programs_get_the_same_as_json(fleet: Fleet, capsys: pytest.CaptureFixtu
     assert {name: host["state"] for name, host in told["hosts"].items() if host["state"] != "ok"} == {"app1": "DOWN"}
     assert told["hosts"]["app1"]["facts"] == {}
     assert told["hosts"]["db1"]["facts"]["postgres"]["standbys"]["db2"] == ["streaming", "sync", 2048]
+
+
+def test_who_deploys_is_told_and_a_run_that_died_is_missing(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    lock = {"action": "deploy", "release": "r2", "by": "kim", "when": "2026-11-23T06:00:00Z", "process": this_run()}
+    for process, code, ends in (
+        (lock["process"], 0, "is under way\nblue is whole: nothing is missing\n"),
+        ({"node": "another", "pid": 1, "started": "1"}, 0, "is under way\nblue is whole: nothing is missing\n"),
+        (this_run() | {"started": "1"}, 1, "is dead (the next one takes over)\n"),
+    ):
+        does("db1", f"echo '{json.dumps(WELL['db1'] | {'deploying': lock | {'process': process}})}'")
+        assert status(fleet) == code
+        printed = capsys.readouterr().out
+        assert "the deploy of r2 that kim began at 2026-11-23T06:00:00Z is " in printed
+        assert printed.endswith(ends)
