@@ -64,7 +64,14 @@ def site(fleet: Fleet, *arguments: str, strategy: str = "mitogen_linear") -> Non
         raise FleetError(f"site.yml {' '.join(arguments)} failed; see {log}")
 
 
-def install_floor(fleet: Fleet, hosts: list[Host], packages: dict[str, list[str]], bundle: Path | None) -> None:
+def build(*arguments: str) -> list[Path]:
+    """Build a release's bundles, by default the application's; return where they are."""
+    command = [sys.executable, "-m", "tools.release", "build", *arguments]
+    made = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    return [Path(made["path"]), Path(made["dependencies"]["path"])]
+
+
+def install_floor(fleet: Fleet, hosts: list[Host], packages: dict[str, list[str]], bundles: list[Path]) -> None:
     """Install the same packages and wheels without Ansible, on all hosts at once."""
 
     def install(host: Host) -> None:
@@ -73,8 +80,9 @@ def install_floor(fleet: Fleet, hosts: list[Host], packages: dict[str, list[str]
         on(fleet, host, "sh -c 'printf \"exit 101\" > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d'")
         on(fleet, host, "env DEBIAN_FRONTEND=noninteractive apt-get update -q")
         on(fleet, host, f"env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {names}")
-        if bundle and host.groups & {"app", "workers"}:
-            on(fleet, host, "sh -c 'mkdir -p /opt/floor && tar -xz -C /opt/floor'", bundle.read_bytes())
+        if host.groups & {"app", "workers"}:
+            for bundle in bundles:
+                on(fleet, host, "sh -c 'mkdir -p /opt/floor && tar -xz -C /opt/floor'", bundle.read_bytes())
             on(fleet, host, f"sh -c '{INSTALL_WHEELS}'")
 
     with ThreadPoolExecutor(len(hosts)) as pool:
@@ -114,15 +122,11 @@ def main() -> int:
     timed("site.yml, unchanged, linear", figures, lambda: site(fleet, strategy="linear"))
     figures["memory of the idle hosts, MiB"] = memory(fleet, hosts)
 
-    bundles = sorted((ROOT / ".cache" / "releases").glob("*.tar.gz"), key=lambda path: path.stat().st_mtime)
+    bundles = build()
     down(fleet)
     apply(fleet)
     hosts = wait_for_hosts(fleet)
-    timed(
-        "floor: apt-get and uv on all hosts at once",
-        figures,
-        lambda: install_floor(fleet, hosts, packages, bundles[-1] if bundles else None),
-    )
+    timed("floor: apt-get and uv on all hosts at once", figures, lambda: install_floor(fleet, hosts, packages, bundles))
     down(fleet)
 
     floor, cold, warm = (

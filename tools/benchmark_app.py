@@ -19,7 +19,7 @@ from statistics import median
 from typing import Any
 
 from tests.live.fleet import LiveFleet
-from tools.benchmark import keep
+from tools.benchmark import build, keep
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
 
 BASELINE = ROOT / "tests" / "baseline"
@@ -69,22 +69,17 @@ def in_turns(fleet: LiveFleet, host: Host, urls: dict[str, str], scripts: dict[s
     return {name: (median(rate for rate, _ in rounds), median(p99 for _, p99 in rounds)) for name, rounds in seen.items()}
 
 
-def build() -> Path:
-    """Build the baseline's bundle, as a release is built."""
-    command = [sys.executable, "-m", "tools.release", "build", f"--source={BASELINE}", f"--requirements={BASELINE / 'requirements.txt'}"]
-    output = subprocess.run([*command, "--python=3.13"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
-    return Path(json.loads(output)["path"])
-
-
 def send(fleet: LiveFleet, host: Host, command: str, data: bytes) -> None:
     """Give a command on a host its standard input."""
     subprocess.run([*fleet.fleet.ssh_command(host), f"sudo sh -c {shlex.quote(command)}"], input=data, check=True, capture_output=True)
 
 
 @contextmanager
-def baseline_on(fleet: LiveFleet, host: Host, bundle: Path) -> Iterator[None]:
+def baseline_on(fleet: LiveFleet, host: Host, bundles: list[Path]) -> Iterator[None]:
     """The baseline's gunicorn on an application host, with the application's own environment, reachable from load balancers."""
-    send(fleet, host, "rm -rf /opt/baseline && mkdir -p /opt/baseline && tar -xz -C /opt/baseline", bundle.read_bytes())
+    fleet.run(host, "rm -rf /opt/baseline && mkdir -p /opt/baseline")
+    for bundle in bundles:
+        send(fleet, host, "tar -xz -C /opt/baseline", bundle.read_bytes())
     try:
         fleet.run(host, INSTALL)
         unit = "systemd-run --quiet --unit=baseline --property=User=news-app --property=EnvironmentFile=/etc/news/env"
@@ -198,9 +193,9 @@ def main() -> int:
     theirs = "http://127.0.0.1:8091"
     figures: dict[str, float] = {}
     with ExitStack() as stack:
-        bundle = build()
+        bundles = build(f"--source={BASELINE}", f"--requirements={BASELINE / 'requirements.txt'}")
         for host in hosts:
-            stack.enter_context(baseline_on(fleet, host, bundle))
+            stack.enter_context(baseline_on(fleet, host, bundles))
         stack.enter_context(baseline_nginx(fleet, balancer, hosts))
         stack.enter_context(unlimited(fleet, balancer))
         for page, path in {"list": "/api/v1/articles", "article": f"/api/v1/articles/{article}"}.items():

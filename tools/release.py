@@ -1,42 +1,42 @@
-"""Builds the release bundle: everything that a host needs to run one state of the application, without a network.
+"""Builds a release's two bundles: everything that a host needs to run one state of the application, without a network.
 
-``python -m tools.release build`` makes ``.cache/releases/<id>.tar.gz`` and prints ``{"id", "machine", "path", "sha256", "built"}`` as JSON.
-The bundle holds the application's wheel, the wheels of its locked dependencies for the *target's* Python and machine, a
-``requirements.txt`` that names each by hash, the installer (uv), ``manifest.json`` and ``release.env``. The id tells time, commit and the
-hash of what goes in, and is issued once: a tree whose hash the fleet (``--known``) or a bundle here has already is that release.
+``python -m tools.release build`` makes ``.cache/releases/<id>.tar.gz``, the application: its wheel, a ``requirements.txt`` that names every
+wheel by hash, ``manifest.json`` and ``release.env``; and ``.cache/wheels/<key>/bundle.tar.gz``, its dependencies: their wheels for the
+*target's* Python and machine, and the installer (uv). The second stays the same until the lock file changes, so most hosts have it already.
+Printed as JSON are ``id``, ``package`` (the wheel's name), ``machine``, ``path`` and ``sha256`` of the first bundle, whether it was
+``built`` now, and the ``key`` and ``path`` of ``dependencies``.
+
+The id tells time, commit and the hash of what goes in, and is issued once: a tree whose hash the fleet (``--known``) or a bundle here has
+already is that release.
 """
 
 from __future__ import annotations
 
 import argparse
 import fcntl
-import gzip
 import hashlib
-import io
 import json
 import os
 import platform
 import re
-import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import tomllib
-import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from packaging.requirements import Requirement
-from packaging.utils import parse_wheel_filename
+from packaging.utils import canonicalize_name
 
+from tools import release_bundle as bundle
 from tools import release_id
 
-# Part of every id: raise it when the layout of a bundle changes.
-FORMAT = 1
+# Part of every id: raise it when the layout of a bundle or of what is installed from it changes.
+FORMAT = 2
 # Debian 13's C library; wheels made for it or an older one run on the target.
 GLIBC = (2, 41)
 BUNDLES_KEPT = 10
@@ -91,6 +91,13 @@ class Source:
             inside = path.rglob("*") if path.is_dir() else [path]
             found.update(p for p in inside if p.is_file() and p.suffix != ".pyc" and "__pycache__" not in p.parts)
         return sorted(found)
+
+    def package(self) -> str:
+        """Return the name under which the application is installed."""
+        try:
+            return canonicalize_name(tomllib.loads((self.root / "pyproject.toml").read_text())["project"]["name"])
+        except KeyError as error:
+            raise ReleaseError(f"{self.root / 'pyproject.toml'} has no name under [project]; add it") from error
 
     def digest(self, target: Target) -> str:
         """Return the hash of all that decides what a bundle holds."""
@@ -160,21 +167,29 @@ def _download(lines: list[str], target: Target, into: Path) -> None:
         )
 
 
-def _wheelhouse(source: Source, target: Target, cache: Path) -> Path:
-    """Return a folder with the dependencies' wheels and uv's, downloaded once for one lock file and target."""
-    dependencies = locked(source.requirements, target)
-    installer = locked(source.tools, target, only="uv")
-    key = hashlib.sha256(json.dumps([asdict(target), dependencies, installer]).encode()).hexdigest()[:16]
-    folder = cache / "wheels" / key
+def _dependencies(source: Source, target: Target, cache: Path) -> dict[str, str]:
+    """Return the key of the dependencies of one lock file and target, and the path of their bundle."""
+    wanted = [asdict(target), locked(source.requirements, target), locked(source.tools, target, only="uv")]
+    return bundle.of_dependencies(cache, hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16])
+
+
+def _wheelhouse(source: Source, target: Target, folder: Path) -> None:
+    """Fill a folder with the dependencies' wheels, uv's, and the bundle of both, once."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
             new = Path(work) / "wheelhouse"
-            _download(dependencies, target, new / "wheels")
-            _download(installer, target, new / "installer")
+            _download(locked(source.requirements, target), target, new / "wheels")
+            _download(locked(source.tools, target, only="uv"), target, new / "installer")
             new.rename(folder)
     os.utime(folder)
-    return folder
+    if not (folder / "bundle.tar.gz").exists():
+        wheels = {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in _wheels(folder)}
+        bundle.write(folder / "bundle.tar.gz", wheels | {"uv": bundle.installer(folder / "installer")})
+
+
+def _wheels(wheelhouse: Path) -> list[Path]:
+    return sorted((wheelhouse / "wheels").glob("*.whl"), key=lambda wheel: wheel.name)
 
 
 def _build_wheel(source: Source, into: Path) -> Path:
@@ -185,49 +200,25 @@ def _build_wheel(source: Source, into: Path) -> Path:
     return next(into.glob("*.whl"))
 
 
-def _uv_binary(folder: Path) -> bytes:
-    wheel = next(folder.glob("uv-*.whl"))
-    with zipfile.ZipFile(wheel) as archive:
-        return archive.read(next(name for name in archive.namelist() if name.endswith("/scripts/uv")))
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _pin(wheel: Path) -> str:
-    name, version, _, _ = parse_wheel_filename(wheel.name)
-    return f"{name}=={version} --hash=sha256:{_sha256(wheel)}"
-
-
-def _write_bundle(file: BinaryIO, members: dict[str, bytes]) -> None:
-    """Write a tar.gz whose bytes depend on its members alone: no time, no user, no order of a folder."""
-    with gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed, \
-            tarfile.open(fileobj=packed, mode="w") as tar:  # fmt: skip
-        for name, content in sorted(members.items()):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            entry.mode = 0o755 if name == "uv" else 0o644
-            tar.addfile(entry, io.BytesIO(content))
-
-
-def _assemble(source: Source, target: Target, name: str, cache: Path, path: Path) -> None:
-    wheelhouse = _wheelhouse(source, target, cache)
+def _assemble(source: Source, target: Target, name: str, wheelhouse: Path, path: Path) -> None:
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as work:
-        own = _build_wheel(source, Path(work) / "own")
-        wheels = sorted([own, *(wheelhouse / "wheels").glob("*.whl")], key=lambda wheel: wheel.name)
-        pins = [_pin(wheel) for wheel in wheels]
-        manifest = {"id": name, "format": FORMAT, **asdict(target), "wheels": pins}
-        members = {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in wheels}
-        members["requirements.txt"] = ("\n".join(pins) + "\n").encode()
-        members["manifest.json"] = (json.dumps(manifest, indent=2) + "\n").encode()
-        members["release.env"] = f"APP_RELEASE={name}\n".encode()
-        members["uv"] = _uv_binary(wheelhouse / "installer")
-        new = Path(work) / "bundle"
-        with new.open("wb") as file:
-            _write_bundle(file, members)
-        new.rename(path)
+        own = _build_wheel(source, Path(work))
+        pins = [bundle.pin(wheel) for wheel in [own, *_wheels(wheelhouse)]]
+        manifest = {
+            "id": name,
+            "format": FORMAT,
+            "package": source.package(),
+            **asdict(target),
+            "dependencies": wheelhouse.name,
+            "wheels": pins,
+        }
+        members = {
+            f"wheels/{own.name}": own.read_bytes(),
+            "requirements.txt": ("\n".join(pins) + "\n").encode(),
+            "manifest.json": (json.dumps(manifest, indent=2) + "\n").encode(),
+            "release.env": f"APP_RELEASE={name}\n".encode(),
+        }
+        bundle.write(path, members)
 
 
 @contextmanager
@@ -239,34 +230,36 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
 
 
-def _prune(folder: Path, pattern: str, keep: int) -> None:
-    newest_first = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
-    for path in newest_first[keep:]:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
-
-
-def build(source: Source, target: Target, cache: Path, *, known: Sequence[str] = (), dry_run: bool = False) -> dict[str, Any]:
-    """Build the release's bundle unless it exists, and say where it is; with dry_run only say what would be done.
+def build(
+    source: Source, target: Target, cache: Path, *, known: Sequence[str] = (), serving: str = "", dry_run: bool = False
+) -> dict[str, Any]:
+    """Build the release's bundles unless they exist, and say where they are; with dry_run only say what would be done.
 
     `known` has the ids of the releases that the fleet has: what it calls a release counts before what this machine calls it.
+    `serving` is the one that is wanted instead of the tree's, where its bundles are here.
     """
+    if serving and (kept := bundle.kept(cache, serving)):
+        return kept
     releases = cache / "releases"
     digest = source.digest(target)
-    built = [bundle.name.removesuffix(".tar.gz") for bundle in releases.glob("*.tar.gz")]
+    built = [path.name.removesuffix(".tar.gz") for path in releases.glob("*.tar.gz")]
     name = release_id.known_as(digest, known) or release_id.known_as(digest, built) or release_id.issue(digest, source.root)
     path = releases / f"{name}.tar.gz"
-    answer = {"id": name, "machine": target.machine, "path": str(path)}
+    dependencies = _dependencies(source, target, cache)
+    answer = {"id": name, "package": source.package(), "machine": target.machine, "path": str(path), "dependencies": dependencies}
     if dry_run:
         exists = path.exists()
-        return answer | {"sha256": _sha256(path) if exists else None, "built": not exists}
+        return answer | {"sha256": bundle.sha256(path) if exists else None, "built": not exists}
     with _only_one(releases):
+        wheelhouse = Path(dependencies["path"]).parent
+        _wheelhouse(source, target, wheelhouse)
         missing = not path.exists()
         if missing:
-            _assemble(source, target, name, cache, path)
+            _assemble(source, target, name, wheelhouse, path)
         os.utime(path)
-        _prune(releases, "*.tar.gz", BUNDLES_KEPT)
-        _prune(cache / "wheels", "[!.]*", WHEELHOUSES_KEPT)
-        return answer | {"sha256": _sha256(path), "built": missing}
+        bundle.prune(releases, "*.tar.gz", BUNDLES_KEPT)
+        bundle.prune(cache / "wheels", "[!.]*", WHEELHOUSES_KEPT)
+        return answer | {"sha256": bundle.sha256(path), "built": missing}
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -281,6 +274,7 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--machine", default=platform.machine(), choices=["x86_64", "aarch64"], help="the target's machine")
     command.add_argument("--cache", type=Path, default=root / ".cache", help="where bundles and wheels are kept")
     command.add_argument("--known", action="append", default=[], help="a release that the fleet has")
+    command.add_argument("--serving", default="", help="the release that is wanted instead, where its bundles are here")
     command.add_argument("--dry-run", action="store_true", help="print the id, build nothing")
     asked = parser.parse_args(argv)
     source = Source(
@@ -290,7 +284,8 @@ def main(argv: list[str] | None = None) -> int:
         paths=tuple(asked.path),
     )
     try:
-        result = build(source, Target(asked.python, asked.machine), asked.cache.resolve(), known=asked.known, dry_run=asked.dry_run)
+        target, cache = Target(asked.python, asked.machine), asked.cache.resolve()
+        result = build(source, target, cache, known=asked.known, serving=asked.serving, dry_run=asked.dry_run)
     except ReleaseError as error:
         print(error, file=sys.stderr)
         return 1

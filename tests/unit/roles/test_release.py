@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import subprocess
@@ -46,16 +47,27 @@ def source(tmp_path: Path) -> Source:
 
 
 @pytest.fixture
-def wheelhouse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Downloaded wheels of one dependency and of the installer."""
-    folder = tmp_path / "wheelhouse"
-    (folder / "wheels").mkdir(parents=True)
-    (folder / "installer").mkdir()
-    (folder / "wheels" / "flask-3.1.3-py3-none-any.whl").write_bytes(b"flask")
-    with zipfile.ZipFile(folder / "installer" / "uv-0.13.9-py3-none-any.whl", "w") as wheel:
-        wheel.writestr("uv-0.13.9.data/scripts/uv", b"the installer")
-    monkeypatch.setattr(release, "_wheelhouse", lambda *_: folder)
-    return folder
+def wheelhouse(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders for which wheels were downloaded: of one dependency, and of the installer."""
+    downloads: list[Path] = []
+
+    def download(lines: list[str], _: Target, into: Path) -> None:
+        into.mkdir(parents=True)
+        downloads.append(into)
+        if lines[0].startswith("uv=="):
+            with zipfile.ZipFile(into / "uv-0.13.9-py3-none-any.whl", "w") as wheel:
+                wheel.writestr("uv-0.13.9.data/scripts/uv", b"the installer")
+        else:
+            (into / "flask-3.1.3-py3-none-any.whl").write_bytes(b"flask")
+
+    monkeypatch.setattr(release, "_download", download)
+    return downloads
+
+
+def unpacked(path: str) -> dict[str, tuple[int, bytes]]:
+    """Mode and content of what a bundle holds, by name."""
+    with tarfile.open(path) as bundle:
+        return {member.name: (member.mode, file.read()) for member in bundle if (file := bundle.extractfile(member))}
 
 
 def test_an_unchanged_tree_keeps_its_hash(source: Source) -> None:
@@ -102,24 +114,30 @@ def test_wheels_for_a_newer_c_library_than_the_targets_are_not_taken() -> None:
     assert "manylinux_2_42_x86_64" not in platforms
 
 
-def test_a_bundle_holds_what_a_host_needs_and_locks_it(source: Source, wheelhouse: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("wheelhouse")
+def test_two_bundles_hold_what_a_host_needs_and_lock_it(source: Source, tmp_path: Path) -> None:
     result = release.build(source, TARGET, tmp_path / "cache")
-    assert result["built"] is True
-    with tarfile.open(str(result["path"])) as bundle:
-        members = {member.name: member for member in bundle}
-        read = {name: bundle.extractfile(name) for name in members}
-        text = {name: file.read() for name, file in read.items() if file}
-    assert set(members) == {
-        *("manifest.json", "release.env", "requirements.txt", "uv"),
-        *("wheels/flask-3.1.3-py3-none-any.whl", "wheels/shop-1.0-py3-none-any.whl"),
-    }
-    assert members["uv"].mode == 0o755
-    assert text["release.env"] == f"APP_RELEASE={result['id']}\n".encode()
-    own = wheelhouse.parent / "own.whl"
-    own.write_bytes(text["wheels/shop-1.0-py3-none-any.whl"])
-    assert f"shop==1.0 --hash=sha256:{release._sha256(own)}" in text["requirements.txt"].decode().splitlines()
-    manifest = json.loads(text["manifest.json"])
+    assert (result["built"], result["package"]) == (True, "shop")
+    own, others = unpacked(result["path"]), unpacked(result["dependencies"]["path"])
+    assert set(own) == {"manifest.json", "release.env", "requirements.txt", "wheels/shop-1.0-py3-none-any.whl"}
+    assert others == {"uv": (0o755, b"the installer"), "wheels/flask-3.1.3-py3-none-any.whl": (0o644, b"flask")}
+    assert own["release.env"][1] == f"APP_RELEASE={result['id']}\n".encode()
+    locked = {line.partition(" --hash=sha256:")[::2] for line in own["requirements.txt"][1].decode().splitlines()}
+    contents = {"shop==1.0": own["wheels/shop-1.0-py3-none-any.whl"][1], "flask==3.1.3": b"flask"}
+    assert locked == {(name, hashlib.sha256(content).hexdigest()) for name, content in contents.items()}
+    manifest = json.loads(own["manifest.json"][1])
     assert (manifest["id"], manifest["python"], manifest["machine"]) == (result["id"], "3.13", "x86_64")
+
+
+def test_dependencies_are_bundled_once_for_a_lock_file(source: Source, wheelhouse: list[Path], tmp_path: Path) -> None:
+    before = release.build(source, TARGET, tmp_path / "cache")
+    (source.root / "shop" / "new.py").write_text("")
+    after = release.build(source, TARGET, tmp_path / "cache")
+    assert after["id"] != before["id"]
+    assert after["dependencies"] == before["dependencies"]
+    assert len(wheelhouse) == 2
+    source.requirements.write_text(LOCK.replace("aaaa", "9999"))
+    assert release.build(source, TARGET, tmp_path / "cache")["dependencies"] != before["dependencies"]
 
 
 @pytest.mark.usefixtures("wheelhouse")
@@ -143,6 +161,17 @@ def test_a_release_has_the_id_that_the_fleet_knows_it_by_else_one_that_tells_tim
     (source.root / "notes.txt").touch()
     elsewhere = release.build(source, TARGET, tmp_path / "elsewhere", dry_run=True)["id"]
     assert elsewhere.rpartition("-")[0].endswith("+")
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_the_release_that_serves_can_be_had_again_after_the_tree_has_changed(source: Source, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    before = release.build(source, TARGET, cache)
+    (source.root / "shop" / "new.py").write_text("")
+    assert release.build(source, TARGET, cache, serving=before["id"]) == before | {"built": False}
+    assert release.build(source, TARGET, cache, serving="of-another-machine")["id"] != before["id"]
+    Path(before["dependencies"]["path"]).unlink()
+    assert release.build(source, TARGET, cache, serving=before["id"])["id"] != before["id"]
 
 
 @pytest.mark.usefixtures("wheelhouse")
@@ -178,6 +207,7 @@ def test_only_the_newest_bundles_are_kept(source: Source, tmp_path: Path, monkey
     [
         ("pyproject.toml", None, "app_source_dir=.* has no pyproject.toml"),
         ("pyproject.toml", "[project]\nname = 'x'\n", "names no packages .* or set app_release_paths"),
+        ("pyproject.toml", "[tool.hatch.build.targets.wheel]\npackages = ['shop']\n", "has no name under"),
         ("shop/__init__.py", None, "shop is part of the release but does not exist"),
         ("app.txt", "flask==3.1.3\n", "is not a lock file: 'flask==3.1.3' has no --hash"),
         ("app.txt", None, "cannot read .*app.txt"),

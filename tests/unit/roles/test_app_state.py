@@ -1,0 +1,53 @@
+"""What a host says of its releases, by the module that looks."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.roles import modules
+from tests.unit.roles.modules import ROLES
+
+app_state = modules.load("app_state", ROLES / "app/library/app_state.py")
+
+
+def sha1(text: str) -> str:
+    return hashlib.sha1(text.encode()).hexdigest()
+
+
+def look(home: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    result = modules.run(app_state, {"home": str(home), "run": str(home / "run")}, capsys)
+    assert not result["changed"]
+    return result
+
+
+def test_a_fresh_host_has_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = look(tmp_path / "missing", capsys)
+    assert (found["installed"], found["left"], found["current"], found["set_up"], found["services"]) == ([], [], "", "", {})
+
+
+def test_whole_releases_are_told_from_what_an_interrupted_run_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, mark in {"b": "1234\nkey\n", "a": "1234\n", "c": None}.items():
+        (tmp_path / "releases" / name).mkdir(parents=True)
+        if mark:
+            (tmp_path / "releases" / name / ".complete").write_text(mark)
+    (tmp_path / "current").symlink_to(tmp_path / "releases/b")
+    (tmp_path / ".setup").write_text("done\n")
+    found = look(tmp_path, capsys)
+    assert (found["installed"], found["left"], found["current"]) == (["a", "b"], ["c"], "b")
+    # One of an earlier layout cannot be built upon.
+    assert found["dependencies"] == {"a": "", "b": "key"}
+    assert (found["set_up"], found["socket"]) == (sha1("done\n"), "")
+
+
+def test_a_service_is_known_by_what_it_has_read_not_by_what_lies_there_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = f"{sha1('x')}  /etc/news/env\n{sha1('APP_RELEASE=a')}  /opt/news/current/release.env\n"
+    (tmp_path / "run/celery-worker").mkdir(parents=True)
+    (tmp_path / "run/app.socket.fingerprint").write_text("sum")
+    (tmp_path / "run/celery-worker/fingerprint").write_text(text)
+    found = look(tmp_path, capsys)
+    assert found["socket"] == sha1("sum")
+    assert found["services"] == {"celery-worker": {"files": sha1(text), "release": sha1("APP_RELEASE=a")}}

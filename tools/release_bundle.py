@@ -1,0 +1,78 @@
+"""Release bundles: how they are written, so that the same members give the same bytes, and which of them are kept."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from packaging.utils import parse_wheel_filename
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pin(wheel: Path) -> str:
+    """A requirement that only this wheel meets."""
+    name, version, _, _ = parse_wheel_filename(wheel.name)
+    return f"{name}=={version} --hash=sha256:{sha256(wheel)}"
+
+
+def installer(folder: Path) -> bytes:
+    """The program uv, of its wheel."""
+    wheel = next(folder.glob("uv-*.whl"))
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.read(next(name for name in archive.namelist() if name.endswith("/scripts/uv")))
+
+
+def write(path: Path, members: Mapping[str, bytes]) -> None:
+    """Write a tar.gz whose bytes depend on its members alone: no time, no user, no order of a folder."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as work:
+        new = Path(work) / path.name
+        with new.open("wb") as file, \
+                gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed, \
+                tarfile.open(fileobj=packed, mode="w") as tar:  # fmt: skip
+            for name, content in sorted(members.items()):
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                entry.mode = 0o755 if name == "uv" else 0o644
+                tar.addfile(entry, io.BytesIO(content))
+        new.rename(path)
+
+
+def of_dependencies(cache: Path, key: str) -> dict[str, str]:
+    """Where the bundle of dependencies of this key is, or would be."""
+    return {"key": key, "path": str(cache / "wheels" / key / "bundle.tar.gz")}
+
+
+def kept(cache: Path, name: str) -> dict[str, Any] | None:
+    """A release of which this machine has both bundles, whatever the tree has become since."""
+    path = cache / "releases" / f"{name}.tar.gz"
+    if not path.exists():
+        return None
+    with tarfile.open(path) as tar:
+        file = tar.extractfile("manifest.json")
+        said = json.load(file) if file else {}
+    dependencies = of_dependencies(cache, said.get("dependencies", ""))
+    if not Path(dependencies["path"]).exists():
+        return None
+    told = {key: said[key] for key in ("id", "package", "machine")}
+    return told | {"path": str(path), "dependencies": dependencies, "sha256": sha256(path), "built": False}
+
+
+def prune(folder: Path, pattern: str, keep: int) -> None:
+    """Remove all but the newest files or folders of a pattern."""
+    newest_first = sorted(folder.glob(pattern), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest_first[keep:]:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
