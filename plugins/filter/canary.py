@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Fewer errors are chance, and a slow answer among few is, too.
-ERRORS, ANSWERS = 3, 50
+# Fewer errors or slow answers are chance, and so is much among few answers.
+CHANCE, ANSWERS = 3, 50
 # How much worse than the others a canary may be.
 RATIO, SLOWER, SECONDS = 0.02, 2.0, 0.25
 
@@ -14,6 +14,11 @@ RATIO, SLOWER, SECONDS = 0.02, 2.0, 0.25
 def quantile(values: Sequence[float], share: float) -> float:
     """The value that a share of all does not exceed."""
     return sorted(values)[min(int(len(values) * share), len(values) - 1)] if values else 0.0
+
+
+def typical_worst(values: Sequence[float]) -> float:
+    """The 99th percentile; where so few were answered that one or two of them are it, the slowest but those."""
+    return min(quantile(values, 0.99), sorted(values)[-CHANCE]) if len(values) >= CHANCE else 0.0
 
 
 def together(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -38,10 +43,10 @@ def canary(balancers: Sequence[Mapping[str, Mapping[str, Any]]], hosts: Sequence
     own = together([counts for seen in balancers for address, counts in seen.items() if address in hosts])
     others = together([counts for seen in balancers for address, counts in seen.items() if address not in hosts])
     ratio, usual = (count["errors"] / max(count["answers"], 1) for count in (own, others))
-    p99, usual_p99 = (quantile(count["seconds"], 0.99) for count in (own, others))
+    p99, usual_p99 = typical_worst(own["seconds"]), quantile(others["seconds"], 0.99)
     seen = f"{own['answers']} answers, {own['errors']} errors, p99 {p99:.3f} s; the other hosts {ratio_text(others)}, p99 {usual_p99:.3f} s"
     verdict = ""
-    if own["errors"] >= ERRORS and ratio > usual + RATIO:
+    if own["errors"] >= CHANCE and ratio > usual + RATIO:
         verdict = f"{ratio:.0%} of its answers are errors ({seen})"
     elif min(own["answers"], others["answers"]) >= ANSWERS and p99 > max(SLOWER * usual_p99, usual_p99 + SECONDS):
         verdict = f"it is slower than the others ({seen})"

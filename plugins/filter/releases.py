@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any
 
 Entry = Mapping[str, Any]
@@ -16,11 +16,15 @@ def done(log: Sequence[Entry]) -> list[str]:
 
 
 def bad(log: Sequence[Entry]) -> dict[str, str]:
-    """Releases that a deploy took back or that somebody rolled back, each with the reason. One that was deployed again since is good."""
+    """Releases that a deploy took back or that somebody rolled back, each with the reason. One that was deployed again since is good.
+
+    Where the release served already, its settings alone were to change, and failed: that says nothing of the release.
+    """
     found: dict[str, str] = {}
-    for entry in log:
+    for number, entry in enumerate(log):
         if entry["result"] == "reverted" and entry["action"] == "deploy":
-            found[entry["release"]] = entry.get("why") or "its deploy failed"
+            if entry["release"] not in done(log[:number])[-1:]:
+                found[entry["release"]] = entry.get("why") or "its deploy failed"
         elif entry["result"] == "done":
             if entry["action"] == "rollback":
                 found |= dict.fromkeys(entry.get("left", []), f"{entry['by']} rolled it back")
@@ -74,12 +78,17 @@ def before(found: Mapping[str, Mapping[str, Any]], log: Sequence[Entry]) -> dict
 
 
 def groups(stale: Sequence[str], apps: Sequence[str], batch: int, serving: bool) -> list[list[str]]:
-    """Which hosts change together, in their order: the canary, the other application hosts, workers. All at once while nobody serves."""
+    """Which hosts change together, in their order: the canary alone, then application hosts, beside them workers. Without a service all."""
     if not serving:
         return [list(stale)] if stale else []
-    first = [host for host in stale if host in apps]
-    tiers = (first[:1], first[1:], [host for host in stale if host not in apps])
-    return [list(tier[start : start + batch]) for tier in tiers for start in range(0, len(tier), batch)]
+    first, workers = ([host for host in stale if (host in apps) is web] for web in (True, False))
+    none: list[str] = []
+    beside = zip_longest(_batches(first[1:], batch), _batches(workers, batch), fillvalue=none)
+    return [group for group in [first[:1], *(web + work for web, work in beside)] if group]
+
+
+def _batches(hosts: list[str], size: int) -> list[list[str]]:
+    return [hosts[start : start + size] for start in range(0, len(hosts), size)]
 
 
 def phases(clock: Sequence[tuple[str, float | str]]) -> dict[str, float]:

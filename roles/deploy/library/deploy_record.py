@@ -19,6 +19,7 @@ short_description: Keep the lock of deploys and their log in etcd
 description:
   - Takes the lock by a compare-and-swap, so that of two runs one gets it wherever they were started. It has no time to live: a run that was
     killed has left something half done, and the next one takes over on purpose.
+  - The first entry of the log tells those who find the lock taken which release it is for.
   - Each member of etcd that this is run on also writes for the node exporter since when the lock is held.
 options:
   do:
@@ -142,7 +143,10 @@ def unlock(etcd: Etcd, entry: dict[str, Any]) -> bool:
 
 
 def log(etcd: Etcd, entry: dict[str, Any], keep: int) -> bool:
-    """Remember an entry once, and forget the oldest."""
+    """Remember an entry once, and forget the oldest. The lock, if this run has it, tells the entry's release from now on."""
+    holder = etcd.get(LOCK).get(LOCK, {})
+    if holder.get("run") == entry["run"] and holder.get("release") != entry.get("release"):
+        etcd.swap(LOCK, holder, holder | {"release": entry.get("release")})
     key = f"{LOG}{entry['when']}-{entry['run']}-{entry['result']}"
     if not etcd.swap(key, {}, entry):
         return False

@@ -48,6 +48,12 @@ def test_one_that_is_slower_is_refused_where_enough_was_answered() -> None:
     assert verdict(counts(100, seconds=0.2), counts(100)) == ""
 
 
+def test_two_slow_answers_are_chance_and_three_are_not() -> None:
+    for slow, says in ((2, ""), (3, "it is slower")):
+        own = {"answers": 100, "errors": 0, "seconds": [0.02] * (100 - slow) + [5.0] * slow}
+        assert verdict(own, counts(400))[:12] == says
+
+
 def line(age: float, address: str, status: str, seconds: str = "0.010") -> str:
     moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - age))
     return json.dumps({"time": moment, "status": 200, "upstream_addr": address, "upstream_status": status, "upstream_time": seconds})

@@ -81,6 +81,15 @@ def test_the_run_that_has_the_lock_may_take_it_again_and_say_more(run: Run) -> N
     assert run(do="lock", entry=ANNA | {"release": "c"})["lock"] == ANNA | {"release": "c", "since": since}
 
 
+def test_the_lock_tells_the_release_once_the_log_knows_it(run: Run) -> None:
+    run(do="lock", entry=ANNA | {"release": ""})
+    run(do="log", entry=BERT | {"release": "b", "result": "begun"})
+    assert run(do="look")["lock"]["release"] == ""
+    run(do="log", entry=ANNA | {"release": "a", "result": "begun"})
+    assert run(do="look")["lock"]["release"] == "a"
+    assert run(do="unlock", entry=ANNA)["lock"] == {}
+
+
 def test_a_dead_runs_lock_is_taken_over_on_purpose(run: Run) -> None:
     run(do="lock", entry=ANNA)
     assert run(do="lock", entry=BERT, take_over=True)["lock"]["by"] == "bert"

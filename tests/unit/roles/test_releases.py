@@ -16,7 +16,7 @@ def entry(release: str, result: str = "done", when: int = 0, **more: Any) -> dic
 
 
 def test_a_rollback_goes_to_the_last_good_release_before_the_current_one() -> None:
-    log = [entry("a", when=1), entry("b", when=2), entry("b", "reverted", 3), entry("c", when=4)]
+    log = [entry("a", when=1), entry("b", when=2), entry("c", when=3), entry("b", "reverted", 4)]
     assert releases.rollback_target(log, ["c", "c"]) == "a"
     assert releases.rollback_target(log, ["c"], "b") == "b"
     assert releases.rollback_target([entry("c")], ["c"]) == ""
@@ -27,7 +27,7 @@ def test_a_rollback_of_a_half_done_deploy_goes_to_what_served_everywhere() -> No
 
 
 def test_a_rollback_is_refused_in_a_sentence() -> None:
-    log = [entry("a", when=1), entry("b", when=2), entry("b", "reverted", 3, why="app1 was not ready"), entry("c", when=4)]
+    log = [entry("a", when=1), entry("b", when=2), entry("c", when=3), entry("b", "reverted", 4, why="app1 was not ready")]
     assert releases.rollback_refusal(log, "a", INSTALLED) == ""
     assert releases.rollback_refusal(log, "b", INSTALLED).startswith("Release b was marked bad: app1 was not ready;")
     assert releases.rollback_refusal(log, "", INSTALLED).startswith("The log has no earlier good release;")
@@ -50,6 +50,11 @@ def test_what_was_rolled_back_is_bad_until_it_is_deployed_again() -> None:
     assert releases.bad([*log, entry("b", when=4)]) == {}
 
 
+def test_settings_that_failed_on_the_release_that_serves_do_not_make_it_bad() -> None:
+    assert releases.bad([entry("a", when=1), entry("a", "reverted", 2)]) == {}
+    assert list(releases.bad([entry("a", when=1), entry("b", when=2), entry("a", "reverted", 3)])) == ["a"]
+
+
 def test_a_failed_rollback_marks_nothing() -> None:
     assert releases.bad([entry("a", when=1), entry("a", "reverted", 2, action="rollback")]) == {}
 
@@ -60,10 +65,12 @@ def test_a_failed_deploy_goes_back_to_what_served_everywhere_not_to_what_an_inte
     assert releases.before(HOSTS, []) == {"app1": "c", "worker1": "c"}
 
 
-def test_the_canary_goes_alone_then_its_tier_then_the_workers() -> None:
+def test_the_canary_goes_alone_then_its_tier_and_beside_it_the_workers() -> None:
     stale = ["worker1", "app1", "app2", "app3", "app4", "worker2"]
     apps = ["app1", "app2", "app3", "app4"]
-    assert releases.groups(stale, apps, 2, serving=True) == [["app1"], ["app2", "app3"], ["app4"], ["worker1", "worker2"]]
+    assert releases.groups(stale, apps, 2, serving=True) == [["app1"], ["app2", "app3", "worker1", "worker2"], ["app4"]]
+    assert releases.groups(stale, apps[:1], 1, serving=True)[0] == ["app1"]
+    assert releases.groups(["worker1", "worker2"], apps, 1, serving=True) == [["worker1"], ["worker2"]]
     assert releases.groups(stale, apps, 2, serving=False) == [stale]
     assert releases.groups([], apps, 2, serving=False) == []
 
