@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tests.deploys.variants import Variant, write
+from tests.deploys.variants import UNDO, Variant, write
 from tests.drills.arena import log_in
 from tests.drills.background import running
 from tests.drills.load import Plan
@@ -30,6 +30,14 @@ LONGEST_LOAD = 600.0
 PATIENCE = 400.0
 # Seconds of load after what was done under it.
 AFTER = 4.0
+# What runs on a host: the release that a start would use, and those that its services were started in.
+RUNNING = """
+readlink /opt/{name}/current
+for unit in app celery-worker celery-beat; do
+    pid=$(systemctl show --property=MainPID --value $unit)
+    [ "$pid" = 0 ] || readlink /proc/$pid/cwd
+done
+"""
 
 
 @dataclass(frozen=True)
@@ -47,8 +55,13 @@ class Run:
         return " ".join(self.text.split())
 
     @property
+    def seconds(self) -> float:
+        """How long the command took."""
+        return self.ended - self.began
+
+    @property
     def phases(self) -> dict[str, float]:
-        """The seconds that a deploy says its phases took."""
+        """The seconds that a deploy says its phases took, from the moment at which it has the lock."""
         told = re.search(r"Seconds: ([^']+?)'?(?: TASK| PLAY|$)", self.said)
         return {name: float(seconds) for name, seconds in re.findall(r"([a-z]+) ([0-9.]+)", told[1])} if told else {}
 
@@ -109,6 +122,10 @@ class Stage:
         """Deploy a variant, with a short watch."""
         return self.run("deploy", variant, **({"deploy_canary_seconds": 10} | extra))
 
+    def reset(self) -> None:
+        """Take the schema back to what the project's own source knows."""
+        self.fleet.sql(self.fleet.primary, UNDO)
+
     def kill(self, at: str, variant: Variant) -> None:
         """Begin to deploy a variant, and kill the control node's side of it the moment it comes to a task."""
         command = self.command("deploy", variant, deploy_canary_seconds=10)
@@ -132,10 +149,18 @@ class Stage:
             time.sleep(AFTER)
         traffic.records += records
 
-    def current(self) -> set[str]:
-        """The releases that are current on the hosts; one where all is well."""
+    def running(self) -> set[str]:
+        """The releases that hosts would start and that their services were started with; one where all is well."""
         hosts = {host.name: host for group in ("app", "workers") for host in self.fleet.group(group)}
-        return {self.fleet.run(host, f"readlink /opt/{self.fleet.app_name}/current").stdout.strip() for host in hosts.values()}
+        command = RUNNING.format(name=self.fleet.app_name)
+        return {Path(line).name for host in hosts.values() for line in self.fleet.run(host, command).stdout.split()}
+
+    def schema(self) -> str:
+        """The revision of the schema, and the columns that migrations of the tests add or take."""
+        query = (
+            "select version_num, (select array_agg(column_name order by 1) from information_schema.columns where table_name = 'article')"
+        )
+        return self.fleet.sql(self.fleet.primary, f"{query} from alembic_version")
 
     def drained(self) -> set[str]:
         """What is drained on any load balancer."""
@@ -148,7 +173,7 @@ class Stage:
         """The article of each task that a worker has done since a moment, as often as it was done."""
         command = f"journalctl --quiet --output=cat --unit=celery-worker --since=@{since:.0f} --grep='article processed' || true"
         lines = [line for host in self.fleet.group("workers") for line in self.fleet.run(host, command).stdout.splitlines()]
-        return [json.loads(line)["article"] for line in lines]
+        return [json.loads(line)["article"] for line in lines if line.startswith("{")]
 
     def open_tasks(self) -> str:
         """How many articles of this load's kind wait for their task, as text."""

@@ -2,37 +2,36 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
-from textwrap import dedent
+from textwrap import dedent, indent
 
 from tools.fleet.context import ROOT
 
-# Every tree answers with its name, and has a page that takes long.
+# Every tree is another release, with a page whose answer takes five seconds; it begins at once, or load balancers would not wait for it.
 WRAPPED = '''
 
 _create_app = create_app
 
 
 def create_app(settings: Config | None = None) -> Flask:
-    """Make the application, then what this release is to be like."""
+    """Make the application, then what release {name} is to be like."""
     import time
 
-    from flask import abort, request
+    from flask import Response, abort, request
 
     app = _create_app(settings)
 
-    @app.after_request
-    def name_release(response):
-        response.headers["X-Release"] = "{name}"
-        response.headers["Cache-Control"] = "no-store" if request.path == "/slow" else response.headers.get("Cache-Control", "")
-        return response
-
     @app.get("/slow")
     def slow():
-        time.sleep(5)
-        return "slow\\n"
+        def words():
+            for _ in range(10):
+                yield "slow\\n"
+                time.sleep(0.5)
+
+        return Response(words(), headers={{"Cache-Control": "no-store"}})
 
 {body}
     return app
@@ -60,7 +59,7 @@ class Variant:
     """What a release differs in.
 
     Args:
-        name: What it answers in X-Release.
+        name: Tells its tree from the others'.
         body: Statements within create_app, where `app` is the application.
         top: Statements at the module's top.
         migrations: Statements of upgrade(), for each migration that it adds.
@@ -74,7 +73,15 @@ class Variant:
 
 def indented(text: str) -> str:
     """Statements as the body of a function."""
-    return "".join(f"    {line}\n" for line in dedent(text).strip().splitlines())
+    return indent(dedent(text).strip(), "    ") + "\n"
+
+
+def head() -> str:
+    """The last revision that the project's own source knows."""
+    texts = [path.read_text() for path in (ROOT / "app/migrations/versions").glob("*.py")]
+    before = {revision for text in texts for revision in re.findall(r'^down_revision = "(\w+)"', text, re.MULTILINE)}
+    (last,) = {revision for text in texts for revision in re.findall(r'^revision = "(\w+)"', text, re.MULTILINE)} - before
+    return str(last)
 
 
 def write(variant: Variant, folder: Path) -> Path:
@@ -86,7 +93,7 @@ def write(variant: Variant, folder: Path) -> Path:
         shutil.copy(ROOT / name, root / name)
     module = root / "app/__init__.py"
     module.write_text(module.read_text() + variant.top + WRAPPED.format(name=variant.name, body=indented(variant.body)))
-    last = "0002"
+    last = head()
     for number, body in enumerate(variant.migrations, 9001):
         text = MIGRATION.format(revision=f"{number}", after=last, body=indented(body))
         (root / f"app/migrations/versions/{number}_test.py").write_text(text)
@@ -109,10 +116,13 @@ def fails(condition: str) -> str:
 EXPAND = 'op.add_column("article", sa.Column("mood", sa.String(20), nullable=True))'
 GOOD = Variant("good")
 BETTER = Variant("better", migrations=(EXPAND,))
-SLOW_START = Variant("slow-start", body="time.sleep(10)", migrations=(EXPAND,))
+SLOW_START = Variant("slow-start", body="time.sleep(4)", migrations=(EXPAND,))
 NO_IMPORT = Variant("no-import", top="import nothing_of_this_name\n", migrations=(EXPAND,))
 SMOKE = Variant("smoke", body=fails('request.path == "/"'), migrations=(EXPAND,))
 # As in life: nothing is wrong until it is asked for what it is there for, and its health says that all is well.
 UNDER_TRAFFIC = Variant("under-traffic", body=fails('request.path.startswith("/api/v1/articles/")'), migrations=(EXPAND,))
-HALF_MIGRATION = Variant("half-migration", migrations=(EXPAND, 'op.execute("UPDATE article SET views = views / 0")'))
+HALF = 'op.add_column("article", sa.Column("half", sa.String(20), nullable=True))\nop.execute("UPDATE article SET views = views / 0")'
+HALF_MIGRATION = Variant("half-migration", migrations=(EXPAND, HALF))
 CONTRACT = Variant("contract", migrations=(EXPAND, 'op.drop_column("article", "mood")'))
+# What takes the schema back to the project's own source, which knows none of these revisions.
+UNDO = f"alter table article drop column if exists mood; update alembic_version set version_num = '{head()}'"

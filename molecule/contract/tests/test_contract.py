@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -10,7 +13,7 @@ import httpx
 import pytest
 
 from tests.live.fleet import LiveFleet, eventually
-from tools.fleet.context import Host
+from tools.fleet.context import ROOT, Host
 
 
 @pytest.fixture
@@ -103,3 +106,22 @@ def test_nothing_of_the_news_application_is_left(fleet: LiveFleet, node: Host) -
     contract = {"APP_DOMAIN", "CACHE_URL", "DATABASE_REPLICA_URL", "DATABASE_URL", "LOG_LEVEL", "SECRET_KEY", "STORE_URL"}
     assert names == {*contract, "GUESTBOOK_HEADING"}
     assert fleet.run(node, "systemctl is-enabled celery-beat", check=False).stdout == "disabled\n"
+
+
+def test_another_release_of_it_goes_out_and_comes_back_by_the_playbooks_of_every_application(
+    fleet: LiveFleet, site: httpx.Client, node: Host, tmp_path: Path
+) -> None:
+    def play(name: str, **extra: Any) -> None:
+        inventory = f"--inventory=inventories/{fleet.fleet.inventory}"
+        done = fleet.fleet.run("ansible-playbook", inventory, f"playbooks/{name}.yml", "--extra-vars", json.dumps(extra), quiet=True)
+        assert done.returncode == 0, done.stdout
+
+    before = fleet.run(node, "readlink /opt/guestbook/current").stdout
+    page = shutil.copytree(ROOT / "tests/contract_app", tmp_path / "app") / "src/guestbook/templates/page.html"
+    page.write_text(page.read_text().replace("</html>", "<p>The next release</p>\n</html>"))
+    play("deploy", app_source_dir=str(tmp_path / "app"), deploy_canary_seconds=0)
+    assert fleet.run(node, "readlink /opt/guestbook/current").stdout != before
+    assert eventually(lambda: "The next release" in site.get(f"/?{uuid4().hex}").text)
+    play("rollback")
+    assert fleet.run(node, "readlink /opt/guestbook/current").stdout == before
+    assert eventually(lambda: "The next release" not in site.get(f"/?{uuid4().hex}").text)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.deploys.stage import Stage
@@ -13,9 +15,13 @@ __all__ = ["api_key", "fleet", "stage"]
 
 
 @pytest.fixture(scope="session")
-def stage(fleet: LiveFleet, api_key: str, tmp_path_factory: pytest.TempPathFactory) -> Stage:
-    """The fleet with a release that answers with its name."""
+def stage(fleet: LiveFleet, api_key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """The fleet with a release of the tests; afterwards it has the project's own again, and its schema."""
     made = Stage(fleet, api_key, tmp_path_factory.mktemp("releases"))
+    made.reset()
     run = made.deploy(GOOD, deploy_canary_seconds=0)
     assert run.code == 0, run.text
-    return made
+    yield made
+    made.reset()
+    run = made.run("deploy", deploy_canary_seconds=0)
+    assert run.code == 0, run.text
