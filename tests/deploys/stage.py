@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from tests.deploys.variants import UNDO, Variant, write
 from tests.drills.arena import log_in
 from tests.drills.background import running
 from tests.drills.load import Plan
+from tests.drills.runs import command, kill
 from tests.drills.verdict import Record
 from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet
@@ -101,13 +100,7 @@ class Stage:
         if variant:
             root = self.folder / variant.name
             extra["app_source_dir"] = str(root if root.exists() else write(variant, self.folder))
-        return [
-            "ansible-playbook",
-            f"--inventory=inventories/{self.fleet.fleet.inventory}",
-            f"playbooks/{playbook}.yml",
-            "--extra-vars",
-            json.dumps(extra),
-        ]
+        return command(self.fleet, f"playbooks/{playbook}.yml", "--extra-vars", json.dumps(extra))
 
     def run(self, playbook: str, variant: Variant | None = None, **extra: Any) -> Run:
         """Run a playbook to its end."""
@@ -128,16 +121,7 @@ class Stage:
 
     def kill(self, at: str, variant: Variant) -> None:
         """Begin to deploy a variant, and kill the control node's side of it the moment it comes to a task."""
-        command = self.command("deploy", variant, deploy_canary_seconds=10)
-        with subprocess.Popen(
-            command, cwd=ROOT, env=self.fleet.fleet.environment | {"PYTHONUNBUFFERED": "1"},
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-        ) as process:  # fmt: skip
-            assert process.stdout
-            seen = next((line for line in process.stdout if line.startswith("TASK") and at in line), None)
-            time.sleep(0.5)
-            os.killpg(process.pid, signal.SIGKILL)
-        assert seen, f"the deploy never came to {at}"
+        kill(self.fleet, self.command("deploy", variant, deploy_canary_seconds=10), at)
 
     @contextmanager
     def load(self) -> Iterator[Traffic]:

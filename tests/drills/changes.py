@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tests.drills import store
 from tests.drills.drill import Drill, Fault, Figures, lasts
-from tests.drills.runs import make_anew, play, replace, site
+from tests.drills.runs import make_anew, play, processes, replace, restarted, site
+from tests.live.clients import visitor
 from tools.fleet.whole import leads
 
 if TYPE_CHECKING:
@@ -36,6 +37,38 @@ def change(tags: str, **variables: Any) -> Fault:
             again = [what for what in ("postgres", "store", "cache") for host in arena.fleet.hosts if led_again(arena, what, host, begin)]
             assert not again, f"a former leader came back as one: {again}"
             yield figures
+
+    return run
+
+
+def only(units: set[str], fault: Fault) -> Fault:
+    """A change by which nothing else restarts than these units, and those on every host that has one."""
+
+    @contextmanager
+    def run(arena: Arena) -> Iterator[Figures]:
+        before = processes(arena.fleet)
+        with fault(arena) as figures:
+            expected = {(host.name, unit) for unit in units for host in arena.group(unit)}
+            assert restarted(before, processes(arena.fleet)) == expected
+            yield figures or {}
+
+    return run
+
+
+def seen_by_users(header: str, value: str, fault: Fault) -> Fault:
+    """A change of nginx that each load balancer has loaded in its turn, last the one with the virtual address."""
+
+    @contextmanager
+    def run(arena: Arena) -> Iterator[Figures]:
+        leading = arena.leader("vip")
+        with fault(arena) as figures:
+            loaded = {
+                host.name: float(arena.fleet.run(host, "stat -c %.3Y /run/nginx.loaded").stdout) for host in arena.group("loadbalancers")
+            }
+            assert max(loaded, key=loaded.__getitem__) == leading.name, loaded
+            with visitor(arena.fleet) as client:
+                assert value in client.get("/").headers[header]
+            yield figures or {}
 
     return run
 
@@ -80,6 +113,9 @@ def one_host_leads_redis(arena: Arena) -> Iterator[None]:
 
 STORE = {"store_gap": 2, "store_lost": 0}
 STILL = {"store_gap": 0.5, "store_lost": 0}
+UNNOTICED = {"read": 0.0, "write": 0.0, "session": 0.0}
+WATCHED = {"deploy_canary_seconds": 5}
+HSTS = "strict-transport-security"
 CHANGES = [
     Drill("more-connections", change("postgres", postgres_max_connections=210), lasts(1), write_gap=3, extra=STILL),
     # A smaller number has to begin with the primary, so that one restarts where it is.
@@ -92,6 +128,22 @@ CHANGES = [
     Drill("heartbeats-of-before", change("etcd"), lasts(1), write_gap=1, extra=STILL),
     Drill("slower-advertisements", change("nginx", keepalived_advert_interval=0.3), lasts(1), write_gap=1.5, extra=STILL),
     Drill("advertisements-of-before", change("nginx"), lasts(1), write_gap=1.5, extra=STILL),
+    Drill(
+        "fewer-threads-longer-hsts",
+        only({"app"}, seen_by_users(HSTS, "63072000", change("app,nginx", app_threads=6, nginx_hsts_max_age=63072000, **WATCHED))),
+        lasts(1),
+        write_gap=1,
+        failed=UNNOTICED,
+        extra=STILL,
+    ),
+    Drill(
+        "threads-and-hsts-of-before",
+        only({"app"}, seen_by_users(HSTS, "31536000", change("app,nginx", **WATCHED))),
+        lasts(1),
+        write_gap=1,
+        failed=UNNOTICED,
+        extra=STILL,
+    ),
 ]
 REPLACEMENTS = [
     Drill("standby-replaced-by-hand", replaced(lambda arena: arena.standby), lasts(1), write_gap=3, read_gap=2),

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
+import subprocess
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.live.fleet import LiveFleet
-from tools.fleet.context import Host
+from tools.fleet.context import ROOT, Host
 
 RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
 # What a run must not restart without a reason; a host has those of its tiers.
@@ -26,13 +31,30 @@ class Run:
         return {host for host, counts in self.counts.items() if counts[what]}
 
 
+def command(fleet: LiveFleet, playbook: str, *arguments: str) -> list[str]:
+    """The command line of a playbook of this fleet."""
+    return ["ansible-playbook", f"--inventory=inventories/{fleet.fleet.inventory}", playbook, *arguments]
+
+
 def play(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
     """Run a playbook, and return what came of it, whatever that is."""
-    inventory = f"inventories/{fleet.fleet.inventory}"
-    result = fleet.fleet.run("ansible-playbook", "--inventory", inventory, playbook, *arguments, quiet=True)
+    result = fleet.fleet.run(*command(fleet, playbook, *arguments), quiet=True)
     found = {match["host"]: dict(re.findall(r"(\w+)=(\d+)", match["counts"])) for match in RECAP.finditer(result.stdout)}
     counts = {host: {name: int(number) for name, number in counted.items()} for host, counted in found.items()}
     return Run(result.returncode, " ".join((result.stdout + result.stderr).split()), counts)
+
+
+def kill(fleet: LiveFleet, command: Sequence[str], at: str) -> None:
+    """Begin a run, and kill the control node's side of it the moment it comes to a task."""
+    with subprocess.Popen(
+        command, cwd=ROOT, env=fleet.fleet.environment | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+    ) as process:  # fmt: skip
+        assert process.stdout
+        seen = next((line for line in process.stdout if line.startswith("TASK") and at in line), None)
+        time.sleep(0.5)
+        os.killpg(process.pid, signal.SIGKILL)
+    assert seen, f"the run never came to {at}"
 
 
 def site(fleet: LiveFleet, *arguments: str) -> Run:
@@ -57,3 +79,13 @@ def processes(fleet: LiveFleet) -> dict[str, str]:
     shown = f"systemctl show --property=Id,MainPID {' '.join(UNITS)}; head -1 /var/lib/postgresql/*/main/postmaster.pid 2>/dev/null"
     answers = {name: fleet.run(host, f"{shown}; true", check=False) for name, host in fleet.hosts.items()}
     return {name: answer.stdout for name, answer in answers.items() if answer.returncode == 0}
+
+
+def restarted(before: dict[str, str], after: dict[str, str]) -> set[tuple[str, str]]:
+    """Host and unit of what runs by other processes than before."""
+    return {(host, unit) for host in before for unit, pid in _pids(before[host]).items() if _pids(after.get(host, "")).get(unit) != pid}
+
+
+def _pids(shown: str) -> dict[str, str]:
+    blocks = (dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.split("\n\n"))
+    return {block["Id"].removesuffix(".service"): block["MainPID"] for block in blocks if "Id" in block}
