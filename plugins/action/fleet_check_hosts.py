@@ -49,6 +49,11 @@ HANDSHAKE_SECONDS = 20
 
 
 def ssh_command(variables: Mapping[str, Any], user: str, key: str, arguments: str, timeout: int) -> list[str]:
+    """The question by `ssh` to one host."""
+    return [*way_to(variables, user, key, arguments, timeout), QUESTION]
+
+
+def way_to(variables: Mapping[str, Any], user: str, key: str, arguments: str, timeout: int) -> list[str]:
     """`ssh` to one host, with what Ansible's own variables say about the way there."""
     user, key = variables.get("ansible_user") or user, variables.get("ansible_ssh_private_key_file") or key
     port = variables.get("ansible_port")
@@ -58,7 +63,7 @@ def ssh_command(variables: Mapping[str, Any], user: str, key: str, arguments: st
     words += ["-l", str(user)] if user else []
     for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
         words += shlex.split(variables.get(name) or "")
-    return [*words, *shlex.split(variables.get("ansible_ssh_args") or arguments), str(variables["ansible_host"]), QUESTION]
+    return [*words, *shlex.split(variables.get("ansible_ssh_args") or arguments), str(variables["ansible_host"])]
 
 
 def ask(host: str, command: Sequence[str], timeout: int) -> Answer:
@@ -157,7 +162,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         arguments = constants.config.get_config_value("ssh_args", plugin_type="connection", plugin_name="ssh") or ""
         user, key = self._play_context.remote_user or "", self._play_context.private_key_file or ""
         asked = [host for host in remote if not password_login(host, hosts[host])]
-        commands = [ssh_command(_way(host, hosts[host]), user, key, arguments, timeout) for host in asked]
+        commands = [ssh_command(connection(host, hosts[host]), user, key, arguments, timeout) for host in asked]
         with ThreadPoolExecutor(max(len(asked), 1)) as pool:
             answers = list(pool.map(ask, asked, commands, repeat(timeout)))
         answers += [Answer(host, "localhost", text=Path("/etc/os-release").read_text()) for host in local]
@@ -181,7 +186,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         return rules
 
 
-def _way(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
+def connection(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """The connection variables of a host, read once: every look-up templates."""
     names = ("user", "ssh_private_key_file", "port", "ssh_common_args", "ssh_extra_args", "ssh_args")
     way = {f"ansible_{name}": variables.get(f"ansible_{name}") for name in names}

@@ -151,7 +151,9 @@ def questions(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     address, groups = settings["address"], set(settings["groups"])
     asked: dict[str, Callable[[], Any]] = {"": lambda: systemd(settings)}
     if "loadbalancers" in groups:
-        asked |= {"vip": lambda: holds(settings["vip"]), "drained": lambda: notes(DRAINED)}
+        asked["drained"] = lambda: notes(DRAINED)
+        if settings["vip"]:
+            asked["vip"] = lambda: holds(settings["vip"])
     if groups & {"app", "workers"}:
         asked["release"] = release
     if "app" in groups:

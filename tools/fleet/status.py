@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -80,9 +81,13 @@ def document(fleet: Fleet, hosts: list[Host], view: View, lines: list[Row], lack
 def look(fleet: Fleet, hosts: list[Host], vip: str) -> View:
     """What every host says of itself, all asked at once; nothing of one that does not answer."""
     application = variables(fleet)
+
+    def ask(host: Host) -> dict[str, Any]:
+        ssh, *arguments = fleet.ssh_command(host)
+        return probe([ssh, *SSH_OPTIONS, *arguments], settings(host, vip, application))
+
     with ThreadPoolExecutor(len(hosts)) as pool:
-        facts = pool.map(lambda host: probe(fleet, host, settings(host, vip, application)), hosts)
-        return {host.name: seen for host, seen in zip(hosts, facts, strict=True)}
+        return {host.name: seen for host, seen in zip(hosts, pool.map(ask, hosts), strict=True)}
 
 
 def variables(fleet: Fleet) -> dict[str, Any]:
@@ -107,10 +112,9 @@ def settings(host: Host, vip: str, application: dict[str, Any]) -> dict[str, Any
     }
 
 
-def probe(fleet: Fleet, host: Host, told: dict[str, Any]) -> dict[str, Any]:
-    """What a host says of itself, nothing when it does not answer."""
-    ssh, *arguments = fleet.ssh_command(host)
-    command = [ssh, *SSH_OPTIONS, *arguments, f"sudo python3 -IS - {shlex.quote(json.dumps(told))}"]
+def probe(way: Sequence[str], told: dict[str, Any]) -> dict[str, Any]:
+    """What a host says of itself, asked by the command that runs a shell's words there; nothing when it does not answer."""
+    command = [*way, f"sudo python3 -IS - {shlex.quote(json.dumps(told))}"]
     try:
         result = subprocess.run(command, input=PROBE, capture_output=True, text=True, timeout=PATIENCE, check=True)
         return dict(json.loads(result.stdout))

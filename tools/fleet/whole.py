@@ -91,8 +91,12 @@ def _leading(what: str, names: Iterable[str], view: View) -> list[str]:
 def _front_door(names: list[str], view: View) -> list[str]:
     if not names:
         return []
-    holders = _leading("vip", names, view)
-    found = [] if len(holders) == 1 else [f"the virtual address is on {' and '.join(holders) or 'no host'}"]
+    found = []
+    told = [view[name] for name in names if "system" in view.get(name, {})]
+    # Where a cloud's balancer stands in front there is none.
+    if not told or any("vip" in facts for facts in told):
+        holders = _leading("vip", names, view)
+        found = [] if len(holders) == 1 else [f"the virtual address is on {' and '.join(holders) or 'no host'}"]
     return found + [f"{name} is drained{drain.where} ({drain.by}: {drain.why})" for name, drain in drained(view).items()]
 
 

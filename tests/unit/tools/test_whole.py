@@ -22,6 +22,11 @@ def test_facts_that_nobody_asked_for_are_not_missed() -> None:
     assert missing(HOSTS, {host: {what: facts[what] for what in asked & set(facts)} for host, facts in WELL.items()}) == []
 
 
+def test_a_fleet_behind_a_clouds_balancer_has_no_virtual_address_to_miss() -> None:
+    without = {name: {what: value for what, value in facts.items() if what != "vip"} for name, facts in WELL.items()}
+    assert missing(HOSTS, without) == []
+
+
 def test_a_host_alone_in_every_group_is_whole() -> None:
     groups = frozenset(group for host in HOSTS for group in host.groups)
     master = {"master": True, "replicas": 0, "behind": {}}
