@@ -30,7 +30,7 @@ RATES = {"read": 20.0, "write": 10.0, "session": 2.0}
 # Seconds of load before the fault, and after the fleet is whole again.
 BEFORE, AFTER = 2.0, 1.0
 # A load ends by itself after so many seconds, whatever becomes of the drill.
-LONGEST_LOAD = 300.0
+LONGEST_LOAD = 900.0
 
 
 class Arena:
