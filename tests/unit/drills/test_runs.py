@@ -1,0 +1,16 @@
+"""Which processes a run has replaced, of what systemd says before and after it."""
+
+from __future__ import annotations
+
+from tests.drills.runs import restarted
+
+BEFORE = "MainPID=11\nId=nginx.service\n\nMainPID=12\nId=app.service\n814\n"
+
+
+def test_a_unit_with_another_process_was_restarted() -> None:
+    after = BEFORE.replace("12", "99")
+    assert restarted({"app1": BEFORE, "app2": BEFORE}, {"app1": after, "app2": BEFORE}) == {("app1", "app")}
+
+
+def test_everything_on_a_host_that_does_not_answer_counts() -> None:
+    assert restarted({"app1": BEFORE}, {}) == {("app1", "nginx"), ("app1", "app")}
