@@ -23,7 +23,7 @@ def host(name: str, packages: list[str] | None = None, needs: list[str] | None =
 
 
 def failed(name: str, task: str, action: str, msg: str) -> dict[str, Any]:
-    result = {"ansible_failed_task": {"name": task, "action": action}, "ansible_failed_result": {"msg": msg}}
+    result: dict[str, Any] = {"ansible_failed_task": {"name": task, "action": action}, "ansible_failed_result": {"msg": msg}}
     return host(name, maintain_done=False, **result)
 
 
