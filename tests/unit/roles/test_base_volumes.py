@@ -1,0 +1,108 @@
+"""Data volumes on a loop device of this machine, in a mount namespace with an /etc of its own: nothing here outlives the test."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[3]
+PLAYBOOK = """\
+- hosts: localhost
+  connection: local
+  tasks:
+    - ansible.builtin.include_role: {name: base, tasks_from: volumes}
+"""
+# overlay does not lie on overlay, hence the tmpfs.
+PREPARE = """
+set -e
+mount -t tmpfs tmpfs "$1"
+mkdir "$1/upper" "$1/work"
+mount -t overlay overlay -o "lowerdir=/etc,upperdir=$1/upper,workdir=$1/work" /etc
+truncate --size 64M "$1/image"
+losetup --find --show "$1/image"
+exec sleep 300
+"""
+
+
+def may_grow() -> bool:
+    """Whether this process has CAP_SYS_RESOURCE."""
+    (capabilities,) = re.findall(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), flags=re.MULTILINE)
+    return bool(int(capabilities, 16) >> 24 & 1)
+
+
+class Machine:
+    """A mount namespace in which the role runs, and a block device."""
+
+    def __init__(self, pid: int, directory: Path, device: str) -> None:
+        self.pid, self.directory, self.device = pid, directory, device
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        """Run a command there."""
+        environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STRATEGY": "linear", "ANSIBLE_NOCOLOR": "1"}
+        inside = ["nsenter", f"--mount=/proc/{self.pid}/ns/mnt", *command]
+        return subprocess.run(inside, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+    def shell(self, script: str) -> str:
+        """Run a script in the data's folder there; return what it printed."""
+        done = self.run("sh", "-ec", f"cd {self.directory}; {script}")
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def mount(self, folder: str, *options: str) -> str:
+        """Let the role mount the device at a folder; return what Ansible printed."""
+        self.shell(f"echo '{PLAYBOOK}' >volumes.yml")
+        given = {"base_data_volumes": [{"device": self.device, "path": str(self.directory / folder)}]}
+        playbook = str(self.directory / "volumes.yml")
+        done = self.run("ansible-playbook", "-i", "localhost,", "-e", json.dumps(given), playbook, *options)
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Iterator[Machine]:
+    command = ["unshare", "--mount", "sh", "-c", PREPARE, "sh", str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout
+        assert holder.stderr
+        device = holder.stdout.readline().strip()
+        if not device:
+            pytest.skip(f"this user or machine has no mount namespaces or loop devices: {holder.stderr.read().strip()}")
+        machine = Machine(holder.pid, tmp_path, device)
+        try:
+            yield machine
+        finally:
+            machine.run("umount", "--quiet", device)
+            machine.run("losetup", "--detach", device)
+            holder.kill()
+
+
+def test_data_outlive_the_host(machine: Machine) -> None:
+    assert "failed=0" in machine.mount("data", "--check")
+    assert "changed=2" in machine.mount("data")
+    machine.shell("echo kept >data/file")
+    assert "changed=0" in machine.mount("data")
+    assert "ext4 defaults,noatime" in machine.shell("cat /etc/fstab")
+
+    # Another host, to which the volume was attached.
+    machine.shell("umount data; : >/etc/fstab")
+    assert "changed=1" in machine.mount("data")
+    assert machine.shell("cat data/file") == "kept"
+
+
+@pytest.mark.skipif(not may_grow(), reason="only CAP_SYS_RESOURCE may make a mounted file system larger, and this machine withholds it")
+def test_a_volume_that_was_made_larger_is_filled(machine: Machine) -> None:
+    machine.mount("data")
+    machine.shell(f"truncate --size 256M image; losetup --set-capacity {machine.device}")
+    assert "changed=1" in machine.mount("data")
+    assert int(machine.shell("df --output=size --block-size=1M data | tail -1")) > 200
+
+
+def test_files_that_a_volume_would_hide_are_named_and_nothing_is_made(machine: Machine) -> None:
+    machine.shell("mkdir data; echo precious >data/.file")
+    assert f"{machine.directory}/data/.file of localhost" in " ".join(machine.mount("data").split())
+    assert machine.shell(f"blkid {machine.device} || echo empty") == "empty"
