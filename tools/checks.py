@@ -26,10 +26,12 @@ LINT: dict[str, Sequence[str]] = {
     "terraform fmt": ["bin/terraform", "fmt", "-check", "-recursive", "terraform"],
     "terraform init": ["bin/terraform", "-chdir=terraform/sandbox", "init", "-input=false", "-no-color"],
     "terraform validate": ["bin/terraform", "-chdir=terraform/sandbox", "validate", "-no-color"],
+    "terraform validate (aws)": [sys.executable, "-m", "tools.terraform_aws", "validate"],
 }
 UNIT: dict[str, Sequence[str]] = {
     "terraform init": LINT["terraform init"],
     "terraform test": ["bin/terraform", "-chdir=terraform/sandbox", "test", "-no-color"],
+    "terraform test (aws)": [sys.executable, "-m", "tools.terraform_aws", "test"],
     "pytest": ["pytest", "tests/unit", "-q", "--numprocesses=auto", "--dist=loadscope", f"--junitxml={REPORTS}/unit.xml"],
 }
 # Scenarios whose stories are told one after another on one converged fleet (molecule's shared state), and those that start from nothing.

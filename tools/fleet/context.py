@@ -49,7 +49,8 @@ class Fleet:
             FleetError: INVENTORY names no folder.
         """
         inventory = os.environ.get("INVENTORY") or "sandbox"
-        if not (ROOT / "inventories" / inventory / "terraform.sh").exists():
+        # Those of other places have a script of their own.
+        if (ROOT / "inventories" / inventory / "terraform.sh").resolve() != ROOT / "inventories" / "sandbox" / "terraform.sh":
             raise FleetError(f"INVENTORY={inventory} is no sandbox inventory; use INVENTORY=sandbox or INVENTORY=single.")
         name = os.environ.get("FLEET") or inventory
         subnet = os.environ.get("SUBNET", "")

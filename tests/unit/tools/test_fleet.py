@@ -32,9 +32,10 @@ def test_the_fleet_is_named_after_its_inventory_unless_told_otherwise(monkeypatc
     assert Fleet.from_environment().name == "blue"
 
 
-def test_an_unknown_inventory_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("INVENTORY", "nowhere")
-    with pytest.raises(FleetError, match=r"INVENTORY=nowhere .* use INVENTORY=sandbox"):
+@pytest.mark.parametrize("inventory", ["nowhere", "aws"])
+def test_an_inventory_that_is_no_sandbox_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch, inventory: str) -> None:
+    monkeypatch.setenv("INVENTORY", inventory)
+    with pytest.raises(FleetError, match=rf"INVENTORY={inventory} .* use INVENTORY=sandbox"):
         Fleet.from_environment()
 
 

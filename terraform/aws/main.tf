@@ -1,0 +1,106 @@
+# Hosts as EC2 instances, with the same topology and the same inventory as terraform/sandbox. How to begin: docs/aws.md.
+
+terraform {
+  # use_lockfile came with 1.10.
+  required_version = ">= 1.10"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.80"
+    }
+  }
+
+  # Bucket, key and region come from `init -backend-config`.
+  backend "s3" {
+    use_lockfile = true
+    encrypt      = true
+  }
+}
+
+provider "aws" {
+  region = var.region
+
+  access_key                  = var.aws_endpoint_url == null ? null : "test"
+  secret_key                  = var.aws_endpoint_url == null ? null : "test"
+  skip_credentials_validation = var.aws_endpoint_url != null
+  skip_metadata_api_check     = var.aws_endpoint_url != null
+  s3_use_path_style           = var.aws_endpoint_url != null
+
+  dynamic "endpoints" {
+    for_each = var.aws_endpoint_url[*]
+
+    content {
+      ec2     = endpoints.value
+      elbv2   = endpoints.value
+      iam     = endpoints.value
+      route53 = endpoints.value
+      s3      = endpoints.value
+      sts     = endpoints.value
+    }
+  }
+}
+
+data "aws_route53_zone" "site" {
+  count = var.dns_zone == "" ? 0 : 1
+
+  name = var.dns_zone
+}
+
+module "topology" {
+  source = "../modules/topology"
+
+  hosts_per_tier = local.hosts_per_tier
+  etcd_on        = var.etcd_on
+  sentinel_on    = var.sentinel_on
+  single_host    = false
+}
+
+module "network" {
+  source = "../modules/network"
+
+  fleet = var.fleet
+  cidr  = var.vpc_cidr
+  # Named, not looked up: a zone that AWS reports as impaired would move hosts to others.
+  zones = [for letter in var.zones : "${var.region}${letter}"]
+}
+
+module "access" {
+  source = "../modules/access"
+
+  fleet          = var.fleet
+  vpc_id         = module.network.vpc_id
+  groups         = keys(module.topology.groups)
+  ports          = yamldecode(file("${path.root}/../../inventories/shared/ports.yml")).fleet_ports
+  admin_networks = var.admin_networks
+}
+
+module "backups" {
+  source = "../modules/backups"
+
+  fleet = var.fleet
+}
+
+module "hosts" {
+  source = "../modules/hosts"
+
+  fleet           = var.fleet
+  hosts           = module.topology.hosts
+  tiers           = local.tiers
+  subnets         = module.network.subnets
+  security_groups = module.access.groups
+  ssh_public_key  = var.ssh_public_key
+  ami_id          = var.ami_id
+  backup_profile  = module.backups.instance_profile
+}
+
+module "entry" {
+  source = "../modules/entry"
+
+  fleet      = var.fleet
+  vpc_id     = module.network.vpc_id
+  subnet_ids = [for subnet in module.network.subnets : subnet.id]
+  instances  = { for name in module.topology.groups.loadbalancers : name => module.hosts.hosts[name].id }
+  domain     = var.domain
+  zone_id    = one(data.aws_route53_zone.site[*].zone_id)
+}

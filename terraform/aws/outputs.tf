@@ -1,0 +1,60 @@
+locals {
+  reached_at = { for name, host in module.hosts.hosts : name => var.connect_by == "public" ? host.public : host.private }
+  consoles   = local.reached_at[module.topology.groups.monitoring[0]]
+}
+
+output "inventory" {
+  description = "The Ansible inventory, in the form that executable inventories print."
+  value = merge(
+    { for group, names in module.topology.groups : group => { hosts = names } },
+    {
+      _meta = {
+        hostvars = {
+          for name, host in module.hosts.hosts :
+          name => {
+            ansible_host       = local.reached_at[name]
+            fleet_address      = host.private
+            fleet_zone         = host.zone
+            fleet_data_volumes = host.data_volumes
+          }
+        }
+      }
+      all = {
+        children = keys(module.topology.groups)
+        vars = merge(
+          {
+            ansible_user = "admin"
+            fleet_name   = var.fleet
+            fleet_subnet = var.vpc_cidr
+            # The network load balancer stands in for the virtual address.
+            fleet_vip            = ""
+            fleet_domain         = var.domain
+            fleet_admin_networks = var.admin_networks
+          },
+          var.ssh_private_key_file == null ? {} : { ansible_ssh_private_key_file = var.ssh_private_key_file },
+        )
+      }
+    },
+  )
+}
+
+output "urls" {
+  description = "What can be opened in a browser: the site from everywhere, the consoles from the admin networks."
+  value = {
+    site         = "https://${var.domain}/"
+    entry        = module.entry.dns_name
+    prometheus   = "http://${local.consoles}:9090/"
+    alertmanager = "http://${local.consoles}:9093/"
+    grafana      = "http://${local.consoles}:3000/"
+  }
+}
+
+output "ssh" {
+  description = "Host name → the command that logs in."
+  value       = { for name, address in local.reached_at : name => "ssh admin@${address}" }
+}
+
+output "backups" {
+  description = "Name of the bucket for backups."
+  value       = module.backups.bucket
+}
