@@ -105,7 +105,7 @@ def failure(hosts: Sequence[Mapping[str, Any]]) -> str:
         failed = [part for part in result.get("results", []) if part.get("failed")]
         said = " ".join(" ".join(map(_words, failed or [result])).split()) or "it said nothing"
         if task["action"].rpartition(".")[2] not in ("fail", "assert"):
-            said = f'{name} failed at "{task["name"]}": {said.rstrip(".")}. `journalctl -u app -n 50` there has more.'
+            said = f'{name} failed at "{task["name"]}": {said.rstrip(".")}. `journalctl -u app -u celery-worker -n 50` there has more.'
         kind = re.sub(rf"\b{re.escape(name)}\b", "HOST", said)
         told.setdefault(kind, []).append(name)
         sentences.setdefault(kind, said)

@@ -119,9 +119,9 @@ class Stage:
         """Take the schema back to what the project's own source knows."""
         self.fleet.sql(self.fleet.primary, UNDO)
 
-    def kill(self, at: str, variant: Variant) -> None:
-        """Begin to deploy a variant, and kill the control node's side of it the moment it comes to a task."""
-        kill(self.fleet, self.command("deploy", variant, deploy_canary_seconds=10), at)
+    def kill(self, at: str, host: str, variant: Variant) -> None:
+        """Begin to deploy a variant, and kill the control node's side of it within a task, or as soon as a host has done it."""
+        kill(self.fleet, self.command("deploy", variant, deploy_canary_seconds=10), at, host)
 
     @contextmanager
     def load(self) -> Iterator[Traffic]:

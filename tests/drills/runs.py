@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from tests.live.fleet import LiveFleet
@@ -44,17 +44,27 @@ def play(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
     return Run(result.returncode, " ".join((result.stdout + result.stderr).split()), counts)
 
 
-def kill(fleet: LiveFleet, command: Sequence[str], at: str) -> None:
-    """Begin a run, and kill the control node's side of it the moment it comes to a task."""
+def comes_to(output: Iterable[str], task: str, host: str) -> bool:
+    """Read what a playbook prints until a task begins, or, where a host is named, until that host has done it."""
+    now = ""
+    for line in output:
+        now = line if line.startswith("TASK") else now
+        if task in now and (not host or line.startswith((f"changed: [{host}", f"ok: [{host}"))):
+            return True
+    return False
+
+
+def kill(fleet: LiveFleet, command: Sequence[str], at: str, host: str = "") -> None:
+    """Begin a run, and kill the control node's side of it within a task, or as soon as a host has done it."""
     with subprocess.Popen(
         command, cwd=ROOT, env=fleet.fleet.environment | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         assert process.stdout
-        seen = next((line for line in process.stdout if line.startswith("TASK") and at in line), None)
-        time.sleep(0.5)
+        seen = comes_to(process.stdout, at, host)
+        time.sleep(0 if host else 0.5)
         os.killpg(process.pid, signal.SIGKILL)
-    assert seen, f"the run never came to {at}"
+    assert seen, f"the run never came to {at} {host}"
 
 
 def site(fleet: LiveFleet, *arguments: str) -> Run:

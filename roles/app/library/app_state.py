@@ -20,6 +20,10 @@ options:
     description: The application's folder. It need not exist.
     type: path
     required: true
+  require:
+    description: Release that is to be current, and that all services which run are to have been started with.
+    type: str
+    default: ""
   services:
     description: Units to look at, without their suffix.
     type: list
@@ -96,11 +100,21 @@ def started_with(fingerprint: Path) -> dict[str, str]:
     return {"files": checksum(fingerprint), "release": release}
 
 
+def differs(found: dict[str, Any], release: str) -> str:
+    """What does not run a release, in a sentence; empty where all does, or none is asked for."""
+    read = hashlib.sha1(f"APP_RELEASE={release}\n".encode()).hexdigest()
+    wrong = [service for service, state in found["services"].items() if state["release"] != read]
+    if not release or (found["current"] == release and not wrong):
+        return ""
+    return f"{' and '.join(wrong) or 'the link `current`'} has another release than {release}"
+
+
 def main() -> None:
     """Ansible's entry point."""
     module = AnsibleModule(
         argument_spec={
             "home": {"type": "path", "required": True},
+            "require": {"type": "str", "default": ""},
             "services": {"type": "list", "elements": "str", "default": ["app", "celery-worker", "celery-beat"]},
             "run": {"type": "path", "default": "/run"},
         },
@@ -119,6 +133,8 @@ def main() -> None:
         "socket": checksum(run / "app.socket.fingerprint"),
         "services": {service: started_with(mark) for service, mark in marks.items() if mark.is_file()},
     }
+    if said := differs(found, module.params["require"]):
+        module.fail_json(msg=said, **found)
     module.exit_json(changed=False, **found)
 
 

@@ -43,6 +43,21 @@ def test_whole_releases_are_told_from_what_an_interrupted_run_left(tmp_path: Pat
     assert (found["set_up"], found["socket"]) == (sha1("done\n"), "")
 
 
+def test_a_service_that_was_not_restarted_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def require(release: str) -> Any:
+        return modules.run(app_state, {"home": str(tmp_path), "run": str(tmp_path / "run"), "require": release}, capsys).get("msg")
+
+    (tmp_path / "current").symlink_to(tmp_path / "releases/b")
+    for service, release in {"app": "b", "celery-worker": "a"}.items():
+        (tmp_path / "run" / service).mkdir(parents=True)
+        read = sha1(f"APP_RELEASE={release}\n")
+        (tmp_path / "run" / service / "fingerprint").write_text(f"{read}  /opt/news/current/release.env\n")
+    assert require("b") == "celery-worker has another release than b"
+    (tmp_path / "run/celery-worker/fingerprint").unlink()
+    assert require("b") is None
+    assert require("a") == "app has another release than a"
+
+
 def test_a_service_is_known_by_what_it_has_read_not_by_what_lies_there_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = f"{sha1('x')}  /etc/news/env\n{sha1('APP_RELEASE=a')}  /opt/news/current/release.env\n"
     (tmp_path / "run/celery-worker").mkdir(parents=True)

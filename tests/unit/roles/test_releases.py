@@ -85,7 +85,8 @@ def test_a_failure_names_host_check_and_what_it_saw() -> None:
         return {"inventory_hostname": name, "ansible_failed_task": task, "ansible_failed_result": result}
 
     assert releases.failure([host("app1", "uri", msg="Status code was 503\nand not [200]")]) == (
-        'app1 failed at "Wait until it is ready": Status code was 503 and not [200]. `journalctl -u app -n 50` there has more.'
+        'app1 failed at "Wait until it is ready": Status code was 503 and not [200]. '
+        "`journalctl -u app -u celery-worker -n 50` there has more."
     )
     parts = [{"msg": "fine"}, {"failed": True, "item": "/", "msg": "Status code was 500"}]
     assert "/: Status code was 500. `journal" in releases.failure([host("app1", "copy", msg="One or more items failed", results=parts)])
