@@ -54,15 +54,15 @@ def comes_to(output: Iterable[str], task: str, host: str) -> bool:
     return False
 
 
-def kill(fleet: LiveFleet, command: Sequence[str], at: str, host: str = "") -> None:
-    """Begin a run, and kill the control node's side of it within a task, or as soon as a host has done it."""
+def kill(fleet: LiveFleet, command: Sequence[str], at: str, host: str = "", after: float = 0.5) -> None:
+    """Begin a run, and kill the control node's side of it a moment after it has come to a task, or as soon as a host has done it."""
     with subprocess.Popen(
         command, cwd=ROOT, env=fleet.fleet.environment | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
     ) as process:  # fmt: skip
         assert process.stdout
         seen = comes_to(process.stdout, at, host)
-        time.sleep(0 if host else 0.5)
+        time.sleep(0 if host else after)
         os.killpg(process.pid, signal.SIGKILL)
     assert seen, f"the run never came to {at} {host}"
 

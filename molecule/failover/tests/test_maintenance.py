@@ -75,7 +75,12 @@ def test_what_an_interrupted_run_has_left_is_put_back_by_the_next_one(arena: Are
     assert arena.wait_until_whole(90) is not None, arena.missing()
     host = arena.leader("vip")
     limit = ["--limit", host.name, "-e", "maintain_upgrade=false"]
-    kill(arena.fleet, command(arena.fleet, PLAYBOOK, *limit, "-e", "maintain_reboot=always"), "See why a reboot is needed now")
+    kill(
+        arena.fleet,
+        command(arena.fleet, PLAYBOOK, *limit, "-e", "maintain_reboot=always"),
+        "Wait until another host answers at it",
+        after=0,
+    )
     assert eventually(lambda: arena.leaders("vip") - {host.name}, within=10)
     assert arena.fleet.run(host, "systemctl is-active keepalived", check=False).stdout.strip() == "inactive"
     again = maintain(arena.fleet, *limit)
