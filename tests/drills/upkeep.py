@@ -62,11 +62,11 @@ def boots(fleet: LiveFleet, hosts: Sequence[Host]) -> dict[str, int]:
 
 
 @contextmanager
-def every_host_rebooted(arena: Arena) -> Iterator[Figures]:
-    """All hosts are rebooted one after another, those that lead last."""
+def every_host_maintained(arena: Arena) -> Iterator[Figures]:
+    """All hosts are upgraded and rebooted one after another, those that lead last."""
     hosts = list(arena.fleet.hosts.values())
     before, led = boots(arena.fleet, hosts), {name for names in arena.led_before.values() for name in names}
-    done = maintain(arena.fleet, upgrade="false", reboot="always")
+    done = maintain(arena.fleet, reboot="always")
     assert done.code == 0, done.output[-3000:]
     after = boots(arena.fleet, hosts)
     assert all(after[name] > before[name] for name in before), f"not rebooted: {before} → {after}"
@@ -75,4 +75,4 @@ def every_host_rebooted(arena: Arena) -> Iterator[Figures]:
     yield {}
 
 
-MAINTENANCE = Drill("every-host-rebooted", every_host_rebooted, lasts(1), write_gap=5, read_gap=2, failed=UNNOTICED)
+MAINTENANCE = Drill("every-host-maintained", every_host_maintained, lasts(1), write_gap=5, read_gap=2, failed=UNNOTICED)

@@ -9,7 +9,7 @@ from tests.drills.upkeep import MAINTENANCE, PLAYBOOK, boots, maintain, outdated
 from tests.live.fleet import eventually
 
 
-def test_every_host_is_rebooted_and_nobody_notices(arena: Arena) -> None:
+def test_every_host_is_upgraded_and_rebooted_and_nobody_notices(arena: Arena) -> None:
     assert MAINTENANCE.breaches(arena.run(MAINTENANCE, 1)) == []
 
 
