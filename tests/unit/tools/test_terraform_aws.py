@@ -1,0 +1,47 @@
+"""Without the AWS provider the checks of terraform/aws are one visible skip, never a silent pass; any other failure is one."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import checks, terraform_aws
+
+
+def terraform(said: str) -> object:
+    """A Terraform whose `init` fails with what it says."""
+
+    def run(_root: Path, *_arguments: str, **_options: bool) -> subprocess.CompletedProcess[str]:
+        return subprocess.CompletedProcess([], 1, stdout="", stderr=said)
+
+    return run
+
+
+@pytest.fixture
+def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terraform_aws, "REPORTS", tmp_path)
+    monkeypatch.setattr(checks, "REPORTS", tmp_path)
+
+
+@pytest.mark.usefixtures("summary")
+def test_a_missing_provider_is_a_skip_with_its_reason(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.argv", ["terraform_aws", "test"])
+    monkeypatch.setattr(terraform_aws, "terraform", terraform("Error: Failed to query available provider packages: no route"))
+    assert terraform_aws.main() == 0
+    assert checks.count()["skipped"] == 1
+    assert "SKIPPED terraform/aws::terraform test: " in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("summary")
+def test_another_failure_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["terraform_aws", "validate"])
+    monkeypatch.setattr(terraform_aws, "terraform", terraform("Error: Unsupported argument"))
+    assert terraform_aws.main() == 1
+    assert checks.count()["skipped"] == 0
+
+
+def test_every_module_that_aws_is_made_of_has_tests() -> None:
+    modules = {path.name for path in (checks.ROOT / "terraform/modules").iterdir() if not path.name.startswith("sandbox")} - {"topology"}
+    assert {root.name for root in terraform_aws.ROOTS["test"]} == modules | {"aws"}
