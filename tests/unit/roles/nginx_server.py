@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import fcntl
 import json
 import re
 import shutil
@@ -39,11 +40,13 @@ def find_nginx() -> str | None:
     if found := shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
         return found
     binary = UNPACKED / "usr/sbin/nginx"
-    if not binary.exists() and shutil.which("apt-get") and shutil.which("dpkg"):
-        UNPACKED.mkdir(parents=True, exist_ok=True)
-        got = subprocess.run(["apt-get", "download", "-qq", "nginx"], cwd=UNPACKED, capture_output=True, timeout=60, check=False)
-        for package in UNPACKED.glob("nginx_*.deb") if got.returncode == 0 else ():
-            subprocess.run(["dpkg", "-x", package, UNPACKED], check=True, timeout=60)
+    UNPACKED.mkdir(parents=True, exist_ok=True)
+    with (UNPACKED / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
+        if not binary.exists() and shutil.which("apt-get") and shutil.which("dpkg"):
+            got = subprocess.run(["apt-get", "download", "-qq", "nginx"], cwd=UNPACKED, capture_output=True, timeout=60, check=False)
+            for package in UNPACKED.glob("nginx_*.deb") if got.returncode == 0 else ():
+                subprocess.run(["dpkg", "-x", package, UNPACKED], check=True, timeout=60)
     if binary.exists() and subprocess.run([binary, "-v"], capture_output=True, check=False).returncode == 0:
         return str(binary)
     return None
