@@ -29,6 +29,7 @@ def serving(port: int) -> Iterator[None]:
     # moto reads its images when it is imported.
     os.environ["MOTO_AMIS_PATH"] = str(IMAGES)
     from moto.ec2.models.instances import Instance
+    from moto.ec2.models.security_groups import SecurityGroupRule
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
@@ -36,6 +37,7 @@ def serving(port: int) -> Iterator[None]:
     with (
         patch.object(Instance, "__init__", remembering_security_groups(Instance.__init__)),
         patch.object(Instance, "terminate", freeing_addresses(Instance.terminate)),
+        patch.object(SecurityGroupRule, "description", property(described)),
     ):
         server.start()
         try:
@@ -52,6 +54,11 @@ def remembering_security_groups(initialise: Callable[..., None]) -> Callable[...
         self.security_groups = self.security_groups or list(self.nics[0].group_set)
 
     return initialised
+
+
+def described(rule: Any) -> str | None:
+    """What a rule says of itself; moto 5.2 forgets it where a group is let in."""
+    return rule.ip_range.get("Description") or rule.source_group.get("Description")  # type: ignore[no-any-return]
 
 
 def freeing_addresses(terminate: Callable[..., Any]) -> Callable[..., Any]:

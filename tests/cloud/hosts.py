@@ -38,9 +38,13 @@ def present() -> list[str]:
 
 def boot(instance: Instance, public_key: str) -> None:
     """Make the host of an instance, at its address, open to its key pair."""
-    key = DIRECTORY / f"{instance.key}.pub"
+    # A file for each: hosts that boot at the same time would read one that is being written.
+    key = DIRECTORY / f"{instance.id}.pub"
     key.write_text(f"{public_key.strip()}\n")
-    _host("create", instance.id, instance.address, PUBLIC_KEY_FILE=str(key))
+    try:
+        _host("create", instance.id, instance.address, PUBLIC_KEY_FILE=str(key))
+    finally:
+        key.unlink()
 
 
 def remove(id_: str) -> None:

@@ -123,3 +123,18 @@ def test_a_terminated_instances_address_can_be_had_again(port: int) -> None:
     first = api.run_instances(**wanted)["Instances"][0]
     api.terminate_instances(InstanceIds=[first["InstanceId"]])
     assert api.run_instances(**wanted)["Instances"][0]["PrivateIpAddress"] == "10.52.0.23"
+
+
+def test_a_rule_that_lets_in_a_group_remembers_its_description(port: int) -> None:
+    api = ec2.client("ec2", port)
+    vpc = api.create_vpc(CidrBlock="10.53.0.0/24")["Vpc"]["VpcId"]
+    group = api.create_security_group(GroupName="db", Description="db", VpcId=vpc)["GroupId"]
+    peers = [{"GroupId": group, "Description": "postgres"}]
+    permission = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": peers}
+    api.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
+    (rule,) = [
+        rule
+        for rule in api.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+        if not rule["IsEgress"]
+    ]
+    assert rule["Description"] == "postgres"
