@@ -45,12 +45,12 @@ def only(units: set[str], fault: Fault) -> Fault:
     """A change by which nothing else restarts than these units, and those on every host that has one."""
 
     @contextmanager
-    def run(arena: Arena) -> Iterator[Figures]:
+    def run(arena: Arena) -> Iterator[Figures | None]:
         before = processes(arena.fleet)
         with fault(arena) as figures:
             expected = {(host.name, unit) for unit in units for host in arena.group(unit)}
             assert restarted(before, processes(arena.fleet)) == expected
-            yield figures or {}
+            yield figures
 
     return run
 
@@ -59,7 +59,7 @@ def seen_by_users(header: str, value: str, fault: Fault) -> Fault:
     """A change of nginx that each load balancer has loaded in its turn, last the one with the virtual address."""
 
     @contextmanager
-    def run(arena: Arena) -> Iterator[Figures]:
+    def run(arena: Arena) -> Iterator[Figures | None]:
         leading = arena.leader("vip")
         with fault(arena) as figures:
             loaded = {
@@ -68,7 +68,7 @@ def seen_by_users(header: str, value: str, fault: Fault) -> Fault:
             assert max(loaded, key=loaded.__getitem__) == leading.name, loaded
             with visitor(arena.fleet) as client:
                 assert value in client.get("/").headers[header]
-            yield figures or {}
+            yield figures
 
     return run
 

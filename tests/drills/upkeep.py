@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tests.drills.changes import UNNOTICED
-from tests.drills.drill import Drill, Figures, lasts
+from tests.drills.drill import Drill, lasts
 from tests.drills.runs import Run, play
 from tests.live.fleet import LiveFleet
 from tools.fleet.context import Host
@@ -62,7 +61,7 @@ def boots(fleet: LiveFleet, hosts: Sequence[Host]) -> dict[str, int]:
 
 
 @contextmanager
-def every_host_maintained(arena: Arena) -> Iterator[Figures]:
+def every_host_maintained(arena: Arena) -> Iterator[None]:
     """All hosts are upgraded and rebooted one after another, those that lead last."""
     hosts = list(arena.fleet.hosts.values())
     before, led = boots(arena.fleet, hosts), {name for names in arena.led_before.values() for name in names}
@@ -72,7 +71,9 @@ def every_host_maintained(arena: Arena) -> Iterator[Figures]:
     assert all(after[name] > before[name] for name in before), f"not rebooted: {before} → {after}"
     order = sorted(after, key=after.__getitem__)
     assert set(order[-len(led) :]) == led, f"{', '.join(order)}, and {', '.join(sorted(led))} led"
-    yield {}
+    yield
 
 
-MAINTENANCE = Drill("every-host-maintained", every_host_maintained, lasts(1), write_gap=5, read_gap=2, failed=UNNOTICED)
+# While Postgres hands over, for a second and a half, writes are refused; while the store does, whoever is logged in.
+HANDED_OVER = {"read": 0.0, "write": 0.01, "session": 0.01}
+MAINTENANCE = Drill("every-host-maintained", every_host_maintained, lasts(1), write_gap=3, read_gap=1.5, failed=HANDED_OVER)
