@@ -1,4 +1,4 @@
-"""Upgrades and reboots of a fleet that serves: nobody notices, and whatever goes wrong is said, and mended by the next run."""
+"""Upgrades and reboots of a fleet that serves: no read fails, and whatever goes wrong is said, and mended by the next run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.drills.upkeep import MAINTENANCE, PLAYBOOK, boots, maintain, outdated
 from tests.live.fleet import eventually
 
 
-def test_every_host_is_upgraded_and_rebooted_and_nobody_notices(arena: Arena) -> None:
+def test_every_host_is_upgraded_and_rebooted_while_the_fleet_serves(arena: Arena) -> None:
     assert MAINTENANCE.breaches(arena.run(MAINTENANCE, 1)) == []
 
 
