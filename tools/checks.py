@@ -35,7 +35,7 @@ UNIT: dict[str, Sequence[str]] = {
     "pytest": ["pytest", "tests/unit", "-q", "--numprocesses=auto", "--dist=loadscope", f"--junitxml={REPORTS}/unit.xml"],
 }
 # Scenarios whose stories are told one after another on one converged fleet (molecule's shared state), and those that start from nothing.
-SHARED = ["default", "failover", "deploy"]
+SHARED = ["default", "failover", "operations"]
 SCENARIOS = [*SHARED, "single", "contract"]
 
 

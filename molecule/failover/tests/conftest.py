@@ -1,21 +1,6 @@
-"""The arena: one fleet, watched, on which all drills are held one after another."""
+"""Drills are held on one fleet that is watched all the while."""
 
-from __future__ import annotations
-
-from collections.abc import Iterator
-
-import pytest
-
-from tests.drills.arena import Arena
-from tests.drills.samples import Observer
+from tests.drills.fixtures import arena
 from tests.live.fixtures import api_key, fleet
-from tests.live.fleet import LiveFleet
 
 __all__ = ["api_key", "arena", "fleet"]
-
-
-@pytest.fixture(scope="session")
-def arena(fleet: LiveFleet, api_key: str) -> Iterator[Arena]:
-    """The fleet with an observer on every host."""
-    with Observer(fleet) as observer:
-        yield Arena(fleet, observer, api_key)
