@@ -1,0 +1,17 @@
+"""The scenario's fleet; where the AWS provider cannot be had, its tests are skips that say why."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cloud import scenario
+from tests.cloud.live import LiveCloud
+from tests.live.fixtures import api_key, author, site
+
+__all__ = ["api_key", "author", "fleet", "site"]
+
+
+@pytest.fixture(scope="session")
+def fleet() -> LiveCloud:
+    """The running fleet."""
+    return LiveCloud(scenario.fleet())

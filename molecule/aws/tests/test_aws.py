@@ -1,0 +1,97 @@
+"""From `terraform apply` at AWS to an article served, grown and shrunk under load, removed without a trace: a story, told in this order."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.cloud import hosts
+from tests.cloud.live import LiveCloud
+from tests.cloud.scenario import UNAVAILABLE
+from tests.drills import verdict
+from tests.drills.background import running
+from tests.drills.load import Plan
+from tests.drills.verdict import Record
+from tests.live.clients import ARTICLES, publish
+from tests.live.fleet import eventually
+
+pytestmark = pytest.mark.skipif(UNAVAILABLE.exists(), reason=UNAVAILABLE.read_text() if UNAVAILABLE.exists() else "")
+
+RATES = {"read": 10.0, "write": 3.0}
+# A load ends by itself after so many seconds, whatever becomes of the test.
+LONGEST_LOAD = 900.0
+
+
+@contextmanager
+def load(fleet: LiveCloud, site: httpx.Client, api_key: str) -> Iterator[list[Record]]:
+    """Readers and authors at the front door; the list has what became of each request afterwards."""
+    articles = [article["id"] for article in site.get(ARTICLES, params={"limit": 50}).json()["articles"]]
+    run = f"cloud-{uuid4().hex[:8]}"
+    plan = Plan(f"https://{fleet.vip}", run, api_key, "", articles, RATES, LONGEST_LOAD)
+    with running(plan, hosts.DIRECTORY / f"{run}.jsonl") as records:
+        yield records
+
+
+def failures(records: list[Record]) -> list[Record]:
+    """Requests that did not get what they asked for."""
+    return [record for record in records if not verdict.succeeded(record)]
+
+
+def served_by(site: httpx.Client) -> str:
+    """Which application host answers a list that no cache has."""
+    return site.get(ARTICLES, params={"limit": random.randint(1, 100)}).headers["X-Served-By"]
+
+
+def test_an_article_is_written_and_read_through_the_front_door(author: httpx.Client, site: httpx.Client) -> None:
+    article = publish(author)
+    assert site.get(f"{ARTICLES}/{article['id']}").json()["title"] == article["title"]
+
+
+def test_a_second_plan_is_empty(fleet: LiveCloud) -> None:
+    assert fleet.cloud.plan() == {}
+
+
+def test_another_instance_type_of_one_tier_changes_its_hosts_and_nothing_else(fleet: LiveCloud) -> None:
+    changes = fleet.cloud.plan(instance_types={"app": "t3.medium"})
+    assert changes == {f'module.hosts.aws_instance.host["{name}"]': ["update"] for name in ("app1", "app2")}
+
+
+def test_a_third_application_host_takes_its_part_and_no_request_fails(fleet: LiveCloud, site: httpx.Client, api_key: str) -> None:
+    with load(fleet, site, api_key) as records:
+        fleet.cloud.apply(app_hosts=3)
+        fleet.cloud.play("site.yml")
+        third = LiveCloud(fleet.cloud).name_of("app3")
+        assert eventually(lambda: served_by(site) == third, within=30)
+    assert not failures(records)
+    assert third in {record["by"] for record in records}
+
+
+def test_an_application_host_that_is_drained_first_leaves_and_no_request_fails(fleet: LiveCloud, site: httpx.Client, api_key: str) -> None:
+    third = LiveCloud(fleet.cloud).name_of("app3")
+    with load(fleet, site, api_key) as records:
+        fleet.cloud.play("playbooks/drain.yml", "--extra-vars=drain=app3")
+        fleet.cloud.apply(app_hosts=2)
+        fleet.cloud.play("site.yml")
+    assert not failures(records)
+    assert third not in {host.id for host in fleet.instances()}
+    assert eventually(lambda: third not in hosts.present(), within=60)
+
+
+def test_data_are_protected(fleet: LiveCloud) -> None:
+    refused = fleet.cloud.destroy()
+    assert refused.returncode == 1
+    assert "Instance cannot be destroyed" in refused.stderr
+    assert len(fleet.instances()) == len(fleet.hosts)
+
+
+def test_destroy_leaves_nothing_when_the_data_may_go(fleet: LiveCloud) -> None:
+    destroyed = fleet.cloud.destroy(unprotected=True)
+    assert destroyed.returncode == 0, destroyed.stderr
+    assert fleet.instances() == []
+    assert fleet.cloud.left() == {}
+    assert eventually(lambda: hosts.present() == [], within=120)
