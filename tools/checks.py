@@ -35,8 +35,8 @@ UNIT: dict[str, Sequence[str]] = {
     "pytest": ["pytest", "tests/unit", "-q", "--numprocesses=auto", "--dist=loadscope", f"--junitxml={REPORTS}/unit.xml"],
 }
 # Scenarios whose stories are told one after another on one converged fleet (molecule's shared state), and those that start from nothing.
-SHARED = ["default", "failover", "operations"]
-SCENARIOS = [*SHARED, "single", "contract"]
+SHARED = ["default", "failover"]
+SCENARIOS = [*SHARED, "single", "contract", "aws"]
 
 
 def molecule(names: Sequence[str]) -> dict[str, Sequence[str]]:
