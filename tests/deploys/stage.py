@@ -141,10 +141,8 @@ class Stage:
 
     def schema(self) -> str:
         """The revision of the schema, and the columns that migrations of the tests add or take."""
-        query = (
-            "select version_num, (select array_agg(column_name order by 1) from information_schema.columns where table_name = 'article')"
-        )
-        return self.fleet.sql(self.fleet.primary, f"{query} from alembic_version")
+        columns = "select array_agg(column_name order by column_name) from information_schema.columns where table_name = 'article'"
+        return self.fleet.sql(self.fleet.primary, f"select version_num, ({columns}) from alembic_version")
 
     def drained(self) -> set[str]:
         """What is drained on any load balancer."""
