@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
+from app.handover import Handover
 from app.pin import reads_from_primary
 from app.replica_lag import LagWatch
 from app.stalls import patient_for
@@ -45,6 +46,8 @@ class Database:
         """Make the engines. They connect at their first query, so that a process can be forked before."""
         self.on_query: list[Callable[[float], None]] = []
         self.primary = self._engine(url, settings)
+        if self.primary.dialect.name == "postgresql":
+            _wait_for_a_primary(self.primary, settings)
         # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips. A pool of its own connects so; a
         # shared one changes its connection's level and back again at each use.
         self._primary_reader = self.primary.execution_options(isolation_level="AUTOCOMMIT")
@@ -150,6 +153,16 @@ def _engine_options(address: URL, settings: dict[str, Any]) -> dict[str, Any]:
             **(patient_for(timeout / 1000 + 0.5) if timeout else {}),
         },
     }
+
+
+def _wait_for_a_primary(engine: Engine, settings: dict[str, Any]) -> None:
+    """Let whoever connects outlast a hand-over; half of the connections stay free for whoever is not waiting."""
+    handover = Handover(settings["DATABASE_PRIMARY_WAIT"], max(1, settings["DATABASE_POOL_SIZE"] // 2))
+
+    def connect(dialect: Any, _record: Any, args: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+        return handover.connect(lambda: dialect.connect(*args, **parameters), dialect.loaded_dbapi.OperationalError)
+
+    event.listen(engine, "do_connect", connect)
 
 
 def _drop_read_only_connection(context: ExceptionContext) -> None:
