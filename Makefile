@@ -15,7 +15,7 @@ help: ## List what can be made
 	@echo
 	@echo "  FLEET=name       another fleet beside the first, with its own subnet (default: sandbox)"
 	@echo "  INVENTORY=single one host in every group instead of ten hosts"
-	@echo "  SUBNET=CIDR      the fleet's network, when the default is taken"
+	@echo "  SUBNET=CIDR      a new fleet's network, when the default is taken"
 	@echo "  ENGINE=docker    another container engine than podman"
 
 up: setup ## Raise the fleet: hosts, every tier, the application; safe to repeat

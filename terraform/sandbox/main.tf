@@ -7,12 +7,24 @@ terraform {
 locals {
   fleet           = coalesce(var.fleet, terraform.workspace == "default" ? "sandbox" : terraform.workspace)
   state_directory = abspath("${path.root}/../../.fleets/${local.fleet}")
-  subnet = coalesce(
-    var.subnet,
-    local.fleet == "sandbox" ? "10.77.0.0/24" : "10.77.${1 + parseint(substr(sha256(local.fleet), 0, 8), 16) % 254}.0/24",
-  )
-  gateway = cidrhost(local.subnet, 1)
-  vip     = cidrhost(local.subnet, 5)
+  default_subnet  = local.fleet == "sandbox" ? "10.77.0.0/24" : "10.77.${1 + parseint(substr(sha256(local.fleet), 0, 8), 16) % 254}.0/24"
+  subnet          = terraform_data.subnet.input
+  gateway         = cidrhost(local.subnet, 1)
+  vip             = cidrhost(local.subnet, 5)
+}
+
+# Chosen when the fleet is made, and kept: another network would make every host anew, and empty.
+resource "terraform_data" "subnet" {
+  input = coalesce(var.subnet, local.default_subnet)
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = var.subnet == null || var.subnet == self.input
+      error_message = "subnet is ${coalesce(var.subnet, "unset")}, and the fleet ${local.fleet} lives in ${self.input}: leave it out, or remove the fleet first (make down FLEET=${local.fleet})."
+    }
+  }
 }
 
 module "topology" {

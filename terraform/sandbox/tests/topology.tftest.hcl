@@ -74,6 +74,35 @@ run "a_given_subnet_is_used" {
   }
 }
 
+run "a_fleet_is_given_a_subnet" {
+  command = apply
+  plan_options {
+    target = [terraform_data.subnet]
+  }
+  variables { subnet = "10.78.3.0/24" }
+}
+
+run "and_keeps_it_where_none_is_given" {
+  command = plan
+  plan_options {
+    target = [terraform_data.subnet]
+  }
+
+  assert {
+    condition     = terraform_data.subnet.input == "10.78.3.0/24"
+    error_message = "another network would make every host anew"
+  }
+}
+
+run "and_refuses_another" {
+  command = plan
+  plan_options {
+    target = [terraform_data.subnet]
+  }
+  variables { subnet = "10.78.4.0/24" }
+  expect_failures = [terraform_data.subnet]
+}
+
 # Preconditions of a module can only be expected where the module itself is run.
 run "an_even_quorum_is_refused" {
   command = plan
