@@ -15,8 +15,8 @@ from app import articles
 from app.worker import celery_app
 
 VISIBILITY_TIMEOUT = 4
-celery_app.conf.broker_transport_options["visibility_timeout"] = VISIBILITY_TIMEOUT
-# Kombu looks every ten seconds, and does nothing nine times out of ten.
+celery_app.conf.broker_transport_options |= {"visibility_timeout": VISIBILITY_TIMEOUT, "unacked_restore_interval": 1}
+# Kombu looks every time that it is told to, and does nothing nine times out of ten.
 QoS.restore_visible = partialmethod(QoS.restore_visible, interval=1)  # type: ignore[method-assign, assignment]
 _process = articles.process
 
