@@ -104,6 +104,9 @@ def watch(what: str, probe: Callable[[], Any], every: float, printing: threading
             value = probe()
         except (ImportError, KeyError):
             value = None  # a host that is being filled lacks the module, or the user, as yet
+        except Exception:
+            # Of a module that is just being unpacked Python remembers an empty package: whoever follows starts the agent anew.
+            os._exit(1)
         with printing:
             print(json.dumps({"t": time.time(), "what": what, "value": value}), flush=True)
         time.sleep(every)
