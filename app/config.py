@@ -46,8 +46,9 @@ class Config:
     # Seconds that a replica may be behind; beyond them the primary serves the reads too. More than a failover takes, in which every
     # replica falls behind and no primary is there.
     DATABASE_MAX_LAG: float = 30.0
-    # Seconds for which whoever connects waits for a primary, from the beginning of an outage on: a planned hand-over takes less. 0: never.
-    DATABASE_PRIMARY_WAIT: float = 3.0
+    # Seconds for which whoever connects waits for a primary, from the beginning of an outage on: a planned hand-over takes less, and
+    # nobody waits for an answer for more than three seconds. 0: never.
+    DATABASE_PRIMARY_WAIT: float = 2.0
     # Connections of one process to one database: a thread needs one at a time, so as many as threads.
     DATABASE_POOL_SIZE: int = 8
     # Milliseconds after which Postgres gives a query up, before the load balancer gives the request up.

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from tests.drills.faults import stopped
 from tests.live.clients import ARTICLES, log_in, publish, send_log_in, visitor
@@ -20,6 +21,12 @@ from tools.fleet.context import Host
 # Seconds within which everybody has an answer, whatever it is.
 MOST_SECONDS = 3.0
 PAGES = ("/", "/popular", "/search?q=river", ARTICLES, f"{ARTICLES}?limit=7", f"{ARTICLES}/popular", "/feed.atom")
+
+
+@pytest.fixture(scope="module")
+def untold() -> list[str]:
+    """Articles that were written while no worker could be told; the last test looks what has become of them."""
+    return []
 
 
 def ask(client: httpx.Client, method: str, url: str, **request: object) -> httpx.Response:
@@ -71,7 +78,9 @@ def test_without_the_cache_pages_are_slower_and_right(whole: LiveFleet, author: 
     assert eventually(lambda: author.get(f"{ARTICLES}?limit=9").headers["x-cache"] == "hit", within=20, every=0.5)
 
 
-def test_without_the_store_pages_are_read_anonymously_and_articles_written(whole: LiveFleet, author: httpx.Client) -> None:
+def test_without_the_store_pages_are_read_anonymously_and_articles_written(
+    whole: LiveFleet, author: httpx.Client, untold: list[str]
+) -> None:
     fleet = whole
     with visitor(fleet) as reader:
         log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"])
@@ -83,11 +92,10 @@ def test_without_the_store_pages_are_read_anonymously_and_articles_written(whole
             written = write(author)
             assert written.status_code == 201
             assert readiness(fleet) == {503}
-        # The session is there again, and what could not be told to a worker is done.
+        # The session is there again.
         assert eventually(lambda: reader.get("/account").status_code == 200, within=30, every=0.5)
     assert eventually(lambda: readiness(fleet) == {200}, within=30, every=1)
-    article = f"{ARTICLES}/{written.json()['id']}"
-    assert eventually(lambda: author.get(article).json()["summary"] != "", within=120, every=2)
+    untold.append(f"{ARTICLES}/{written.json()['id']}")
 
 
 def test_without_a_replica_the_primary_is_read(whole: LiveFleet, author: httpx.Client) -> None:
@@ -155,3 +163,10 @@ def test_without_any_database_what_is_cached_is_read(whole: LiveFleet, author: h
             assert readiness(fleet) == {503}
         assert eventually(lambda: write(author).status_code == 201, within=15, every=0.5)
         assert ask(reader, "GET", never_seen(ARTICLES)).status_code == 200
+
+
+def test_what_no_worker_could_be_told_is_done(author: httpx.Client, untold: list[str]) -> None:
+    if not untold:
+        pytest.skip("nothing was written without the store: run the whole module")
+    for article in untold:
+        assert eventually(lambda article=article: author.get(article).json()["summary"] != "", within=120, every=2), article  # type: ignore[misc]
