@@ -7,6 +7,9 @@ root=$(cd "$(dirname "$0")/../../.." && pwd)
 engine() { "$root/bin/engine" "$@"; }
 fail() { echo "$*" >&2; exit 1; }
 container=$FLEET-$HOST
+# As a machine's: it stays when the host starts again. With another one its neighbours talk to the old one for up to half a minute.
+# shellcheck disable=SC2046  # four numbers
+mac=$(printf '02:42:%02x:%02x:%02x:%02x' $(echo "$ADDRESS" | tr . ' '))
 known_hosts=$STATE_DIRECTORY/known_hosts
 
 forget() {
@@ -16,6 +19,16 @@ forget() {
         [ ! -f "$known_hosts.new" ] || mv "$known_hosts.new" "$known_hosts"
         [ -z "${1:-}" ] || printf '%s\n' "$1" >>"$known_hosts"
     ) 9>"$STATE_DIRECTORY/.lock"
+}
+
+# An engine that was killed while it made the host leaves its network behind: a twin, to which the bridge gives the host's packets whenever
+# another host comes or goes, and which resets connections that it knows nothing of. Whoever still has the address is unplugged.
+unplug_twin() {
+    python3 -c 'import socket, sys; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"", (sys.argv[1], 9))' "$ADDRESS" 2>/dev/null || return 0
+    sleep 0.2
+    for port in $(bridge fdb show | awk -v mac="$mac" '$1 == mac && $4 == "master" { print $3 }'); do
+        ip link delete "$port" || true # gone meanwhile
+    done
 }
 
 remove() {
@@ -28,6 +41,7 @@ case $1 in
 create)
     mkdir -p "$STATE_DIRECTORY"
     remove # of an interrupted run
+    unplug_twin
     case ${ENGINE:-podman} in
     # Without --no-hosts podman writes /etc/hosts anew at every boot.
     podman) boot="--systemd=always --no-hosts --security-opt unmask=ALL" init="exec /sbin/init" ;;
@@ -36,9 +50,6 @@ create)
         init="mount -o remount,rw /sys/fs/cgroup && exec /sbin/init" # docker mounts the tree read-only
         ;;
     esac
-    # As a machine's: it stays when the host starts again. With another one its neighbours talk to the old one for up to half a minute.
-    # shellcheck disable=SC2046  # four numbers
-    mac=$(printf '02:42:%02x:%02x:%02x:%02x' $(echo "$ADDRESS" | tr . ' '))
     # seccomp and masks off, SYS_ADMIN: systemd's own sandboxing of units needs them. It is a host, not an application container.
     # shellcheck disable=SC2086  # flags, not one word
     engine run --detach --name "$container" --hostname "$HOST" --network "$NETWORK" --ip "$ADDRESS" --mac-address "$mac" \
