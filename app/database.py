@@ -156,8 +156,8 @@ def _engine_options(address: URL, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _wait_for_a_primary(engine: Engine, settings: dict[str, Any]) -> None:
-    """Let whoever connects outlast a hand-over; half of the connections stay free for whoever is not waiting."""
-    handover = Handover(settings["DATABASE_PRIMARY_WAIT"], max(1, settings["DATABASE_POOL_SIZE"] // 2))
+    """Let whoever connects outlast a hand-over; a quarter of the threads stays free for whoever needs no primary."""
+    handover = Handover(settings["DATABASE_PRIMARY_WAIT"], max(1, settings["DATABASE_POOL_SIZE"] * 3 // 4))
 
     def connect(dialect: Any, _record: Any, args: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
         return handover.connect(lambda: dialect.connect(*args, **parameters), dialect.loaded_dbapi.OperationalError)
