@@ -10,7 +10,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.cloud import hosts
+from tests.cloud import api, hosts
 from tests.cloud.live import LiveCloud
 from tests.cloud.scenario import UNAVAILABLE
 from tests.drills import verdict
@@ -79,7 +79,7 @@ def test_an_application_host_that_is_drained_first_leaves_and_no_request_fails(f
         fleet.cloud.play("site.yml")
     assert not failures(records)
     assert third not in {host.id for host in fleet.instances()}
-    assert eventually(lambda: third not in hosts.present(), within=60)
+    assert eventually(lambda: third not in hosts.present(), within=60), api.LOG.read_text()
 
 
 def test_data_are_protected(fleet: LiveCloud) -> None:
@@ -94,4 +94,4 @@ def test_destroy_leaves_nothing_when_the_data_may_go(fleet: LiveCloud) -> None:
     assert destroyed.returncode == 0, destroyed.stderr
     assert fleet.instances() == []
     assert fleet.cloud.left() == {}
-    assert eventually(lambda: hosts.present() == [], within=120)
+    assert eventually(lambda: hosts.present() == [], within=120), api.LOG.read_text()

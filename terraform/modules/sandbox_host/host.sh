@@ -1,15 +1,12 @@
 #!/bin/sh
 # Creates or removes one sandbox host: a container that runs systemd and answers SSH, to Ansible the same thing as a VM.
-# Environment: FLEET, HOST, ADDRESS, NETWORK, OWNER, STATE_DIRECTORY (SSH key and known_hosts), ENGINE;
+# Environment: FLEET, HOST, ADDRESS (of a host to be removed: anything), NETWORK, OWNER, STATE_DIRECTORY (SSH key and known_hosts), ENGINE;
 # PUBLIC_KEY_FILE where another key than that one may log in.
 set -eu
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 engine() { "$root/bin/engine" "$@"; }
 fail() { echo "$*" >&2; exit 1; }
 container=$FLEET-$HOST
-# As a machine's: it stays when the host starts again. With another one its neighbours talk to the old one for up to half a minute.
-# shellcheck disable=SC2046  # four numbers
-mac=$(printf '02:42:%02x:%02x:%02x:%02x' $(echo "$ADDRESS" | tr . ' '))
 known_hosts=$STATE_DIRECTORY/known_hosts
 
 forget() {
@@ -32,14 +29,18 @@ unplug_twin() {
 }
 
 remove() {
-    engine rm --force --volumes "$container" >/dev/null 2>&1 || true
-    ! engine container inspect "$container" >/dev/null 2>&1 || fail "container $container could not be removed; try '$root/bin/engine rm --force $container'."
+    said=$(engine rm --force --volumes "$container" 2>&1) || true
+    ! engine container inspect "$container" >/dev/null 2>&1 ||
+        fail "container $container could not be removed ($said); try '$root/bin/engine rm --force $container'."
     rm -f "/var/lib/cni/networks/$NETWORK/$ADDRESS" # a lease that a killed engine left
 }
 
 case $1 in
 create)
     mkdir -p "$STATE_DIRECTORY"
+    # As a machine's: it stays when the host starts again. With another one its neighbours talk to the old one for up to half a minute.
+    # shellcheck disable=SC2046  # four numbers
+    mac=$(printf '02:42:%02x:%02x:%02x:%02x' $(echo "$ADDRESS" | tr . ' '))
     remove # of an interrupted run
     unplug_twin
     case ${ENGINE:-podman} in

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -26,3 +28,17 @@ def test_hosts_that_boot_at_the_same_time_share_no_file_of_a_key(tmp_path: Path,
     hosts.boot(Instance("i-1", "10.80.0.11", "cloud", "vpc-1", "running"), "ssh-ed25519 AAAA")
     assert list(read.values()) == ["ssh-ed25519 AAAA\n"] * 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_host_is_removed_whose_address_nobody_knows_any_more(tmp_path: Path) -> None:
+    script = tmp_path / "terraform" / "modules" / "sandbox_host" / "host.sh"
+    engine, said = tmp_path / "bin" / "engine", tmp_path / "said"
+    for file in (script, engine):
+        file.parent.mkdir(parents=True)
+    shutil.copy2(hosts.HOST, script)
+    engine.write_text(f'#!/bin/sh\necho "$@" >>{said}\n[ "$1" = rm ]\n')
+    engine.chmod(0o755)
+    environment = {"PATH": "/usr/bin:/bin", "FLEET": "cloud", "HOST": "i-1", "NETWORK": "none", "STATE_DIRECTORY": str(tmp_path)}
+    done = subprocess.run([script, "destroy"], env=environment | {"ADDRESS": "none"}, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert said.read_text().splitlines() == ["rm --force --volumes cloud-i-1", "container inspect cloud-i-1"]
