@@ -180,8 +180,8 @@ variable "loadbalancer_hosts" {
   description = "Nginx hosts behind the network load balancer. By default the preset's number."
 
   validation {
-    condition     = var.loadbalancer_hosts == null || contains(range(1, 10), coalesce(var.loadbalancer_hosts, 1))
-    error_message = "loadbalancer_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = var.loadbalancer_hosts == null || contains(range(1, 11), coalesce(var.loadbalancer_hosts, 1))
+    error_message = "loadbalancer_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -191,8 +191,8 @@ variable "app_hosts" {
   description = "Gunicorn hosts. By default the preset's number."
 
   validation {
-    condition     = var.app_hosts == null || contains(range(1, 10), coalesce(var.app_hosts, 1))
-    error_message = "app_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = var.app_hosts == null || contains(range(1, 11), coalesce(var.app_hosts, 1))
+    error_message = "app_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -202,8 +202,8 @@ variable "worker_hosts" {
   description = "Celery hosts. By default the preset's number."
 
   validation {
-    condition     = var.worker_hosts == null || contains(range(1, 10), coalesce(var.worker_hosts, 1))
-    error_message = "worker_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = var.worker_hosts == null || contains(range(1, 11), coalesce(var.worker_hosts, 1))
+    error_message = "worker_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -213,8 +213,8 @@ variable "postgres_hosts" {
   description = "Postgres hosts: one primary, the others standbys. By default the preset's number."
 
   validation {
-    condition     = var.postgres_hosts == null || contains(range(1, 10), coalesce(var.postgres_hosts, 1))
-    error_message = "postgres_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = var.postgres_hosts == null || contains(range(1, 11), coalesce(var.postgres_hosts, 1))
+    error_message = "postgres_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -224,8 +224,8 @@ variable "redis_hosts" {
   description = "Redis hosts, each with the instances cache and store. By default the preset's number."
 
   validation {
-    condition     = var.redis_hosts == null || contains(range(1, 10), coalesce(var.redis_hosts, 1))
-    error_message = "redis_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = var.redis_hosts == null || contains(range(1, 11), coalesce(var.redis_hosts, 1))
+    error_message = "redis_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -235,7 +235,7 @@ variable "monitoring_hosts" {
   description = "Prometheus hosts; the first is also the witness that gives etcd and Sentinel their third vote. By default the preset's number."
 
   validation {
-    condition     = var.monitoring_hosts == null || contains(range(1, 10), coalesce(var.monitoring_hosts, 1))
-    error_message = "monitoring_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = var.monitoring_hosts == null || contains(range(1, 11), coalesce(var.monitoring_hosts, 1))
+    error_message = "monitoring_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }

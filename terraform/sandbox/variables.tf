@@ -30,8 +30,8 @@ variable "loadbalancer_hosts" {
   description = "Nginx hosts that share the virtual address; two, so that one may die."
 
   validation {
-    condition     = contains(range(1, 10), var.loadbalancer_hosts)
-    error_message = "loadbalancer_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = contains(range(1, 11), var.loadbalancer_hosts)
+    error_message = "loadbalancer_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -41,8 +41,8 @@ variable "app_hosts" {
   description = "Gunicorn hosts."
 
   validation {
-    condition     = contains(range(1, 10), var.app_hosts)
-    error_message = "app_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = contains(range(1, 11), var.app_hosts)
+    error_message = "app_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -52,8 +52,8 @@ variable "worker_hosts" {
   description = "Celery hosts."
 
   validation {
-    condition     = contains(range(1, 10), var.worker_hosts)
-    error_message = "worker_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = contains(range(1, 11), var.worker_hosts)
+    error_message = "worker_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -63,8 +63,8 @@ variable "postgres_hosts" {
   description = "Postgres hosts: one primary, the others standbys."
 
   validation {
-    condition     = contains(range(1, 10), var.postgres_hosts)
-    error_message = "postgres_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = contains(range(1, 11), var.postgres_hosts)
+    error_message = "postgres_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -74,8 +74,8 @@ variable "redis_hosts" {
   description = "Redis hosts, each with the instances cache and store."
 
   validation {
-    condition     = contains(range(1, 10), var.redis_hosts)
-    error_message = "redis_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = contains(range(1, 11), var.redis_hosts)
+    error_message = "redis_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -85,8 +85,8 @@ variable "monitoring_hosts" {
   description = "Prometheus hosts; the first is also the witness that gives etcd and Sentinel their third vote."
 
   validation {
-    condition     = contains(range(1, 10), var.monitoring_hosts)
-    error_message = "monitoring_hosts must be a whole number from 1 to 9: no tier may be empty, and each has nine addresses."
+    condition     = contains(range(1, 11), var.monitoring_hosts)
+    error_message = "monitoring_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 

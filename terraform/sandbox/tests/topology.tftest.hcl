@@ -31,6 +31,23 @@ run "growing_a_tier_moves_nobody" {
   }
 }
 
+run "ten_hosts_in_every_tier_have_addresses_of_their_own" {
+  command = plan
+  variables {
+    loadbalancer_hosts = 10
+    app_hosts          = 10
+    worker_hosts       = 10
+    postgres_hosts     = 10
+    redis_hosts        = 10
+    monitoring_hosts   = 10
+  }
+
+  assert {
+    condition     = length(distinct([for host in module.topology.hosts : host.number])) == 60
+    error_message = "two hosts have one address"
+  }
+}
+
 run "one_host_may_be_everything" {
   command = plan
   variables { single_host = true }
@@ -135,6 +152,12 @@ run "an_unknown_quorum_host_is_refused" {
 run "an_empty_tier_is_refused" {
   command = plan
   variables { app_hosts = 0 }
+  expect_failures = [var.app_hosts]
+}
+
+run "more_hosts_than_a_tier_has_addresses_are_refused" {
+  command = plan
+  variables { app_hosts = 11 }
   expect_failures = [var.app_hosts]
 }
 
