@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from flask import Flask
+from sqlalchemy.orm import configure_mappers
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from app import (
@@ -59,6 +60,8 @@ def create_app(settings: Config | None = None) -> Flask:
     _configure_answers(app)
     _configure_blueprints(app)
     cli.init_app(app)
+    # Else each process that a server forks from this one does it in its first request.
+    configure_mappers()
     return app
 
 

@@ -6,6 +6,13 @@ import time
 from datetime import datetime, timedelta
 from typing import Any
 
+# Celery and kombu import these when the first task is sent. gunicorn forks after it has loaded the application: here all its processes
+# share them, and no request waits for them.
+import celery.app.amqp
+import celery.app.events
+import celery.events.dispatcher
+import celery.loaders.app  # noqa: F401
+import kombu.transport.redis  # noqa: F401
 import structlog
 from celery import Celery, Task, signals
 from flask import Flask, current_app
