@@ -70,13 +70,14 @@ def test_a_good_release_goes_over_the_fleet_and_nobody_notices(stage: Stage) -> 
 
 
 def test_a_rollback_takes_seconds_and_marks_what_it_leaves(stage: Stage) -> None:
+    (left,) = stage.running()
     with stage.load() as traffic:
         time.sleep(2)
         run = stage.run("rollback")
     assert run.code == 0, run.text
     assert_unharmed(stage, traffic, since=run.ended)
-    (left,) = re.findall(r"bad: (\S+) \(\S+ rolled it back\)", stage.run("releases").said)
     assert left not in stage.running()
+    assert left in re.findall(r"bad: (\S+) \(\S+ rolled it back\)", stage.run("releases").said)
     assert_refused(stage.run("rollback", rollback_to=left), f"Release {left} was marked bad")
     print(f"{run.seconds:.1f} s, phases {run.phases}")
 
