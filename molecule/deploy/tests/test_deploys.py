@@ -85,7 +85,7 @@ def test_a_rollback_takes_seconds_and_marks_what_it_leaves(stage: Stage) -> None
 def test_a_release_with_a_slow_start_is_waited_for(stage: Stage) -> None:
     before = stage.running()
     with stage.load() as traffic:
-        run = stage.deploy(SLOW_START)
+        run = stage.deploy(SLOW_START, deploy_canary_seconds=0)
     assert run.code == 0, run.text
     assert stage.running() != before
     assert_unharmed(stage, traffic, since=run.ended)
@@ -122,7 +122,7 @@ def test_a_bad_release_is_refused_or_taken_back(stage: Stage, variant: Variant, 
 
 def test_a_contract_migration_runs_where_it_is_allowed_and_shuts_the_way_back(stage: Stage) -> None:
     with stage.load() as traffic:
-        run = stage.deploy(CONTRACT, deploy_allow_contract=True)
+        run = stage.deploy(CONTRACT, deploy_allow_contract=True, deploy_canary_seconds=0)
     assert run.code == 0, run.text
     assert_unharmed(stage, traffic, since=run.ended)
     assert_refused(stage.run("rollback"), "cannot live with today's schema", "drops a column of article")
@@ -147,7 +147,7 @@ def test_a_deploy_that_is_killed_leaves_a_fleet_that_serves_and_the_next_run_goe
 
 def test_of_two_deploys_at_once_one_goes_on_and_the_other_says_so(stage: Stage) -> None:
     with stage.load() as traffic, ThreadPoolExecutor() as pool:
-        runs = [one.result() for one in [pool.submit(stage.deploy, successor(name)) for name in ("one", "two")]]
+        runs = [one.result() for one in [pool.submit(stage.deploy, successor(name), deploy_canary_seconds=0) for name in ("one", "two")]]
     assert sorted(run.code == 0 for run in runs) == [False, True]
     assert_refused(next(run for run in runs if run.code), "is under way since", "nothing was touched")
     assert_unharmed(stage, traffic, since=max(run.ended for run in runs))
