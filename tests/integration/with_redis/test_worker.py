@@ -16,6 +16,7 @@ from app.background import QUEUE, send
 from app.extensions import db, store
 from app.models import Article, FailedTask
 from tests.integration.with_redis.conftest import Worker, until
+from tests.integration.with_redis.sooner import FORGOTTEN_AFTER
 
 pytestmark = pytest.mark.usefixtures("worker")
 COUNT = 100
@@ -56,7 +57,11 @@ def test_a_worker_that_is_killed_twice_loses_nothing_and_counts_nothing_twice(pu
             send(tasks.flush_views)
         worker.restart()
     # What a killed worker had taken comes back when its time is over; on a busy machine Celery looks for it late.
-    until(lambda: processed() == COUNT, seconds=240)
+    until(lambda: processed() == COUNT or redis.llen(QUEUE) == redis.hlen("unacked") == 0, seconds=240)
+    # Kombu takes a message from its list before it notes that it has it: one that a kill meets between is known to the database alone.
+    time.sleep(FORGOTTEN_AFTER.total_seconds())
+    send(tasks.process_forgotten_articles)
+    until(lambda: processed() == COUNT, seconds=60)
     send(tasks.flush_views)
     until(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, seconds=60)
     views = db.read(lambda session: [session.get_one(Article, article).views for article in published])
