@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -14,6 +15,9 @@ from xml.etree import ElementTree
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / ".cache" / "reports"
+# Molecule notes there which scenarios have hosts. Its own place is named after the clone's folder alone: any two clones called
+# `main` share it, and a run that was killed tells the next one, in whatever clone, that the hosts exist.
+NOTES = ROOT / ".cache" / "molecule"
 
 LINT: dict[str, Sequence[str]] = {
     "ruff": ["ruff", "check", "."],
@@ -51,7 +55,13 @@ def phase(name: str, command: Sequence[str]) -> bool:
     """Run one check under a heading; return whether it passed."""
     print(f"\n== {name}", flush=True)
     start = time.monotonic()
-    environment = os.environ | {"PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}", "PY_COLORS": "0", "NO_COLOR": "1"}
+    shutil.rmtree(NOTES, ignore_errors=True)  # of a run that was killed
+    environment = os.environ | {
+        "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+        "PY_COLORS": "0",
+        "NO_COLOR": "1",
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(NOTES),
+    }
     code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
     print(f"-- {name}: {'ok' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - start:.1f} s", flush=True)
     return code == 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
 import yaml
 
+from tools import checks
 from tools.checks import ROOT, SCENARIOS, SHARED, molecule
 
 
@@ -30,3 +33,11 @@ def test_the_scenarios_that_share_a_fleet_are_those_that_molecule_shares() -> No
     assert set(SCENARIOS) <= scenarios
     assert {name for name in scenarios if settings(name).get("shared_state")} | {"default"} == set(SHARED)
     assert len({str(settings(name)["ansible"]) for name in SHARED}) == 1
+
+
+def test_a_run_that_was_killed_tells_the_next_one_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "NOTES", tmp_path / "molecule")
+    notes = "pathlib.Path(os.environ['MOLECULE_EPHEMERAL_DIRECTORY'])"
+    killed = f"import os, pathlib; {notes}.mkdir(); ({notes} / 'state.yml').write_text('created: true')"
+    for _ in range(2):  # the second fails where it finds the first one's folder
+        assert checks.phase("a run that is killed", [sys.executable, "-c", killed])
