@@ -96,8 +96,15 @@ def phases(clock: Sequence[tuple[str, float | str]]) -> dict[str, float]:
     return {name: round(float(at) - float(since), 1) for (_, since), (name, at) in pairwise(clock)}
 
 
-def failure(hosts: Sequence[Mapping[str, Any]]) -> str:
-    """What went wrong, in sentences: which host, which check, what it saw, where its log is. Where several say the same, one does."""
+# A task that was delegated ended so: its result is of neither host.
+WORDLESS = "A load balancer, or another host that was asked on the way, did not answer any more."
+
+
+def failure(hosts: Sequence[Mapping[str, Any]], silent: Sequence[str] = ()) -> str:
+    """What went wrong, in sentences: which host, which check, what it saw, where its log is. Where several say the same, one does.
+
+    `silent` hosts have no result, since they do not answer.
+    """
     told: dict[str, list[str]] = {}
     sentences: dict[str, str] = {}
     for host in hosts:
@@ -113,7 +120,7 @@ def failure(hosts: Sequence[Mapping[str, Any]]) -> str:
         sentences[kind] + (f" The same on {', '.join(names[1:])}." if len(names) > 1 and "HOST" in kind else "")
         for kind, names in told.items()
     ]
-    return " ".join(parts) or "A host does not answer any more."
+    return " ".join([*parts, f"{', '.join(silent)} did not answer any more."] if silent else parts) or WORDLESS
 
 
 def _words(result: Mapping[str, Any]) -> str:

@@ -9,11 +9,13 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
+from math import inf
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from tests.deploys.variants import UNDO, Variant, write
+from tests.deploys.variants import GOOD, UNDO, Variant, write
 from tests.drills.arena import log_in
 from tests.drills.background import running
 from tests.drills.load import Plan
@@ -21,12 +23,14 @@ from tests.drills.runs import command, kill
 from tests.drills.verdict import Record
 from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet
-from tools.fleet.context import ROOT
+from tools.fleet.context import ROOT, Host
 
 RATES = {"read": 20.0, "write": 4.0, "session": 2.0, "slow": 0.5}
 # A load ends by itself after so many seconds, whatever becomes of the test.
 LONGEST_LOAD = 600.0
 PATIENCE = 400.0
+# Seconds of load in which nothing is done, with which others are compared.
+STEADY = 30.0
 # Seconds of load after what was done under it.
 AFTER = 4.0
 # What runs on a host: the release that a start would use, and those that its services were started in.
@@ -76,8 +80,8 @@ class Traffic:
         """Requests that did not get what they asked for."""
         return [record for record in self.records if not 200 <= record["status"] < 300]
 
-    def p99(self, begin: float, end: float, kind: str = "read") -> float:
-        """The time that one request in a hundred exceeded, of those that were due within the times."""
+    def p99(self, begin: float = 0, end: float = inf, kind: str = "read") -> float:
+        """The seconds that one request in a hundred exceeded, of those that were due within the times."""
         seconds = sorted(r["end"] - r["due"] for r in self.records if r["kind"] == kind and begin <= r["due"] < end)
         return float(seconds[int(len(seconds) * 0.99)])
 
@@ -91,6 +95,8 @@ class Stage:
 
     def __init__(self, fleet: LiveFleet, api_key: str, folder: Path) -> None:
         self.fleet, self.api_key, self.folder = fleet, api_key, folder
+        # The last one that was deployed to the end.
+        self.serving = GOOD
         with visitor(fleet) as client:
             self.articles = [article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]]
             self.cookie = log_in(client, fleet.secrets["app_admin_password"])
@@ -113,7 +119,9 @@ class Stage:
 
     def deploy(self, variant: Variant, **extra: Any) -> Run:
         """Deploy a variant, with a short watch."""
-        return self.run("deploy", variant, **({"deploy_canary_seconds": 10} | extra))
+        run = self.run("deploy", variant, **({"deploy_canary_seconds": 10} | extra))
+        self.serving = self.serving if run.code else variant
+        return run
 
     def reset(self) -> None:
         """Take the schema back to what the project's own source knows."""
@@ -133,11 +141,27 @@ class Stage:
             time.sleep(AFTER)
         traffic.records += records
 
-    def running(self) -> set[str]:
-        """The releases that hosts would start and that their services were started with; one where all is well."""
-        hosts = {host.name: host for group in ("app", "workers") for host in self.fleet.group(group)}
+    @cached_property
+    def steady(self) -> float:
+        """The p99 of reads while nothing is done, in seconds."""
+        with self.load() as traffic:
+            time.sleep(STEADY)
+        return traffic.p99()
+
+    @property
+    def hosts(self) -> list[Host]:
+        """Those that releases are brought to."""
+        return list({host.name: host for group in ("app", "workers") for host in self.fleet.group(group)}.values())
+
+    def running(self, *hosts: Host) -> set[str]:
+        """The releases that hosts, all by default, would start and that their services were started with; one where all is well."""
         command = RUNNING.format(name=self.fleet.app_name)
-        return {Path(line).name for host in hosts.values() for line in self.fleet.run(host, command).stdout.split()}
+        return {Path(line).name for host in hosts or self.hosts for line in self.fleet.run(host, command).stdout.split()}
+
+    def settings(self) -> dict[str, str]:
+        """By host, the checksums of the settings that its services would start with."""
+        command = f"cd / && sha1sum etc/{self.fleet.app_name}/* $(ls etc/systemd/system/app.s*)"
+        return {host.name: self.fleet.run(host, command).stdout for host in self.hosts}
 
     def schema(self) -> str:
         """The revision of the schema, and the columns that migrations of the tests add or take."""
@@ -153,7 +177,7 @@ class Stage:
 
     def processed(self, since: float) -> list[int]:
         """The article of each task that a worker has done since a moment, as often as it was done."""
-        command = f"journalctl --quiet --output=cat --unit=celery-worker --since=@{since:.0f} --grep='article processed' || true"
+        command = f"journalctl --quiet --output=cat --unit=celery-worker --since=@{int(since)} --grep='article processed' || true"
         lines = [line for host in self.fleet.group("workers") for line in self.fleet.run(host, command).stdout.splitlines()]
         return [json.loads(line)["article"] for line in lines if line.startswith("{")]
 

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.deploys.stage import Run, Stage, Traffic
+from tests.deploys.stage import STEADY, Run, Stage, Traffic
 from tests.deploys.variants import (
     BETTER,
     CONTRACT,
@@ -19,11 +19,10 @@ from tests.deploys.variants import (
     UNDER_TRAFFIC,
     Variant,
 )
+from tests.drills.faults import dead
 from tests.live.fleet import eventually
 
-# Seconds of load before a deploy begins, with which it is compared.
-STEADY = 30.0
-# How many times slower than before the slowest reads may be meanwhile. Two to four where hosts and control node share two processors; a
+# How many times slower than in quiet the slowest reads may be meanwhile. Two to four where hosts and control node share two processors; a
 # host that keeps its readers waiting for a second makes it thirty.
 SLOWER = 10
 # Where a deploy is killed, and after the first the one that went on from there: each is further on than the one before.
@@ -38,12 +37,16 @@ POINTS = [
 
 
 def assert_unharmed(stage: Stage, traffic: Traffic, since: float) -> None:
-    """Nobody noticed anything, every host runs one release, and nothing is left behind."""
+    """Nobody noticed anything, every host runs one release, every task was done once, and nothing is left behind."""
     assert traffic.failed == []
+    print(f"p99 {traffic.p99():.3f} s, {stage.steady:.3f} s in quiet")
+    assert traffic.p99() < SLOWER * stage.steady
     assert len(stage.running()) == 1
     assert stage.drained() == set()
     assert traffic.releases(after=since) == stage.running()
     assert eventually(lambda: stage.open_tasks() == "0", within=120, every=2), f"{stage.open_tasks()} tasks were not done"
+    tasks = stage.processed(since=traffic.records[0]["due"])
+    assert len(tasks) == len(set(tasks)) >= sum(record["kind"] == "write" for record in traffic.records)
 
 
 def assert_refused(run: Run, *words: str) -> None:
@@ -59,14 +62,25 @@ def test_a_good_release_goes_over_the_fleet_and_nobody_notices(stage: Stage) -> 
         run = stage.deploy(BETTER)
     assert run.code == 0, run.text
     assert stage.running() != before
+    stage.steady = traffic.p99(end=run.began)
     assert_unharmed(stage, traffic, since=run.ended)
     # A worker was stopped and started meanwhile, and every article has a task.
-    tasks = stage.processed(since=run.began - STEADY)
-    assert len(tasks) >= sum(record["kind"] == "write" for record in traffic.records) > 100
-    assert len(tasks) == len(set(tasks))
-    steady, rolling = traffic.p99(run.began - STEADY, run.began), traffic.p99(run.began, run.ended)
-    print(f"{run.seconds:.1f} s, phases {run.phases}; p99 {steady:.3f} s steady, {rolling:.3f} s while it rolled; {len(tasks)} tasks")
-    assert rolling < SLOWER * steady
+    assert sum(record["kind"] == "write" for record in traffic.records) > 200
+    rolling = traffic.p99(run.began, run.ended)
+    print(f"{run.seconds:.1f} s, phases {run.phases}; p99 {rolling:.3f} s while it rolled")
+    assert rolling < SLOWER * stage.steady
+
+
+def test_settings_that_fail_are_taken_back_where_they_were_read_and_where_not(stage: Stage) -> None:
+    before, settings = stage.running(), stage.settings()
+    nowhere = "postgresql+psycopg2://nobody:nothing@127.0.0.1:1/nothing"
+    with stage.load() as traffic:
+        time.sleep(2)
+        run = stage.deploy(stage.serving, app_database_url=nowhere, app_database_replica_url=nowhere, app_ready_timeout=3)
+    assert_refused(run, "failed at", "Ask the application whether it is ready", "went back to", "Its settings were taken back on")
+    assert stage.running() == before
+    assert stage.settings() == settings
+    assert_unharmed(stage, traffic, since=run.ended)
 
 
 def test_a_rollback_takes_seconds_and_marks_what_it_leaves(stage: Stage) -> None:
@@ -128,13 +142,13 @@ def test_a_contract_migration_runs_where_it_is_allowed_and_shuts_the_way_back(st
     assert_refused(stage.run("rollback"), "cannot live with today's schema", "drops a column of article")
 
 
-def successor(name: str) -> Variant:
+def successor(stage: Stage, name: str) -> Variant:
     """One more good release on the schema as it is now."""
-    return Variant(f"next-{name}", migrations=CONTRACT.migrations)
+    return Variant(f"next-{name}", migrations=stage.serving.migrations)
 
 
 def test_a_deploy_that_is_killed_leaves_a_fleet_that_serves_and_the_next_run_goes_on(stage: Stage) -> None:
-    variant, before = successor("killed"), stage.running()
+    variant, before = successor(stage, "killed"), stage.running()
     with stage.load() as traffic:
         for task, host in POINTS:
             stage.kill(task, host, variant)
@@ -145,9 +159,34 @@ def test_a_deploy_that_is_killed_leaves_a_fleet_that_serves_and_the_next_run_goe
     assert_unharmed(stage, traffic, since=run.ended)
 
 
+def test_a_host_that_dies_meanwhile_takes_the_deploy_back(stage: Stage) -> None:
+    before, hosts = stage.running(), stage.fleet.group("app")
+    with stage.load() as traffic, ThreadPoolExecutor() as pool:
+        deploy = pool.submit(stage.deploy, successor(stage, "dies"), deploy_canary_seconds=30)
+        assert eventually(lambda: not stage.running(hosts[0]) <= before and not stage.drained(), within=200, every=1)
+        died = time.time()
+        with dead(stage.fleet, *hosts[1:]):
+            run = deploy.result()
+            assert stage.running(hosts[0]) == before
+        assert eventually(lambda: stage.running() == before, within=60, every=1)
+    names = [host.name for host in hosts[1:]]
+    assert_refused(
+        run, f"{', '.join(names)} did not answer any more", f"{hosts[0].name}, ", "went back to", "could not go back", "is left drained"
+    )
+    assert stage.drained() == set(names)  # the next run puts them back
+    # What they were doing when they died is lost. The one host that is left is not drained: requests wait while it restarts, and with a
+    # slow one in flight there longer than the load balancers wait.
+    late = [record for record in traffic.failed if abs(record["due"] - died) > 10]
+    print(f"{len(traffic.failed) - len(late)} requests were lost with the host, {len(late)} waited too long for the other one")
+    assert [record for record in late if record["status"] != 504] == []
+    assert len(traffic.failed) <= 40
+
+
 def test_of_two_deploys_at_once_one_goes_on_and_the_other_says_so(stage: Stage) -> None:
     with stage.load() as traffic, ThreadPoolExecutor() as pool:
-        runs = [one.result() for one in [pool.submit(stage.deploy, successor(name), deploy_canary_seconds=0) for name in ("one", "two")]]
+        runs = [
+            one.result() for one in [pool.submit(stage.deploy, successor(stage, name), deploy_canary_seconds=0) for name in ("one", "two")]
+        ]
     assert sorted(run.code == 0 for run in runs) == [False, True]
     assert_refused(next(run for run in runs if run.code), "is under way since", "nothing was touched")
     assert_unharmed(stage, traffic, since=max(run.ended for run in runs))

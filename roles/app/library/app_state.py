@@ -62,6 +62,10 @@ current:
   description: The release that a start of the services would use, empty where there is none.
   returned: always
   type: str
+settings:
+  description: Names of the files with settings that are kept, as those of the last run that ended well.
+  returned: always
+  type: list
 set_up:
   description: SHA-1 of what the database was given (C(.setup)), empty where it was given nothing.
   returned: always
@@ -129,6 +133,7 @@ def main() -> None:
         "dependencies": whole,
         "left": left,
         "current": current.readlink().name if current.is_symlink() else "",
+        "settings": sorted(path.name for path in home.glob(".settings/*")),
         "set_up": checksum(home / ".setup"),
         "socket": checksum(run / "app.socket.fingerprint"),
         "services": {service: started_with(mark) for service, mark in marks.items() if mark.is_file()},

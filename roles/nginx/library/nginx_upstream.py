@@ -9,8 +9,10 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -43,6 +45,17 @@ options:
     type: list
     elements: str
     default: []
+  health:
+    description: Path at which a host that serves answers 200. Empty where none is known; then every host that is not drained counts as one.
+    type: str
+    default: ""
+  alone:
+    description:
+      - What O(drain) does where no other host would serve meanwhile. V(refuse) fails. V(serve) leaves the hosts in, for who would
+        rather let requests wait in their sockets. V(drain) does not ask the others, for hosts that do not serve themselves.
+    type: str
+    choices: [refuse, serve, drain]
+    default: refuse
   by:
     description: Who drains.
     type: str
@@ -180,6 +193,28 @@ def unloaded(path: Path) -> bool:
     return PID.exists() and not (LOADED.exists() and LOADED.stat().st_ctime_ns > path.stat().st_ctime_ns)
 
 
+def serves(url: str) -> bool:
+    """Whether a host answers there, with 200 and within two seconds."""
+    try:
+        with urlopen(url, timeout=2) as answer:
+            answer.read()
+            return bool(answer.status == 200)
+    except (OSError, HTTPException):
+        return False
+
+
+def nobody_else(upstream: Mapping[str, Any], before: Iterable[str], after: Iterable[str], asked: Mapping[str, Any]) -> str:
+    """Why nobody would serve but who is in `after`, and what helps; empty where somebody would."""
+    left = [host for host in upstream["hosts"] if host["name"] not in set(after)]
+    if not left:
+        return f"no application host; {'put back ' + ', '.join(before) + ' first' if before else 'leave at least one'}."
+    urls = [f"http://{host['address']}:{upstream['port']}{asked['health']}" for host in left]
+    if asked["alone"] == "drain" or not asked["health"] or any(serves(url) for url in urls):
+        return ""
+    unwell = f"{asked['health']} of {', '.join(host['name'] for host in left)} is not well"
+    return f"none that serves, since {unwell}; mend that, or drain all the same with -e nginx_drain_alone=drain."
+
+
 def put_back(name: str, note: Mapping[str, str], asked: Mapping[str, Any]) -> bool:
     """Whether this run puts a drained host back."""
     return name in asked["undrain"] and asked["by"] in ("", note["by"])
@@ -215,6 +250,8 @@ def main() -> None:
             "by": {"type": "str", "default": ""},
             "why": {"type": "str", "default": ""},
             "wait": {"type": "int", "default": 0},
+            "health": {"type": "str", "default": ""},
+            "alone": {"type": "str", "choices": ["refuse", "serve", "drain"], "default": "refuse"},
             "load": {"type": "bool", "default": True},
             "notes": {"type": "path", "default": "/var/lib/flaskfleet/drain"},
             "metrics": {"type": "path", "default": "/var/lib/prometheus/node-exporter/flaskfleet_drain.prom"},
@@ -230,8 +267,10 @@ def main() -> None:
     added = {name: {"by": asked["by"], "when": now, "why": asked["why"]} for name in asked["drain"]}
     # A host that is gone from the inventory takes its note along.
     after = {name: note for name, note in (added | before).items() if name in known and not put_back(name, note, asked)}
-    if asked["drain"] and not set(known) - set(after):
-        module.fail_json(msg=f"Draining {', '.join(asked['drain'])} would leave no application host; put back {', '.join(before)} first.")
+    if after.keys() - before.keys() and (why := nobody_else(upstream, before, after, asked)):
+        if asked["alone"] != "serve":
+            module.fail_json(msg=f"Draining {', '.join(asked['drain'])} would leave {why}")
+        after = {name: note for name, note in after.items() if name in before}
     text = render(upstream, after)
     changed = after != before or not path.exists() or path.read_text() != text
     result: dict[str, Any] = {"drained": after, "in_flight": 0}
@@ -253,7 +292,9 @@ def main() -> None:
     metrics = Path(asked["metrics"])
     if metrics.parent.is_dir() and (not metrics.exists() or metrics.read_text() != render_metrics(after)):
         write(metrics, render_metrics(after))
-    result["in_flight"] = wait_for_requests(upstream, asked["drain"], asked["wait"]) if asked["wait"] else 0
+    result["in_flight"] = (
+        wait_for_requests(upstream, [name for name in asked["drain"] if name in after], asked["wait"]) if asked["wait"] else 0
+    )
     module.exit_json(changed=changed, **result)
 
 

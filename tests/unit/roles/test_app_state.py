@@ -36,7 +36,10 @@ def test_whole_releases_are_told_from_what_an_interrupted_run_left(tmp_path: Pat
             (tmp_path / "releases" / name / ".complete").write_text(mark)
     (tmp_path / "current").symlink_to(tmp_path / "releases/b")
     (tmp_path / ".setup").write_text("done\n")
+    (tmp_path / ".settings").mkdir()
+    (tmp_path / ".settings/env").touch()
     found = look(tmp_path, capsys)
+    assert found["settings"] == ["env"]
     assert (found["installed"], found["left"], found["current"]) == (["a", "b"], ["c"], "b")
     # One of an earlier layout cannot be built upon.
     assert found["dependencies"] == {"a": "", "b": "key"}

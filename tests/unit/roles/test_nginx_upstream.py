@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,48 @@ def test_the_last_host_is_not_drained(run: Run, tmp_path: Path) -> None:
     assert result["failed"]
     assert result["msg"] == "Draining app3 would leave no application host; put back app1, app2 first."
     assert down(tmp_path) == ["app1", "app2"]
+
+
+@pytest.fixture
+def answering() -> Iterator[tuple[int, list[int]]]:
+    """The port of 127.0.0.1, which is app3, and the status with which it answers."""
+    status = [200]
+
+    class Application(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status[0] if self.path == "/readyz" else 404)
+            self.end_headers()
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Application) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port, status
+        server.shutdown()
+
+
+def test_a_host_is_drained_only_where_another_one_serves(run: Run, tmp_path: Path, answering: tuple[int, list[int]]) -> None:
+    port, status = answering
+    hosts = [{"name": "app2", "address": "127.0.0.2"}, HOSTS[2]]  # nobody listens at app2
+    given = {"upstream": upstream(nginx_upstream_hosts=hosts, nginx_upstream_port=port), "health": "/readyz"}
+    run(**given, drain=["app2"])
+    assert down(tmp_path) == ["app2"]
+    run(**given, undrain=["app2"])
+    assert run(**given, drain=["app3"])["msg"] == (
+        "Draining app3 would leave none that serves, since /readyz of app2 is not well; mend that, or drain all the same with "
+        "-e nginx_drain_alone=drain."
+    )
+    assert "app3" not in run(**given, drain=["app3"], alone="serve", wait=9)["drained"]
+    assert down(tmp_path) == []
+    assert "app3" in run(**given, drain=["app3"], alone="drain")["drained"]
+    run(**given, undrain=["app3"])
+    status[0] = 503
+    assert run(**given, drain=["app2"])["failed"]
+    assert (
+        run(**given, drain=["app2", "app3"], alone="drain")["msg"]
+        == "Draining app2, app3 would leave no application host; leave at least one."
+    )
 
 
 def test_the_last_host_that_serves_is_never_put_aside(run: Run, tmp_path: Path) -> None:

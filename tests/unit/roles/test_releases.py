@@ -93,7 +93,9 @@ def test_a_failure_names_host_check_and_what_it_saw() -> None:
     assert releases.failure([host(name, "assert", msg="Release c was refused.") for name in ("app1", "app2")]) == "Release c was refused."
     alike = [host(name, "fail", msg=f"c does not start on {name}.") for name in ("app1", "app2", "app3")]
     assert releases.failure(alike) == "c does not start on app1. The same on app2, app3."
-    assert releases.failure([]) == "A host does not answer any more."
+    assert releases.failure([], ["app2"]) == "app2 did not answer any more."
+    assert releases.failure(alike, ["app4"]).endswith("The same on app2, app3. app4 did not answer any more.")
+    assert releases.failure([]) == releases.WORDLESS
 
 
 def test_the_report_shows_hosts_lock_and_log_newest_first() -> None:
