@@ -32,7 +32,7 @@ PATIENCE = 400.0
 # Seconds of load in which nothing is done, with which others are compared.
 STEADY = 30.0
 # Seconds of load after what was done under it.
-AFTER = 4.0
+AFTER = 2.0
 # What runs on a host: the release that a start would use, and those that its services were started in.
 RUNNING = """
 readlink /opt/{name}/current
