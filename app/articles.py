@@ -92,18 +92,20 @@ def remove(session: Session, article_id: int) -> bool:
 
 
 def process(session: Session, article_id: int) -> bool:
-    """Write an article's summary and keywords; return whether there is such an article. Doing it again changes nothing."""
-    row = session.execute(select(Article.title, Article.content, Article.version).where(Article.id == article_id)).one_or_none()
+    """Write the summary and keywords of an article that waits for them; return whether this call did. Doing it again does nothing."""
+    waits = Article.id == article_id, Article.processed_at.is_(None)
+    row = session.execute(select(Article.title, Article.content, Article.version).where(*waits)).one_or_none()
     if row is None:
         return False
-    session.execute(
+    done = session.scalar(
         update(Article)
-        # Whoever has changed it meanwhile has sent a task of their own, which may be done already.
-        .where(Article.id == article_id, Article.version == row.version)
+        # Whoever has changed it meanwhile has sent a task of their own, and this one may run twice at the same time.
+        .where(*waits, Article.version == row.version)
         .values(summary=text.summary(row.title, row.content), keywords=text.keywords(row.title, row.content), processed_at=now())
+        .returning(Article.id)
         .execution_options(synchronize_session=False)
     )
-    return True
+    return done is not None
 
 
 def unprocessed(session: Session, *, before: datetime) -> list[int]:

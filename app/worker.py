@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import billiard.pool
 import structlog
 from celery import Celery, signals
 from prometheus_client import REGISTRY, start_http_server
@@ -12,6 +13,10 @@ from app import create_app, logs
 from app.worker_metrics import QueueCollector
 
 log = structlog.get_logger(__name__)
+
+# Tenths of a second that a process waits at its end until its last result is read. At a warm shutdown Celery forgets a task that a process
+# was given and has not confirmed yet, and gives it back to the broker. The process does it all the same, and would wait half a minute.
+billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
 
 flask_app = create_app()
 celery_app: Celery = flask_app.extensions["celery"]

@@ -59,6 +59,29 @@ def test_an_old_task_does_not_undo_the_summary_of_a_newer_text(publish: Publish,
     assert (stored(article.id).summary, stored(article.id).processed_at) == ("", None)
 
 
+def test_a_task_that_runs_twice_works_once(publish: Publish) -> None:
+    article = publish()
+    assert db.write(lambda session: articles.process(session, article.id))
+    first = stored(article.id).processed_at
+    assert not db.write(lambda session: articles.process(session, article.id))
+    assert stored(article.id).processed_at == first
+
+
+def test_a_task_that_runs_twice_at_the_same_time_works_once(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+    article = publish()
+    summarise, worked = text.summary, []
+
+    def summary(title: str, content: str) -> str:
+        with monkeypatch.context() as once:
+            once.setattr(text, "summary", summarise)
+            worked.append(db.write(lambda session: articles.process(session, article.id)))
+        return summarise(title, content)
+
+    monkeypatch.setattr(text, "summary", summary)
+    worked.append(db.read(lambda session: articles.process(session, article.id)))
+    assert worked == [True, False]
+
+
 @pytest.mark.parametrize(
     ("written", "one_line", "word"),
     [

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +17,7 @@ from app import tasks, viewcount
 from app.background import QUEUE
 from app.extensions import db, store
 from app.models import Article, User
+from tools.fleet.context import ROOT
 
 
 @pytest.fixture
@@ -70,3 +74,23 @@ def run(celery: Celery, until: Callable[[], bool]) -> None:
 
 def fail() -> int:
     raise RuntimeError("crash")
+
+
+# In a process of its own: the entry point makes an application, and changes what all pools of a process do.
+LAST_RESULT = """
+from types import SimpleNamespace
+import billiard.pool
+import app.worker
+naps = []
+billiard.pool.time = SimpleNamespace(sleep=naps.append)
+process = object.__new__(billiard.pool.Worker)
+process.on_ready_counter = SimpleNamespace(value=0)
+assert not process._ensure_messages_consumed(completed=1)
+assert 1 < sum(naps) < 5, sum(naps)
+"""
+
+
+def test_a_process_of_a_worker_does_not_wait_long_for_a_result_that_nobody_reads() -> None:
+    environment = os.environ | {"APP_ENV": "testing"}
+    done = subprocess.run([sys.executable, "-c", LAST_RESULT], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
