@@ -6,11 +6,13 @@ import importlib
 import re
 import subprocess
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
 import yaml
 from ansible.plugins.filter.core import FilterModule
+from flask import Flask, request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 ROLE = Path(__file__).parents[3] / "roles" / "app"
@@ -73,15 +75,42 @@ def test_a_setup_command_is_given_its_environment_a_line_each() -> None:
     assert given.render(item={"command": "x"}) == ""
 
 
-def test_gunicorn_knows_every_setting(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def gunicorn_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """What gunicorn reads of its file."""
     monkeypatch.setattr("gunicorn.workers.gthread.STOP_KEEPALIVE_LINGER", 2.0)  # fails where gunicorn has it no more
     settings: dict[str, Any] = {}
-    exec(compile(rendered("gunicorn.conf.py.j2"), "gunicorn.conf.py", "exec"), settings)
-    names = {name for name in settings if not name.startswith("__")} - {"contextlib", "gthread"}
+    text = rendered("gunicorn.conf.py.j2", app_domain="shop.test", app_health_path="/readyz")
+    exec(compile(text, "gunicorn.conf.py", "exec"), settings)
+    return settings
+
+
+def test_gunicorn_knows_every_setting(gunicorn_settings: dict[str, Any]) -> None:
+    settings = gunicorn_settings
+    names = {name for name, value in settings.items() if not name.startswith("__") and not isinstance(value, ModuleType)}
     known = {setting.name for setting in importlib.import_module("gunicorn.config").KNOWN_SETTINGS}
     assert names <= known
     assert "max_requests" not in names
     assert settings["preload_app"] is True
+
+
+def test_a_worker_is_asked_for_its_health_before_it_takes_requests(gunicorn_settings: dict[str, Any]) -> None:
+    app, seen = Flask(__name__), []
+
+    @app.get("/readyz")
+    def readyz() -> str:
+        seen.append(request.url)
+        return "ready"
+
+    gunicorn_settings["post_worker_init"](SimpleNamespace(wsgi=app))
+    assert seen == ["https://shop.test/readyz"]
+
+
+def test_a_worker_that_cannot_tell_its_health_serves_all_the_same(gunicorn_settings: dict[str, Any]) -> None:
+    def broken(*_: object) -> list[bytes]:
+        raise RuntimeError("no database")
+
+    gunicorn_settings["post_worker_init"](SimpleNamespace(wsgi=broken))
 
 
 def test_requests_in_flight_are_given_less_time_than_the_unit() -> None:
