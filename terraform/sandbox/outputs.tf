@@ -11,10 +11,12 @@ output "inventory" {
         vars = {
           ansible_user                 = "admin"
           ansible_ssh_private_key_file = module.network.ssh_key_file
-          ansible_ssh_common_args      = "-o UserKnownHostsFile=${local.state_directory}/known_hosts -o StrictHostKeyChecking=yes"
-          fleet_name                   = local.fleet
-          fleet_subnet                 = local.subnet
-          fleet_vip                    = local.vip
+          # What is sent stays on this machine, whose processors both sides of a connection share: Debian 12's ssh would spend 55 ms of theirs on
+          # a key exchange that withstands quantum computers; newer ones have a faster one.
+          ansible_ssh_common_args = "-o UserKnownHostsFile=${local.state_directory}/known_hosts -o StrictHostKeyChecking=yes -o KexAlgorithms=-sntrup*"
+          fleet_name              = local.fleet
+          fleet_subnet            = local.subnet
+          fleet_vip               = local.vip
           # This machine, as the hosts see it: where Ansible logs in from and where the consoles may be opened.
           fleet_admin_networks = ["${local.gateway}/32"]
         }

@@ -119,6 +119,7 @@ class Fleet:
             "IdentitiesOnly": "yes",
             "ConnectTimeout": "3",
             "LogLevel": "ERROR",
+            "KexAlgorithms": "-sntrup*",  # as in terraform/sandbox/outputs.tf
         }
         return [
             "ssh",
