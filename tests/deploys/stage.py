@@ -33,6 +33,8 @@ PATIENCE = 400.0
 STEADY = 30.0
 # Seconds of load after what was done under it.
 AFTER = 2.0
+# Seconds from the last host's return to the end of the command: the log, and what is removed.
+TAIL = 2.0
 # What runs on a host: the release that a start would use, and those that its services were started in.
 RUNNING = """
 readlink /opt/{name}/current
@@ -67,6 +69,11 @@ class Run:
         """The seconds that a deploy says its phases took, from the moment at which it has the lock."""
         told = re.search(r"Seconds: ([^']+?)'?(?: TASK| PLAY|$)", self.said)
         return {name: float(seconds) for name, seconds in re.findall(r"([a-z]+) ([0-9.]+)", told[1])} if told else {}
+
+    @property
+    def rolls(self) -> float:
+        """When it began to switch hosts: what was before is the control node's work, which elsewhere has processors of its own."""
+        return self.ended - TAIL - sum(self.phases.get(name, 0) for name in ("canary", "watch", "others"))
 
 
 @dataclass
