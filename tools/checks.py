@@ -68,8 +68,10 @@ def phase(name: str, command: Sequence[str], alone: bool = True) -> bool:
         "NO_COLOR": "1",
         "MOLECULE_EPHEMERAL_DIRECTORY": str(notes),
     }
-    output = None if alone else subprocess.PIPE
-    done = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, stdout=None if alone else subprocess.PIPE, stderr=subprocess.STDOUT,
+        encoding="utf-8", errors="replace", check=False,
+    )  # fmt: skip
     heading = "" if alone else f"\n== {name}\n{done.stdout}"
     end = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
     print(f"{heading}-- {name}: {end} in {time.monotonic() - start:.1f} s", flush=True)
