@@ -12,12 +12,19 @@ from pathlib import Path
 
 from tests.drills.load import SETTLE, Plan
 from tests.drills.verdict import Record
+from tests.live.fleet import eventually
 from tools.fleet.context import ROOT
+
+# Seconds within which a load must have begun.
+START = 60.0
 
 
 @contextmanager
 def running(plan: Plan, log: Path) -> Iterator[list[Record]]:
-    """Send a plan's requests while entered; the list has their records afterwards, until then `log` has them."""
+    """Send a plan's requests while entered; the list has their records afterwards, until then `log` has them.
+
+    Entered when the first request has been answered: on a busy machine the process takes seconds to start, which is no outage.
+    """
     records: list[Record] = []
     command = [sys.executable, "-m", "tests.drills.load"]
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -26,6 +33,8 @@ def running(plan: Plan, log: Path) -> Iterator[list[Record]]:
         process.stdin.write(json.dumps(asdict(plan)))
         process.stdin.close()
         try:
+            begun = eventually(lambda: log.stat().st_size or process.poll() is not None, within=START)
+            assert begun, f"no request was answered in {START:.0f} s"
             yield records
             process.terminate()
             assert process.wait(timeout=SETTLE + 30) == 0, "the load ended with an error"

@@ -159,6 +159,7 @@ class Load:
 async def main() -> None:
     """Run the plan of standard input; records go to standard output."""
     plan = Plan(**json.loads(sys.stdin.read()))
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # who waits for the first answer reads them at once
     # The sandbox's certificate is its own.
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -1,0 +1,36 @@
+"""A load beside a test has begun when the test goes on."""
+
+from __future__ import annotations
+
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+from tests.drills.background import running
+from tests.drills.load import Plan
+
+
+class Answers(BaseHTTPRequestHandler):
+    """A server that answers everything with 200."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_request(self, code: object = "-", size: object = "-") -> None:
+        """Say nothing."""
+
+
+def test_a_load_has_begun_when_it_is_entered(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        plan = Plan(f"http://127.0.0.1:{server.server_port}", "run", "key", "session=x", [1], {"read": 20.0}, 30.0)
+        with running(plan, tmp_path / "log.jsonl") as records:
+            entered = time.time()
+            assert records == []
+        server.shutdown()
+    assert min(record["end"] for record in records) <= entered
+    assert {record["status"] for record in records} == {200}
