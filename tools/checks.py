@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -42,10 +40,8 @@ UNIT: dict[str, Sequence[str]] = {
 }
 # Scenarios whose stories are told one after another on one converged fleet (molecule's shared state).
 SHARED = ["default", "failover", "operations", "deploy"]
-# The others have fleets of their own: two lanes run side by side, each one scenario after another.
-LANES = [["aws"], ["single", "contract"]]
 # What `make test` runs; `make scenarios S=operations` holds the drills of what operators do, which would take it past its hour.
-SCENARIOS = ["default", "failover", "deploy", *(name for lane in LANES for name in lane)]
+SCENARIOS = ["default", "failover", "deploy", "single", "contract", "aws"]
 
 
 def molecule(names: Sequence[str]) -> dict[str, Sequence[str]]:
@@ -55,45 +51,20 @@ def molecule(names: Sequence[str]) -> dict[str, Sequence[str]]:
     return {f"molecule {', '.join(group)}": ["molecule", "test", *(f"--scenario-name={name}" for name in group)] for group in groups}
 
 
-def phase(name: str, command: Sequence[str], alone: bool = True) -> bool:
-    """Run one check under a heading; return whether it passed. What runs beside another check is printed when it has ended."""
-    if alone:
-        print(f"\n== {name}", flush=True)
+def phase(name: str, command: Sequence[str]) -> bool:
+    """Run one check under a heading; return whether it passed."""
+    print(f"\n== {name}", flush=True)
     start = time.monotonic()
-    notes = NOTES / re.sub(r"\W+", "-", name)
-    shutil.rmtree(notes, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(NOTES, ignore_errors=True)  # of a run that was killed
     environment = os.environ | {
         "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
         "PY_COLORS": "0",
         "NO_COLOR": "1",
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(notes),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(NOTES),
     }
-    done = subprocess.run(
-        command, cwd=ROOT, env=environment, stdout=None if alone else subprocess.PIPE, stderr=subprocess.STDOUT,
-        encoding="utf-8", errors="replace", check=False,
-    )  # fmt: skip
-    heading = "" if alone else f"\n== {name}\n{done.stdout}"
-    end = "ok" if done.returncode == 0 else f"FAILED ({done.returncode})"
-    print(f"{heading}-- {name}: {end} in {time.monotonic() - start:.1f} s", flush=True)
-    return done.returncode == 0
-
-
-def scenarios(names: Sequence[str]) -> list[str]:
-    """Test scenarios; return the headings of those that failed.
-
-    Those on the shared fleet measure time: they have the machine for themselves.
-    """
-    shared = molecule([name for name in names if name in SHARED])
-    lanes = [lane for scenarios in LANES if (lane := molecule([name for name in scenarios if name in names]))]
-    failed = [name for name, command in shared.items() if not phase(name, command)]
-    if len(lanes) > 1:
-        print(f"\n== {', '.join(name for lane in lanes for name in lane)}: side by side, each shown when it has ended", flush=True)
-    with ThreadPoolExecutor() as pool:
-
-        def run(lane: dict[str, Sequence[str]]) -> list[str]:
-            return [name for name, command in lane.items() if not phase(name, command, alone=len(lanes) == 1)]
-
-        return failed + [name for wrong in pool.map(run, lanes) for name in wrong]
+    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    print(f"-- {name}: {'ok' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - start:.1f} s", flush=True)
+    return code == 0
 
 
 def count() -> Counter[str]:
@@ -118,13 +89,15 @@ def main() -> int:
     parser.add_argument("names", nargs="*", help="scenarios to run; all by default")
     arguments = parser.parse_args()
     fast = (LINT if arguments.kind in {"lint", "all"} else {}) | (UNIT if arguments.kind in {"unit", "all"} else {})
+    scenarios = molecule(arguments.names or SCENARIOS)
+
     REPORTS.mkdir(parents=True, exist_ok=True)
     for report in REPORTS.glob("*.xml"):
         report.unlink()
     start = time.monotonic()
     failed = [name for name, command in fast.items() if not phase(name, command)]
     if arguments.kind == "scenarios" or (arguments.kind == "all" and not failed):
-        failed += scenarios(arguments.names or SCENARIOS)
+        failed += [name for name, command in scenarios.items() if not phase(name, command)]
     elif arguments.kind == "all":
         print("\nThe scenarios were not run: the fast checks failed.")
     print(f"\n== Summary ({time.monotonic() - start:.0f} s)")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 import yaml
 
 from tools import checks
-from tools.checks import LANES, ROOT, SCENARIOS, SHARED, molecule
+from tools.checks import ROOT, SCENARIOS, SHARED, molecule
 
 
 def settings(name: str) -> dict[str, object]:
@@ -39,35 +38,6 @@ def test_the_scenarios_that_share_a_fleet_are_those_that_molecule_shares() -> No
 def test_a_run_that_was_killed_tells_the_next_one_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(checks, "NOTES", tmp_path / "molecule")
     notes = "pathlib.Path(os.environ['MOLECULE_EPHEMERAL_DIRECTORY'])"
-    killed = f"import os, pathlib; {notes}.mkdir(parents=True); ({notes} / 'state.yml').write_text('created: true')"
+    killed = f"import os, pathlib; {notes}.mkdir(); ({notes} / 'state.yml').write_text('created: true')"
     for _ in range(2):  # the second fails where it finds the first one's folder
         assert checks.phase("a run that is killed", [sys.executable, "-c", killed])
-
-
-# Ends well where the other one has begun, within a time.
-MEET = "import pathlib, sys, time; mine, other = map(pathlib.Path, sys.argv[1:]); mine.touch(); print(mine.name, 'speaks')"
-MEET += "; end = time.time() + 30\nwhile not other.exists():\n    assert time.time() < end\n    time.sleep(0.01)"
-
-
-def test_scenarios_with_fleets_of_their_own_run_side_by_side(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(checks, "NOTES", tmp_path)
-    (first, *_), (second, *_) = LANES
-    names = {first: second, second: first}
-
-    def meeting(scenarios: Sequence[str]) -> dict[str, Sequence[str]]:
-        return {name: [sys.executable, "-c", MEET, str(tmp_path / name), str(tmp_path / names[name])] for name in scenarios}
-
-    monkeypatch.setattr(checks, "molecule", meeting)
-    assert checks.scenarios([first, second]) == []
-    told = capfd.readouterr().out
-    for name in names:  # what each has printed stands under its own heading
-        assert f"== {name}\n{name} speaks\n-- {name}: ok" in told
-
-
-def test_each_scenario_that_failed_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(checks, "NOTES", tmp_path)
-    fails = [name for lane in LANES for name in lane]
-    monkeypatch.setattr(checks, "molecule", lambda names: {name: [sys.executable, "-c", "exit(1)"] for name in names})
-    assert checks.scenarios(fails) == fails
