@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -42,6 +43,9 @@ UNIT: dict[str, Sequence[str]] = {
 SHARED = ["default", "failover", "operations", "deploy"]
 # What `make test` runs; `make scenarios S=operations` holds the drills of what operators do, which would take it past its hour.
 SCENARIOS = ["default", "failover", "deploy", "single", "contract", "aws"]
+# How tools begin the line that says what went wrong; a summary repeats the first few of a phase, cut to a length.
+ERROR = re.compile(rb"\s*(error|fatal|msg|stderr|Error|FAILED): ")
+ERRORS, ERROR_LENGTH = 5, 1000
 
 
 def molecule(names: Sequence[str]) -> dict[str, Sequence[str]]:
@@ -51,8 +55,8 @@ def molecule(names: Sequence[str]) -> dict[str, Sequence[str]]:
     return {f"molecule {', '.join(group)}": ["molecule", "test", *(f"--scenario-name={name}" for name in group)] for group in groups}
 
 
-def phase(name: str, command: Sequence[str]) -> bool:
-    """Run one check under a heading; return whether it passed."""
+def phase(name: str, command: Sequence[str]) -> list[str] | None:
+    """Run one check under a heading; return None where it passed, else what it said went wrong."""
     print(f"\n== {name}", flush=True)
     start = time.monotonic()
     shutil.rmtree(NOTES, ignore_errors=True)  # of a run that was killed
@@ -62,9 +66,23 @@ def phase(name: str, command: Sequence[str]) -> bool:
         "NO_COLOR": "1",
         "MOLECULE_EPHEMERAL_DIRECTORY": str(NOTES),
     }
-    code = subprocess.run(command, cwd=ROOT, env=environment, check=False).returncode
+    errors: list[str] = []
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        assert process.stdout
+        for line in process.stdout:
+            sys.stdout.buffer.write(line)
+            sys.stdout.buffer.flush()
+            if ERROR.match(line):
+                errors.append(line.decode(errors="replace").strip()[:ERROR_LENGTH])
+    code = process.returncode
     print(f"-- {name}: {'ok' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - start:.1f} s", flush=True)
-    return code == 0
+    return errors[:ERRORS] if code else None
+
+
+def failures(commands: dict[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Run checks one after another; return what those that failed said."""
+    said = {name: phase(name, command) for name, command in commands.items()}
+    return {name: errors for name, errors in said.items() if errors is not None}
 
 
 def count() -> Counter[str]:
@@ -79,6 +97,9 @@ def count() -> Counter[str]:
                 if (reason := case.find("skipped")) is not None:
                     why = " ".join((reason.get("message") or "no reason given").split())
                     print(f"SKIPPED {case.get('classname')}::{case.get('name')}: {why}")
+                for fault in (*case.iter("failure"), *case.iter("error")):
+                    what = " ".join((fault.get("message") or "no message").split())[:ERROR_LENGTH]
+                    print(f"FAILED {case.get('classname')}::{case.get('name')}: {what}")
     return total
 
 
@@ -95,15 +116,15 @@ def main() -> int:
     for report in REPORTS.glob("*.xml"):
         report.unlink()
     start = time.monotonic()
-    failed = [name for name, command in fast.items() if not phase(name, command)]
+    failed = failures(fast)
     if arguments.kind == "scenarios" or (arguments.kind == "all" and not failed):
-        failed += [name for name, command in scenarios.items() if not phase(name, command)]
+        failed |= failures(scenarios)
     elif arguments.kind == "all":
         print("\nThe scenarios were not run: the fast checks failed.")
     print(f"\n== Summary ({time.monotonic() - start:.0f} s)")
     tests = count()
-    if failed:
-        print(f"failed phases: {', '.join(failed)}")
+    for name, errors in failed.items():
+        print("\n    ".join((f"FAILED {name}", *errors)))
     if tests:
         print(f"{tests['passed']} passed, {tests['failed']} failed, {tests['skipped']} skipped")
     return 1 if failed else 0

@@ -78,10 +78,11 @@ class CloudFleet(Fleet):
         """
         result = self.terraform("apply", "-auto-approve", "-input=false", "-no-color", *arguments(variables), quiet=True)
         if result.returncode != 0:
-            raise FleetError(f"terraform apply failed: {result.stderr.strip() or result.stdout[-2000:]}")
+            raise FleetError(f"terraform apply failed: {' '.join((result.stderr or result.stdout)[-2000:].split())}")
         running = {instance.id for instance in known() if instance.state == instances.RUNNING}
         if not eventually(lambda: running <= set(hosts.present()), within=BOOT_SECONDS, every=2):
-            raise FleetError(f"instances without a host after {BOOT_SECONDS} s; {api.LOG} says why")
+            said = " | ".join(api.LOG.read_text().splitlines()[-3:])
+            raise FleetError(f"instances without a host after {BOOT_SECONDS} s; {api.LOG} says why: {said[-1000:]}")
         wait_for_hosts(self)
 
     def plan(self, **variables: object) -> dict[str, list[str]]:

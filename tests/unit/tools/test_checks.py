@@ -40,4 +40,10 @@ def test_a_run_that_was_killed_tells_the_next_one_nothing(tmp_path: Path, monkey
     notes = "pathlib.Path(os.environ['MOLECULE_EPHEMERAL_DIRECTORY'])"
     killed = f"import os, pathlib; {notes}.mkdir(); ({notes} / 'state.yml').write_text('created: true')"
     for _ in range(2):  # the second fails where it finds the first one's folder
-        assert checks.phase("a run that is killed", [sys.executable, "-c", killed])
+        assert checks.phase("a run that is killed", [sys.executable, "-c", killed]) is None
+
+
+def test_a_summary_repeats_what_a_failed_phase_said(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    script = "import sys; print('much'); sys.stdout.buffer.write(b'\\xff\\n'); print('error: no hosts', file=sys.stderr); sys.exit(2)"
+    assert checks.failures({"one": [sys.executable, "-c", script], "two": [sys.executable, "-c", ""]}) == {"one": ["error: no hosts"]}
+    assert b"\xff" in capfdbinary.readouterr().out
