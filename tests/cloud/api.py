@@ -16,7 +16,7 @@ from tools.fleet.context import ROOT, FleetError
 
 SERVER, LOG = DIRECTORY / "server.pid", DIRECTORY / "server.log"
 # It ends by itself after so long, whatever becomes of the scenario.
-LIFE = 3600
+LIFE = 7200
 
 
 def start() -> None:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import cached_property
 from math import inf
 from pathlib import Path
@@ -25,7 +26,7 @@ from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet
 from tools.fleet.context import ROOT, Host
 
-RATES = {"read": 20.0, "write": 4.0, "session": 2.0, "slow": 0.5}
+RATES = {"read": 20.0, "write": 4.0, "session": 2.0, "slow": 0.5, "door": 10.0}
 # A load ends by itself after so many seconds, whatever becomes of the test.
 LONGEST_LOAD = 600.0
 PATIENCE = 400.0
@@ -91,6 +92,14 @@ class Traffic:
         """The seconds that one request in a hundred exceeded, of those that were due within the times."""
         seconds = sorted(r["end"] - r["due"] for r in self.records if r["kind"] == kind and begin <= r["due"] < end)
         return float(seconds[int(len(seconds) * 0.99)])
+
+    def slowest(self, begin: float = 0, kind: str = "read") -> str:
+        """The ten slowest requests of a kind: when each was due, how long it took, and where."""
+        late = sorted((r for r in self.records if r["kind"] == kind and r["due"] >= begin), key=lambda r: r["due"] - r["end"])[:10]
+        return ", ".join(
+            f"{datetime.fromtimestamp(r['due'], UTC):%H:%M:%S.%f} {r['end'] - r['due']:.2f} s {r['by']}"
+            for r in sorted(late, key=lambda r: float(r["due"]))
+        )
 
     def releases(self, after: float) -> set[str]:
         """Which releases have answered requests that were due after a moment, of those that no cache answers."""

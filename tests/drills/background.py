@@ -37,7 +37,7 @@ def running(plan: Plan, log: Path) -> Iterator[list[Record]]:
             assert begun, f"no request was answered in {START:.0f} s"
             yield records
             process.terminate()
-            assert process.wait(timeout=SETTLE + 30) == 0, "the load ended with an error"
+            assert process.wait(timeout=SETTLE + 120) == 0, "the load ended with an error"
         finally:
             process.kill()
     records += [json.loads(line) for line in log.read_text().splitlines()]

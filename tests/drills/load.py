@@ -40,7 +40,7 @@ class Plan:
         key: An API key that may write.
         cookie: A session of somebody who has logged in.
         articles: Ids to read.
-        rates: Requests a second by kind: read, write, session, slow.
+        rates: Requests a second by kind: read, write, session, slow, door.
         seconds: The load ends by itself after so long.
     """
 
@@ -83,6 +83,7 @@ class Load:
             "write": self.write,
             "session": self.session,
             "slow": self.slow,
+            "door": self.door,
         }
         async with asyncio.TaskGroup() as group:
             for kind, rate in self.plan.rates.items():
@@ -116,6 +117,10 @@ class Load:
     async def slow(self, _number: int, due: float) -> None:
         """Ask for a page that takes seconds, which only releases of tests have."""
         await self._request(Record("slow", due), "GET", "/slow")
+
+    async def door(self, _number: int, due: float) -> None:
+        """Ask for what a load balancer answers by itself: it takes longer where the machine is busy, and nowhere else."""
+        await self._request(Record("door", due), "GET", "/lb-health")
 
     async def _send(self, request: Callable[[int, float], Coroutine[Any, Any, None]], rate: float) -> None:
         async with asyncio.TaskGroup() as group:

@@ -13,7 +13,7 @@ import yaml
 
 from tools.fleet.context import ROOT, Fleet, FleetError, Host, say
 
-BOOT_SECONDS = 60
+BOOT_SECONDS = 180
 
 
 @contextmanager

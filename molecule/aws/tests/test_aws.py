@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(UNAVAILABLE.exists(), reason=UNAVAILABLE.read_te
 
 RATES = {"read": 10.0, "write": 3.0}
 # A load ends by itself after so many seconds, whatever becomes of the test.
-LONGEST_LOAD = 900.0
+LONGEST_LOAD = 1800.0
 
 
 @contextmanager

@@ -47,9 +47,10 @@ def assert_unharmed(stage: Stage, traffic: Traffic, since: float, slower: float 
         begin: Where "meanwhile" begins for readers' patience; with the load by default.
     """
     assert traffic.failed == []
-    p99 = traffic.p99(begin)
-    print(f"p99 {p99:.3f} s, {stage.steady:.3f} s in quiet")
-    assert p99 < slower * stage.steady
+    p99, door = traffic.p99(begin), traffic.p99(begin, kind="door")
+    print(f"p99 {p99:.3f} s, {stage.steady:.3f} s in quiet; {door:.3f} s without the application. Slowest: {traffic.slowest(begin)}")
+    # Where the machine itself stands still, what needs no application host waits as well.
+    assert p99 < slower * max(stage.steady, door)
     assert len(stage.running()) == 1
     assert stage.drained() == set()
     assert traffic.releases(after=since) == stage.running()
