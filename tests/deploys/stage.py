@@ -93,9 +93,10 @@ class Traffic:
         seconds = sorted(r["end"] - r["due"] for r in self.records if r["kind"] == kind and begin <= r["due"] < end)
         return float(seconds[int(len(seconds) * 0.99)])
 
-    def slowest(self, begin: float = 0, kind: str = "read") -> str:
-        """The ten slowest requests of a kind: when each was due, how long it took, and where."""
-        late = sorted((r for r in self.records if r["kind"] == kind and r["due"] >= begin), key=lambda r: r["due"] - r["end"])[:10]
+    def slowest(self, begin: float = 0, end: float = inf) -> str:
+        """The ten slowest reads: when each was due, how long it took, and where."""
+        reads = (r for r in self.records if r["kind"] == "read" and begin <= r["due"] < end)
+        late = sorted(reads, key=lambda r: float(r["due"] - r["end"]))[:10]
         return ", ".join(
             f"{datetime.fromtimestamp(r['due'], UTC):%H:%M:%S.%f} {r['end'] - r['due']:.2f} s {r['by']}"
             for r in sorted(late, key=lambda r: float(r["due"]))

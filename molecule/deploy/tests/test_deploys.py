@@ -22,9 +22,10 @@ from tests.deploys.variants import (
 from tests.drills.faults import dead
 from tests.live.fleet import eventually
 
-# How many times slower than in quiet the slowest reads may be meanwhile. Two to four where hosts and control node share two processors; a
-# host that keeps its readers waiting for a second makes it thirty.
-SLOWER = 10
+# How many times slower than in quiet the slowest reads may be while hosts are switched. Two to four where hosts and control node share two
+# processors; a host that keeps its readers waiting for a second makes it thirty. Before that releases are built and installed, which leaves
+# little of two processors; elsewhere the control node has its own.
+SLOWER, SLOWER_BEFORE = 10, 100
 # Where a deploy is killed, and after the first the one that went on from there: each is further on than the one before.
 # The last one leaves a worker that would start the new release and runs the old one.
 POINTS = [
@@ -36,27 +37,34 @@ POINTS = [
 ]
 
 
-def assert_unharmed(stage: Stage, traffic: Traffic, since: float, slower: float = SLOWER, begin: float = 0) -> None:
+def assert_unharmed(stage: Stage, traffic: Traffic, run: Run) -> None:
     """Nobody noticed anything, every host runs one release, every task was done once, and nothing is left behind.
 
     Args:
         stage: Where it happened.
         traffic: What was sent meanwhile.
-        since: From then on only the release that now runs may answer.
-        slower: How many times the quiet p99 of reads the one of meanwhile may be.
-        begin: Where "meanwhile" begins for readers' patience; with the load by default.
+        run: What ended last. From then on only the release that now runs may answer.
     """
     assert traffic.failed == []
-    p99, door = traffic.p99(begin), traffic.p99(begin, kind="door")
-    print(f"p99 {p99:.3f} s, {stage.steady:.3f} s in quiet; {door:.3f} s without the application. Slowest: {traffic.slowest(begin)}")
-    # Where the machine itself stands still, what needs no application host waits as well.
-    assert p99 < slower * max(stage.steady, door)
+    assert_patient(stage, traffic, 0, run.ended, SLOWER_BEFORE)
+    if run.phases:
+        assert_patient(stage, traffic, run.rolls, run.ended, SLOWER)
     assert len(stage.running()) == 1
     assert stage.drained() == set()
-    assert traffic.releases(after=since) == stage.running()
+    assert traffic.releases(after=run.ended) == stage.running()
     assert eventually(lambda: stage.open_tasks() == "0", within=120, every=2), f"{stage.open_tasks()} tasks were not done"
     tasks = stage.processed(since=traffic.records[0]["due"])
     assert len(tasks) == len(set(tasks)) >= sum(record["kind"] == "write" for record in traffic.records)
+
+
+def assert_patient(stage: Stage, traffic: Traffic, begin: float, end: float, slower: float) -> None:
+    """The slowest reads between two moments took so many times at most what they take in quiet, or what needs no application host took.
+
+    That one waits only where the machine itself stands still.
+    """
+    p99, door = traffic.p99(begin, end), traffic.p99(begin, end, kind="door")
+    print(f"p99 {p99:.3f} s, {stage.steady:.3f} s in quiet, {door:.3f} s without the application; slowest: {traffic.slowest(begin, end)}")
+    assert p99 < slower * max(stage.steady, door)
 
 
 def assert_refused(run: Run, *words: str) -> None:
@@ -73,13 +81,10 @@ def test_a_good_release_goes_over_the_fleet_and_nobody_notices(stage: Stage) -> 
     assert run.code == 0, run.text
     assert stage.running() != before
     stage.steady = traffic.p99(end=run.began)
-    assert_unharmed(stage, traffic, since=run.ended)
+    assert_unharmed(stage, traffic, run)
     # A worker was stopped and started meanwhile, and every article has a task.
     assert sum(record["kind"] == "write" for record in traffic.records) > 200
-    rolling = traffic.p99(run.rolls, run.ended)
-    whole = traffic.p99(run.began, run.ended)
-    print(f"{run.seconds:.1f} s, phases {run.phases}; p99 {whole:.3f} s meanwhile, {rolling:.3f} s while hosts were switched")
-    assert rolling < SLOWER * stage.steady
+    print(f"{run.seconds:.1f} s, phases {run.phases}")
 
 
 def test_settings_that_fail_are_taken_back_where_they_were_read_and_where_not(stage: Stage) -> None:
@@ -91,7 +96,7 @@ def test_settings_that_fail_are_taken_back_where_they_were_read_and_where_not(st
     assert_refused(run, "failed at", "Ask the application whether it is ready", "went back to", "Its settings were taken back on")
     assert stage.running() == before
     assert stage.settings() == settings
-    assert_unharmed(stage, traffic, since=run.ended)
+    assert_unharmed(stage, traffic, run)
 
 
 def test_a_rollback_takes_seconds_and_marks_what_it_leaves(stage: Stage) -> None:
@@ -100,7 +105,7 @@ def test_a_rollback_takes_seconds_and_marks_what_it_leaves(stage: Stage) -> None
         time.sleep(2)
         run = stage.run("rollback")
     assert run.code == 0, run.text
-    assert_unharmed(stage, traffic, since=run.ended)
+    assert_unharmed(stage, traffic, run)
     assert left not in stage.running()
     assert left in re.findall(r"bad: (\S+) \(\S+ rolled it back\)", stage.run("releases").said)
     assert_refused(stage.run("rollback", rollback_to=left), f"Release {left} was marked bad")
@@ -113,7 +118,7 @@ def test_a_release_with_a_slow_start_is_waited_for(stage: Stage) -> None:
         run = stage.deploy(SLOW_START, deploy_canary_seconds=0)
     assert run.code == 0, run.text
     assert stage.running() != before
-    assert_unharmed(stage, traffic, since=run.ended)
+    assert_unharmed(stage, traffic, run)
 
 
 @pytest.mark.parametrize(
@@ -142,14 +147,14 @@ def test_a_bad_release_is_refused_or_taken_back(stage: Stage, variant: Variant, 
         own = [record for record in traffic.failed if record["status"] == 500 and record["release"] not in before]
         traffic.records = [record for record in traffic.records if record not in own]
         assert own
-    assert_unharmed(stage, traffic, since=run.ended)
+    assert_unharmed(stage, traffic, run)
 
 
 def test_a_contract_migration_runs_where_it_is_allowed_and_shuts_the_way_back(stage: Stage) -> None:
     with stage.load() as traffic:
         run = stage.deploy(CONTRACT, deploy_allow_contract=True, deploy_canary_seconds=0)
     assert run.code == 0, run.text
-    assert_unharmed(stage, traffic, since=run.ended)
+    assert_unharmed(stage, traffic, run)
     assert_refused(stage.run("rollback"), "cannot live with today's schema", "drops a column of article")
 
 
@@ -167,8 +172,7 @@ def test_a_deploy_that_is_killed_leaves_a_fleet_that_serves_and_the_next_run_goe
         run = stage.deploy(variant)
     assert run.code == 0, run.text
     assert not stage.running() & before
-    # Six runs, one after another, keep both processors busy.
-    assert_unharmed(stage, traffic, since=run.ended, slower=10 * SLOWER)
+    assert_unharmed(stage, traffic, run)
 
 
 def test_a_host_that_dies_meanwhile_takes_the_deploy_back(stage: Stage) -> None:
@@ -202,5 +206,4 @@ def test_of_two_deploys_at_once_one_goes_on_and_the_other_says_so(stage: Stage) 
     assert sorted(run.code == 0 for run in runs) == [False, True]
     refused = next(run for run in runs if run.code)
     assert_refused(refused, "is under way since", "nothing was touched")
-    # Two control nodes that build at once on the hosts' own two processors keep readers waiting by that alone; no host is switched yet.
-    assert_unharmed(stage, traffic, since=max(run.ended for run in runs), begin=refused.ended)
+    assert_unharmed(stage, traffic, next(run for run in runs if not run.code))
