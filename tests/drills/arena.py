@@ -147,6 +147,7 @@ class Arena:
             read_gap=round(verdict.longest_gap(records, {"read"}, began, end), 2),
             sent=verdict.count(first_tries),
             failed=verdict.count(failed),
+            reasons=verdict.reasons(failed),
             unanswered=verdict.count(record for record in failed if not record["status"]),
             slowest=slowest,
             lost=lost,

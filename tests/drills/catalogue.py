@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
-from tests.drills import disk, faults, store
+from tests.drills import disk, faults, kept, store
 from tests.drills.drill import Drill, Fault, Figures, lasts, until_taken_over
 from tests.drills.samples import STALE
 from tests.live.fleet import eventually
@@ -136,10 +136,11 @@ FRONT_DOOR = [
     Drill("nginx-killed", leaders_process("vip", "systemctl kill -s KILL nginx"), lasts(4), write_gap=1.5, heals_itself=True),
     Drill(
         "load-balancer-in-maintenance",
-        lambda arena: faults.stopped(arena.fleet, [arena.leader("vip")], "keepalived"),
+        kept.moved_by_plan,
         lasts(4),
         write_gap=1,
         failed=UNTOUCHED,
+        extra={"cut": 0},
     ),
     Drill("load-balancer-killed", leader_of("vip", faults.dead), lasts(6), write_gap=1.5),
 ]

@@ -59,7 +59,8 @@ class Drill:
                 found.append(f"{gap:.1f} s without a {what}, {limit * ROOM:.1f} are allowed")
         for kind, share in self.failed.items():
             if (failed := seen.failed.get(kind, 0)) > share * seen.sent.get(kind, 0):
-                found.append(f"{failed} of {seen.sent[kind]} requests failed: {kind}")
+                reasons = ", ".join(f"{number} {why}" for why, number in seen.reasons.items() if why.startswith(f"{kind} "))
+                found.append(f"{failed} of {seen.sent[kind]} requests failed: {reasons or kind}")
         for name, most in self.extra.items():
             if seen.extra[name] > most * ROOM:
                 found.append(f"{name} is {seen.extra[name]:g}, {most * ROOM:g} are allowed")

@@ -25,6 +25,7 @@ class Verdict:
         read_gap: Longest time without a served read.
         sent: Requests by kind.
         failed: Requests without success by kind, the same for those that got no answer at all.
+        reasons: What the failed ones got: kind and status, or kind and error.
         lost: Acknowledged writes that the database does not have.
         doubled: Writes that it has more than once.
         open: Writes that were never acknowledged, although they were sent again when everything was well.
@@ -52,6 +53,7 @@ class Verdict:
     whole_after: float
     load_average: float
     missed_last: list[str] = field(default_factory=list)
+    reasons: dict[str, int] = field(default_factory=dict)
     extra: dict[str, float] = field(default_factory=dict)
 
 
@@ -71,6 +73,11 @@ def longest_gap(records: Iterable[Record], kinds: set[str], begin: float, end: f
 def count(records: Iterable[Record]) -> dict[str, int]:
     """How many there are by kind."""
     return dict(Counter(record["kind"] for record in records))
+
+
+def reasons(failed: Iterable[Record]) -> dict[str, int]:
+    """Why requests failed: how many by kind and what they got."""
+    return dict(Counter(f"{record['kind']} {record['status'] or record['error']}" for record in failed))
 
 
 def most_primaries(samples: Iterable[Sample]) -> int:

@@ -78,7 +78,7 @@ def test_what_an_interrupted_run_has_left_is_put_back_by_the_next_one(arena: Are
     kill(
         arena.fleet,
         command(arena.fleet, PLAYBOOK, *limit, "-e", "maintain_reboot=always"),
-        "Wait until another host answers at it",
+        "Wait until another host has it",
         after=0,
     )
     assert eventually(lambda: arena.leaders("vip") - {host.name}, within=10)

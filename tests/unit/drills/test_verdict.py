@@ -93,6 +93,7 @@ def test_a_good_verdict_has_no_breaches() -> None:
         ({"read_gap": 99.0}, "without a read"),
         ({"failed": {"read": 1}}, "1 of 200 requests failed: read"),
         ({"failed": {"write": 2}}, "2 of 100 requests failed: write"),
+        ({"failed": {"write": 2}, "reasons": {"read 503": 1, "write 503": 1, "write ReadError": 1}}, "1 write 503, 1 write ReadError"),
         ({"lost": 1}, "1 writes lost"),
         ({"doubled": 1}, "1 writes doubled"),
         ({"open": 1}, "1 writes never acknowledged"),
