@@ -20,7 +20,7 @@ description:
   - Takes the lock by a compare-and-swap, so that of two runs one gets it wherever they were started. It has no time to live: a run that was
     killed has left something half done, and the next one takes over on purpose.
   - The first entry of the log tells those who find the lock taken which release it is for.
-  - Each member of etcd that this is run on also writes for the node exporter since when the lock is held.
+  - The member of etcd that this is run on also writes for the node exporter since when the lock is held.
 options:
   do:
     description: What to do.
