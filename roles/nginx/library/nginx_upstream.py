@@ -118,7 +118,11 @@ WHEN = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def render(upstream: Mapping[str, Any], drained: Iterable[str]) -> str:
-    """The upstream's text. The last host that serves is never put aside: with nobody to take over, a pause only makes errors."""
+    """The upstream's text. A host is put aside while another takes over, never the last one: a pause of all only makes errors.
+
+    So all that serve stand there again as each other's backup, without a limit: where a slow page or a database that waits has put every
+    host aside, requests go to them as if nothing had been seen.
+    """
     names = set(drained)
     serving = [host for host in upstream["hosts"] if host["name"] not in names]
     fails = upstream["max_fails"] if len(serving) > 1 else 0
@@ -127,6 +131,9 @@ def render(upstream: Mapping[str, Any], drained: Iterable[str]) -> str:
         f"    server {host['address']}:{upstream['port']} {limits}{' down' if host['name'] in names else ''}; # {host['name']}"
         for host in upstream["hosts"]
     ]
+    if fails:
+        lines.append("    # When all have been put aside, all are asked.")
+        lines += [f"    server {host['address']}:{upstream['port']} max_fails=0 backup; # {host['name']}" for host in serving]
     return "\n".join(
         [
             "# Written by Flaskfleet's role nginx from the notes in /var/lib/flaskfleet/drain; a change made here is lost.",

@@ -158,6 +158,15 @@ def test_a_dead_host_costs_no_request(make_site: Callable[..., Site]) -> None:
         assert {client.request(method, f"/?n={n}").status_code for n in range(20) for method in ("GET", "POST")} == {200}
 
 
+def test_a_page_that_fails_everywhere_does_not_take_the_others_along(make_site: Callable[..., Site], application: Application) -> None:
+    second = Application("127.0.0.2", application.port)
+    hosts = [{"name": "app1", "address": "127.0.0.1"}, {"name": "app2", "address": "127.0.0.2"}]
+    with make_site(nginx_upstream_hosts=hosts).running() as client:
+        assert client.get("/?reset=1").status_code == 502
+        assert [client.get(f"/{number}").status_code for number in range(4)] == [200] * 4
+    second.stop()
+
+
 @pytest.mark.parametrize("path", ["/metrics", "//metrics", "/%6detrics", "/readyz", "/livez?x=1"])
 def test_the_applications_inside_is_not_public(client: httpx.Client, application: Application, path: str) -> None:
     assert client.get(str(client.base_url).rstrip("/") + path).status_code == 404

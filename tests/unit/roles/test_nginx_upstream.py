@@ -141,8 +141,12 @@ def test_a_host_is_drained_only_where_another_one_serves(run: Run, tmp_path: Pat
 def test_the_last_host_that_serves_is_never_put_aside(run: Run, tmp_path: Path) -> None:
     run()
     assert (tmp_path / "upstream.conf").read_text().count("max_fails=1 fail_timeout=2s;") == 3
+    assert (tmp_path / "upstream.conf").read_text().count("max_fails=0 backup;") == 3
+    run(drain=["app1"])
+    assert (tmp_path / "upstream.conf").read_text().count("max_fails=0 backup;") == 2
     run(drain=["app1", "app2"])
     assert "server 127.0.0.1:8000 max_fails=0 fail_timeout=2s; # app3" in (tmp_path / "upstream.conf").read_text()
+    assert "backup" not in (tmp_path / "upstream.conf").read_text()
 
 
 def test_a_check_changes_nothing(run: Run, tmp_path: Path) -> None:
