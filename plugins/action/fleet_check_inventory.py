@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ APPLICATION = ("app_name", "app_source_dir", "app_module")
 APPLICATION_OPTIONS = ("app_requirements", "nginx_static_source", "app_celery_app", "app_migrate_command", "app_migrate_status_command")
 SECRET = ("password", "secret", "_key", "token", "certificate")
 LONGEST = 60
+# How a number's name ends → the least and the most that it may be. Any other is 0 at least: none of ours counts below.
+BOUNDS = {"_port": (1, 65535), "_router_id": (1, 255)}
 
 
 def wrong_groups(groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -152,6 +155,12 @@ def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Map
             f"{name} = {shown} does not fit role {role}: {message.rstrip('.')}; see roles/{role}/README.md."
             for message in validated.error_messages
         ]
+        number = validated.validated_parameters.get(name)
+        if isinstance(number, int | float) and not validated.error_messages:
+            least, most = next((bounds for ending, bounds in BOUNDS.items() if name.endswith(ending)), (0, inf))
+            if not least <= number <= most:
+                allowed = f"from {least} to {most}" if most < inf else f"not below {least}"
+                failures.append(f"{name} = {shown} does not fit role {role}: it must be {allowed}; see roles/{role}/README.md.")
     return failures
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
+# As terraform/sandbox has it, which sees a workspace's name only when that exists.
+NAME = re.compile("[a-z][a-z0-9-]{0,19}")
 
 
 class FleetError(Exception):
@@ -46,13 +49,16 @@ class Fleet:
         """The fleet that FLEET, INVENTORY and SUBNET name.
 
         Raises:
-            FleetError: INVENTORY names no folder.
+            FleetError: INVENTORY names no folder, or FLEET cannot name containers.
         """
         inventory = os.environ.get("INVENTORY") or "sandbox"
         # Those of other places have a script of their own.
         if (ROOT / "inventories" / inventory / "terraform.sh").resolve() != ROOT / "inventories" / "sandbox" / "terraform.sh":
             raise FleetError(f"INVENTORY={inventory} is no sandbox inventory; use INVENTORY=sandbox or INVENTORY=single.")
         name = os.environ.get("FLEET") or inventory
+        if not NAME.fullmatch(name):
+            allowed = "1 to 20 lower-case letters, digits and dashes, a letter first"
+            raise FleetError(f"FLEET={name} cannot name containers and a network; use {allowed}.")
         subnet = os.environ.get("SUBNET", "")
         environment = os.environ | {"FLEET": name, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
         if subnet:

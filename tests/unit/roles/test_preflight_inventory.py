@@ -145,6 +145,29 @@ def test_a_value_of_the_wrong_type_names_variable_value_and_role() -> None:
     assert sentences[2].startswith("x_password = … does not fit role x: ")
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "allowed"),
+    [
+        ("x_router_id", 999, "from 1 to 255"),
+        ("x_router_id", "256", "from 1 to 255"),
+        ("x_port", 0, "from 1 to 65535"),
+        ("x_linger", -1, "not below 0"),
+        ("x_interval", -0.5, "not below 0"),
+    ],
+)
+def test_numbers_out_of_their_bounds_are_refused(name: str, value: object, allowed: str) -> None:
+    options: Options = {name: {"type": "float" if name == "x_interval" else "int"}}
+    told = f"{name} = {value!r} does not fit role x: it must be {allowed}; see roles/x/README.md."
+    assert check.wrong_types("x", options, {name: value}) == [told]
+
+
+def test_every_roles_own_numbers_are_within_their_bounds() -> None:
+    roles = check.specifications(ROOT / "roles")
+    defaults = {role: yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) or {} for role in roles}
+    written = {role: {name: value for name, value in values.items() if check.is_literal(value)} for role, values in defaults.items()}
+    assert [told for role, options in roles.items() for told in check.wrong_types(role, options, written[role])] == []
+
+
 def test_values_that_fit_pass_and_required_ones_may_still_come() -> None:
     options: Options = {
         "x_port": {"type": "int", "required": True},

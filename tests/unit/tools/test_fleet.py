@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,13 @@ def test_the_fleet_is_named_after_its_inventory_unless_told_otherwise(monkeypatc
     assert Fleet.from_environment().name == "single"
     monkeypatch.setenv("FLEET", "blue")
     assert Fleet.from_environment().name == "blue"
+
+
+@pytest.mark.parametrize("name", ["Bad_Name", "1st", "a" * 21, "../x"])
+def test_a_name_that_no_container_can_have_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("FLEET", name)
+    with pytest.raises(FleetError, match=rf"FLEET={re.escape(name)} cannot .* use 1 to 20 lower-case"):
+        Fleet.from_environment()
 
 
 @pytest.mark.parametrize("inventory", ["nowhere", "aws"])
