@@ -48,10 +48,10 @@ class Database:
         self.primary = self._engine(url, settings)
         if self.primary.dialect.name == "postgresql":
             _wait_for_a_primary(self.primary, settings)
-        # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips. A pool of its own connects so; a
-        # shared one changes its connection's level and back again at each use.
-        self._primary_reader = self.primary.execution_options(isolation_level="AUTOCOMMIT")
-        self.replica = self._engine(replica_url, settings, isolation_level="AUTOCOMMIT") if replica_url else self._primary_reader
+        # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips. A pool of its own connects so.
+        # In one that writers share, a connection's level is set at each use and set back after it, and of a connection that dies between
+        # the two SQLAlchemy 2.1 loses the place for good: who reads from the primary does so in a transaction.
+        self.replica = self._engine(replica_url, settings, isolation_level="AUTOCOMMIT") if replica_url else self.primary
         self.on_lag: list[Callable[[], None]] = []
         lag_is_known = self.replica.dialect.name == "postgresql" and bool(replica_url)
         self.lag = LagWatch(settings["DATABASE_MAX_LAG"]) if lag_is_known else None
@@ -61,7 +61,7 @@ class Database:
     def read(self, work: Callable[[Session], T], *, primary: bool = False) -> T:
         """Return what `work` reads, from the replica unless the reader has just written or `primary` asks for the truth."""
         if primary or reads_from_primary():
-            return self._once_more(lambda: self._run(self._primary_reader, work))
+            return self._once_more(lambda: self._run(self.primary, work))
         return self._once_more(lambda: self._run_on_replica(work))
 
     def write(self, work: Callable[[Session], T]) -> T:
@@ -83,7 +83,7 @@ class Database:
         for listener in self.on_lag:
             listener()
         try:
-            return self._run(self._primary_reader, work)
+            return self._run(self.primary, work)
         except UNAVAILABLE:
             self.lag.miss_primary()
         return self._run(self.replica, work)

@@ -38,8 +38,27 @@ def test_reads_go_to_the_replica_and_writes_to_the_primary(publish: Callable[...
 def test_a_replica_takes_no_transaction(app: Flask) -> None:
     # The driver of the test's database begins no transaction where this is None.
     assert db.read(_driver_level) is None
-    assert db.read(_driver_level, primary=True) is None
     assert app.extensions["database"].replica.pool is not db.primary.pool
+
+
+# What may be asked of a connection when its reader is done with it.
+@pytest.mark.parametrize("question", ["do_rollback", "reset_isolation_level"])
+def test_a_connection_that_dies_after_its_answer_takes_no_place_of_the_pool_along(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    primary = app.extensions["database"].primary
+    dying: list[bool] = []
+
+    def die_once(*_: Any) -> None:
+        if dying:
+            dying.clear()
+            raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
+
+    monkeypatch.setattr(primary.dialect, question, die_once)
+    for _ in range(20):
+        dying.append(True)
+        assert db.read(articles.count, primary=True) == 0
+    assert primary.pool.checkedout() == 0
 
 
 def _driver_level(session: Session) -> Any:
