@@ -159,7 +159,7 @@ def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Map
         if isinstance(number, int | float) and not validated.error_messages:
             least, most = next((bounds for ending, bounds in BOUNDS.items() if name.endswith(ending)), (0, inf))
             if not least <= number <= most:
-                allowed = f"from {least} to {most}" if most < inf else f"not below {least}"
+                allowed = f"from {least} to {most}" if most < inf else f"at least {least}"
                 failures.append(f"{name} = {shown} does not fit role {role}: it must be {allowed}; see roles/{role}/README.md.")
     return failures
 

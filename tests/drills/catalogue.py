@@ -129,8 +129,7 @@ REDIS = [
 APP = [
     Drill("app-host-killed", one_of("app", faults.dead), lasts(8), write_gap=1, failed={"read": 0, "write": 0.01}),
     Drill("app-host-cut-off", one_of("app", faults.cut_off), lasts(12), write_gap=1, failed={"read": 0, "write": 0.01}),
-    # For five seconds every second request waits at the frozen host; how many writes in a row is chance.
-    Drill("app-host-frozen", one_of("app", faults.frozen), lasts(12), write_gap=2, failed={"read": 0, "write": 0.01}),
+    Drill("app-host-frozen", one_of("app", faults.frozen), lasts(12), write_gap=1, failed={"read": 0, "write": 0.01}),
 ]
 
 FRONT_DOOR = [

@@ -14,12 +14,12 @@ PLAY = """\
   gather_facts: false
   tasks:
     - name: Ask which processors may be used by what a play starts
-      ansible.builtin.command: {{ awk }}
+      ansible.builtin.command: awk '/^Cpus_allowed_list/ { print $2 }' /proc/self/status
       register: asked
     - name: Tell it
       ansible.builtin.debug:
         var: asked.stdout
-""".replace("{{ awk }}", "awk '/^Cpus_allowed_list/ { print $2 }' /proc/self/status")
+"""
 
 
 def test_what_a_play_starts_may_use_every_processor(tmp_path: Path) -> None:
