@@ -107,7 +107,9 @@ def confirm(user: User) -> None:
 def forget_unconfirmed(session: Session) -> None:
     """Forget who signed up and never confirmed the address. Authors of imported articles never do, and stay."""
     has_written = exists().where(Article.author_id == User.id)
-    session.execute(delete(User).where(User.confirmed_at.is_(None), User.created_at < now() - UNCONFIRMED_KEPT, ~has_written))
+    session.execute(
+        delete(User).where(User.confirmed_at.is_(None), User.created_at < now() - UNCONFIRMED_KEPT, ~has_written)
+    )
 
 
 def set_password(user: User, password_hash: str) -> None:
@@ -144,7 +146,9 @@ def create_key(session: Session, *, user: User, name: str, scopes: list[str]) ->
     if len(keys_of(session, user.id)) >= MOST_KEYS:
         raise AccountError(f"a user has at most {MOST_KEYS} valid keys; revoke one first")
     prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
-    key = ApiKey(user_id=user.id, name=name, prefix=prefix, secret_hash=_hash_secret(secret), scopes=sorted(set(scopes)))
+    key = ApiKey(
+        user_id=user.id, name=name, prefix=prefix, secret_hash=_hash_secret(secret), scopes=sorted(set(scopes))
+    )
     session.add(key)
     session.flush()
     return key, f"{prefix}.{secret}"
@@ -202,7 +206,9 @@ def _hasher() -> PasswordHasher:
 def _hash_of_nothing() -> str:
     """Return what looks like the hash of a password and takes as long to compare. To make a real one would take as long again."""
     hasher = _hasher()
-    salt, digest = (base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len))
+    salt, digest = (
+        base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)
+    )
     return f"$argon2id$v=19$m={hasher.memory_cost},t={hasher.time_cost},p={hasher.parallelism}${salt}${digest}"
 
 

@@ -57,7 +57,9 @@ def find_users(session: Session, query: str, *, after: Position | None, limit: i
     return UserPage(found[:limit], Position(last.created_at, last.id, mark_of_users(query)).token if last else None)
 
 
-def change_user(session: Session, user_id: int, *, by: int, is_active: bool | None = None, is_admin: bool | None = None) -> User | None:
+def change_user(
+    session: Session, user_id: int, *, by: int, is_active: bool | None = None, is_admin: bool | None = None
+) -> User | None:
     """Change what a user may do, and end their sessions; return the user, or None where there is none."""
     if user_id == by:
         raise AdministrationError("Nobody changes their own rights: ask another administrator.")
@@ -74,7 +76,9 @@ def change_user(session: Session, user_id: int, *, by: int, is_active: bool | No
 
 def requeue_all() -> tuple[int, str | None]:
     """Send the oldest failed tasks again; return how many were sent, and why no more where one was refused."""
-    waiting = select(FailedTask.id).where(FailedTask.requeued_at.is_(None)).order_by(FailedTask.id).limit(MOST_SENT_AT_ONCE)
+    waiting = (
+        select(FailedTask.id).where(FailedTask.requeued_at.is_(None)).order_by(FailedTask.id).limit(MOST_SENT_AT_ONCE)
+    )
     sent, refused = 0, None
     for letter_id in db.read(lambda session: list(session.scalars(waiting)), primary=True):
         try:

@@ -54,7 +54,9 @@ def one(session: Session, article_id: int) -> dict[str, Any] | None:
     return None if row is None else listing.listed(row) | {"content": row.content}
 
 
-def create(session: Session, *, author_id: int, title: str, content: str, published_at: datetime | None = None) -> Article:
+def create(
+    session: Session, *, author_id: int, title: str, content: str, published_at: datetime | None = None
+) -> Article:
     """Add an article. Summary and keywords follow: see `process`."""
     article = Article(author_id=author_id, title=title, content=content, published_at=published_at or now())
     session.add(article)
@@ -73,7 +75,9 @@ def change(session: Session, article_id: int, version: int | None = None, **valu
         statement = statement.where(Article.version == version)
     # Not processed: a new task writes summary and keywords, or the sweep does where the task is lost.
     statement = statement.values(**values, version=Article.version + 1, updated_at=now(), processed_at=None)
-    changed: int | None = session.scalar(statement.returning(Article.version).execution_options(synchronize_session=False))
+    changed: int | None = session.scalar(
+        statement.returning(Article.version).execution_options(synchronize_session=False)
+    )
     if changed is None and version is not None and session.scalar(select(Article.id).where(Article.id == article_id)):
         raise ConflictError(article_id)
     return changed
@@ -87,7 +91,12 @@ def ownership(session: Session, article_id: int) -> tuple[int, int] | None:
 
 def remove(session: Session, article_id: int) -> bool:
     """Delete an article; return whether there was one."""
-    statement = delete(Article).where(Article.id == article_id).returning(Article.id).execution_options(synchronize_session=False)
+    statement = (
+        delete(Article)
+        .where(Article.id == article_id)
+        .returning(Article.id)
+        .execution_options(synchronize_session=False)
+    )
     return session.scalar(statement) is not None
 
 
@@ -101,7 +110,11 @@ def process(session: Session, article_id: int) -> bool:
         update(Article)
         # Whoever has changed it meanwhile has sent a task of their own, and this one may run twice at the same time.
         .where(*waits, Article.version == row.version)
-        .values(summary=text.summary(row.title, row.content), keywords=text.keywords(row.title, row.content), processed_at=now())
+        .values(
+            summary=text.summary(row.title, row.content),
+            keywords=text.keywords(row.title, row.content),
+            processed_at=now(),
+        )
         .returning(Article.id)
         .execution_options(synchronize_session=False)
     )
@@ -128,7 +141,9 @@ def outdate(*article_ids: int) -> None:
 def cached_page(selection: Selection, *, after: Position | None, limit: int, seconds: float) -> Cached:
     """Return a page as JSON. The key is made of validated arguments alone: junk parameters mint none."""
     key = f"{selection.mark.hex()}:{limit}:{after.token if after else ''}"
-    return _present(_fetch(key, LISTS, seconds, lambda session: listing.page(session, selection, after=after, limit=limit)))
+    return _present(
+        _fetch(key, LISTS, seconds, lambda session: listing.page(session, selection, after=after, limit=limit))
+    )
 
 
 def cached_newest(*, after: Position | None, limit: int, seconds: float) -> Cached:

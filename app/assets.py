@@ -29,7 +29,9 @@ def init_app(app: Flask) -> None:
         if request.endpoint == "static" and response.status_code in {200, 304}:
             # During a roll a page of the new release may ask the old one: its answer must not be kept under the new hash.
             own = url_for("static", **(request.view_args or {}))
-            response.headers["Cache-Control"] = IMMUTABLE if own.endswith(f"v={request.args.get('v')}") else "public, max-age=60"
+            response.headers["Cache-Control"] = (
+                IMMUTABLE if own.endswith(f"v={request.args.get('v')}") else "public, max-age=60"
+            )
         return response
 
 

@@ -166,7 +166,9 @@ class Cache:
         except CacheUnavailableError:
             return self._fallback.get_many([key])[0] is not None
 
-    def _fetch(self, backend: Backend, key: str, generation: str, seconds: float, load: Load, insist: bool) -> Cached | None:
+    def _fetch(
+        self, backend: Backend, key: str, generation: str, seconds: float, load: Load, insist: bool
+    ) -> Cached | None:
         deadline = time.monotonic() + FLIGHT_SECONDS
         keys = _keys(key, generation)
         while True:
@@ -177,7 +179,9 @@ class Cache:
                 try:
                     # Again: another flight may have landed since the look above.
                     known = _Known.of(values)
-                    return self._usable(known, insist) or self._compute(backend, key, generation, known, seconds, load, insist)
+                    return self._usable(known, insist) or self._compute(
+                        backend, key, generation, known, seconds, load, insist
+                    )
                 finally:
                     _quietly(lambda: backend.drop(f"flight:{key}"))
             if known.entry and not insist:
@@ -231,7 +235,9 @@ class Cache:
         _quietly(lambda: self._keep(backend, key, generation, known.numbers, seconds, body))
         return Cached(body, "miss")
 
-    def _keep(self, backend: Backend, key: str, generation: str, numbers: _Numbers, seconds: float, body: bytes) -> None:
+    def _keep(
+        self, backend: Backend, key: str, generation: str, numbers: _Numbers, seconds: float, body: bytes
+    ) -> None:
         if numbers.own is None:
             numbers = _Numbers(str(time.time_ns()).encode(), numbers.everything)
             if not backend.add(f"generation:{generation}", numbers.own or b"", GENERATION_SECONDS):

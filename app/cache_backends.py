@@ -52,7 +52,9 @@ class Usage:
     def hit_ratio(self) -> float | None:
         """Keys that were found, of those asked for."""
         return (
-            self.hits / (self.hits + self.misses) if self.hits is not None and self.misses is not None and self.hits + self.misses else None
+            self.hits / (self.hits + self.misses)
+            if self.hits is not None and self.misses is not None and self.hits + self.misses
+            else None
         )
 
 

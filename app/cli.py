@@ -51,7 +51,13 @@ def flush_views() -> None:
 @news.command("import")
 @click.argument("source", metavar="URL-OR-FILE")
 @click.option("--author", "email", metavar="EMAIL", required=True, help="The user whose articles they are.")
-@click.option("--limit", default=100, show_default=True, type=click.IntRange(1, 1000), help="How many entries, from the feed's first.")
+@click.option(
+    "--limit",
+    default=100,
+    show_default=True,
+    type=click.IntRange(1, 1000),
+    help="How many entries, from the feed's first.",
+)
 @click.option("--allow-private", is_flag=True, help="Fetch from addresses of a private network too.")
 def import_feed(source: str, email: str, limit: int, allow_private: bool) -> None:
     """Publish the entries of a feed that are not published yet."""
@@ -61,7 +67,9 @@ def import_feed(source: str, email: str, limit: int, allow_private: bool) -> Non
         imported = feeds.load(downloads.fetch(source, allow_private=allow_private), author_id=author.id, limit=limit)
     except (DownloadError, FeedError) as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"published {imported.created} articles; {imported.known} were known, {imported.unusable} have no title or text")
+    click.echo(
+        f"published {imported.created} articles; {imported.known} were known, {imported.unusable} have no title or text"
+    )
 
 
 @caching.command("clear")
@@ -72,7 +80,9 @@ def clear_cache() -> None:
 
 
 @failed_tasks.command("failed")
-@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many, the newest first.")
+@click.option(
+    "--limit", default=20, show_default=True, type=click.IntRange(1, 1000), help="How many, the newest first."
+)
 def list_failed_tasks(limit: int) -> None:
     """List tasks that failed for good."""
     for letter in db.read(lambda session: dead_letters.newest(session, after=None, limit=limit), primary=True):
@@ -97,4 +107,6 @@ def requeue_tasks(letter_ids: tuple[int, ...]) -> None:
 def check_settings() -> None:
     """Say whether the environment describes an application that can run; no server is asked."""
     # Otherwise there is no application, and its one error was printed instead.
-    click.echo(f"the configuration is valid: {current_app.config['ENVIRONMENT']}, release {current_app.config['APP_RELEASE']}")
+    click.echo(
+        f"the configuration is valid: {current_app.config['ENVIRONMENT']}, release {current_app.config['APP_RELEASE']}"
+    )

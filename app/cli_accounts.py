@@ -18,7 +18,9 @@ from app.models import ApiKey, User
 
 users = AppGroup("users", help="Users of the site.")
 keys = AppGroup("keys", help="API keys.")
-PASSWORD_ENV = click.option("--password-env", metavar="NAME", help="Environment variable that holds the password; asked for by default.")
+PASSWORD_ENV = click.option(
+    "--password-env", metavar="NAME", help="Environment variable that holds the password; asked for by default."
+)
 
 
 @users.command("create")
@@ -34,7 +36,9 @@ def create_user(email: str, name: str, admin: bool, if_missing: bool, password_e
             click.echo(f"nothing to do: there is a user {email}")
             return
         password = _password(password_env)
-        user = db.write(lambda session: accounts.create_user(session, email=email, password=password, name=name, is_admin=admin))
+        user = db.write(
+            lambda session: accounts.create_user(session, email=email, password=password, name=name, is_admin=admin)
+        )
     except AccountError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"created {'administrator' if admin else 'user'} {user.email}")
@@ -43,7 +47,9 @@ def create_user(email: str, name: str, admin: bool, if_missing: bool, password_e
 @keys.command("create")
 @click.argument("email")
 @click.option("--name", required=True, help="What the key is for.")
-@click.option("--scope", "scopes", multiple=True, required=True, type=click.Choice(accounts.SCOPES), help="What it may do.")
+@click.option(
+    "--scope", "scopes", multiple=True, required=True, type=click.Choice(accounts.SCOPES), help="What it may do."
+)
 def create_key(email: str, name: str, scopes: tuple[str, ...]) -> None:
     """Create an API key and print it. It is shown this once."""
 

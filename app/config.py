@@ -141,7 +141,12 @@ class Config:
             found.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {self.LOG_LEVEL!r}")
         for field in fields(self):
             value = getattr(self, field.name)
-            may_be_zero = field.name in {"CACHE_SETTLE_SECONDS", "CELERY_METRICS_PORT", "DATABASE_STATEMENT_TIMEOUT", "PIN_SECONDS"}
+            may_be_zero = field.name in {
+                "CACHE_SETTLE_SECONDS",
+                "CELERY_METRICS_PORT",
+                "DATABASE_STATEMENT_TIMEOUT",
+                "PIN_SECONDS",
+            }
             if not isinstance(value, bool | str) and (value < 0 or (value == 0 and not may_be_zero)):
                 found.append(f"{field.name} must be {'0 or more' if may_be_zero else 'more than 0'}, not {value}")
         return found

@@ -51,7 +51,9 @@ class Database:
         # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips. A pool of its own connects so.
         # In one that writers share, a connection's level is set at each use and set back after it, and of a connection that dies between
         # the two SQLAlchemy 2.1 loses the place for good: who reads from the primary does so in a transaction.
-        self.replica = self._engine(replica_url, settings, isolation_level="AUTOCOMMIT") if replica_url else self.primary
+        self.replica = (
+            self._engine(replica_url, settings, isolation_level="AUTOCOMMIT") if replica_url else self.primary
+        )
         self.on_lag: list[Callable[[], None]] = []
         lag_is_known = self.replica.dialect.name == "postgresql" and bool(replica_url)
         self.lag = LagWatch(settings["DATABASE_MAX_LAG"]) if lag_is_known else None
@@ -119,7 +121,9 @@ class Database:
             event.listen(engine, "connect", _prepare_sqlite)
         return engine
 
-    def _stop_clock(self, _connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: Any) -> None:
+    def _stop_clock(
+        self, _connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: Any
+    ) -> None:
         seconds = monotonic() - context.started
         for listener in self.on_query:
             listener(seconds)

@@ -50,9 +50,18 @@ class Letter(msgspec.Struct):
     failed_at: datetime
 
 
-def write(task: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException, request_id: str = "") -> Letter:
+def write(
+    task: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException, request_id: str = ""
+) -> Letter:
     """Return the letter of a failure, in what every database can store."""
-    return Letter(task_id[:64], _clean(task)[:100], _storable(_positional(task, args, kwargs)), describe(error), request_id[:64], now())
+    return Letter(
+        task_id[:64],
+        _clean(task)[:100],
+        _storable(_positional(task, args, kwargs)),
+        describe(error),
+        request_id[:64],
+        now(),
+    )
 
 
 def record(letter: Letter) -> None:
@@ -107,14 +116,20 @@ def requeue(letter_id: int) -> bool:
     task = _tasks().get(name)
     if task is None or not background.send(task, *arguments):
         db.write(lambda session: _mark(session, letter_id, None))
-        raise LetterError(f"this release knows no task {name}" if task is None else "the broker does not answer; try again in a moment")
+        raise LetterError(
+            f"this release knows no task {name}"
+            if task is None
+            else "the broker does not answer; try again in a moment"
+        )
     log.info("dead letter sent again", letter=letter_id, task=name)
     return True
 
 
 def discard(letter_id: int) -> bool:
     """Forget a letter; return whether there was one."""
-    found = db.write(lambda session: session.scalar(delete(FailedTask).where(FailedTask.id == letter_id).returning(FailedTask.id)))
+    found = db.write(
+        lambda session: session.scalar(delete(FailedTask).where(FailedTask.id == letter_id).returning(FailedTask.id))
+    )
     return found is not None
 
 

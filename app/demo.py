@@ -63,9 +63,27 @@ SUBJECTS: tuple[dict[str, tuple[str, ...]], ...] = (
         ),
     },
     {
-        "who": ("The municipal theatre", "A youth orchestra", "The film club", "A retired printer", "The public library"),
-        "what": ("an unfinished opera", "silent films", "forgotten letters", "a summer programme", "poetry in four languages"),
-        "does": ("revives", "gives a stage to", "finds an audience for", "closes the season with", "takes a fresh look at"),
+        "who": (
+            "The municipal theatre",
+            "A youth orchestra",
+            "The film club",
+            "A retired printer",
+            "The public library",
+        ),
+        "what": (
+            "an unfinished opera",
+            "silent films",
+            "forgotten letters",
+            "a summer programme",
+            "poetry in four languages",
+        ),
+        "does": (
+            "revives",
+            "gives a stage to",
+            "finds an audience for",
+            "closes the season with",
+            "takes a fresh look at",
+        ),
         "detail": (
             "Tickets cost as much as a coffee, and the first evenings are sold out.",
             "The manuscript lay in a drawer for sixty years beside old programmes.",
@@ -121,7 +139,9 @@ def _authors(session: Session) -> list[tuple[int, str]]:
     unknown = accounts.hash_password(secrets.token_urlsafe())
     emails = {name.lower().replace(" ", ".") + "@newsroom.example": name for name in AUTHORS}
     known = set(session.scalars(select(User.email).where(User.email.in_(emails))))
-    session.add_all(User(email=email, name=name, password_hash=unknown) for email, name in emails.items() if email not in known)
+    session.add_all(
+        User(email=email, name=name, password_hash=unknown) for email, name in emails.items() if email not in known
+    )
     session.flush()
     rows = session.execute(select(User.id, User.name).where(User.email.in_(emails)).order_by(User.email))
     return [(row.id, row.name) for row in rows]

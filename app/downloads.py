@@ -99,7 +99,9 @@ def _connect(url: str, allow_private: bool) -> http.client.HTTPConnection:
         raise DownloadError(f"{url}: {error}") from error
     addresses = [str(address[0]) for *_, address in found]
     if not allow_private and (private := [address for address in addresses if not _is_public(address)]):
-        raise DownloadError(f"{url} is at {private[0]}, which is not an address of the public network; see --allow-private")
+        raise DownloadError(
+            f"{url} is at {private[0]}, which is not an address of the public network; see --allow-private"
+        )
     try:
         connection.sock = socket.create_connection((addresses[0], port), timeout=PAUSE_TIMEOUT)
         if parts.scheme == "https":

@@ -53,7 +53,9 @@ def _unknown(sender: Any, message: Any, name: str, id: str, **_: Any) -> None:  
     """Write the letter of a task that this release does not know: one that comes from a newer release, or from a mistake."""
     with _application(sender.app).app_context():
         args, kwargs, *_rest = message.payload
-        dead_letters.deposit(dead_letters.write(name, id, args, kwargs, NotRegistered(name), message.headers.get("request_id") or ""))
+        dead_letters.deposit(
+            dead_letters.write(name, id, args, kwargs, NotRegistered(name), message.headers.get("request_id") or "")
+        )
 
 
 def _application(celery: Any) -> Flask:

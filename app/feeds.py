@@ -24,13 +24,47 @@ from app.extensions import db
 from app.models import TITLE_LENGTH, Article, now
 
 # Elements whose text nobody reads, and those before and after which a paragraph ends.
-_UNSEEN = frozenset({"script", "style", "template", "noscript", "iframe", "object", "svg", "math", "head", "title", "textarea", "select"})
+_UNSEEN = frozenset(
+    {
+        "script",
+        "style",
+        "template",
+        "noscript",
+        "iframe",
+        "object",
+        "svg",
+        "math",
+        "head",
+        "title",
+        "textarea",
+        "select",
+    }
+)
 _BLOCKS = frozenset(
-    {"address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "figcaption", "figure", "footer", "h1", "h2", "h3", "h4"}
+    {
+        "address",
+        "article",
+        "aside",
+        "blockquote",
+        "br",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "figcaption",
+        "figure",
+        "footer",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+    }
     | {"h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "td", "th", "tr", "ul"}
 )
 # Comments, declarations and tags. Each matches wherever it begins, so that the time is in proportion to the length; html.parser's is not.
-_MARKUP = re.compile(r"<!--.*?(?:-->|\Z)|<[!?][^>]*(?:>|\Z)|<(?P<closing>/?)(?P<tag>[a-zA-Z][^\s/>]*)[^>]*(?:>|\Z)", re.DOTALL)
+_MARKUP = re.compile(
+    r"<!--.*?(?:-->|\Z)|<[!?][^>]*(?:>|\Z)|<(?P<closing>/?)(?P<tag>[a-zA-Z][^\s/>]*)[^>]*(?:>|\Z)", re.DOTALL
+)
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 
 
@@ -128,7 +162,9 @@ def _entry(entry: Any, version: str) -> Entry | None:
     # Some feeds put all of an article into the summary, some into the content.
     texts = [_text(detail, version) for detail in [entry.get("summary_detail"), *entry.get("content", [])]]
     content = _shortened(max(texts, key=len), LONGEST_CONTENT)
-    faulty = plaintext.fault(title, longest=TITLE_LENGTH, one_line=True) or plaintext.fault(content, longest=LONGEST_CONTENT)
+    faulty = plaintext.fault(title, longest=TITLE_LENGTH, one_line=True) or plaintext.fault(
+        content, longest=LONGEST_CONTENT
+    )
     if faulty:
         return None
     # Without an id, and without a link, it is known by what it says.

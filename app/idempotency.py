@@ -43,7 +43,9 @@ def once(caller: int, key: str, request: Any, work: Callable[[Session], Answer])
     digest = _digest(request)
 
     def attempt(session: Session) -> Answer:
-        session.execute(delete(IdempotentRequest).where(IdempotentRequest.id == name, IdempotentRequest.created_at < now() - KEPT))
+        session.execute(
+            delete(IdempotentRequest).where(IdempotentRequest.id == name, IdempotentRequest.created_at < now() - KEPT)
+        )
         # Before the work: the second of two must not begin it.
         kept = IdempotentRequest(id=name, request_hash=digest, status=0, body="")
         session.add(kept)

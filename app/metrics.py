@@ -7,7 +7,15 @@ import time
 from typing import Any
 
 from flask import Flask, Response, g, has_request_context, request
-from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
 from prometheus_client.multiprocess import MultiProcessCollector
 from sqlalchemy import Engine, event
 
@@ -26,8 +34,12 @@ LATENCY = Histogram(
 )
 QUERIES = Histogram("app_request_queries", "Database queries of a request", ["rule"], buckets=(0, 1, 2, 3, 5, 10, 20))
 QUERY_SECONDS = Counter("app_database_query_seconds", "Time spent in database queries")
-CONNECTIONS = Gauge("app_database_connections_in_use", "Connections taken from the pool", ["database"], multiprocess_mode="livesum")
-LAGGING_READS = Counter("app_database_lagging_reads", "Reads that the primary served because a replica was too far behind")
+CONNECTIONS = Gauge(
+    "app_database_connections_in_use", "Connections taken from the pool", ["database"], multiprocess_mode="livesum"
+)
+LAGGING_READS = Counter(
+    "app_database_lagging_reads", "Reads that the primary served because a replica was too far behind"
+)
 CACHE = Counter("app_cache_requests", "Questions to the cache", ["cache", "outcome"])
 TASKS_SENT = Counter("app_tasks_sent", "Tasks that a broker took or did not take", ["task", "outcome"])
 

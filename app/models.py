@@ -140,9 +140,9 @@ class Article(Base):
 Index("ix_article_newest", Article.published_at.desc(), Article.id.desc())
 Index("ix_article_author_newest", Article.author_id, Article.published_at.desc(), Article.id.desc())
 Index("ix_article_popular", Article.views.desc(), Article.id.desc())
-Index("ix_article_keywords", Article.keywords, postgresql_using="gin", postgresql_ops={"keywords": "jsonb_path_ops"}).ddl_if(
-    dialect="postgresql"
-)
+Index(
+    "ix_article_keywords", Article.keywords, postgresql_using="gin", postgresql_ops={"keywords": "jsonb_path_ops"}
+).ddl_if(dialect="postgresql")
 # Nearly empty: what a lost task has left behind.
 UNPROCESSED = Article.processed_at.is_(None)
 Index("ix_article_unprocessed", Article.published_at, postgresql_where=UNPROCESSED, sqlite_where=UNPROCESSED)

@@ -37,7 +37,9 @@ LIVES = tokens.LIVES | {EXISTS: tokens.LIVES[CONFIRM], PASSWORD_CHANGED: KEPT}
 AT_ONCE = 100
 
 # One statement: of two workers with the same letter one finds nothing, whether the other has sent it or is about to.
-_WAITING = select(Mail.id).where(Mail.id == bindparam("letter"), Mail.sent_at.is_(None)).with_for_update(skip_locked=True)
+_WAITING = (
+    select(Mail.id).where(Mail.id == bindparam("letter"), Mail.sent_at.is_(None)).with_for_update(skip_locked=True)
+)
 CLAIM = (
     update(Mail)
     .where(Mail.id == _WAITING.scalar_subquery())
@@ -112,7 +114,9 @@ def _send(session: Session, letter_id: int) -> bool:
         return False
     user = _addressee(session, row.kind, row.recipient)
     if user is None or now() - row.created_at > LIVES[row.kind]:
-        log.info("letter dropped", letter=letter_id, kind=row.kind, reason="no addressee" if user is None else "too old")
+        log.info(
+            "letter dropped", letter=letter_id, kind=row.kind, reason="no addressee" if user is None else "too old"
+        )
         return False
     try:
         transport(compose(row.id, row.kind, user, row.created_at))

@@ -78,7 +78,9 @@ def load(cached: Cached) -> Any:
 
 def refuse_forged(error: CSRFError) -> Response:
     """Answer to a form whose token is missing, forged, or of another session."""
-    error.description = "This form is not of your session. Log in again if you were logged out, load the page and send it once more."
+    error.description = (
+        "This form is not of your session. Log in again if you were logged out, load the page and send it once more."
+    )
     return problems.answer(error)
 
 

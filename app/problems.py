@@ -35,7 +35,9 @@ def answer(error: HTTPException) -> Response:
     if request.path.startswith(API_PREFIX):
         response = Response(json.dumps(_problem(error, status)), status, content_type=PROBLEM_JSON)
     else:
-        response = Response(render_template("error.html", status=status, title=error.name, detail=error.description), status)
+        response = Response(
+            render_template("error.html", status=status, title=error.name, detail=error.description), status
+        )
     for name, value in error.get_headers():
         if name.lower() not in {"content-type", "content-length"}:
             response.headers[name] = value
@@ -45,7 +47,12 @@ def answer(error: HTTPException) -> Response:
 
 
 def _problem(error: HTTPException, status: int) -> dict[str, Any]:
-    problem: dict[str, Any] = {"type": "about:blank", "title": error.name, "status": status, "request_id": g.get("request_id", "")}
+    problem: dict[str, Any] = {
+        "type": "about:blank",
+        "title": error.name,
+        "status": status,
+        "request_id": g.get("request_id", ""),
+    }
     data = getattr(error, "data", None) or {}
     if detail := data.get("message") or error.description:
         problem["detail"] = detail
@@ -65,7 +72,11 @@ def _fields(messages: dict[str, Any]) -> Iterator[dict[str, str]]:
 
 def _unavailable(error: Exception) -> Response:
     log.error("service unavailable", kind=type(error).__name__, error=str(error).split("\n", 1)[0])
-    return answer(ServiceUnavailable("A server that this needs does not answer. Please try again in a moment.", retry_after=RETRY_AFTER))
+    return answer(
+        ServiceUnavailable(
+            "A server that this needs does not answer. Please try again in a moment.", retry_after=RETRY_AFTER
+        )
+    )
 
 
 def _unexpected(error: Exception) -> Response:

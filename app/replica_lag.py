@@ -41,7 +41,11 @@ class LagWatch:
     """Decides whether a replica may be read. A pool holds connections to several, each judged for itself."""
 
     def __init__(
-        self, longest: float, *, measure: Callable[[Session], float] | None = None, clock: Callable[[], float] = monotonic
+        self,
+        longest: float,
+        *,
+        measure: Callable[[Session], float] | None = None,
+        clock: Callable[[], float] = monotonic,
     ) -> None:
         """Allow replicas to be this many seconds behind."""
         self._longest = longest
@@ -78,7 +82,9 @@ class LagWatch:
         behind = late and replica.suspected
         if behind != replica.behind:
             log.warning(
-                "replica lags, reading from the primary" if behind else "replica has caught up", replica=name, seconds=round(seconds, 1)
+                "replica lags, reading from the primary" if behind else "replica has caught up",
+                replica=name,
+                seconds=round(seconds, 1),
             )
         replica.suspected, replica.behind = late, behind
 

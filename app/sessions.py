@@ -21,7 +21,11 @@ WITHOUT_SESSION = ("/api/", "/static/", "/livez", "/readyz", "/metrics")
 
 def refuse_forms_without_session() -> None:
     """Answer that the store is away to a form that came without its session for this reason, not that the form is wrong."""
-    if isinstance(session, NoSession) and request.method not in SAFE_METHODS and not request.path.startswith(WITHOUT_SESSION):
+    if (
+        isinstance(session, NoSession)
+        and request.method not in SAFE_METHODS
+        and not request.path.startswith(WITHOUT_SESSION)
+    ):
         raise StoreUnavailableError("sessions unavailable")
 
 

@@ -28,7 +28,11 @@ RETRY: Any = {
     "max_retries": 8,
 }
 # Slower: a relay may be away for longer, or want a stranger to come again.
-RETRY_MAIL: Any = RETRY | {"autoretry_for": (*TRANSIENT, RelayError, DeferredError), "retry_backoff": 5, "retry_backoff_max": 300}
+RETRY_MAIL: Any = RETRY | {
+    "autoretry_for": (*TRANSIENT, RelayError, DeferredError),
+    "retry_backoff": 5,
+    "retry_backoff_max": 300,
+}
 # A task that was not lost has run by then.
 FORGOTTEN_AFTER = timedelta(seconds=30)
 
@@ -53,7 +57,9 @@ def process_forgotten_articles() -> None:
         except Exception as error:
             # One that cannot be processed must not keep the others waiting. Its letter has always the same id, so that there is one.
             log.exception("article not processed", article=article_id)
-            dead_letters.record(dead_letters.write(process_new_article.name, f"forgotten-article-{article_id}", [article_id], {}, error))
+            dead_letters.record(
+                dead_letters.write(process_new_article.name, f"forgotten-article-{article_id}", [article_id], {}, error)
+            )
 
 
 @shared_task(name="send_email", **RETRY_MAIL)
@@ -78,7 +84,9 @@ def send_forgotten_emails() -> None:
             raise
         except Exception as error:
             log.exception("letter not sent", letter=letter_id)
-            dead_letters.record(dead_letters.write(send_email.name, f"forgotten-email-{letter_id}", [letter_id], {}, error))
+            dead_letters.record(
+                dead_letters.write(send_email.name, f"forgotten-email-{letter_id}", [letter_id], {}, error)
+            )
 
 
 # Not retried: the next one comes in seconds, and takes an interrupted batch first.

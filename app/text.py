@@ -124,7 +124,9 @@ def _sentences(content: str) -> list[str]:
         if len(found) > 2 * MOST_SENTENCES:
             break
     # Once each: a sentence that is repeated would vote for itself.
-    return [sentence for sentence in dict.fromkeys(found) if any(character.isalnum() for character in sentence)][:MOST_SENTENCES]
+    return [sentence for sentence in dict.fromkeys(found) if any(character.isalnum() for character in sentence)][
+        :MOST_SENTENCES
+    ]
 
 
 def _paragraphs(content: str) -> list[str]:
@@ -195,7 +197,8 @@ def _rank(graph: Graph, bias: list[float]) -> list[float]:
     ranks = start
     for _ in range(ROUNDS):
         ranks = [
-            (1 - DAMPING) * start[at] + DAMPING * sum(weight * ranks[other] / out[other] for other, weight in links.items())
+            (1 - DAMPING) * start[at]
+            + DAMPING * sum(weight * ranks[other] / out[other] for other, weight in links.items())
             for at, links in enumerate(graph)
         ]
     highest = max(ranks, default=0.0) or 1.0
@@ -208,7 +211,11 @@ def _choose(candidates: list[str], graph: Graph, ranks: list[float], count: int)
     room = LONGEST_SUMMARY
     while len(chosen) < count:
         likenesses = [max((links.get(other, 0.0) for other in chosen), default=0.0) for links in graph]
-        fitting = [at for at, sentence in enumerate(candidates) if at not in chosen and len(sentence) <= room and likenesses[at] < SAME]
+        fitting = [
+            at
+            for at, sentence in enumerate(candidates)
+            if at not in chosen and len(sentence) <= room and likenesses[at] < SAME
+        ]
         if not fitting:
             break
         best = max(fitting, key=lambda at: (RELEVANCE * ranks[at] - (1 - RELEVANCE) * likenesses[at], -at))

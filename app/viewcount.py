@@ -57,7 +57,9 @@ def _add(session: Session, batch: str, views: Mapping[int, int]) -> None:
     session.execute(insert(ViewBatch), {"id": batch, "flushed_at": now()})
     if views:
         # In the order of ids, so that two flushes cannot wait for each other's rows.
-        session.connection().execute(_ADD, [{"article": article, "more": more} for article, more in sorted(views.items())])
+        session.connection().execute(
+            _ADD, [{"article": article, "more": more} for article, more in sorted(views.items())]
+        )
     session.execute(delete(ViewBatch).where(ViewBatch.flushed_at < now() - BATCHES_KEPT))
 
 

@@ -100,5 +100,9 @@ class QueueCollector(Collector):
         length = GaugeMetricFamily("celery_queue_length", "Tasks that wait for a worker", labels=["queue"])
         length.add_metric([QUEUE], waiting)
         yield length
-        yield GaugeMetricFamily("celery_tasks_unacknowledged", "Tasks that workers have taken and not finished", value=taken)
-        yield GaugeMetricFamily("celery_dead_letters", "Tasks that failed for good and wait for an administrator", value=int(letters or 0))
+        yield GaugeMetricFamily(
+            "celery_tasks_unacknowledged", "Tasks that workers have taken and not finished", value=taken
+        )
+        yield GaugeMetricFamily(
+            "celery_dead_letters", "Tasks that failed for good and wait for an administrator", value=int(letters or 0)
+        )

@@ -50,7 +50,9 @@ def environment(given: Mapping[str, str] = os.environ, places: Iterable[Path] = 
     plugins.mkdir(parents=True, exist_ok=True)
     environment = {"TF_PLUGIN_CACHE_DIR": str(plugins), **given}
     # What a person has configured holds; a name of a file that is not there configures nothing.
-    if not Path(environment.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc").exists() and (found := mirror(places)):
+    if not Path(environment.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc").exists() and (
+        found := mirror(places)
+    ):
         rc = CACHE / "terraformrc"
         rc.write_text(configuration(found))
         environment["TF_CLI_CONFIG_FILE"] = str(rc)
@@ -60,4 +62,8 @@ def environment(given: Mapping[str, str] = os.environ, places: Iterable[Path] = 
 def missing(said: str) -> str:
     """Why the provider cannot be had, from what a failed `terraform init` said; empty when it failed for another reason."""
     said = " ".join(said.split())
-    return f"the AWS provider is neither on this machine nor to be had: {said}" if any(reason in said for reason in NOT_TO_BE_HAD) else ""
+    return (
+        f"the AWS provider is neither on this machine nor to be had: {said}"
+        if any(reason in said for reason in NOT_TO_BE_HAD)
+        else ""
+    )

@@ -35,7 +35,9 @@ def timed(name: str, figures: dict[str, float], action: Callable[[], None]) -> N
 
 def on(fleet: Fleet, host: Host, command: str, stdin: bytes | None = None) -> str:
     """Run a command on `host` as root; return its output."""
-    result = subprocess.run([*fleet.ssh_command(host), f"sudo {command}"], input=stdin, capture_output=True, check=False)
+    result = subprocess.run(
+        [*fleet.ssh_command(host), f"sudo {command}"], input=stdin, capture_output=True, check=False
+    )
     if result.returncode != 0:
         raise FleetError(f"{host.name}: {command} failed: {result.stderr.decode()[-500:]}")
     return result.stdout.decode()
@@ -59,7 +61,9 @@ def site(fleet: Fleet, *arguments: str, strategy: str = "mitogen_linear") -> Non
     command = ["ansible-playbook", "-i", f"inventories/{fleet.inventory}", "site.yml", *arguments]
     with log.open("a") as output:
         environment = fleet.environment | {"ANSIBLE_STRATEGY": strategy}
-        code = subprocess.run(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+        code = subprocess.run(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
+        ).returncode
     if code != 0:
         raise FleetError(f"site.yml {' '.join(arguments)} failed; see {log}")
 
@@ -131,7 +135,11 @@ def main() -> int:
 
     floor, cold, warm = (
         figures[f"{name}"]
-        for name in ("floor: apt-get and uv on all hosts at once", "site.yml, cold, Mitogen", "site.yml, unchanged, Mitogen")
+        for name in (
+            "floor: apt-get and uv on all hosts at once",
+            "site.yml, cold, Mitogen",
+            "site.yml, unchanged, Mitogen",
+        )
     )
     figures["ratio: cold / floor"] = cold / floor
     figures["ratio: unchanged / cold"] = warm / cold

@@ -57,7 +57,9 @@ def wrk(fleet: LiveFleet, host: Host, url: str, *, script: str = "", seconds: in
     return float(found[4]), float(found[1]) * UNITS[found[2]]
 
 
-def in_turns(fleet: LiveFleet, host: Host, urls: dict[str, str], scripts: dict[str, str] | None = None) -> dict[str, tuple[float, float]]:
+def in_turns(
+    fleet: LiveFleet, host: Host, urls: dict[str, str], scripts: dict[str, str] | None = None
+) -> dict[str, tuple[float, float]]:
     """Ask for each URL in turns, after a warm-up; return the medians of rate and 99th percentile by name."""
     scripts = scripts or {}
     for name, url in urls.items():
@@ -66,12 +68,19 @@ def in_turns(fleet: LiveFleet, host: Host, urls: dict[str, str], scripts: dict[s
     for _ in range(ROUNDS):
         for name, url in urls.items():
             seen[name].append(wrk(fleet, host, url, script=scripts.get(name, "")))
-    return {name: (median(rate for rate, _ in rounds), median(p99 for _, p99 in rounds)) for name, rounds in seen.items()}
+    return {
+        name: (median(rate for rate, _ in rounds), median(p99 for _, p99 in rounds)) for name, rounds in seen.items()
+    }
 
 
 def send(fleet: LiveFleet, host: Host, command: str, data: bytes) -> None:
     """Give a command on a host its standard input."""
-    subprocess.run([*fleet.fleet.ssh_command(host), f"sudo sh -c {shlex.quote(command)}"], input=data, check=True, capture_output=True)
+    subprocess.run(
+        [*fleet.fleet.ssh_command(host), f"sudo sh -c {shlex.quote(command)}"],
+        input=data,
+        check=True,
+        capture_output=True,
+    )
 
 
 @contextmanager
@@ -85,11 +94,16 @@ def baseline_on(fleet: LiveFleet, host: Host, bundles: list[Path]) -> Iterator[N
         unit = "systemd-run --quiet --unit=baseline --property=User=news-app --property=EnvironmentFile=/etc/news/env"
         fleet.run(host, f"{unit} /opt/baseline/venv/bin/gunicorn {GUNICORN} 'baseline:create_app()'")
         fleet.run(host, "nft insert rule inet fleet input tcp dport 8090 accept")
-        fleet.run(host, "curl -sf --retry 20 --retry-delay 1 --retry-all-errors -o /dev/null http://127.0.0.1:8090/api/v1/articles")
+        fleet.run(
+            host,
+            "curl -sf --retry 20 --retry-delay 1 --retry-all-errors -o /dev/null http://127.0.0.1:8090/api/v1/articles",
+        )
         yield
     finally:
         fleet.run(
-            host, "systemctl stop baseline; systemctl reset-failed baseline; rm -rf /opt/baseline; systemctl reload nftables", check=False
+            host,
+            "systemctl stop baseline; systemctl reset-failed baseline; rm -rf /opt/baseline; systemctl reload nftables",
+            check=False,
         )
 
 
@@ -97,14 +111,24 @@ def baseline_on(fleet: LiveFleet, host: Host, bundles: list[Path]) -> Iterator[N
 def baseline_nginx(fleet: LiveFleet, balancer: Host, hosts: list[Host]) -> Iterator[None]:
     """An nginx with the tutorial's settings, and wrk."""
     servers = "\n".join(f"        server {host.address}:8090;" for host in hosts)
-    send(fleet, balancer, "cat >/run/baseline-nginx.conf", (BASELINE / "nginx.conf").read_text().replace("@SERVERS@", servers).encode())
-    fleet.run(balancer, "command -v wrk >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends wrk")
+    send(
+        fleet,
+        balancer,
+        "cat >/run/baseline-nginx.conf",
+        (BASELINE / "nginx.conf").read_text().replace("@SERVERS@", servers).encode(),
+    )
+    fleet.run(
+        balancer,
+        "command -v wrk >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends wrk",
+    )
     fleet.run(balancer, "nginx -c /run/baseline-nginx.conf")
     try:
         yield
     finally:
         fleet.run(
-            balancer, "nginx -c /run/baseline-nginx.conf -s quit; rm -f /run/baseline-* /run/wrk.lua; apt-get purge -q -y wrk", check=False
+            balancer,
+            "nginx -c /run/baseline-nginx.conf -s quit; rm -f /run/baseline-* /run/wrk.lua; apt-get purge -q -y wrk",
+            check=False,
         )
 
 
@@ -166,7 +190,9 @@ def metric(fleet: LiveFleet, name: str, labels: str) -> float:
     total = 0.0
     for host in fleet.group("app"):
         text = fleet.run(host, f"curl -s http://{host.address}:8000/metrics").stdout
-        total += sum(float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name) and labels in line)
+        total += sum(
+            float(line.rsplit(" ", 1)[1]) for line in text.splitlines() if line.startswith(name) and labels in line
+        )
     return total
 
 
@@ -204,10 +230,15 @@ def main() -> int:
                 figures[f"{page}, {name}: requests/s"], figures[f"{page}, {name}: p99 ms"] = rate, p99
             figures[f"{page}: rate, ours / baseline"] = seen["ours"][0] / seen["baseline"][0]
             figures[f"{page}: p99, ours / baseline"] = seen["ours"][1] / seen["baseline"][1]
-        seen = in_turns(fleet, balancer, {"hit": f"{ours}/api/v1/articles?limit=3", "static": f"{ours}/static/site.css"})
+        seen = in_turns(
+            fleet, balancer, {"hit": f"{ours}/api/v1/articles?limit=3", "static": f"{ours}/static/site.css"}
+        )
         figures["micro-cache hit / static file"] = seen["hit"][0] / seen["static"][0]
         seen = in_turns(fleet, balancer, {"orm": direct, "none": f"{direct}/livez"}, {"orm": UNIQUE})
-        figures["view without I/O: requests/s"], figures["ORM view, never cached: requests/s"] = seen["none"][0], seen["orm"][0]
+        figures["view without I/O: requests/s"], figures["ORM view, never cached: requests/s"] = (
+            seen["none"][0],
+            seen["orm"][0],
+        )
         figures["ORM view / view without I/O"] = seen["orm"][0] / seen["none"][0]
         with writing(fleet):
             for page, cache, rule, path in (

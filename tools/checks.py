@@ -37,7 +37,14 @@ UNIT: dict[str, Sequence[str]] = {
     "terraform init": LINT["terraform init"],
     "terraform test": ["bin/terraform", "-chdir=terraform/sandbox", "test", "-no-color"],
     "terraform test (aws)": [sys.executable, "-m", "tools.terraform_aws", "test"],
-    "pytest": ["pytest", "tests/unit", "-q", "--numprocesses=auto", "--dist=loadscope", f"--junitxml={REPORTS}/unit.xml"],
+    "pytest": [
+        "pytest",
+        "tests/unit",
+        "-q",
+        "--numprocesses=auto",
+        "--dist=loadscope",
+        f"--junitxml={REPORTS}/unit.xml",
+    ],
 }
 # Scenarios whose stories are told one after another on one converged fleet (molecule's shared state).
 SHARED = ["default", "failover", "operations", "deploy"]
@@ -52,7 +59,10 @@ def molecule(names: Sequence[str]) -> dict[str, Sequence[str]]:
     """The commands that test scenarios, by heading: one for all that share a fleet, one for each other."""
     together = [name for name in SHARED if name in names]
     groups = [group for group in (together, *([name] for name in names if name not in SHARED)) if group]
-    return {f"molecule {', '.join(group)}": ["molecule", "test", *(f"--scenario-name={name}" for name in group)] for group in groups}
+    return {
+        f"molecule {', '.join(group)}": ["molecule", "test", *(f"--scenario-name={name}" for name in group)]
+        for group in groups
+    }
 
 
 def phase(name: str, command: Sequence[str]) -> list[str] | None:
@@ -67,7 +77,9 @@ def phase(name: str, command: Sequence[str]) -> list[str] | None:
         "MOLECULE_EPHEMERAL_DIRECTORY": str(NOTES),
     }
     errors: list[str] = []
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
         assert process.stdout
         for line in process.stdout:
             sys.stdout.buffer.write(line)

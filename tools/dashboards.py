@@ -34,7 +34,9 @@ def _thresholds(steps: list[list[Any]]) -> Json:
 
 def _mappings(texts: Json) -> list[Json]:
     """Words for numbers: {0: [down, red], 1: [up, green]}."""
-    options = {str(value): {"text": text, "color": color, "index": i} for i, (value, (text, color)) in enumerate(texts.items())}
+    options = {
+        str(value): {"text": text, "color": color, "index": i} for i, (value, (text, color)) in enumerate(texts.items())
+    }
     return [{"type": "value", "options": options}]
 
 
@@ -105,11 +107,18 @@ def _table_transformations(panel: Json) -> list[Json]:
     """Join the queries of a table on `join`, show `columns` under their names and nothing else."""
     columns: dict[str, str] = panel["columns"]
     shown = {"include": {"pattern": "^(" + "|".join(columns) + ")$"}}
-    merge: list[Json] = [{"id": "joinByField", "options": {"byField": panel["join"], "mode": "outer"}}] if len(panel["queries"]) > 1 else []
+    merge: list[Json] = (
+        [{"id": "joinByField", "options": {"byField": panel["join"], "mode": "outer"}}]
+        if len(panel["queries"]) > 1
+        else []
+    )
     return [
         *merge,
         {"id": "filterFieldsByName", "options": shown},
-        {"id": "organize", "options": {"renameByName": columns, "indexByName": {name: i for i, name in enumerate(columns)}}},
+        {
+            "id": "organize",
+            "options": {"renameByName": columns, "indexByName": {name: i for i, name in enumerate(columns)}},
+        },
     ]
 
 
@@ -118,7 +127,9 @@ def _panel(panel: Json, identity: int, x: int, y: int) -> Json:
     for key in ("min", "max", "decimals"):
         if key in panel:
             defaults[key] = panel[key]
-    defaults["thresholds"] = _thresholds(panel.get("thresholds", [[None, "text" if panel["type"] == "stat" else "green"]]))
+    defaults["thresholds"] = _thresholds(
+        panel.get("thresholds", [[None, "text" if panel["type"] == "stat" else "green"]])
+    )
     if "values" in panel:
         defaults["mappings"] = _mappings(panel["values"])
     if panel["type"] == "timeseries":
@@ -255,15 +266,23 @@ def extract_queries(path: Path) -> list[tuple[str, str]]:
             expr = expr.replace(f"${{{name}}}", ".*").replace(f"${name}", ".*")
         return expr.replace("$__rate_interval", RATE_WINDOW).replace("$__range", "1h").replace("$__interval", "1m")
 
-    return [(panel["title"], substitute(target["expr"])) for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    return [
+        (panel["title"], substitute(target["expr"]))
+        for panel in dashboard["panels"]
+        for target in panel.get("targets", [])
+    ]
 
 
 def main() -> int:
     """Build, or compare; the exit code says whether all is well."""
-    parser = argparse.ArgumentParser(prog="python -m tools.dashboards", description="Build roles/grafana/files/dashboards.")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.dashboards", description="Build roles/grafana/files/dashboards."
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, fail if a file is out of date")
     check = parser.parse_args().check
-    wanted = {f"{path.stem}.json": render(build(yaml.safe_load(path.read_text()))) for path in sorted(SOURCES.glob("*.yml"))}
+    wanted = {
+        f"{path.stem}.json": render(build(yaml.safe_load(path.read_text()))) for path in sorted(SOURCES.glob("*.yml"))
+    }
     present = {path.name: path.read_text() for path in BUILT.glob("*.json")}
     stale = sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
     if check:

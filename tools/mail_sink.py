@@ -56,7 +56,9 @@ class MailSink:
                         return self.letters.pop(number)
                 if not self._arrival.wait(deadline - time.monotonic()):
                     others = [f"{letter['To']}: {letter['Subject']}" for letter in self.letters]
-                    raise TimeoutError(f"no letter {subject!r} to {recipient} within {within:.0f} s; there are {others}")
+                    raise TimeoutError(
+                        f"no letter {subject!r} to {recipient} within {within:.0f} s; there are {others}"
+                    )
 
     def next(self) -> EmailMessage:
         """Take the oldest letter, as soon as there is one."""
@@ -89,7 +91,9 @@ def main() -> int:
                     letter = sink.next()
                     say(f"\nTo: {letter['To']}\nSubject: {letter['Subject']}\n\n{letter.get_content()}")
         except OSError as error:
-            raise FleetError(f"{address}:{PORT} cannot be listened on ({error.strerror}); is 'make mail' running elsewhere?") from error
+            raise FleetError(
+                f"{address}:{PORT} cannot be listened on ({error.strerror}); is 'make mail' running elsewhere?"
+            ) from error
     except FleetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -58,7 +58,12 @@ class Target:
         """Return what requirement markers see on the target, which is not what they see on this control node."""
         full = f"{self.python}.0"
         python = {"implementation_version": full, "python_full_version": full, "python_version": self.python}
-        system = {"os_name": "posix", "platform_machine": self.machine, "platform_system": "Linux", "sys_platform": "linux"}
+        system = {
+            "os_name": "posix",
+            "platform_machine": self.machine,
+            "platform_system": "Linux",
+            "sys_platform": "linux",
+        }
         return {"implementation_name": "cpython", "platform_python_implementation": "CPython", **python, **system}
 
     def platforms(self) -> list[str]:
@@ -81,7 +86,9 @@ class Source:
         """Return every file that the application's wheel is built from, sorted."""
         project = self.root / "pyproject.toml"
         if not project.is_file():
-            raise ReleaseError(f"app_source_dir={self.root} has no pyproject.toml; name the folder of an installable project")
+            raise ReleaseError(
+                f"app_source_dir={self.root} has no pyproject.toml; name the folder of an installable project"
+            )
         packages = self.paths or _packages(project)
         found = {project}
         for package in packages:
@@ -115,7 +122,9 @@ def _packages(project: Path) -> list[str]:
     wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
     packages: list[str] = wheel.get("packages", [])
     if not packages:
-        raise ReleaseError(f"{project} names no packages under [tool.hatch.build.targets.wheel]; add them, or set app_release_paths")
+        raise ReleaseError(
+            f"{project} names no packages under [tool.hatch.build.targets.wheel]; add them, or set app_release_paths"
+        )
     return packages
 
 
@@ -135,7 +144,9 @@ def locked(requirements: Path, target: Target, only: str | None = None) -> list[
             continue
         specifier, *hashes = re.split(r"\s+--hash=", line.strip())
         if not hashes:
-            raise ReleaseError(f"{requirements} is not a lock file: {specifier!r} has no --hash; compile it with hashes")
+            raise ReleaseError(
+                f"{requirements} is not a lock file: {specifier!r} has no --hash; compile it with hashes"
+            )
         wanted = Requirement(specifier)
         if wanted.marker and not wanted.marker.evaluate(target.environment()):
             continue
@@ -150,7 +161,9 @@ def _pip(*arguments: str, what: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        errors = [line for line in done.stderr.splitlines() if "ERROR" in line or "error" in line] or done.stderr.splitlines()
+        errors = [
+            line for line in done.stderr.splitlines() if "ERROR" in line or "error" in line
+        ] or done.stderr.splitlines()
         raise ReleaseError(f"cannot {what}: {' '.join(errors[-3:])}")
 
 
@@ -243,10 +256,20 @@ def build(
     releases = cache / "releases"
     digest = source.digest(target)
     built = [path.name.removesuffix(".tar.gz") for path in releases.glob("*.tar.gz")]
-    name = release_id.known_as(digest, known) or release_id.known_as(digest, built) or release_id.issue(digest, source.root)
+    name = (
+        release_id.known_as(digest, known)
+        or release_id.known_as(digest, built)
+        or release_id.issue(digest, source.root)
+    )
     path = releases / f"{name}.tar.gz"
     dependencies = _dependencies(source, target, cache)
-    answer = {"id": name, "package": source.package(), "machine": target.machine, "path": str(path), "dependencies": dependencies}
+    answer = {
+        "id": name,
+        "package": source.package(),
+        "machine": target.machine,
+        "path": str(path),
+        "dependencies": dependencies,
+    }
     if dry_run:
         exists = path.exists()
         return answer | {"sha256": bundle.sha256(path) if exists else None, "built": not exists}
@@ -265,13 +288,21 @@ def build(
 def main(argv: list[str] | None = None) -> int:
     """Run the command line; errors are one sentence on stderr."""
     root = Path(__file__).resolve().parent.parent
-    parser = argparse.ArgumentParser(prog="python -m tools.release", description="Build the application's release bundle.")
-    command = parser.add_subparsers(dest="command", required=True).add_parser("build", help="make the bundle, print where it is")
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.release", description="Build the application's release bundle."
+    )
+    command = parser.add_subparsers(dest="command", required=True).add_parser(
+        "build", help="make the bundle, print where it is"
+    )
     command.add_argument("--source", type=Path, default=root, help="folder of the application's pyproject.toml")
     command.add_argument("--requirements", type=Path, help="lock file; default: SOURCE/requirements/app.txt")
-    command.add_argument("--path", action="append", default=[], help="what the id is hashed from; default: the wheel's packages")
+    command.add_argument(
+        "--path", action="append", default=[], help="what the id is hashed from; default: the wheel's packages"
+    )
     command.add_argument("--python", default="3.13", help="the target's Python")
-    command.add_argument("--machine", default=platform.machine(), choices=["x86_64", "aarch64"], help="the target's machine")
+    command.add_argument(
+        "--machine", default=platform.machine(), choices=["x86_64", "aarch64"], help="the target's machine"
+    )
     command.add_argument("--cache", type=Path, default=root / ".cache", help="where bundles and wheels are kept")
     command.add_argument("--known", action="append", default=[], help="a release that the fleet has")
     command.add_argument("--serving", default="", help="the release that is wanted instead, where its bundles are here")

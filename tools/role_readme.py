@@ -23,7 +23,11 @@ def load(path: Path) -> Any:
 
 def code(value: Any) -> str:
     """A value as the inventory would write it, on one line of a table."""
-    text = str(yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True)).removesuffix("...\n").strip()
+    text = (
+        str(yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True))
+        .removesuffix("...\n")
+        .strip()
+    )
     text = " ".join(text.split())
     if text[:1] in "'\"" and "{{" in text:
         text = text[1:-1].replace("''", "'")  # a template reads better without YAML's quotes
@@ -59,7 +63,13 @@ def rows(options: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], 
 
 def example(role: str, options: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
     """How a play uses the role."""
-    lines = [f"- name: {meta['galaxy_info']['description']}", "  hosts: all", "  become: true", "  roles:", f"    - role: {role}"]
+    lines = [
+        f"- name: {meta['galaxy_info']['description']}",
+        "  hosts: all",
+        "  become: true",
+        "  roles:",
+        f"    - role: {role}",
+    ]
     required = [(name, option) for name, option in options.items() if option.get("required")]
     if required:
         lines.append("      vars:")
@@ -71,7 +81,9 @@ def sample(option: Mapping[str, Any]) -> str:
     """A value of an option's type that shows its form."""
     if "choices" in option:
         return str(option["choices"][0])
-    inner = ", ".join(f"{name}: {sample(part)}" for name, part in option.get("options", {}).items() if part.get("required"))
+    inner = ", ".join(
+        f"{name}: {sample(part)}" for name, part in option.get("options", {}).items() if part.get("required")
+    )
     values = {"int": "1", "bool": "true", "float": "1.0", "dict": f"{{{inner}}}", "path": "/path"}
     if option.get("type") == "list":
         return f"[{sample({**option, 'type': option.get('elements', 'str')})}]"
@@ -91,10 +103,16 @@ def readme(folder: Path) -> str:
     defaults = (load(path) if path.exists() else None) or {}
     options = spec.get("options", {})
     description = spec.get("description", [])
-    systems = ", ".join(f"{system['name']} {' '.join(system['versions'])}" for system in meta["galaxy_info"]["platforms"])
-    needs = [f"- {systems} on the hosts; ansible-core {meta['galaxy_info']['min_ansible_version']} or newer on the control node."]
+    systems = ", ".join(
+        f"{system['name']} {' '.join(system['versions'])}" for system in meta["galaxy_info"]["platforms"]
+    )
+    needs = [
+        f"- {systems} on the hosts; ansible-core {meta['galaxy_info']['min_ansible_version']} or newer on the control node."
+    ]
     if any(option.get("required") for option in options.values()):
-        needs.append("- The required variables; in this repository `inventories/shared` computes them from groups, ports and secrets.")
+        needs.append(
+            "- The required variables; in this repository `inventories/shared` computes them from groups, ports and secrets."
+        )
     needs += [f"- The role `{dependency.get('role', dependency)}`." for dependency in meta.get("dependencies", [])]
     return "\n".join(
         [
@@ -137,7 +155,9 @@ def main(arguments: list[str] | None = None, roles: Path = ROOT / "roles") -> in
         options = load(path)["argument_specs"]["main"].get("options", {})
         defaults = folder / "defaults" / "main.yml"
         for name in undocumented(options, (load(defaults) if defaults.exists() else None) or {}):
-            say(f"roles/{folder.name}: {name} has a default and no entry in meta/argument_specs.yml; describe it there.")
+            say(
+                f"roles/{folder.name}: {name} has a default and no entry in meta/argument_specs.yml; describe it there."
+            )
             status = 1
         target, text = folder / "README.md", readme(folder)
         if target.exists() and target.read_text() == text:

@@ -15,7 +15,9 @@ REPORTS = ROOT / ".cache" / "reports"
 # Validating the root validates the modules that it calls; each has tests of its own.
 ROOTS = {
     "validate": [ROOT / "terraform" / "aws"],
-    "test": sorted(tests.parent for tests in (ROOT / "terraform").glob("**/tests") if "sandbox" not in tests.parent.name),
+    "test": sorted(
+        tests.parent for tests in (ROOT / "terraform").glob("**/tests") if "sandbox" not in tests.parent.name
+    ),
 }
 
 

@@ -59,7 +59,10 @@ def page() -> str:
     """Show the document to people."""
     document = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict()
     return render_template(
-        "api/docs.html", info=document["info"], operations=operations(document, request.host_url), headers=headers(document)
+        "api/docs.html",
+        info=document["info"],
+        operations=operations(document, request.host_url),
+        headers=headers(document),
     )
 
 
@@ -81,7 +84,10 @@ def operations(document: Document, host: str) -> list[Operation]:
 
 def headers(document: Document) -> list[Field]:
     """Return the headers that answers have."""
-    return [_field(document, header | {"name": name, "in": "header"}) for name, header in document["components"]["headers"].items()]
+    return [
+        _field(document, header | {"name": name, "in": "header"})
+        for name, header in document["components"]["headers"].items()
+    ]
 
 
 def _operation(document: Document, host: str, path: str, method: str, item: Document) -> Operation:
@@ -98,7 +104,10 @@ def _operation(document: Document, host: str, path: str, method: str, item: Docu
         description=item.get("description", ""),
         needs_key=needs_key,
         inputs=[_field(document, parameter) for parameter in parameters] + (_fields(document, body) if body else []),
-        answers=[_answer(document, status, _resolve(document, answer)) for status, answer in sorted(item["responses"].items())],
+        answers=[
+            _answer(document, status, _resolve(document, answer))
+            for status, answer in sorted(item["responses"].items())
+        ],
         curl=_curl(host, path, method, parameters, example, needs_key),
     )
 
@@ -106,7 +115,9 @@ def _operation(document: Document, host: str, path: str, method: str, item: Docu
 def _field(document: Document, parameter: Document) -> Field:
     schema = _resolve(document, parameter["schema"])
     description = parameter.get("description") or schema.get("description", "")
-    return Field(parameter["name"], parameter["in"], _kind(document, schema), parameter.get("required", False), description)
+    return Field(
+        parameter["name"], parameter["in"], _kind(document, schema), parameter.get("required", False), description
+    )
 
 
 def _fields(document: Document, schema: Document) -> list[Field]:

@@ -26,13 +26,25 @@ anonymous reads are limited by the load balancer alone.
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 HEADERS: dict[str, dict[str, Any]] = {
     "X-Request-Id": {"description": "Names this request in the logs", "schema": {"type": "string"}},
-    "X-Cache": {"description": "Whether the cache had it", "schema": {"type": "string", "enum": ["hit", "miss", "stale"]}},
-    "ETag": {"description": "Changes with what is sent; an article's begins with its version", "schema": {"type": "string"}},
+    "X-Cache": {
+        "description": "Whether the cache had it",
+        "schema": {"type": "string", "enum": ["hit", "miss", "stale"]},
+    },
+    "ETag": {
+        "description": "Changes with what is sent; an article's begins with its version",
+        "schema": {"type": "string"},
+    },
     "Location": {"description": "Where the article is", "schema": {"type": "string", "format": "uri-reference"}},
-    "Idempotency-Replayed": {"description": "This is the answer of an earlier request", "schema": {"type": "string", "const": "true"}},
+    "Idempotency-Replayed": {
+        "description": "This is the answer of an earlier request",
+        "schema": {"type": "string", "const": "true"},
+    },
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 0}},
-    "RateLimit-Limit": {"description": "Requests in a window; where a key was shown", "schema": {"type": "integer", "minimum": 1}},
+    "RateLimit-Limit": {
+        "description": "Requests in a window; where a key was shown",
+        "schema": {"type": "integer", "minimum": 1},
+    },
     "RateLimit-Remaining": {"description": "Requests that are left in it", "schema": {"type": "integer", "minimum": 0}},
     "RateLimit-Reset": {"description": "Seconds until the next one", "schema": {"type": "integer", "minimum": 0}},
 }
@@ -54,7 +66,9 @@ PROBLEMS: dict[int, tuple[str, tuple[str, ...]]] = {
 class FieldErrorSchema(ma.Schema):
     """What is wrong with one field of a request."""
 
-    location = ma.fields.String(metadata={"description": "Part of the request: query, json, headers or path", "example": "json"})
+    location = ma.fields.String(
+        metadata={"description": "Part of the request: query, json, headers or path", "example": "json"}
+    )
     field = ma.fields.String(metadata={"description": "Name of the field", "example": "title"})
     detail = ma.fields.String(metadata={"description": "What is wrong with it", "example": "Must not be blank."})
 
@@ -66,7 +80,9 @@ class ProblemSchema(ma.Schema):
     title = ma.fields.String(required=True, metadata={"description": "The status in words"})
     status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status"})
     detail = ma.fields.String(metadata={"description": "What happened"})
-    errors = ma.fields.List(ma.fields.Nested(FieldErrorSchema), metadata={"description": "What is wrong with the request"})
+    errors = ma.fields.List(
+        ma.fields.Nested(FieldErrorSchema), metadata={"description": "What is wrong with the request"}
+    )
     request_id = ma.fields.String(metadata={"description": "Names this request in the logs"})
 
 
@@ -80,7 +96,13 @@ class ProblemApi(Api):
     def _register_responses(self) -> None:
         for status, (description, headers) in PROBLEMS.items():
             phrase = HTTPStatus(status)
-            example = {"type": "about:blank", "title": phrase.phrase, "status": status, "detail": f"{description}.", "request_id": "5f2c…"}
+            example = {
+                "type": "about:blank",
+                "title": phrase.phrase,
+                "status": status,
+                "detail": f"{description}.",
+                "request_id": "5f2c…",
+            }
             content = {PROBLEM_JSON: {"schema": ProblemSchema, "example": example}}
             component = {"description": description, "headers": refer("X-Request-Id", *headers), "content": content}
             self.spec.components.response(phrase.name, component, lazy=True)
@@ -91,9 +113,13 @@ class ProblemApi(Api):
 
 def make_api(app: Flask) -> ProblemApi:
     """Return the API, to which blueprints are added."""
-    api = ProblemApi(app, spec_kwargs={"info": {"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}}})
+    api = ProblemApi(
+        app, spec_kwargs={"info": {"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}}}
+    )
     api.register_converter(urls.IdConverter, urls.describe)
-    api.spec.components.security_scheme("key", {"type": "http", "scheme": "bearer", "description": "An API key, as `PREFIX.SECRET`"})
+    api.spec.components.security_scheme(
+        "key", {"type": "http", "scheme": "bearer", "description": "An API key, as `PREFIX.SECRET`"}
+    )
     for name, header in HEADERS.items():
         api.spec.components.header(name, header)
     return api
@@ -104,7 +130,9 @@ def refer(*names: str) -> dict[str, dict[str, str]]:
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
-def operation(bp: Any, *problems: int, needs_key: bool = False, header: dict[str, Any] | None = None) -> Callable[[View], View]:
+def operation(
+    bp: Any, *problems: int, needs_key: bool = False, header: dict[str, Any] | None = None
+) -> Callable[[View], View]:
     """Document the problems that a view may answer with, whether it needs a key, and a header that it looks at."""
 
     def decorate(view: View) -> View:

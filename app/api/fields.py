@@ -52,5 +52,7 @@ class Moment(ma.fields.DateTime):
             with suppress(ma.ValidationError, OverflowError):
                 moment = super()._deserialize(value.upper(), attr, data, **kwargs).astimezone(UTC)
         if moment is None:
-            raise ma.ValidationError("Is not a time of RFC 3339 with its zone, such as 2026-05-01T12:00:00Z. In a URL, + is written %2B.")
+            raise ma.ValidationError(
+                "Is not a time of RFC 3339 with its zone, such as 2026-05-01T12:00:00Z. In a URL, + is written %2B."
+            )
         return moment

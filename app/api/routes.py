@@ -34,7 +34,10 @@ bp.ARGUMENTS_PARSER = parsing.StrictParser()
 TAKE_A_QUERY = {"api.list_articles", "api.list_popular"}
 READ_HEADERS = refer("X-Request-Id", "X-Cache", "ETag", *LIMITS)
 UNCHANGED = {"description": "Nothing has changed", "headers": refer("X-Request-Id", "ETag")}
-IF_NONE_MATCH = {"name": "If-None-Match", "description": "The ETag of an earlier answer: 304 where nothing has changed since"}
+IF_NONE_MATCH = {
+    "name": "If-None-Match",
+    "description": "The ETag of an earlier answer: 304 where nothing has changed since",
+}
 IF_MATCH = {
     "name": "If-Match",
     "description": "The ETag of the article that was read: 412 where somebody has changed it since. Reads that were counted do not matter",
@@ -61,7 +64,9 @@ def list_articles(page: Page) -> Response:
     settings = current_app.config
     # Pages of a time or of a search are hardly ever asked for twice, so they take room in the cache for a moment only.
     seconds = settings["SEARCH_TTL" if {"q", "since", "until"} & page.selection.given.keys() else "ARTICLES_TTL"]
-    return conditional.list_answer(articles.cached_page(page.selection, after=page.after, limit=page.limit, seconds=seconds))
+    return conditional.list_answer(
+        articles.cached_page(page.selection, after=page.after, limit=page.limit, seconds=seconds)
+    )
 
 
 @bp.get("/articles/popular")
@@ -72,7 +77,9 @@ def list_articles(page: Page) -> Response:
 @operation(bp, 429, 503, header=IF_NONE_MATCH)
 def list_popular(query: dict[str, int]) -> Response:
     """The most read articles."""
-    return conditional.list_answer(articles.cached_popular(limit=query["limit"], seconds=current_app.config["POPULAR_TTL"]))
+    return conditional.list_answer(
+        articles.cached_popular(limit=query["limit"], seconds=current_app.config["POPULAR_TTL"])
+    )
 
 
 @bp.get("/articles/<id:article_id>")

@@ -35,9 +35,16 @@ class PageQuery(ma.Schema):
 
     author = Number(validate=validate.Range(1, LARGEST), metadata={"description": "Id of the author", "example": 1})
     keyword = PlainText(
-        longest=LONGEST_KEYWORD, one_line=True, metadata={"description": "One of the article's keywords", "example": "harbour"}
+        longest=LONGEST_KEYWORD,
+        one_line=True,
+        metadata={"description": "One of the article's keywords", "example": "harbour"},
     )
-    since = Moment(metadata={"description": "Published at this time or later, RFC 3339 with its zone", "example": "2026-05-01T00:00:00Z"})
+    since = Moment(
+        metadata={
+            "description": "Published at this time or later, RFC 3339 with its zone",
+            "example": "2026-05-01T00:00:00Z",
+        }
+    )
     until = Moment(metadata={"description": "Published before this time", "example": "2026-06-01T00:00:00Z"})
     q = PlainText(
         longest=LONGEST_SEARCH,
@@ -47,8 +54,12 @@ class PageQuery(ma.Schema):
             "example": '"storm warning" harbour -ferry',
         },
     )
-    limit = Number(load_default=20, validate=validate.Range(1, MOST_ON_A_PAGE), metadata={"description": "Articles on the page"})
-    after = ma.fields.String(metadata={"description": "`next` of the page before, with the same filters; the first page without it"})
+    limit = Number(
+        load_default=20, validate=validate.Range(1, MOST_ON_A_PAGE), metadata={"description": "Articles on the page"}
+    )
+    after = ma.fields.String(
+        metadata={"description": "`next` of the page before, with the same filters; the first page without it"}
+    )
 
     @ma.post_load
     def _make(self, data: dict[str, Any], **_: Any) -> Page:
@@ -59,7 +70,9 @@ class PageQuery(ma.Schema):
         try:
             return Page(selection, limit, None if token is None else Position.from_token(token, selection.mark))
         except TokenError:
-            raise ma.ValidationError({"after": ["Is not the `next` of a page of this list with these filters."]}) from None
+            raise ma.ValidationError(
+                {"after": ["Is not the `next` of a page of this list with these filters."]}
+            ) from None
 
 
 class PopularQuery(ma.Schema):
@@ -69,12 +82,18 @@ class PopularQuery(ma.Schema):
 
 
 def _title(**options: Any) -> PlainText:
-    described = {"description": "One line, without marks that change the direction of text", "example": "Storm over the harbour"}
+    described = {
+        "description": "One line, without marks that change the direction of text",
+        "example": "Storm over the harbour",
+    }
     return PlainText(longest=TITLE_LENGTH, one_line=True, metadata=described, **options)
 
 
 def _content(**options: Any) -> PlainText:
-    described = {"description": "Plain text; a line is a paragraph", "example": "The storm came at noon. Nobody was hurt."}
+    described = {
+        "description": "Plain text; a line is a paragraph",
+        "example": "The storm came at noon. Nobody was hurt.",
+    }
     return PlainText(longest=LONGEST_CONTENT, metadata=described, **options)
 
 
@@ -103,7 +122,9 @@ class IdempotencyHeaders(ma.Schema):
 
     key = ma.fields.String(
         data_key="Idempotency-Key",
-        validate=validate.Regexp(r"^[\x21-\x7e]{1,128}$", error="Must be 1 to 128 printable ASCII characters without blanks."),
+        validate=validate.Regexp(
+            r"^[\x21-\x7e]{1,128}$", error="Must be 1 to 128 printable ASCII characters without blanks."
+        ),
         metadata={
             "description": "Made up by the client for one article: within 24 hours it brings the same answer and no second article",
             "example": "6f1b3c1e-7a43-4f0e-9a0e-2f6f0c1f7a55",
@@ -124,7 +145,8 @@ class ListedArticle(ma.Schema):
     id = ma.fields.Integer(required=True, metadata={"example": 17})
     title = ma.fields.String(required=True, metadata={"example": "Storm over the harbour"})
     summary = ma.fields.String(
-        required=True, metadata={"description": "Empty until a worker has written it", "example": "The storm came at noon."}
+        required=True,
+        metadata={"description": "Empty until a worker has written it", "example": "The storm came at noon."},
     )
     keywords = ma.fields.List(ma.fields.String(), required=True, metadata={"example": ["storm", "harbour"]})
     author = ma.fields.Nested(AuthorSchema, required=True)
@@ -147,7 +169,9 @@ class ArticlePage(ma.Schema):
 
     articles = ma.fields.List(ma.fields.Nested(ListedArticle), required=True)
     next = ma.fields.String(
-        required=True, allow_none=True, metadata={"description": "`after` of the next page; null on the last", "example": None}
+        required=True,
+        allow_none=True,
+        metadata={"description": "`after` of the next page; null on the last", "example": None},
     )
 
 
@@ -162,8 +186,12 @@ class Caller(ma.Schema):
 
     user = ma.fields.Nested(AuthorSchema, required=True)
     name = ma.fields.String(required=True, metadata={"description": "What the key is for", "example": "importer"})
-    prefix = ma.fields.String(required=True, metadata={"description": "Public part of the key", "example": "3f9a1c20b7de"})
+    prefix = ma.fields.String(
+        required=True, metadata={"description": "Public part of the key", "example": "3f9a1c20b7de"}
+    )
     scopes = ma.fields.List(
-        ma.fields.String(), required=True, metadata={"description": "What the key may do", "example": ["articles:write"]}
+        ma.fields.String(),
+        required=True,
+        metadata={"description": "What the key may do", "example": ["articles:write"]},
     )
     created_at = ma.fields.DateTime(required=True, metadata={"example": EXAMPLE_TIME})

@@ -36,7 +36,10 @@ def begin_session(user: User) -> None:
 def need_mail() -> None:
     """Answer that a page is not available where the application cannot send letters."""
     if not mail.enabled():
-        abort(503, "This site sends no mail, so that nobody can sign up or get a new password here. Please ask its administrators.")
+        abort(
+            503,
+            "This site sends no mail, so that nobody can sign up or get a new password here. Please ask its administrators.",
+        )
 
 
 def secret_page(template: str, status: int = 200, **values: object) -> Response:

@@ -17,14 +17,18 @@ PRESENT = {"autocomplete": "current-password"}
 class LoginForm(FlaskForm):
     """Who, and the proof."""
 
-    email = EmailField("E-mail", [DataRequired(), Length(max=EMAIL_LENGTH)], render_kw={"autocomplete": "username", "autofocus": True})
+    email = EmailField(
+        "E-mail", [DataRequired(), Length(max=EMAIL_LENGTH)], render_kw={"autocomplete": "username", "autofocus": True}
+    )
     password = PasswordField("Password", [DataRequired(), Length(max=LONGEST_PASSWORD)], render_kw=PRESENT)
 
 
 class SignupForm(FlaskForm):
     """A new account."""
 
-    name = StringField("Name", [Usable(NAME_LENGTH, one_line=True)], filters=[trimmed], render_kw={"autocomplete": "name"})
+    name = StringField(
+        "Name", [Usable(NAME_LENGTH, one_line=True)], filters=[trimmed], render_kw={"autocomplete": "name"}
+    )
     email = EmailField("E-mail", [address], filters=[trimmed], render_kw={"autocomplete": "username"})
     password = PasswordField("Password", [new_password], render_kw=NEW)
 
@@ -32,13 +36,17 @@ class SignupForm(FlaskForm):
 class AddressForm(FlaskForm):
     """Where a letter is to go."""
 
-    email = EmailField("E-mail", [address], filters=[trimmed], render_kw={"autocomplete": "username", "autofocus": True})
+    email = EmailField(
+        "E-mail", [address], filters=[trimmed], render_kw={"autocomplete": "username", "autofocus": True}
+    )
 
 
 class ConfirmForm(FlaskForm):
     """The proof that who follows the link is who signed up."""
 
-    password = PasswordField("Password", [DataRequired(), Length(max=LONGEST_PASSWORD)], render_kw=PRESENT | {"autofocus": True})
+    password = PasswordField(
+        "Password", [DataRequired(), Length(max=LONGEST_PASSWORD)], render_kw=PRESENT | {"autofocus": True}
+    )
 
 
 class NewPasswordForm(FlaskForm):
@@ -57,4 +65,6 @@ class ChangePasswordForm(FlaskForm):
 class NameForm(FlaskForm):
     """What readers see."""
 
-    name = StringField("Name", [Usable(NAME_LENGTH, one_line=True)], filters=[trimmed], render_kw={"autocomplete": "name"})
+    name = StringField(
+        "Name", [Usable(NAME_LENGTH, one_line=True)], filters=[trimmed], render_kw={"autocomplete": "name"}
+    )

@@ -55,7 +55,9 @@ def limit_guesses(view: Callable[P, ResponseReturnValue]) -> Callable[P, Respons
 def limit_letters(view: Callable[P, R]) -> Callable[P, R]:
     """Limit letters."""
     for setting, key in {"LETTERS_CLIENT_RATE_LIMIT": client_address, "LETTERS_ADDRESS_RATE_LIMIT": _account}.items():
-        limit = limiter.shared_limit(_setting(setting), scope=setting, key_func=key, methods=["POST"], error_message=LETTERS)
+        limit = limiter.shared_limit(
+            _setting(setting), scope=setting, key_func=key, methods=["POST"], error_message=LETTERS
+        )
         view = limit(view)
     return view
 

@@ -24,7 +24,9 @@ class ArticleForm(FlaskForm):
 
     title = StringField("Title", [Usable(TITLE_LENGTH, one_line=True)], filters=[trimmed])
     # `content` is the id of every page's main part.
-    content = TextAreaField("Text", [Usable(LONGEST_CONTENT)], filters=[_with_newlines], id="text", render_kw={"rows": 18})
+    content = TextAreaField(
+        "Text", [Usable(LONGEST_CONTENT)], filters=[_with_newlines], id="text", render_kw={"rows": 18}
+    )
     # What was read before it was changed; see `base`.
     version = HiddenField()
     preview = SubmitField("Preview")

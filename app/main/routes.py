@@ -26,7 +26,11 @@ def home() -> Response:
     page = articles.cached_newest(after=pages.position(), limit=PAGE, seconds=settings["ARTICLES_TTL"])
     popular = articles.cached_popular(limit=POPULAR_ON_HOME, seconds=settings["POPULAR_TTL"])
     return pages.render(
-        "main/home.html", page, page=pages.load(page), popular=pages.load(popular)["articles"], first="after" not in request.args
+        "main/home.html",
+        page,
+        page=pages.load(page),
+        popular=pages.load(popular)["articles"],
+        first="after" not in request.args,
     )
 
 
@@ -58,7 +62,9 @@ def author(author_id: int) -> Response:
     page = pages.load(cached)
     if not page["articles"]:
         abort(404, "There is no such author.")
-    return pages.render("main/author.html", cached, page=page, author=page["articles"][0]["author"], first=after is None)
+    return pages.render(
+        "main/author.html", cached, page=page, author=page["articles"][0]["author"], first=after is None
+    )
 
 
 @bp.get("/keywords/<word>")

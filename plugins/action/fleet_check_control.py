@@ -26,7 +26,9 @@ def wrong_python(version: tuple[int, ...], least: str) -> list[str]:
     """A sentence when this Python is older than `least`."""
     if version >= tuple(int(part) for part in least.split(".")):
         return []
-    return [f"Ansible runs under Python {'.'.join(map(str, version[:3]))}, and preflight_python_version asks for {least} or newer; {FIX}."]
+    return [
+        f"Ansible runs under Python {'.'.join(map(str, version[:3]))}, and preflight_python_version asks for {least} or newer; {FIX}."
+    ]
 
 
 def wrong_versions(requirements: str, version_of: Callable[[str], str | None] = installed) -> list[str]:
@@ -40,9 +42,13 @@ def wrong_versions(requirements: str, version_of: Callable[[str], str | None] = 
             continue
         found = version_of(pin.name)
         if found is None:
-            failures.append(f"{pin.name} is not installed on the control node, and requirements/control.txt pins {pin.specifier}; {FIX}.")
+            failures.append(
+                f"{pin.name} is not installed on the control node, and requirements/control.txt pins {pin.specifier}; {FIX}."
+            )
         elif not pin.specifier.contains(found, prereleases=True):
-            failures.append(f"{pin.name} is {found} on the control node, and requirements/control.txt pins {pin.specifier}; {FIX}.")
+            failures.append(
+                f"{pin.name} is {found} on the control node, and requirements/control.txt pins {pin.specifier}; {FIX}."
+            )
     return failures
 
 
@@ -57,4 +63,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         result: dict[str, Any] = super().run(tmp, task_vars)
         arguments = self._task.args
         requirements = Path(arguments["requirements"]).read_text()
-        return result | {"failures": wrong_python(sys.version_info[:3], arguments["python"]) + wrong_versions(requirements)}
+        return result | {
+            "failures": wrong_python(sys.version_info[:3], arguments["python"]) + wrong_versions(requirements)
+        }

@@ -57,7 +57,17 @@ def way_to(variables: Mapping[str, Any], user: str, key: str, arguments: str, ti
     """`ssh` to one host, with what Ansible's own variables say about the way there."""
     user, key = variables.get("ansible_user") or user, variables.get("ansible_ssh_private_key_file") or key
     port = variables.get("ansible_port")
-    words = ["ssh", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={timeout}", "-o", "ControlMaster=no", "-o", "ControlPath=none"]
+    words = [
+        "ssh",
+        "-o",
+        "BatchMode=yes",
+        "-o",
+        f"ConnectTimeout={timeout}",
+        "-o",
+        "ControlMaster=no",
+        "-o",
+        "ControlPath=none",
+    ]
     words += ["-i", str(key)] if key else []
     words += ["-p", str(port)] if port else []
     words += ["-l", str(user)] if user else []
@@ -71,7 +81,9 @@ def ask(host: str, command: Sequence[str], timeout: int) -> Answer:
     target = command[-2]
     timeout += HANDSHAKE_SECONDS
     try:
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+        )
     except subprocess.TimeoutExpired:
         return Answer(host, target, error=f"no answer in {timeout} s")
     if done.returncode != 0:
@@ -125,7 +137,9 @@ def locked_out(answer: Answer, rules: Sequence[Mapping[str, Any]] | None) -> lis
     client, server, port = ip_address(connection[0]), ip_address(connection[2]), int(connection[3])
     if client.is_loopback or client == server:
         return []
-    open_to = [source for rule in rules if rule["protocol"] == "tcp" and rule["port"] == port for source in rule["sources"]]
+    open_to = [
+        source for rule in rules if rule["protocol"] == "tcp" and rule["port"] == port for source in rule["sources"]
+    ]
     if "any" in open_to or any(client in ip_network(source) for source in open_to):
         return []
     if not open_to:
@@ -133,13 +147,19 @@ def locked_out(answer: Answer, rules: Sequence[Mapping[str, Any]] | None) -> lis
             f"{answer.host} listens for SSH at port {port}, which fleet_ports opens to nobody: its firewall would lock Ansible out; add it."
         ]
     there = f"{client}/{client.max_prefixlen}"
-    return [f"{answer.host} is reached from {there}, which fleet_admin_networks lacks: its firewall would lock Ansible out; add it."]
+    return [
+        f"{answer.host} is reached from {there}, which fleet_admin_networks lacks: its firewall would lock Ansible out; add it."
+    ]
 
 
 def password_login(host: str, variables: Mapping[str, Any]) -> list[str]:
     """A sentence when Ansible logs in by a password, which role base turns off."""
     name = next((name for name in PASSWORDS if variables.get(name)), None)
-    return [f"{host}: {name} is set, and role base turns password logins off; give the host a key and take {name} out."] if name else []
+    return (
+        [f"{host}: {name} is set, and role base turns password logins off; give the host a key and take {name} out."]
+        if name
+        else []
+    )
 
 
 class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
@@ -169,7 +189,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
 
         silent = {answer.host: unreachable(answer) for answer in answers if answer.error}
         failures += [sentence for answer in answers for sentence in wrong_system(answer, version)]
-        failures += [sentence for answer in answers for sentence in locked_out(answer, self._firewall_rules(answer.host, variables))]
+        failures += [
+            sentence
+            for answer in answers
+            for sentence in locked_out(answer, self._firewall_rules(answer.host, variables))
+        ]
         if not self._task.args["allow_unreachable"]:
             failures += [sentence for answer in answers for sentence in wrong_way(answer)]
             failures += [] if failures else too_many(silent, list(hosts), variables["groups"])
@@ -180,7 +204,9 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         names = ("fleet_ports", "groups", "fleet_addresses", "fleet_admin_networks")
         try:
             ports, groups, addresses, networks = (self._templar.template(variables[name]) for name in names)
-            rules: Sequence[Mapping[str, Any]] = filter_loader.get("firewall_rules").j2_function(ports, host, groups, addresses, networks)
+            rules: Sequence[Mapping[str, Any]] = filter_loader.get("firewall_rules").j2_function(
+                ports, host, groups, addresses, networks
+            )
         except (AnsibleError, KeyError, TypeError):
             return None
         return rules
@@ -190,5 +216,7 @@ def connection(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
     """The connection variables of a host, read once: every look-up templates."""
     names = ("user", "ssh_private_key_file", "port", "ssh_common_args", "ssh_extra_args", "ssh_args")
     way = {f"ansible_{name}": variables.get(f"ansible_{name}") for name in names}
-    way["ansible_ssh_private_key_file"] = way["ansible_ssh_private_key_file"] or variables.get("ansible_private_key_file")
+    way["ansible_ssh_private_key_file"] = way["ansible_ssh_private_key_file"] or variables.get(
+        "ansible_private_key_file"
+    )
     return way | {"ansible_host": variables.get("ansible_host") or host}

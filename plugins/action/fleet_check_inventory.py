@@ -19,7 +19,13 @@ MAY_LACK = (*TIERS, "workers")
 QUORUMS = ("etcd", "sentinel")
 REQUIRED = ("fleet_name", "fleet_domain", "fleet_subnet", "fleet_vip", "fleet_admin_networks", "fleet_ports")
 APPLICATION = ("app_name", "app_source_dir", "app_module")
-APPLICATION_OPTIONS = ("app_requirements", "nginx_static_source", "app_celery_app", "app_migrate_command", "app_migrate_status_command")
+APPLICATION_OPTIONS = (
+    "app_requirements",
+    "nginx_static_source",
+    "app_celery_app",
+    "app_migrate_command",
+    "app_migrate_status_command",
+)
 SECRET = ("password", "secret", "_key", "token", "certificate")
 LONGEST = 60
 # How a number's name ends → the least and the most that it may be. Any other is 0 at least: none of ours counts below.
@@ -49,7 +55,9 @@ def wrong_addresses(addresses: Mapping[str, Any]) -> list[str]:
         if address is None:
             failures.append(f"{host} has no fleet_address; set it to the host's private IPv4 address.")
         elif not _is_ipv4(address):
-            failures.append(f"{host}: fleet_address = {address!r} is no IPv4 address; set it to the host's private one.")
+            failures.append(
+                f"{host}: fleet_address = {address!r} is no IPv4 address; set it to the host's private one."
+            )
         else:
             hosts_at[str(address)].append(host)
     return failures + [
@@ -68,23 +76,33 @@ def wrong_vip(vip: Any, subnet: Any, addresses: Mapping[str, Any]) -> list[str]:
     if vip == "":
         return []
     if not _is_ipv4(vip):
-        return [f"fleet_vip = {vip!r} is no IPv4 address; set a free one of fleet_subnet = {subnet}, or '' where there is none."]
+        return [
+            f"fleet_vip = {vip!r} is no IPv4 address; set a free one of fleet_subnet = {subnet}, or '' where there is none."
+        ]
     if ip_address(vip) not in network or ip_address(vip) in (network.network_address, network.broadcast_address):
         return [f"fleet_vip = {vip} is no host's address in fleet_subnet = {subnet}; set a free one of it."]
     owners = [host for host, address in addresses.items() if address == vip]
-    return [f"fleet_vip = {vip} is the fleet_address of {' and '.join(owners)}; set a free address of {subnet}."] if owners else []
+    return (
+        [f"fleet_vip = {vip} is the fleet_address of {' and '.join(owners)}; set a free address of {subnet}."]
+        if owners
+        else []
+    )
 
 
 def wrong_networks(networks: Any) -> list[str]:
     """A sentence when fleet_admin_networks is no list of networks, or lets nobody in."""
     if not isinstance(networks, list) or not networks:
-        return [f"fleet_admin_networks = {networks!r} lets nobody log in; list the networks that you work from, like [198.51.100.7/32]."]
+        return [
+            f"fleet_admin_networks = {networks!r} lets nobody log in; list the networks that you work from, like [198.51.100.7/32]."
+        ]
     failures = []
     for network in networks:
         try:
             ip_network(network)
         except ValueError as error:
-            failures.append(f"fleet_admin_networks: {network!r} is no network ({error}); write it like 198.51.100.7/32.")
+            failures.append(
+                f"fleet_admin_networks: {network!r} is no network ({error}); write it like 198.51.100.7/32."
+            )
     return failures
 
 
@@ -94,7 +112,9 @@ def wrong_ports(ports: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:
         return [f"fleet_ports = {ports!r} is no list; link inventories/shared into the inventory's group_vars/all."]
     failures = []
     for number, rule in enumerate(ports, 1):
-        where = f"fleet_ports, entry {number}" + (f" ({rule['name']})" if isinstance(rule, dict) and "name" in rule else "")
+        where = f"fleet_ports, entry {number}" + (
+            f" ({rule['name']})" if isinstance(rule, dict) and "name" in rule else ""
+        )
         if not isinstance(rule, dict) or "name" not in rule:
             failures.append(f"{where}: {rule!r} has no name; write it like the other entries.")
             continue
@@ -123,15 +143,21 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
         for name in APPLICATION
         if not settings.get(name)
     ]
-    source, lock, static = (settings.get(name) for name in ("app_source_dir", "app_requirements", "nginx_static_source"))
+    source, lock, static = (
+        settings.get(name) for name in ("app_source_dir", "app_requirements", "nginx_static_source")
+    )
     if source and not Path(source, "pyproject.toml").is_file():
-        failures.append(f"app_source_dir = {source} has no pyproject.toml; name the folder of the application's project.")
+        failures.append(
+            f"app_source_dir = {source} has no pyproject.toml; name the folder of the application's project."
+        )
     elif source and not Path(lock := lock or f"{source}/requirements.txt").is_file():
         failures.append(
             f"app_requirements = {lock} is no file; name its lock file with hashes, or compile it (uv pip compile --generate-hashes)."
         )
     if static and not Path(static).is_dir():
-        failures.append(f"nginx_static_source = {static} is no folder; name that of the application's static files, or none.")
+        failures.append(
+            f"nginx_static_source = {static} is no folder; name that of the application's static files, or none."
+        )
     celery = settings.get("app_celery_app")
     if celery and not workers:
         failures.append(
@@ -160,7 +186,9 @@ def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Map
             least, most = next((bounds for ending, bounds in BOUNDS.items() if name.endswith(ending)), (0, inf))
             if not least <= number <= most:
                 allowed = f"from {least} to {most}" if most < inf else f"at least {least}"
-                failures.append(f"{name} = {shown} does not fit role {role}: it must be {allowed}; see roles/{role}/README.md.")
+                failures.append(
+                    f"{name} = {shown} does not fit role {role}: it must be {allowed}; see roles/{role}/README.md."
+                )
     return failures
 
 
@@ -208,7 +236,11 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             failures += wrong_vip(shared["fleet_vip"], shared["fleet_subnet"], addresses)
         if "fleet_admin_networks" in shared:
             failures += wrong_networks(shared["fleet_admin_networks"])
-        settings = {name: self._templar.template(variables[name]) for name in (*APPLICATION, *APPLICATION_OPTIONS) if name in variables}
+        settings = {
+            name: self._templar.template(variables[name])
+            for name in (*APPLICATION, *APPLICATION_OPTIONS)
+            if name in variables
+        }
         failures += wrong_application(settings, groups.get("workers", []))
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)
@@ -219,5 +251,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         for host in groups["all"]:
             written = {name: value for name, value in hostvars.raw_get(host).items() if is_literal(value)}
             for role, options in roles.items():
-                seen |= dict.fromkeys(wrong_types(role, options, {name: written[name] for name in options if name in written}))
+                seen |= dict.fromkeys(
+                    wrong_types(role, options, {name: written[name] for name in options if name in written})
+                )
         return result | {"failures": failures + list(seen)}

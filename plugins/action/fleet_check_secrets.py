@@ -23,13 +23,19 @@ def weak_words(values: Mapping[str, str], length: int) -> list[str]:
     owners: dict[str, str] = {}
     for name, value in values.items():
         if len(value) < length:
-            failures.append(f"{name} is shorter than preflight_secret_length = {length}; choose a longer one, {GENERATE}.")
+            failures.append(
+                f"{name} is shorter than preflight_secret_length = {length}; choose a longer one, {GENERATE}."
+            )
         elif (len(value) < LONG and OBVIOUS.search(value)) or len(set(value)) < DISTINCT:
             failures.append(f"{name} can be guessed; choose a random one, {GENERATE}.")
         elif re.search(r"[^A-Za-z0-9._~-]", value):
-            failures.append(f"{name} has characters that mean something in a URL; use letters, digits and . _ ~ - only, {GENERATE}.")
+            failures.append(
+                f"{name} has characters that mean something in a URL; use letters, digits and . _ ~ - only, {GENERATE}."
+            )
         elif value in owners:
-            failures.append(f"{name} has the same value as {owners[value]}, so whoever learns one has both; choose another, {GENERATE}.")
+            failures.append(
+                f"{name} has the same value as {owners[value]}, so whoever learns one has both; choose another, {GENERATE}."
+            )
         owners.setdefault(value, name)
     return failures
 
@@ -54,9 +60,13 @@ def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetim
     failures = []
     public = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*public) != private.public_key().public_bytes(*public):
-        failures.append(f"{certificate_name} is not of {key_name}; give those that belong together, the server's certificate first.")
+        failures.append(
+            f"{certificate_name} is not of {key_name}; give those that belong together, the server's certificate first."
+        )
     if leaf.not_valid_after_utc <= now:
-        failures.append(f"{certificate_name} ended on {leaf.not_valid_after_utc:%Y-%m-%d}; renew it, or remove the pair to have one made.")
+        failures.append(
+            f"{certificate_name} ended on {leaf.not_valid_after_utc:%Y-%m-%d}; renew it, or remove the pair to have one made."
+        )
     return failures
 
 
@@ -70,9 +80,13 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         """Return the failures; the role decides what to do about them."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         variables = task_vars or {}
-        values = {name: str(self._templar.template(variables[name])) for name in self._task.args["names"] if name in variables}
+        values = {
+            name: str(self._templar.template(variables[name])) for name in self._task.args["names"] if name in variables
+        }
         words = {name: value for name, value in values.items() if "_tls_" not in name}
         failures = weak_words(words, int(self._task.args["length"]))
         for stem in sorted({name.partition("_tls_")[0] for name in self._task.args["names"] if "_tls_" in name}):
-            failures += wrong_pair(stem, values.get(f"{stem}_tls_key"), values.get(f"{stem}_tls_certificate"), datetime.now(UTC))
+            failures += wrong_pair(
+                stem, values.get(f"{stem}_tls_key"), values.get(f"{stem}_tls_certificate"), datetime.now(UTC)
+            )
         return result | {"failures": failures}

@@ -64,7 +64,9 @@ def generate(names: Sequence[str], domain: str, address: str = "") -> dict[str, 
             values[name] = secrets.token_urlsafe(BYTES)
         elif half == "key":
             if f"{stem}_tls_certificate" not in names:
-                raise ValueError(f"{stem}_tls_certificate is given and {name} is not; give both, or neither to have a pair made.")
+                raise ValueError(
+                    f"{stem}_tls_certificate is given and {name} is not; give both, or neither to have a pair made."
+                )
             values[name], values[f"{stem}_tls_certificate"] = tls_pair(domain, address)
         elif f"{stem}_tls_key" not in names:
             raise ValueError(f"{stem}_tls_key is given and {name} is not; give both, or neither to have a pair made.")
@@ -77,7 +79,11 @@ def appended(text: str, values: Mapping[str, str]) -> str:
     lines = [text if text.endswith("\n") else f"{text}\n"]
     for name, value in values.items():
         block = value.rstrip("\n").split("\n")
-        lines.append(f"{name}: {block[0]}\n" if len(block) == 1 else "".join([f"{name}: |\n", *(f"  {line}\n" for line in block)]))
+        lines.append(
+            f"{name}: {block[0]}\n"
+            if len(block) == 1
+            else "".join([f"{name}: |\n", *(f"  {line}\n" for line in block)])
+        )
     return "".join(lines)
 
 

@@ -28,7 +28,11 @@ EVERYBODY = ("all", "ungrouped")
 def members(groups: Mapping[str, list[str]], hostvars: Mapping[str, Any]) -> list[Host]:
     """The inventory's hosts as `make status` knows them."""
     return [
-        Host(name, str(hostvars[name]["fleet_address"]), frozenset(g for g in groups if name in groups[g] and g not in EVERYBODY))
+        Host(
+            name,
+            str(hostvars[name]["fleet_address"]),
+            frozenset(g for g in groups if name in groups[g] and g not in EVERYBODY),
+        )
         for name in groups["all"]
     ]
 

@@ -68,7 +68,9 @@ def firewall_rules(
         if not any(host in groups.get(group, ()) for group in rule["to"]):
             continue
         named = rule["from"]
-        sources = ["any"] if "any" in named else _merged(rule, [source for word in named for source in expand(rule, word)])
+        sources = (
+            ["any"] if "any" in named else _merged(rule, [source for word in named for source in expand(rule, word)])
+        )
         if sources:
             port = {"port": int(rule["port"])} if "port" in rule else {}
             rules.append({"name": rule["name"], "protocol": rule["protocol"], **port, "sources": sources})
@@ -81,7 +83,11 @@ def _merged(rule: Mapping[str, Any], sources: Sequence[str]) -> list[str]:
         networks: set[Network] = {ip_network(source, strict=False) for source in sources}
     except ValueError as error:
         raise AnsibleFilterError(f"fleet_ports: a source of rule {rule['name']} is no network: {error}.") from error
-    kept = [n for n in networks if not any(n != other and n.version == other.version and _within(n, other) for other in networks)]
+    kept = [
+        n
+        for n in networks
+        if not any(n != other and n.version == other.version and _within(n, other) for other in networks)
+    ]
     kept.sort(key=lambda n: (n.version, int(n.network_address), n.prefixlen))
     return [str(n.network_address) if n.prefixlen == n.max_prefixlen else str(n) for n in kept]
 

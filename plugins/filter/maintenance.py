@@ -45,7 +45,9 @@ def plan(hosts: Iterable[Host], order: Sequence[str], reboot: str) -> list[str]:
 def summary(hosts: Iterable[Host], taken: Sequence[str]) -> str:
     """How a run ended in which every host came back."""
     text = f"Maintained, one after another: {', '.join(taken)}." if taken else "No host had anything to be done."
-    waiting = [f"{host['inventory_hostname']} ({'; '.join(needs)})" for host in hosts if (needs := host["maintain_needs"])]
+    waiting = [
+        f"{host['inventory_hostname']} ({'; '.join(needs)})" for host in hosts if (needs := host["maintain_needs"])
+    ]
     return text + (f" A reboot is still needed by {', '.join(waiting)}." if waiting else "")
 
 
@@ -55,7 +57,9 @@ def stop(hosts: Sequence[Host], current: str, taken: Sequence[str], seen: Mappin
     waiting = [name for name in taken if name not in (*done, current)]
     away = current and current not in done
     if away:
-        begin = f"{current} has not come back from its maintenance, so the run has stopped there: {said(hosts, current)}."
+        begin = (
+            f"{current} has not come back from its maintenance, so the run has stopped there: {said(hosts, current)}."
+        )
     elif done:
         begin = f"The run has stopped before {waiting[0] if waiting else 'its end'}: {said(hosts)}."
     else:
@@ -63,7 +67,10 @@ def stop(hosts: Sequence[Host], current: str, taken: Sequence[str], seen: Mappin
     parts = [begin]
     if seen["missing"]:
         parts += [f"Missing now: {'; '.join(seen['missing'])}."] if away else []
-        parts += [f"To mend it: {seen['first_step']}.", "Then run this again" + (f": it puts {current} back and goes on." if away else ".")]
+        parts += [
+            f"To mend it: {seen['first_step']}.",
+            "Then run this again" + (f": it puts {current} back and goes on." if away else "."),
+        ]
     elif away:
         parts.append(f"Nothing is missing by now. Run this again: it puts {current} back and goes on.")
     parts += [f"Done: {', '.join(done)}."] if done else []
@@ -77,7 +84,10 @@ def said(hosts: Sequence[Host], current: str = "") -> str:
     host = next((host for host in failed if host["inventory_hostname"] == current), failed[0] if failed else None)
     if host is None:
         return "it does not answer any more"
-    task, words = host["ansible_failed_task"], " ".join(str(host["ansible_failed_result"].get("msg", "")).split()).rstrip(".")
+    task, words = (
+        host["ansible_failed_task"],
+        " ".join(str(host["ansible_failed_result"].get("msg", "")).split()).rstrip("."),
+    )
     ours = task["action"].rpartition(".")[2] in ("assert", "fail")
     return words if ours else f'it failed at "{task["name"]}" with: {words or "no word"}'
 

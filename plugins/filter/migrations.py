@@ -12,9 +12,12 @@ COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
 TOKEN = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\"|\$(\w*)\$.*?\$\2\$)|;", re.DOTALL)
 ALTER = re.compile(rf"ALTER TABLE (?:IF EXISTS )?(?:ONLY )?({NAME})\s*(.*)", re.IGNORECASE | re.DOTALL)
 CREATE = re.compile(rf"CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?({NAME})", re.IGNORECASE)
-INDEX = re.compile(rf"CREATE (?:UNIQUE )?INDEX (CONCURRENTLY )?(?:IF NOT EXISTS )?({NAME} )?ON (?:ONLY )?({NAME})", re.IGNORECASE)
+INDEX = re.compile(
+    rf"CREATE (?:UNIQUE )?INDEX (CONCURRENTLY )?(?:IF NOT EXISTS )?({NAME} )?ON (?:ONLY )?({NAME})", re.IGNORECASE
+)
 DROP = re.compile(
-    rf"DROP (TABLE|VIEW|MATERIALIZED VIEW|SEQUENCE|TYPE|SCHEMA|FUNCTION)\b.*?({NAME})\s*(?:CASCADE|RESTRICT)?$", re.IGNORECASE
+    rf"DROP (TABLE|VIEW|MATERIALIZED VIEW|SEQUENCE|TYPE|SCHEMA|FUNCTION)\b.*?({NAME})\s*(?:CASCADE|RESTRICT)?$",
+    re.IGNORECASE,
 )
 CHANGES = {"SET NOT NULL": "forbids null in", " TYPE ": "changes the type of", "DROP DEFAULT": "drops the default of"}
 
@@ -56,7 +59,9 @@ def of_action(table: str, action: str) -> str:
         return f"renames {table} or a column of it"
     if upper.startswith("SET SCHEMA"):
         return f"moves {table} to another schema"
-    if upper.startswith("ADD COLUMN") or re.match(r'ADD (?!CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE)["\w]', upper):
+    if upper.startswith("ADD COLUMN") or re.match(
+        r'ADD (?!CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE)["\w]', upper
+    ):
         needs_value = "NOT NULL" in upper and not re.search(r"\bDEFAULT\b|\bGENERATED\b|\b(BIG|SMALL)?SERIAL\b", upper)
         return f"adds a column to {table} that is not null and has no default" if needs_value else ""
     if upper.startswith("ALTER"):
@@ -81,7 +86,9 @@ def contract_reasons(sql: str, sizes: Mapping[str, int], big: int) -> list[str]:
             new.add(bare(created[1]))
         elif altered := ALTER.match(statement):
             table = bare(altered[1])
-            reasons += [] if table in new else [reason for action in parts(altered[2]) if (reason := of_action(table, action))]
+            reasons += (
+                [] if table in new else [reason for action in parts(altered[2]) if (reason := of_action(table, action))]
+            )
         elif index := INDEX.match(statement):
             table = bare(index[3])
             if not index[1] and table not in new and sizes.get(table, big) >= big:

@@ -34,8 +34,17 @@ def bad(log: Sequence[Entry]) -> dict[str, str]:
 
 def contracted(log: Sequence[Entry], release: str) -> Entry | None:
     """The first migration since a release last served that its code cannot live with."""
-    last = max((entry["when"] for entry in log if entry["result"] == "done" and entry["release"] == release), default="")
-    return next((e for e in log if e["when"] > last and e.get("contract") and e["release"] != release and e["result"] == "migrated"), None)
+    last = max(
+        (entry["when"] for entry in log if entry["result"] == "done" and entry["release"] == release), default=""
+    )
+    return next(
+        (
+            e
+            for e in log
+            if e["when"] > last and e.get("contract") and e["release"] != release and e["result"] == "migrated"
+        ),
+        None,
+    )
 
 
 def rollback_target(log: Sequence[Entry], current: Sequence[str], wanted: str = "") -> str:
@@ -74,7 +83,10 @@ def interrupted(log: Sequence[Entry]) -> list[Entry]:
 def before(found: Mapping[str, Mapping[str, Any]], log: Sequence[Entry]) -> dict[str, str]:
     """Where each host goes back to: the release that should serve, where the host has it, else its own current one."""
     should = done(log)[-1:]
-    return {host: next((name for name in should if name in state["installed"]), state["current"]) for host, state in found.items()}
+    return {
+        host: next((name for name in should if name in state["installed"]), state["current"])
+        for host, state in found.items()
+    }
 
 
 def groups(stale: Sequence[str], apps: Sequence[str], batch: int, serving: bool) -> list[list[str]]:
@@ -132,7 +144,10 @@ def _words(result: Mapping[str, Any]) -> str:
 def report(log: Sequence[Entry], found: Mapping[str, Mapping[str, Any]], lock: Entry) -> list[str]:
     """Lines for people: the hosts, who deploys now, and the log, newest first."""
     refused = bad(log)
-    lines = [f"{host} runs {state['current'] or 'nothing'}, has {', '.join(state['installed'])}" for host, state in found.items()]
+    lines = [
+        f"{host} runs {state['current'] or 'nothing'}, has {', '.join(state['installed'])}"
+        for host, state in found.items()
+    ]
     lines += [f"bad: {release} ({why})" for release, why in refused.items()]
     if lock:
         lines.append(f"locked: {lock['action']} {lock['release']} by {lock['by']} since {lock['when']}")
@@ -146,7 +161,9 @@ def report(log: Sequence[Entry], found: Mapping[str, Mapping[str, Any]], lock: E
             or "; ".join(entry.get("contract", []))
             or (f"in {sum(entry['seconds'].values()):.0f} s" if "seconds" in entry else "")
         )
-        lines.append(f"{entry['when']} {entry['action']} {entry['release']} by {entry['by']}: {end}{f' ({more})' if more else ''}")
+        lines.append(
+            f"{entry['when']} {entry['action']} {entry['release']} by {entry['by']}: {end}{f' ({more})' if more else ''}"
+        )
     return lines
 
 

@@ -29,7 +29,9 @@ def start() -> None:
         number = int(free.getsockname()[1])
     with LOG.open("w") as log:
         command = [sys.executable, "-m", "tests.cloud", str(number), str(LIFE)]
-        server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        server = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
     SERVER.write_text(f"{server.pid} {number}")
     if not eventually(lambda: answers(number) or server.poll() is not None, within=120) or server.poll() is not None:
         raise FleetError(f"the local EC2 does not answer at port {number}; its log: {LOG}")

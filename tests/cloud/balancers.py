@@ -52,7 +52,9 @@ def listeners(
     """
     by_arn = {group["TargetGroupArn"]: group for group in groups}
     return [
-        Listener(listener["Port"], _check(by_arn[arn]), frozenset(_targets(by_arn[arn], targets.get(arn, ()), addresses)))
+        Listener(
+            listener["Port"], _check(by_arn[arn]), frozenset(_targets(by_arn[arn], targets.get(arn, ()), addresses))
+        )
         for listener in described
         if (arn := _group(listener)) in by_arn
     ]
@@ -75,7 +77,12 @@ def _check(group: Mapping[str, Any]) -> Check:
     )
 
 
-def _targets(group: Mapping[str, Any], registered: Sequence[Mapping[str, Any]], addresses: Mapping[str, str]) -> list[Target]:
+def _targets(
+    group: Mapping[str, Any], registered: Sequence[Mapping[str, Any]], addresses: Mapping[str, str]
+) -> list[Target]:
     by_instance = group.get("TargetType", "instance") == "instance"
-    found = [(addresses.get(target["Id"]) if by_instance else target["Id"], target.get("Port") or group["Port"]) for target in registered]
+    found = [
+        (addresses.get(target["Id"]) if by_instance else target["Id"], target.get("Port") or group["Port"])
+        for target in registered
+    ]
     return [Target(address, int(port)) for address, port in found if address]

@@ -41,7 +41,9 @@ class Bridge:
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(hosts.remove, work.remove))
                 list(pool.map(self._boot, work.boot))
-            say(f"bridge: booted {', '.join(i.id for i in work.boot) or 'none'}, removed {', '.join(work.remove) or 'none'}")
+            say(
+                f"bridge: booted {', '.join(i.id for i in work.boot) or 'none'}, removed {', '.join(work.remove) or 'none'}"
+            )
         if self.subnet:
             addresses = {instance.id: instance.address for instance in known if instance.state == instances.RUNNING}
             self.door.serve(self._listeners(addresses))
@@ -66,7 +68,9 @@ class Bridge:
             "targets": {},
         }
         for balancer in self.balancers.describe_load_balancers()["LoadBalancers"]:
-            asked["listeners"] += self.balancers.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+            asked["listeners"] += self.balancers.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])[
+                "Listeners"
+            ]
         for group in asked["groups"]:
             arn = group["TargetGroupArn"]
             health = self.balancers.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]

@@ -95,11 +95,15 @@ class Door:
         for key in asked - self._checks.keys():
             self._checks[key] = asyncio.create_task(self._watch(*key))
         for port in wanted.keys() - self._servers.keys():
-            self._servers[port] = await asyncio.start_server(partial(self._forward, port), self.address, port, backlog=1024)
+            self._servers[port] = await asyncio.start_server(
+                partial(self._forward, port), self.address, port, backlog=1024
+            )
 
     async def _watch(self, target: Target, check: Check) -> None:
         while True:
-            self.health[target, check] = judged(self.health.get((target, check), Health()), await passes(target, check), check)
+            self.health[target, check] = judged(
+                self.health.get((target, check), Health()), await passes(target, check), check
+            )
             await asyncio.sleep(check.interval)
 
     def _healthy(self, port: int) -> list[Target]:

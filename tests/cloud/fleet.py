@@ -57,7 +57,9 @@ class CloudFleet(Fleet):
 
     def run(self, *command: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command in the repository's root, within SECONDS."""
-        return subprocess.run(command, cwd=ROOT, env=self.environment, text=True, capture_output=quiet, timeout=SECONDS, check=False)
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, text=True, capture_output=quiet, timeout=SECONDS, check=False
+        )
 
     def terraform(self, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
         """Run Terraform in terraform/aws."""
@@ -67,8 +69,12 @@ class CloudFleet(Fleet):
         """Make the bucket of the state, and tell Terraform of it."""
         location = {"LocationConstraint": ec2.REGION}
         ec2.client("s3", api.port()).create_bucket(Bucket=STATE_BUCKET, CreateBucketConfiguration=location)
-        BACKEND.write_text(STATE.format(bucket=STATE_BUCKET, endpoint=f"http://127.0.0.1:{api.port()}", region=ec2.REGION))
-        return self.terraform("init", "-reconfigure", "-input=false", "-no-color", f"-backend-config={BACKEND}", quiet=True)
+        BACKEND.write_text(
+            STATE.format(bucket=STATE_BUCKET, endpoint=f"http://127.0.0.1:{api.port()}", region=ec2.REGION)
+        )
+        return self.terraform(
+            "init", "-reconfigure", "-input=false", "-no-color", f"-backend-config={BACKEND}", quiet=True
+        )
 
     def apply(self, **variables: object) -> None:
         """Bring instances to the preset, with some variables changed, and wait until every host answers.
@@ -76,7 +82,9 @@ class CloudFleet(Fleet):
         Raises:
             FleetError: Terraform failed, or a host is silent.
         """
-        result = self.terraform("apply", "-auto-approve", "-input=false", "-no-color", *arguments(variables), quiet=True)
+        result = self.terraform(
+            "apply", "-auto-approve", "-input=false", "-no-color", *arguments(variables), quiet=True
+        )
         if result.returncode != 0:
             raise FleetError(f"terraform apply failed: {' '.join((result.stderr or result.stdout)[-2000:].split())}")
         running = {instance.id for instance in known() if instance.state == instances.RUNNING}
@@ -101,7 +109,9 @@ class CloudFleet(Fleet):
         if not unprotected:
             return self.terraform(*command, quiet=True)
         copy = DIRECTORY / "unprotected"
-        shutil.copytree(ROOT / "terraform", copy / "terraform", ignore=shutil.ignore_patterns(".terraform", "*tfstate*"))
+        shutil.copytree(
+            ROOT / "terraform", copy / "terraform", ignore=shutil.ignore_patterns(".terraform", "*tfstate*")
+        )
         (copy / "inventories").symlink_to(ROOT / "inventories")
         for name, text in UNPROTECTED.items():
             (copy / "terraform" / "modules" / name).write_text(text)
@@ -112,8 +122,12 @@ class CloudFleet(Fleet):
         api_of = partial(ec2.client, port=api.port())
         left = {
             "volumes": [volume["VolumeId"] for volume in api_of("ec2").describe_volumes()["Volumes"]],
-            "balancers": [balancer["LoadBalancerName"] for balancer in api_of("elbv2").describe_load_balancers()["LoadBalancers"]],
-            "buckets": [bucket["Name"] for bucket in api_of("s3").list_buckets()["Buckets"] if bucket["Name"] != STATE_BUCKET],
+            "balancers": [
+                balancer["LoadBalancerName"] for balancer in api_of("elbv2").describe_load_balancers()["LoadBalancers"]
+            ],
+            "buckets": [
+                bucket["Name"] for bucket in api_of("s3").list_buckets()["Buckets"] if bucket["Name"] != STATE_BUCKET
+            ],
             "networks": [vpc["VpcId"] for vpc in api_of("ec2").describe_vpcs()["Vpcs"] if not vpc["IsDefault"]],
             "roles": [role["RoleName"] for role in api_of("iam").list_roles()["Roles"]],
         }
@@ -136,6 +150,9 @@ def known() -> list[instances.Instance]:
 
 def arguments(variables: dict[str, object]) -> list[str]:
     """Terraform's arguments: a file of the scenario's variables, with some changed."""
-    here = {"aws_endpoint_url": f"http://127.0.0.1:{api.port()}", "ssh_public_key": KEY.with_suffix(".pub").read_text().strip()}
+    here = {
+        "aws_endpoint_url": f"http://127.0.0.1:{api.port()}",
+        "ssh_public_key": KEY.with_suffix(".pub").read_text().strip(),
+    }
     VARIABLES.write_text(json.dumps(SETTINGS | here | variables))
     return [f"-var-file={VARIABLES}"]

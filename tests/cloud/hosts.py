@@ -32,7 +32,17 @@ def remove_network(subnet: str) -> None:
 
 def present() -> list[str]:
     """The ids of the instances that have a host."""
-    names = _run([str(ROOT / "bin/engine"), "ps", "--all", "--filter", f"label=flaskfleet.fleet={FLEET}", "--format", "{{.Names}}"]).split()
+    names = _run(
+        [
+            str(ROOT / "bin/engine"),
+            "ps",
+            "--all",
+            "--filter",
+            f"label=flaskfleet.fleet={FLEET}",
+            "--format",
+            "{{.Names}}",
+        ]
+    ).split()
     return [name.removeprefix(f"{FLEET}-") for name in names]
 
 
@@ -61,7 +71,13 @@ def _run(command: list[str], **environment: str) -> str:
     variables = os.environ | {"FLEET": FLEET, "OWNER": str(ROOT)} | environment
     try:
         done = subprocess.run(
-            command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=SECONDS, check=False
+            command,
+            env=variables,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise HostError(f"{' '.join(command)} took longer than {SECONDS} s") from error

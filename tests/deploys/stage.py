@@ -104,7 +104,11 @@ class Traffic:
 
     def releases(self, after: float) -> set[str]:
         """Which releases have answered requests that were due after a moment, of those that no cache answers."""
-        return {record["release"] for record in self.records if record["due"] >= after and record["kind"] in ("session", "write")}
+        return {
+            record["release"]
+            for record in self.records
+            if record["due"] >= after and record["kind"] in ("session", "write")
+        }
 
 
 class Stage:
@@ -115,7 +119,9 @@ class Stage:
         # The last one that was deployed to the end.
         self.serving = GOOD
         with visitor(fleet) as client:
-            self.articles = [article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]]
+            self.articles = [
+                article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]
+            ]
             self.cookie = log_in(client, fleet.secrets["app_admin_password"])
 
     def command(self, playbook: str, variant: Variant | None = None, **extra: Any) -> list[str]:
@@ -151,7 +157,15 @@ class Stage:
     @contextmanager
     def load(self) -> Iterator[Traffic]:
         """Send requests while entered; the traffic has their records afterwards."""
-        plan = Plan(f"https://{self.fleet.vip}", f"deploy-{uuid4().hex[:8]}", self.api_key, self.cookie, self.articles, RATES, LONGEST_LOAD)
+        plan = Plan(
+            f"https://{self.fleet.vip}",
+            f"deploy-{uuid4().hex[:8]}",
+            self.api_key,
+            self.cookie,
+            self.articles,
+            RATES,
+            LONGEST_LOAD,
+        )
         traffic = Traffic()
         with running(plan, self.folder / f"{plan.run}.jsonl") as records:
             yield traffic
@@ -173,7 +187,9 @@ class Stage:
     def running(self, *hosts: Host) -> set[str]:
         """The releases that hosts, all by default, would start and that their services were started with; one where all is well."""
         command = RUNNING.format(name=self.fleet.app_name)
-        return {Path(line).name for host in hosts or self.hosts for line in self.fleet.run(host, command).stdout.split()}
+        return {
+            Path(line).name for host in hosts or self.hosts for line in self.fleet.run(host, command).stdout.split()
+        }
 
     def settings(self) -> dict[str, str]:
         """By host, the checksums of the settings that its services would start with."""
@@ -188,14 +204,17 @@ class Stage:
     def drained(self) -> set[str]:
         """What is drained on any load balancer."""
         notes = [
-            self.fleet.run(host, "ls /var/lib/flaskfleet/drain 2>/dev/null || true").stdout for host in self.fleet.group("loadbalancers")
+            self.fleet.run(host, "ls /var/lib/flaskfleet/drain 2>/dev/null || true").stdout
+            for host in self.fleet.group("loadbalancers")
         ]
         return set(" ".join(notes).split())
 
     def processed(self, since: float) -> list[int]:
         """The article of each task that a worker has done since a moment, as often as it was done."""
         command = f"journalctl --quiet --output=cat --unit=celery-worker --since=@{int(since)} --grep='article processed' || true"
-        lines = [line for host in self.fleet.group("workers") for line in self.fleet.run(host, command).stdout.splitlines()]
+        lines = [
+            line for host in self.fleet.group("workers") for line in self.fleet.run(host, command).stdout.splitlines()
+        ]
         return [json.loads(line)["article"] for line in lines if line.startswith("{")]
 
     def open_tasks(self) -> str:

@@ -80,7 +80,9 @@ def head() -> str:
     """The last revision that the project's own source knows."""
     texts = [path.read_text() for path in (ROOT / "app/migrations/versions").glob("*.py")]
     before = {revision for text in texts for revision in re.findall(r'^down_revision = "(\w+)"', text, re.MULTILINE)}
-    (last,) = {revision for text in texts for revision in re.findall(r'^revision = "(\w+)"', text, re.MULTILINE)} - before
+    (last,) = {
+        revision for text in texts for revision in re.findall(r'^revision = "(\w+)"', text, re.MULTILINE)
+    } - before
     return str(last)
 
 
@@ -120,7 +122,9 @@ SLOW_START = Variant("slow-start", body="time.sleep(4)", migrations=(EXPAND,))
 NO_IMPORT = Variant("no-import", top="import nothing_of_this_name\n", migrations=(EXPAND,))
 SMOKE = Variant("smoke", body=fails('request.path == "/"'), migrations=(EXPAND,))
 # As in life: nothing is wrong until it is asked for what it is there for, and its health says that all is well.
-UNDER_TRAFFIC = Variant("under-traffic", body=fails('request.path.startswith("/api/v1/articles/")'), migrations=(EXPAND,))
+UNDER_TRAFFIC = Variant(
+    "under-traffic", body=fails('request.path.startswith("/api/v1/articles/")'), migrations=(EXPAND,)
+)
 HALF = 'op.add_column("article", sa.Column("half", sa.String(20), nullable=True))\nop.execute("UPDATE article SET views = views / 0")'
 HALF_MIGRATION = Variant("half-migration", migrations=(EXPAND, HALF))
 CONTRACT = Variant("contract", migrations=(EXPAND, 'op.drop_column("article", "mood")'))

@@ -26,12 +26,16 @@ REPLICATION = "select application_name, state, sync_state from pg_stat_replicati
 
 def system() -> str:
     """What systemd says of the host."""
-    return subprocess.run(["systemctl", "is-system-running"], capture_output=True, text=True, check=False).stdout.strip()
+    return subprocess.run(
+        ["systemctl", "is-system-running"], capture_output=True, text=True, check=False
+    ).stdout.strip()
 
 
 def holds(vip: str) -> bool:
     """Whether the host answers for the virtual address."""
-    return f" {vip}/" in subprocess.run(["ip", "-o", "-4", "address"], capture_output=True, text=True, check=False).stdout
+    return (
+        f" {vip}/" in subprocess.run(["ip", "-o", "-4", "address"], capture_output=True, text=True, check=False).stdout
+    )
 
 
 def answers(url: str) -> bool:

@@ -44,7 +44,9 @@ class Arena:
     def __init__(self, fleet: LiveFleet, observer: Observer, api_key: str) -> None:
         self.fleet, self.observer, self.api_key = fleet, observer, api_key
         with visitor(fleet) as client:
-            self.articles = [article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]]
+            self.articles = [
+                article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]
+            ]
             self.cookie = log_in(client, fleet.secrets["app_admin_password"])
 
     def run(self, drill: Drill, round_: int) -> Verdict:
@@ -170,7 +172,9 @@ class Arena:
         return found
 
     def _titles(self, condition: str) -> list[str]:
-        return self.fleet.sql(self.fleet.primary, f"select title from article where title like 'drill-%' {condition}").splitlines()
+        return self.fleet.sql(
+            self.fleet.primary, f"select title from article where title like 'drill-%' {condition}"
+        ).splitlines()
 
     def _session_lives(self) -> bool:
         with visitor(self.fleet, Cookie=self.cookie) as client:
@@ -188,7 +192,9 @@ def log_in(client: httpx.Client, password: str) -> str:
     return f"session={client.cookies['session']}"
 
 
-def _keep(result: Verdict, records: list[Record], samples: list[Sample], began: float, healed: float, whole: float) -> None:
+def _keep(
+    result: Verdict, records: list[Record], samples: list[Sample], began: float, healed: float, whole: float
+) -> None:
     """Write verdict and timeline, times counted from the fault."""
     sent = [record for record in records if record["kind"] != "settle"]
     requests = [[record["kind"], round(record["end"] - began, 3), verdict.succeeded(record)] for record in sent]

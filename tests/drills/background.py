@@ -28,7 +28,10 @@ def running(plan: Plan, log: Path) -> Iterator[list[Record]]:
     records: list[Record] = []
     command = [sys.executable, "-m", "tests.drills.load"]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, text=True) as process:
+    with (
+        log.open("w") as output,
+        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, text=True) as process,
+    ):
         assert process.stdin
         process.stdin.write(json.dumps(asdict(plan)))
         process.stdin.close()

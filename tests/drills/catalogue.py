@@ -39,7 +39,10 @@ def isolated_store(arena: Arena) -> Iterator[Figures]:
     """The store's master and one client of it are cut off from everybody else, together."""
     master, client = arena.leader("store"), arena.group("app")[0]
     others = [host for host in arena.fleet.hosts.values() if host != client]
-    with store.written(arena.fleet, client, master.address, "isolated") as figures, faults.cut_off(arena.fleet, master, *others):
+    with (
+        store.written(arena.fleet, client, master.address, "isolated") as figures,
+        faults.cut_off(arena.fleet, master, *others),
+    ):
         yield figures
 
 
@@ -58,7 +61,9 @@ def primary_on_a_small_disk(arena: Arena) -> Iterator[None]:
 
         def switched() -> bool:
             # Patroni forgets a request that comes in the moment in which it makes a standby synchronous.
-            arena.fleet.run(host, f"patronictl -c /etc/patroni/config.yml switchover --force --candidate {host.name}", check=False)
+            arena.fleet.run(
+                host, f"patronictl -c /etc/patroni/config.yml switchover --force --candidate {host.name}", check=False
+            )
             return eventually(lambda: arena.leaders("postgres") == {host.name}, within=8)
 
         assert eventually(switched, within=40), "the switchover did not happen"
@@ -86,13 +91,28 @@ def planned(what: str) -> Fault:
 
 
 WORKERS = [
-    Drill("workers-killed", killed("workers", "celery-worker"), lasts(3), write_gap=1, failed=UNTOUCHED, heals_itself=True),
+    Drill(
+        "workers-killed", killed("workers", "celery-worker"), lasts(3), write_gap=1, failed=UNTOUCHED, heals_itself=True
+    ),
 ]
 
 REDIS = [
-    Drill("cache-flushed", lambda arena: faults.cache_flushed(arena.fleet), lasts(2), write_gap=1, failed=UNTOUCHED, heals_itself=True),
+    Drill(
+        "cache-flushed",
+        lambda arena: faults.cache_flushed(arena.fleet),
+        lasts(2),
+        write_gap=1,
+        failed=UNTOUCHED,
+        heals_itself=True,
+    ),
     Drill("cache-switchover", planned("cache"), lasts(1), write_gap=1, failed=UNTOUCHED),
-    Drill("store-switchover", measuring_the_store(planned("store")), lasts(1), write_gap=2, extra={"store_gap": 2, "store_lost": 0}),
+    Drill(
+        "store-switchover",
+        measuring_the_store(planned("store")),
+        lasts(1),
+        write_gap=2,
+        extra={"store_gap": 2, "store_lost": 0},
+    ),
     Drill(
         "cache-away",
         lambda arena: faults.stopped(arena.fleet, arena.group("redis"), "redis@cache"),
@@ -133,7 +153,13 @@ APP = [
 ]
 
 FRONT_DOOR = [
-    Drill("nginx-killed", leaders_process("vip", "systemctl kill -s KILL nginx"), lasts(4), write_gap=1.5, heals_itself=True),
+    Drill(
+        "nginx-killed",
+        leaders_process("vip", "systemctl kill -s KILL nginx"),
+        lasts(4),
+        write_gap=1.5,
+        heals_itself=True,
+    ),
     Drill(
         "load-balancer-in-maintenance",
         kept.moved_by_plan,
@@ -157,7 +183,9 @@ POSTGRES = [
     ),
     Drill("standby-killed", lambda arena: faults.dead(arena.fleet, arena.standby), lasts(6), write_gap=2, read_gap=2),
     # Nothing closes its connections: the primary waits for its answer until wal_sender_timeout, then for Patroni's next look.
-    Drill("standby-cut-off", lambda arena: faults.cut_off(arena.fleet, arena.standby), lasts(15), write_gap=10, read_gap=5),
+    Drill(
+        "standby-cut-off", lambda arena: faults.cut_off(arena.fleet, arena.standby), lasts(15), write_gap=10, read_gap=5
+    ),
     Drill(
         "primary-frozen-5-s",
         lambda arena: faults.processes_frozen(arena.fleet, arena.leader("postgres"), "postgres"),
@@ -165,7 +193,9 @@ POSTGRES = [
         write_gap=10,
     ),
     Drill("primary-killed", leader_of("postgres", faults.dead), until_taken_over("postgres"), write_gap=30, read_gap=5),
-    Drill("primary-cut-off", leader_of("postgres", faults.cut_off), until_taken_over("postgres"), write_gap=30, read_gap=5),
+    Drill(
+        "primary-cut-off", leader_of("postgres", faults.cut_off), until_taken_over("postgres"), write_gap=30, read_gap=5
+    ),
     Drill(
         "primary-disk-full",
         lambda arena: disk.full(arena.fleet, arena.leader("postgres")),
@@ -174,7 +204,9 @@ POSTGRES = [
         read_gap=2,
         setting=primary_on_a_small_disk,
     ),
-    Drill("standby-replaced", lambda arena: faults.replaced(arena.fleet, arena.standby), lasts(2), write_gap=2, read_gap=2),
+    Drill(
+        "standby-replaced", lambda arena: faults.replaced(arena.fleet, arena.standby), lasts(2), write_gap=2, read_gap=2
+    ),
     Drill("primary-cut-off-from-clients", clients_cut_off, until_taken_over("postgres"), write_gap=30, read_gap=5),
     Drill(
         "primary-frozen-40-s",
@@ -205,7 +237,11 @@ ETCD = [
         heals_itself=True,
     ),
     Drill(
-        "etcd-away-30-s", lambda arena: faults.stopped(arena.fleet, arena.group("etcd"), "etcd"), lasts(30), write_gap=1, failed=UNTOUCHED
+        "etcd-away-30-s",
+        lambda arena: faults.stopped(arena.fleet, arena.group("etcd"), "etcd"),
+        lasts(30),
+        write_gap=1,
+        failed=UNTOUCHED,
     ),
 ]
 

@@ -31,10 +31,16 @@ def change(tags: str, **variables: Any) -> Fault:
             assert done.code == 0, done.output[-3000:]
             assert done.hosts_with("changed"), "nothing was changed"
             waiting = {
-                host.name: arena.fleet.sql(host, "select name from pg_settings where pending_restart") for host in arena.group("postgres")
+                host.name: arena.fleet.sql(host, "select name from pg_settings where pending_restart")
+                for host in arena.group("postgres")
             }
             assert not any(waiting.values()), f"settings that wait for a restart: {waiting}"
-            again = [what for what in ("postgres", "store", "cache") for host in arena.fleet.hosts if led_again(arena, what, host, begin)]
+            again = [
+                what
+                for what in ("postgres", "store", "cache")
+                for host in arena.fleet.hosts
+                if led_again(arena, what, host, begin)
+            ]
             assert not again, f"a former leader came back as one: {again}"
             yield figures
 
@@ -63,7 +69,8 @@ def seen_by_users(header: str, value: str, fault: Fault) -> Fault:
         leading = arena.leader("vip")
         with fault(arena) as figures:
             loaded = {
-                host.name: float(arena.fleet.run(host, "stat -c %.3Y /run/nginx.loaded").stdout) for host in arena.group("loadbalancers")
+                host.name: float(arena.fleet.run(host, "stat -c %.3Y /run/nginx.loaded").stdout)
+                for host in arena.group("loadbalancers")
             }
             assert max(loaded, key=loaded.__getitem__) == leading.name, loaded
             with visitor(arena.fleet) as client:
@@ -75,7 +82,11 @@ def seen_by_users(header: str, value: str, fault: Fault) -> Fault:
 
 def led_again(arena: Arena, what: str, host: str, begin: float) -> bool:
     """Whether a host led, followed, and then led again. One that was silent in between has restarted where it is."""
-    answers = [sample.value for sample in arena.observer.between(begin, time.time()) if (sample.what, sample.host) == (what, host)]
+    answers = [
+        sample.value
+        for sample in arena.observer.between(begin, time.time())
+        if (sample.what, sample.host) == (what, host)
+    ]
     seen = [leads(value) for value in answers if value is not None]
     return [leading for leading, _ in groupby(seen)] in ([True, False, True], [True, False, True, False])
 
@@ -106,7 +117,9 @@ def one_host_leads_redis(arena: Arena) -> Iterator[None]:
     """Both masters are on one host, so that the other may go."""
     (name,) = arena.leaders("store")
     if arena.leaders("cache") != {name}:
-        moved = play(arena.fleet, "playbooks/switchover.yml", "-e", "switchover_of=cache", "-e", f"switchover_to={name}")
+        moved = play(
+            arena.fleet, "playbooks/switchover.yml", "-e", "switchover_of=cache", "-e", f"switchover_to={name}"
+        )
         assert moved.code == 0, moved.output[-3000:]
     yield
 
@@ -122,15 +135,28 @@ CHANGES = [
     Drill("fewer-connections", change("postgres"), lasts(1), write_gap=5, extra=STILL),
     Drill("more-buffers", change("postgres", postgres_shared_buffers_mb=180), lasts(1), write_gap=3, extra=STILL),
     Drill("the-buffers-of-before", change("postgres"), lasts(1), write_gap=3, extra=STILL),
-    Drill("store-with-threads", change("redis", redis_store_config={"io-threads": 2}), lasts(1), write_gap=2, extra=STORE),
-    Drill("store-without-threads", change("redis", redis_store_config={"io-threads": 1}), lasts(1), write_gap=2, extra=STORE),
+    Drill(
+        "store-with-threads", change("redis", redis_store_config={"io-threads": 2}), lasts(1), write_gap=2, extra=STORE
+    ),
+    Drill(
+        "store-without-threads",
+        change("redis", redis_store_config={"io-threads": 1}),
+        lasts(1),
+        write_gap=2,
+        extra=STORE,
+    ),
     Drill("slower-heartbeats", change("etcd", etcd_heartbeat_interval=250), lasts(1), write_gap=1, extra=STILL),
     Drill("heartbeats-of-before", change("etcd"), lasts(1), write_gap=1, extra=STILL),
-    Drill("slower-advertisements", change("nginx", keepalived_advert_interval=0.3), lasts(1), write_gap=1.5, extra=STILL),
+    Drill(
+        "slower-advertisements", change("nginx", keepalived_advert_interval=0.3), lasts(1), write_gap=1.5, extra=STILL
+    ),
     Drill("advertisements-of-before", change("nginx"), lasts(1), write_gap=1.5, extra=STILL),
     Drill(
         "fewer-threads-longer-hsts",
-        only({"app"}, seen_by_users(HSTS, "63072000", change("app,nginx", app_threads=6, nginx_hsts_max_age=63072000, **WATCHED))),
+        only(
+            {"app"},
+            seen_by_users(HSTS, "63072000", change("app,nginx", app_threads=6, nginx_hsts_max_age=63072000, **WATCHED)),
+        ),
         lasts(1),
         write_gap=1,
         failed=UNNOTICED,
@@ -147,7 +173,19 @@ CHANGES = [
 ]
 REPLACEMENTS = [
     Drill("standby-replaced-by-hand", replaced(lambda arena: arena.standby), lasts(1), write_gap=3, read_gap=2),
-    Drill("redis-replica-replaced", replaced(follower("store", "redis")), lasts(1), write_gap=2, setting=one_host_leads_redis),
+    Drill(
+        "redis-replica-replaced",
+        replaced(follower("store", "redis")),
+        lasts(1),
+        write_gap=2,
+        setting=one_host_leads_redis,
+    ),
     Drill("load-balancer-replaced", replaced(lambda arena: arena.leader("vip")), lasts(1), write_gap=1.5),
-    Drill("app-host-replaced", replaced(lambda arena: arena.group("app")[0]), lasts(1), write_gap=1, failed={"read": 0, "write": 0.01}),
+    Drill(
+        "app-host-replaced",
+        replaced(lambda arena: arena.group("app")[0]),
+        lasts(1),
+        write_gap=1,
+        failed={"read": 0, "write": 0.01},
+    ),
 ]

@@ -59,7 +59,9 @@ class Drill:
                 found.append(f"{gap:.1f} s without a {what}, {limit * ROOM:.1f} are allowed")
         for kind, share in self.failed.items():
             if (failed := seen.failed.get(kind, 0)) > share * seen.sent.get(kind, 0):
-                reasons = ", ".join(f"{number} {why}" for why, number in seen.reasons.items() if why.startswith(f"{kind} "))
+                reasons = ", ".join(
+                    f"{number} {why}" for why, number in seen.reasons.items() if why.startswith(f"{kind} ")
+                )
                 found.append(f"{failed} of {seen.sent[kind]} requests failed: {reasons or kind}")
         for name, most in self.extra.items():
             if seen.extra[name] > most * ROOM:

@@ -63,7 +63,9 @@ def replaced(fleet: LiveFleet, host: Host) -> Iterator[None]:
 
 
 def _play(fleet: LiveFleet, *arguments: str) -> None:
-    result = fleet.fleet.run("ansible-playbook", "--inventory", f"inventories/{fleet.fleet.inventory}", *arguments, quiet=True)
+    result = fleet.fleet.run(
+        "ansible-playbook", "--inventory", f"inventories/{fleet.fleet.inventory}", *arguments, quiet=True
+    )
     assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
 
 
@@ -74,7 +76,9 @@ def etcd_killed(fleet: LiveFleet, leader: bool) -> AbstractContextManager[None]:
         (status,) = fleet.json_of(host, f"etcdctl --endpoints http://{host.address}:2379 endpoint status -w json")
         return bool(status["Status"]["leader"] == status["Status"]["header"]["member_id"])
 
-    return struck(fleet, [next(host for host in fleet.group("etcd") if leads(host) == leader)], "systemctl kill -s KILL etcd")
+    return struck(
+        fleet, [next(host for host in fleet.group("etcd") if leads(host) == leader)], "systemctl kill -s KILL etcd"
+    )
 
 
 def cache_flushed(fleet: LiveFleet) -> AbstractContextManager[None]:

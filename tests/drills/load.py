@@ -169,7 +169,9 @@ async def main() -> None:
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-    async with httpx.AsyncClient(base_url=plan.url, verify=context, trust_env=False, timeout=TIMEOUT, limits=limits) as client:
+    async with httpx.AsyncClient(
+        base_url=plan.url, verify=context, trust_env=False, timeout=TIMEOUT, limits=limits
+    ) as client:
         load = Load(plan, client, sys.stdout)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, load.over.set)
         await load.run()

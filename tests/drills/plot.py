@@ -54,16 +54,22 @@ def draw(title: str, subtitle: str, timeline: Timeline) -> str:
         first = number == 0 or rows[number - 1][0] != what
         parts += [f'<text class="small" x="16" y="{y + 11}">{LEADERS[what]}</text>'] if first else []
         color = "a" if first else "b"
-        for since, until in ((max(begin, since), until) for name, since, until in roles[what] if name == host and until > begin):
+        for since, until in (
+            (max(begin, since), until) for name, since, until in roles[what] if name == host and until > begin
+        ):
             width = round(x(until) - x(since), 1)
-            parts.append(f'<rect class="{color}" x="{x(since)}" y="{y}" width="{max(width, 1)}" height="{ROW - 5}" rx="2"/>')
+            parts.append(
+                f'<rect class="{color}" x="{x(since)}" y="{y}" width="{max(width, 1)}" height="{ROW - 5}" rx="2"/>'
+            )
             parts += [f'<text class="small in" x="{x(since) + 5}" y="{y + 11}">{host}</text>'] if width > 40 else []
     parts += _axis(begin, end, height - 34, x)
     return "\n".join([*parts, "</svg>", ""])
 
 
 def _changes(spans: Sequence[Sequence[Any]], begin: float, end: float) -> bool:
-    return len({host for host, _, _ in spans}) > 1 or sum(until - since for _, since, until in spans) < 0.8 * (end - begin)
+    return len({host for host, _, _ in spans}) > 1 or sum(until - since for _, since, until in spans) < 0.8 * (
+        end - begin
+    )
 
 
 def _lane(kind: str, label: str, y: float, requests: list[Any], begin: float, end: float, x: Any) -> Iterator[str]:

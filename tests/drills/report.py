@@ -16,7 +16,17 @@ RESULTS = ROOT / ".cache" / "drills"
 PICTURES = ROOT / "docs" / "failover"
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- drills: begin, made by python -m tests.drills.report -->", "<!-- drills: end -->"
-COLUMNS = ["drill", "n", "no acknowledged write for", "limit", "no served read for", "failed", "lost", "doubled", "primaries"]
+COLUMNS = [
+    "drill",
+    "n",
+    "no acknowledged write for",
+    "limit",
+    "no served read for",
+    "failed",
+    "lost",
+    "doubled",
+    "primaries",
+]
 COLUMNS += ["whole again after", "load average"]
 
 Result = dict[str, Any]
@@ -62,7 +72,9 @@ def main() -> None:
     found = results()
     for name, rounds in found.items():
         worst = max(rounds, key=lambda result: result["verdict"]["write_gap"])
-        (PICTURES / f"{name}.svg").write_text(draw(name.replace("-", " "), _subtitle(worst["verdict"]), worst["timeline"]))
+        (PICTURES / f"{name}.svg").write_text(
+            draw(name.replace("-", " "), _subtitle(worst["verdict"]), worst["timeline"])
+        )
     page = PAGE.read_text()
     before, after = page.split(BEGIN)[0], page.split(END)[1]
     PAGE.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{after}")

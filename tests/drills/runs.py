@@ -15,7 +15,18 @@ from tools.fleet.context import ROOT, Host
 
 RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
 # What a run must not restart without a reason; a host has those of its tiers.
-UNITS = ("patroni", "etcd", "redis@cache", "redis@store", "redis-sentinel", "nginx", "keepalived", "app", "celery-worker", "celery-beat")
+UNITS = (
+    "patroni",
+    "etcd",
+    "redis@cache",
+    "redis@store",
+    "redis-sentinel",
+    "nginx",
+    "keepalived",
+    "app",
+    "celery-worker",
+    "celery-beat",
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +50,9 @@ def command(fleet: LiveFleet, playbook: str, *arguments: str) -> list[str]:
 def play(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
     """Run a playbook, and return what came of it, whatever that is."""
     result = fleet.fleet.run(*command(fleet, playbook, *arguments), quiet=True)
-    found = {match["host"]: dict(re.findall(r"(\w+)=(\d+)", match["counts"])) for match in RECAP.finditer(result.stdout)}
+    found = {
+        match["host"]: dict(re.findall(r"(\w+)=(\d+)", match["counts"])) for match in RECAP.finditer(result.stdout)
+    }
     counts = {host: {name: int(number) for name, number in counted.items()} for host, counted in found.items()}
     return Run(result.returncode, " ".join((result.stdout + result.stderr).split()), counts)
 
@@ -80,7 +93,9 @@ def replace(fleet: LiveFleet, host: Host) -> Run:
 def make_anew(fleet: LiveFleet, host: Host) -> None:
     """Put an empty host of the same name and address in the place of one."""
     resource = f'module.host["{host.name}"].terraform_data.host'
-    made = fleet.fleet.terraform("apply", "-auto-approve", "-input=false", *fleet.fleet.var_files, f"-replace={resource}", quiet=True)
+    made = fleet.fleet.terraform(
+        "apply", "-auto-approve", "-input=false", *fleet.fleet.var_files, f"-replace={resource}", quiet=True
+    )
     assert made.returncode == 0, made.stderr
 
 
@@ -93,7 +108,12 @@ def processes(fleet: LiveFleet) -> dict[str, str]:
 
 def restarted(before: dict[str, str], after: dict[str, str]) -> set[tuple[str, str]]:
     """Host and unit of what runs by other processes than before."""
-    return {(host, unit) for host in before for unit, pid in _pids(before[host]).items() if _pids(after.get(host, "")).get(unit) != pid}
+    return {
+        (host, unit)
+        for host in before
+        for unit, pid in _pids(before[host]).items()
+        if _pids(after.get(host, "")).get(unit) != pid
+    }
 
 
 def _pids(shown: str) -> dict[str, str]:

@@ -43,12 +43,16 @@ class Observer:
         self._over = threading.Event()
 
     def __enter__(self) -> Self:
-        self._threads = [threading.Thread(target=self._follow, args=(host,), daemon=True) for host in self.fleet.hosts.values()]
+        self._threads = [
+            threading.Thread(target=self._follow, args=(host,), daemon=True) for host in self.fleet.hosts.values()
+        ]
         for thread in self._threads:
             thread.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._over.set()
         for agent in list(self._agents.values()):
             agent.kill()
@@ -103,6 +107,8 @@ class Observer:
             "vip": self.fleet.vip if "loadbalancers" in host.groups else "",
             "postgres": "postgres" in host.groups,
             "health": {group: url for group, url in health.items() if group in host.groups},
-            "redis": {name: port for group, ports in redis.items() if group in host.groups for name, port in ports.items()},
+            "redis": {
+                name: port for group, ports in redis.items() if group in host.groups for name, port in ports.items()
+            },
             "password": self.fleet.secrets["redis_admin_password"],
         }

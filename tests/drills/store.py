@@ -31,7 +31,10 @@ def written(fleet: LiveFleet, client: Host, address: str = "", name: str = "stor
     """
     figures: dict[str, float] = {}
     key = f"drill:{uuid4().hex[:8]}"
-    command = [*fleet.fleet.ssh_command(client), f"sudo news python -c {shlex.quote(WRITER)} {key} {shlex.quote(address)}"]
+    command = [
+        *fleet.fleet.ssh_command(client),
+        f"sudo news python -c {shlex.quote(WRITER)} {key} {shlex.quote(address)}",
+    ]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout
         assert json.loads(writer.stdout.readline())

@@ -76,4 +76,6 @@ def every_host_maintained(arena: Arena) -> Iterator[None]:
 
 # While Postgres hands over, for a second and a half, writes are refused; while the store does, whoever is logged in.
 HANDED_OVER = {"read": 0.0, "write": 0.01, "session": 0.01}
-MAINTENANCE = Drill("every-host-maintained", every_host_maintained, lasts(1), write_gap=3, read_gap=1.5, failed=HANDED_OVER)
+MAINTENANCE = Drill(
+    "every-host-maintained", every_host_maintained, lasts(1), write_gap=3, read_gap=1.5, failed=HANDED_OVER
+)

@@ -65,7 +65,9 @@ def succeeded(record: Record) -> bool:
 def longest_gap(records: Iterable[Record], kinds: set[str], begin: float, end: float) -> float:
     """Longest time between `begin` and `end` in which no request of these kinds succeeded."""
     times: list[float] = sorted(
-        record["end"] for record in records if record["kind"] in kinds and succeeded(record) and begin < record["end"] < end
+        record["end"]
+        for record in records
+        if record["kind"] in kinds and succeeded(record) and begin < record["end"] < end
     )
     return max(after - before for before, after in pairwise([begin, *times, end]))
 

@@ -25,7 +25,10 @@ def app() -> Iterator[Flask]:
     server = create_engine(url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:
         connection.execute(text(f"CREATE DATABASE {name}"))
-    settings = Testing(DATABASE_URL=make_url(url).set(database=name).render_as_string(hide_password=False), DATABASE_STATEMENT_TIMEOUT=0)
+    settings = Testing(
+        DATABASE_URL=make_url(url).set(database=name).render_as_string(hide_password=False),
+        DATABASE_STATEMENT_TIMEOUT=0,
+    )
     application = create_app(settings)
     try:
         with application.app_context():

@@ -14,15 +14,32 @@ from app import accounts, articles
 from app.extensions import db
 from tests.live.openapi import conform, from_wsgi
 
-SEARCHES = ["storms", '"at noon" harbour', "calm or storm", "harbour -calm", "the", "'", "\\", "& | ! ( ) <-> :*", '"', "%", "-", "🦢"]
+SEARCHES = [
+    "storms",
+    '"at noon" harbour',
+    "calm or storm",
+    "harbour -calm",
+    "the",
+    "'",
+    "\\",
+    "& | ! ( ) <-> :*",
+    '"',
+    "%",
+    "-",
+    "🦢",
+]
 
 
 @pytest.fixture(scope="module")
 def headers(app: Flask) -> dict[str, str]:
     """A key that may do everything."""
     assert app
-    user = db.write(lambda session: accounts.create_user(session, email="ada@news.example", password="correct horse battery"))
-    _, key = db.write(lambda session: accounts.create_key(session, user=user, name="tests", scopes=list(accounts.SCOPES)))
+    user = db.write(
+        lambda session: accounts.create_user(session, email="ada@news.example", password="correct horse battery")
+    )
+    _, key = db.write(
+        lambda session: accounts.create_key(session, user=user, name="tests", scopes=list(accounts.SCOPES))
+    )
     return {"Authorization": f"Bearer {key}"}
 
 
@@ -54,7 +71,9 @@ def test_of_duplicates_at_the_same_moment_one_is_published(app: Flask, headers: 
     def send() -> None:
         ready.wait()
         article = {"title": "Once", "content": "Some content."}
-        answers.append(ask(app, "POST", "/api/v1/articles", json=article, headers=headers | {"Idempotency-Key": "once"}))
+        answers.append(
+            ask(app, "POST", "/api/v1/articles", json=article, headers=headers | {"Idempotency-Key": "once"})
+        )
 
     threads = [threading.Thread(target=send) for _ in range(8)]
     for thread in threads:

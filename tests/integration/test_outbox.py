@@ -15,7 +15,9 @@ from app.models import Mail
 
 
 def test_a_letter_that_is_being_sent_is_passed_over_without_waiting(app: Flask) -> None:
-    db.write(lambda session: accounts.create_user(session, email="outbox@news.example", password="correct horse battery"))
+    db.write(
+        lambda session: accounts.create_user(session, email="outbox@news.example", password="correct horse battery")
+    )
     letter = db.write(lambda session: mail.post(session, mail.RESET, "outbox@news.example"))
     sent: list[EmailMessage] = []
     talking, go_on = threading.Event(), threading.Event()

@@ -52,7 +52,11 @@ def lists() -> Iterator[tuple[str, Executable, dict[str, Any]]]:
     """Yield every statement of a list with each value of one filter, or the first of several."""
     for count in range(len(FILTERS) + 1):
         for chosen in combinations(FILTERS, count):
-            choices = [{name: value} for name in chosen for value in FILTERS[name]] if count == 1 else [{n: FILTERS[n][0] for n in chosen}]
+            choices = (
+                [{name: value} for name in chosen for value in FILTERS[name]]
+                if count == 1
+                else [{n: FILTERS[n][0] for n in chosen}]
+            )
             for given in choices:
                 for following in (False, True):
                     label = f"{given}{' following' if following else ''}"
@@ -79,7 +83,9 @@ def loaded(app: Flask) -> Flask:
     return app
 
 
-@pytest.mark.parametrize(("statement", "values"), [case[1:] for case in STATEMENTS], ids=[case[0] for case in STATEMENTS])
+@pytest.mark.parametrize(
+    ("statement", "values"), [case[1:] for case in STATEMENTS], ids=[case[0] for case in STATEMENTS]
+)
 @pytest.mark.usefixtures("loaded")
 def test_a_statement_finds_its_articles_by_an_index(statement: Executable, values: dict[str, Any]) -> None:
     plan = db.read(lambda session: explain(session, statement, values))
@@ -101,9 +107,9 @@ def explain(session: Session, statement: Executable, values: dict[str, Any]) -> 
     session.execute(statement, values)
     event.remove(connection, "before_cursor_execute", record)
     [(sql, parameters)] = sent
-    explained: dict[str, Any] = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", parameters).scalar_one()[0][
-        "Plan"
-    ]
+    explained: dict[str, Any] = connection.exec_driver_sql(
+        f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {sql}", parameters
+    ).scalar_one()[0]["Plan"]
     return explained
 
 

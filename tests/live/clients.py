@@ -34,7 +34,9 @@ def send_log_in(client: httpx.Client, email: str, password: str) -> httpx.Respon
     match = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form.text)
     assert match
     headers = {"Referer": f"{client.base_url}/auth/login"}
-    return client.post("/auth/login", data={"csrf_token": match[1], "email": email, "password": password}, headers=headers)
+    return client.post(
+        "/auth/login", data={"csrf_token": match[1], "email": email, "password": password}, headers=headers
+    )
 
 
 def log_in(client: httpx.Client, email: str, password: str) -> None:

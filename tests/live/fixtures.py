@@ -50,7 +50,11 @@ def whole(fleet: LiveFleet) -> Iterator[LiveFleet]:
 
     def unwell() -> list[str]:
         hosts = fleet.hosts.values()
-        return [host.name for host in hosts if fleet.run(host, "systemctl is-system-running", check=False).stdout != "running\n"]
+        return [
+            host.name
+            for host in hosts
+            if fleet.run(host, "systemctl is-system-running", check=False).stdout != "running\n"
+        ]
 
     assert eventually(lambda: not unwell(), within=90), f"not well after the test: {unwell()}"
     # nginx leaves a failed application host out for fail_timeout seconds.

@@ -66,12 +66,16 @@ class LiveFleet:
             timeout=120,
             check=False,
         )
-        assert not check or result.returncode == 0, f"{host.name}: {command} ended with {result.returncode}: {result.stderr}"
+        assert not check or result.returncode == 0, (
+            f"{host.name}: {command} ended with {result.returncode}: {result.stderr}"
+        )
         return result
 
     def sql(self, host: Host, query: str) -> str:
         """Run one query in the application's database on exactly this host; return psql's unaligned output."""
-        return self.run(host, f"cd / && sudo -u postgres psql -XAtq -d {self.app_name} -c {shlex.quote(query)}").stdout.strip()
+        return self.run(
+            host, f"cd / && sudo -u postgres psql -XAtq -d {self.app_name} -c {shlex.quote(query)}"
+        ).stdout.strip()
 
     def is_primary(self, host: Host) -> bool:
         """Whether this Postgres host takes writes."""

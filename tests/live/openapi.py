@@ -37,7 +37,9 @@ Operation = APIOperation[Any, Any, Any, Any]
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
-def conform(schema: BaseSchema, *, headers: dict[str, str] | None = None, examples: int = 20) -> Counter[tuple[str, int]]:
+def conform(
+    schema: BaseSchema, *, headers: dict[str, str] | None = None, examples: int = 20
+) -> Counter[tuple[str, int]]:
     """Send at most this many requests of each kind to each operation, the same ones every time; return the statuses by operation.
 
     Raise what schemathesis found first: an error of the server, or an answer that the document does not know.
@@ -50,7 +52,13 @@ def conform(schema: BaseSchema, *, headers: dict[str, str] | None = None, exampl
     return seen
 
 
-def _ask(operation: Operation, mode: GenerationMode, headers: dict[str, str] | None, examples: int, seen: Counter[tuple[str, int]]) -> None:
+def _ask(
+    operation: Operation,
+    mode: GenerationMode,
+    headers: dict[str, str] | None,
+    examples: int,
+    seen: Counter[tuple[str, int]],
+) -> None:
     @settings(
         max_examples=examples,
         derandomize=True,

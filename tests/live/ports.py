@@ -70,7 +70,9 @@ def observed(fleet: LiveFleet) -> set[Flow]:
 
     def ask(source: Host | None) -> list[Target]:
         if source is None:
-            output = subprocess.run([sys.executable, "-c", PROBE, targets], capture_output=True, text=True, check=True).stdout
+            output = subprocess.run(
+                [sys.executable, "-c", PROBE, targets], capture_output=True, text=True, check=True
+            ).stdout
         else:
             output = fleet.run(source, f"python3 -c {shlex.quote(PROBE)} {shlex.quote(targets)}").stdout
         return [(address, port) for address, port in json.loads(output)]

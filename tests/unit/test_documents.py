@@ -32,9 +32,14 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 
 def test_the_runbook_tells_of_every_fault_that_is_drilled() -> None:
-    section = (ROOT / "docs/operations.md").read_text().partition("## What each fault looks like")[2].partition("\n## ")[0]
+    section = (
+        (ROOT / "docs/operations.md").read_text().partition("## What each fault looks like")[2].partition("\n## ")[0]
+    )
     told = {
-        name for line in section.splitlines() if line.startswith("- `") for name in re.findall(r"`([a-z0-9-]+)`", line.partition(":")[0])
+        name
+        for line in section.splitlines()
+        if line.startswith("- `")
+        for name in re.findall(r"`([a-z0-9-]+)`", line.partition(":")[0])
     }
     assert told == NAMES
 

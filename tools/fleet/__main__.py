@@ -18,7 +18,9 @@ def ssh(fleet: Fleet, name: str) -> None:
     """Replace this process by an SSH session on the host called `name`."""
     hosts = {host.name: host for host in fleet.hosts(fleet.outputs())}
     if name not in hosts:
-        raise FleetError(f"HOST={name or '(empty)'} is not in the fleet {fleet.name}; choose one of {', '.join(hosts)}.")
+        raise FleetError(
+            f"HOST={name or '(empty)'} is not in the fleet {fleet.name}; choose one of {', '.join(hosts)}."
+        )
     command = fleet.ssh_command(hosts[name])
     os.execvp(command[0], command)
 
@@ -28,10 +30,14 @@ def secret(fleet: Fleet, name: str) -> None:
     path = f"inventories/{fleet.inventory}/group_vars/all/vault.yml"
     result = fleet.run("ansible-vault", "view", path, quiet=True)
     if result.returncode != 0:
-        raise FleetError(f"{path} cannot be read; 'make up' makes it, .secrets/vault-password opens it: {result.stderr.strip()}")
+        raise FleetError(
+            f"{path} cannot be read; 'make up' makes it, .secrets/vault-password opens it: {result.stderr.strip()}"
+        )
     values = yaml.safe_load(result.stdout)
     if f"vault_{name}" not in values:
-        raise FleetError(f"NAME={name or '(empty)'} is no secret; there are {', '.join(sorted(k.removeprefix('vault_') for k in values))}.")
+        raise FleetError(
+            f"NAME={name or '(empty)'} is no secret; there are {', '.join(sorted(k.removeprefix('vault_') for k in values))}."
+        )
     say(values[f"vault_{name}"])
 
 
@@ -41,7 +47,9 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("up", "raise the fleet"), ("hosts", "make its hosts only"), ("down", "remove it")):
         commands.add_parser(name, help=text)
-    commands.add_parser("status", help="show it").add_argument("--json", action="store_true", help="all that was learned, for programs")
+    commands.add_parser("status", help="show it").add_argument(
+        "--json", action="store_true", help="all that was learned, for programs"
+    )
     commands.add_parser("ssh", help="log in to a host").add_argument("host")
     commands.add_parser("secret", help="print a secret").add_argument("name")
     arguments = parser.parse_args()

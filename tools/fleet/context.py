@@ -53,8 +53,12 @@ class Fleet:
         """
         inventory = os.environ.get("INVENTORY") or "sandbox"
         # Those of other places have a script of their own.
-        if (ROOT / "inventories" / inventory / "terraform.sh").resolve() != ROOT / "inventories" / "sandbox" / "terraform.sh":
-            raise FleetError(f"INVENTORY={inventory} is no sandbox inventory; use INVENTORY=sandbox or INVENTORY=single.")
+        if (
+            ROOT / "inventories" / inventory / "terraform.sh"
+        ).resolve() != ROOT / "inventories" / "sandbox" / "terraform.sh":
+            raise FleetError(
+                f"INVENTORY={inventory} is no sandbox inventory; use INVENTORY=sandbox or INVENTORY=single."
+            )
         name = os.environ.get("FLEET") or inventory
         if not NAME.fullmatch(name):
             allowed = "1 to 20 lower-case letters, digits and dashes, a letter first"
@@ -113,7 +117,11 @@ class Fleet:
         inventory = outputs["inventory"]
         hostvars = inventory["_meta"]["hostvars"]
         return [
-            Host(name, hostvars[name]["ansible_host"], frozenset(g for g in inventory if name in inventory[g].get("hosts", [])))
+            Host(
+                name,
+                hostvars[name]["ansible_host"],
+                frozenset(g for g in inventory if name in inventory[g].get("hosts", [])),
+            )
             for name in hostvars
         ]
 

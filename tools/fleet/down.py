@@ -13,7 +13,9 @@ def down(fleet: Fleet) -> None:
         fleet.terraform("init", "-input=false", quiet=True)
         fleet.terraform("destroy", "-auto-approve", "-input=false", *fleet.var_files, quiet=True)
     # Whatever the state did not know: leftovers of interrupted runs and of clones that are gone.
-    containers = fleet.engine("ps", "--all", "--quiet", "--filter", f"label=flaskfleet.fleet={fleet.name}").stdout.split()
+    containers = fleet.engine(
+        "ps", "--all", "--quiet", "--filter", f"label=flaskfleet.fleet={fleet.name}"
+    ).stdout.split()
     for container in containers:
         fleet.engine("rm", "--force", "--volumes", container)
     network = f"flaskfleet-{fleet.name}"
@@ -27,7 +29,9 @@ def down(fleet: Fleet) -> None:
     say(f"The fleet {fleet.name} is gone.")
 
     if not fleet.engine("ps", "--all", "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
-        for image in fleet.engine("images", "--quiet", "--filter", "reference=localhost/flaskfleet-host").stdout.split():
+        for image in fleet.engine(
+            "images", "--quiet", "--filter", "reference=localhost/flaskfleet-host"
+        ).stdout.split():
             fleet.engine("rmi", "--force", image)
         fleet.engine("--unpin")
         say("It was the last one: the host image and the engine's namespace are gone too.")

@@ -61,7 +61,9 @@ def http(address: str, port: int, request: str, content: str = "") -> tuple[int,
 def redis(address: str, port: int, *commands: str) -> str:
     """What a Redis or a Sentinel answers, asked as its user `monitoring`."""
     password = json.loads(PASSWORDS.read_text())[f"redis://monitoring@127.0.0.1:{port}"]
-    return ask(address, port, "".join(f"{command}\r\n" for command in (f"AUTH monitoring {password}", *commands)), last=True)
+    return ask(
+        address, port, "".join(f"{command}\r\n" for command in (f"AUTH monitoring {password}", *commands)), last=True
+    )
 
 
 def units(text: str) -> dict[str, str]:
@@ -76,7 +78,9 @@ def replication(info: str) -> Facts | None:
         return None
     if facts["role"] == "slave":
         return {"master": False, "linked": facts.get("master_link_status") == "up"}
-    copies = [dict(part.split("=", 1) for part in facts[name].split(",")) for name in facts if re.fullmatch(r"slave\d+", name)]
+    copies = [
+        dict(part.split("=", 1) for part in facts[name].split(",")) for name in facts if re.fullmatch(r"slave\d+", name)
+    ]
     online = [copy for copy in copies if copy["state"] == "online"]
     behind = {copy["ip"]: max(0, int(facts["master_repl_offset"]) - int(copy["offset"])) for copy in online}
     return {"master": True, "replicas": len(online), "behind": behind}
@@ -95,7 +99,9 @@ def votes(answer: str) -> int | None:
 
 def notes(folder: Path) -> dict[str, Facts]:
     """Which hosts are drained on this load balancer: by whom, when and why."""
-    return {path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*")) if not path.name.startswith(".")}
+    return {
+        path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*")) if not path.name.startswith(".")
+    }
 
 
 def systemd(settings: Mapping[str, Any]) -> Facts:
@@ -104,7 +110,9 @@ def systemd(settings: Mapping[str, Any]) -> Facts:
     return {
         "system": run("systemctl", "is-system-running"),
         "failed": sorted(unit for unit, state in states.items() if state == "failed"),
-        "stopped": [unit for unit in settings["units"] if states.get(f"{unit}.service") not in {"active", "reloading", "failed"}],
+        "stopped": [
+            unit for unit in settings["units"] if states.get(f"{unit}.service") not in {"active", "reloading", "failed"}
+        ],
         "beat": states.get("celery-beat.service") == "active",
     }
 
@@ -129,7 +137,9 @@ def etcd(address: str) -> Facts:
 def deploying(address: str) -> Facts:
     """Who has the lock of deploys, of a member of etcd; empty where nobody has."""
     key = base64.b64encode(DEPLOY_LOCK.encode()).decode()
-    found = json.loads(http(address, ETCD_PORT, "POST /v3/kv/range", json.dumps({"key": key, "serializable": True}))[1]).get("kvs", [])
+    found = json.loads(
+        http(address, ETCD_PORT, "POST /v3/kv/range", json.dumps({"key": key, "serializable": True}))[1]
+    ).get("kvs", [])
     return dict(json.loads(base64.b64decode(found[0]["value"]))) if found else {}
 
 
@@ -143,7 +153,11 @@ def postgres() -> Facts:
 def patroni(address: str) -> Facts:
     """What Patroni says of itself. On a member that does not run it answers 503, with a body all the same."""
     member = json.loads(http(address, 8008, "GET /patroni")[1])
-    return {"state": member["state"], "paused": bool(member.get("pause")), "failsafe": bool(member.get("failsafe_mode_is_active"))}
+    return {
+        "state": member["state"],
+        "paused": bool(member.get("pause")),
+        "failsafe": bool(member.get("failsafe_mode_is_active")),
+    }
 
 
 def questions(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
@@ -165,7 +179,9 @@ def questions(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     for name in ["cache", "store"] if "redis" in groups else ["store"] if "sentinel" in groups else []:
         asked[name] = partial(instance, address, REDIS_PORTS[name])
     if "sentinel" in groups:
-        asked["sentinel"] = lambda: votes(redis(address, SENTINEL_PORT, "SENTINEL CKQUORUM cache", "SENTINEL CKQUORUM store"))
+        asked["sentinel"] = lambda: votes(
+            redis(address, SENTINEL_PORT, "SENTINEL CKQUORUM cache", "SENTINEL CKQUORUM store")
+        )
     return asked
 
 

@@ -27,7 +27,11 @@ CONNECT, PATIENCE = 2, 6
 # of CPU on either side of a connection; what passes here is no secret.
 SSH_OPTIONS = ["-o", f"ConnectTimeout={CONNECT}", "-o", "KexAlgorithms=^curve25519-sha256"]
 # Units that nothing else is asked about; each must run on the hosts of its group.
-UNITS = {"loadbalancers": ["nginx", "keepalived"], "workers": ["celery-worker"], "monitoring": ["prometheus", "prometheus-alertmanager"]}
+UNITS = {
+    "loadbalancers": ["nginx", "keepalived"],
+    "workers": ["celery-worker"],
+    "monitoring": ["prometheus", "prometheus-alertmanager"],
+}
 
 
 def status(fleet: Fleet, as_json: bool = False) -> int:
@@ -60,7 +64,9 @@ def deploys(view: View, dead: bool = False) -> list[str]:
 
 def verdict(fleet: Fleet, lacking: list[str]) -> str:
     """The last line: whole, or everything that is missing."""
-    return f"{fleet.name} is not whole: {'; '.join(lacking)}" if lacking else f"{fleet.name} is whole: nothing is missing"
+    return (
+        f"{fleet.name} is not whole: {'; '.join(lacking)}" if lacking else f"{fleet.name} is whole: nothing is missing"
+    )
 
 
 def document(fleet: Fleet, hosts: list[Host], view: View, lines: list[Row], lacking: list[str]) -> dict[str, Any]:

@@ -33,7 +33,10 @@ HEADINGS = Row("HOST", "ADDRESS", "STATE", ["ROLES"])
 
 def in_order(hosts: Iterable[Host]) -> list[Host]:
     """Hosts by their first tier, then by name."""
-    return sorted(hosts, key=lambda host: (min((TIERS.index(g) for g in host.groups if g in TIERS), default=len(TIERS)), host.name))
+    return sorted(
+        hosts,
+        key=lambda host: (min((TIERS.index(g) for g in host.groups if g in TIERS), default=len(TIERS)), host.name),
+    )
 
 
 def rows(hosts: Sequence[Host], view: View, vip: str) -> list[Row]:
@@ -46,7 +49,9 @@ def _row(host: Host, hosts: Sequence[Host], view: View, vip: str) -> Row:
         groups = ", ".join(group for group in TIERS if group in host.groups)
         return Row(host.name, host.address, "DOWN", [f"no answer over SSH; it should be in {groups}"])
     phrases = roles(host, hosts, view, vip)
-    state = "unwell" if not all(phrase.well for phrase in phrases) else "drained" if host.name in drained(view) else "ok"
+    state = (
+        "unwell" if not all(phrase.well for phrase in phrases) else "drained" if host.name in drained(view) else "ok"
+    )
     return Row(host.name, host.address, state, [phrase.text for phrase in phrases])
 
 

@@ -83,7 +83,9 @@ def wait_for_hosts(fleet: Fleet) -> list[Host]:
     """Return the hosts once all of them answer over SSH."""
     hosts = fleet.hosts(fleet.outputs())
     with ThreadPoolExecutor(len(hosts)) as pool:
-        silent = [host.name for host, up in zip(hosts, pool.map(lambda h: answers(fleet, h), hosts), strict=True) if not up]
+        silent = [
+            host.name for host, up in zip(hosts, pool.map(lambda h: answers(fleet, h), hosts), strict=True) if not up
+        ]
     if silent:
         raise FleetError(
             f"{', '.join(silent)}: no answer over SSH in {BOOT_SECONDS} s; 'bin/engine logs {fleet.name}-{silent[0]}' shows the console."
@@ -96,7 +98,9 @@ def converge(fleet: Fleet) -> None:
     """Run site.yml on the fleet."""
     result = fleet.run("ansible-playbook", "-i", f"inventories/{fleet.inventory}", "site.yml")
     if result.returncode != 0:
-        raise FleetError("site.yml failed (above); mend what it names and run 'make up' again: it carries on from there.")
+        raise FleetError(
+            "site.yml failed (above); mend what it names and run 'make up' again: it carries on from there."
+        )
 
 
 def up(fleet: Fleet) -> None:
@@ -125,7 +129,9 @@ def summary(fleet: Fleet, durations: dict[str, float]) -> None:
         say(f"  {name:<13} {url if works(url) else f'{url} ({silent})'}")
     own = yaml.safe_load((ROOT / f"inventories/{fleet.inventory}/group_vars/all/main.yml").read_text())
     if "app_admin_email" in own:
-        say(f"\n  The site    log in as {own['app_admin_email']}, password: make secret NAME=app_admin_password{suffix}")
+        say(
+            f"\n  The site    log in as {own['app_admin_email']}, password: make secret NAME=app_admin_password{suffix}"
+        )
     if "app_mail_url" in own:
         say(f"              make mail{suffix}             its letters: leave it open, sign up, follow the link")
     say(f"""

@@ -75,7 +75,9 @@ def drained(view: View) -> dict[str, Drain]:
     for name, note in {name: note for notes in known.values() for name, note in notes.items()}.items():
         told_to = [balancer for balancer, notes in known.items() if name in notes]
         where = "" if len(told_to) == len(known) else f" on {', '.join(told_to)} alone"
-        found[name] = Drain(note.get("by") or "somebody", note.get("when") or "?", note.get("why") or "no reason given", where)
+        found[name] = Drain(
+            note.get("by") or "somebody", note.get("when") or "?", note.get("why") or "no reason given", where
+        )
     return found
 
 
@@ -97,7 +99,9 @@ def _front_door(names: list[str], view: View) -> list[str]:
     if not told or any("vip" in facts for facts in told):
         holders = _leading("vip", names, view)
         found = [] if len(holders) == 1 else [f"the virtual address is on {' and '.join(holders) or 'no host'}"]
-    return found + [f"{name} is drained{drain.where} ({drain.by}: {drain.why})" for name, drain in drained(view).items()]
+    return found + [
+        f"{name} is drained{drain.where} ({drain.by}: {drain.why})" for name, drain in drained(view).items()
+    ]
 
 
 def _application(hosts: Iterable[Host], view: View) -> list[str]:
@@ -128,13 +132,19 @@ def _sentinel(names: list[str], view: View) -> list[str]:
     if not any("sentinel" in facts for facts in view.values()):
         return []
     voting = voters("sentinel", names, view)
-    alone = [f"{name} sees {view[name]['sentinel']} of {len(names)} Sentinels" for name in voting if view[name]["sentinel"] < len(voting)]
+    alone = [
+        f"{name} sees {view[name]['sentinel']} of {len(names)} Sentinels"
+        for name in voting
+        if view[name]["sentinel"] < len(voting)
+    ]
     return _votes("sentinel", names, view) + alone
 
 
 def _postgres(names: list[str], view: View) -> list[str]:
     if len(leading := _leading("postgres", names, view)) != 1:
-        return [f"Postgres has {len(leading)} primaries: {' and '.join(leading)}" if leading else "Postgres has no primary"]
+        return [
+            f"Postgres has {len(leading)} primaries: {' and '.join(leading)}" if leading else "Postgres has no primary"
+        ]
     standbys = view[leading[0]]["postgres"]["standbys"]
     # Of those that do not answer something worse has been said.
     followers = [name for name in names if name not in leading and view.get(name, {}).get("postgres")]
@@ -151,7 +161,11 @@ def _postgres(names: list[str], view: View) -> list[str]:
 
 def _redis(instance: str, names: list[str], view: View) -> list[str]:
     if len(leading := _leading(instance, names, view)) != 1:
-        return [f"{instance} has {len(leading)} masters: {' and '.join(leading)}" if leading else f"{instance} has no master"]
+        return [
+            f"{instance} has {len(leading)} masters: {' and '.join(leading)}"
+            if leading
+            else f"{instance} has no master"
+        ]
     followers = [name for name in names if name not in leading]
     away = [name for name in followers if not (view.get(name, {}).get(instance) or {}).get("linked")]
     linked = min(view[leading[0]][instance]["replicas"], len(followers) - len(away))

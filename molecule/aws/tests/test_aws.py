@@ -41,7 +41,10 @@ def failures(records: list[Record]) -> str:
     """What became of requests that did not get what they asked for; empty where there is none."""
     begin = min(record["due"] for record in records)
     failed = [record for record in records if not verdict.succeeded(record)]
-    said = [f"{r['kind']} {r['status'] or r['error']} after {r['end'] - r['due']:.1f} s, due at {r['due'] - begin:.1f} s" for r in failed]
+    said = [
+        f"{r['kind']} {r['status'] or r['error']} after {r['end'] - r['due']:.1f} s, due at {r['due'] - begin:.1f} s"
+        for r in failed
+    ]
     return "; ".join([f"{len(failed)} of {len(records)} requests failed", *said[:40]]) if failed else ""
 
 
@@ -64,7 +67,9 @@ def test_another_instance_type_of_one_tier_changes_its_hosts_and_nothing_else(fl
     assert changes == {f'module.hosts.aws_instance.host["{name}"]': ["update"] for name in ("app1", "app2")}
 
 
-def test_a_third_application_host_takes_its_part_and_no_request_fails(fleet: LiveCloud, site: httpx.Client, api_key: str) -> None:
+def test_a_third_application_host_takes_its_part_and_no_request_fails(
+    fleet: LiveCloud, site: httpx.Client, api_key: str
+) -> None:
     with load(fleet, site, api_key) as records:
         fleet.cloud.apply(app_hosts=3)
         fleet.cloud.play("site.yml")
@@ -74,7 +79,9 @@ def test_a_third_application_host_takes_its_part_and_no_request_fails(fleet: Liv
     assert third in {record["by"] for record in records}
 
 
-def test_an_application_host_that_is_drained_first_leaves_and_no_request_fails(fleet: LiveCloud, site: httpx.Client, api_key: str) -> None:
+def test_an_application_host_that_is_drained_first_leaves_and_no_request_fails(
+    fleet: LiveCloud, site: httpx.Client, api_key: str
+) -> None:
     third = LiveCloud(fleet.cloud).name_of("app3")
     with load(fleet, site, api_key) as records:
         fleet.cloud.play("playbooks/drain.yml", "--extra-vars=drain=app3")

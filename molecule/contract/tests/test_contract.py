@@ -48,7 +48,9 @@ def test_the_worker_thanks_for_what_was_stored(fleet: LiveFleet, site: httpx.Cli
     assert eventually(lambda: f"Thank you, {guest}!" in site.get("/").text, within=20)
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b'{"guest": "x"}', b'{"guest": "x", "message": 1}', b'{"guest": "\\u0000", "message": "x"}'])
+@pytest.mark.parametrize(
+    "body", [b"{", b"[]", b'{"guest": "x"}', b'{"guest": "x", "message": 1}', b'{"guest": "\\u0000", "message": "x"}']
+)
 def test_what_is_no_entry_is_refused(site: httpx.Client, body: bytes) -> None:
     assert site.post("/entries", content=body, headers={"Content-Type": "application/json"}).status_code == 400
 
@@ -82,14 +84,20 @@ def test_prometheus_sees_its_processes_and_polls_its_health(fleet: LiveFleet, gu
     assert eventually(lambda: not down(), within=60), down()
     (ready,) = fleet.prometheus("query", query='probe_success{job="ready"}')["result"]
     assert ready["value"][1] == "1"
-    assert eventually(lambda: fleet.prometheus("query", query="sum(guestbook_entries_total) > 0")["result"], within=30), guest
+    assert eventually(
+        lambda: fleet.prometheus("query", query="sum(guestbook_entries_total) > 0")["result"], within=30
+    ), guest
 
 
 def test_rules_work_without_the_news_applications_metrics(fleet: LiveFleet) -> None:
     def alerts() -> list[dict[str, Any]]:
         rules = [rule for group in fleet.prometheus("rules")["groups"] for rule in group["rules"]]
         assert [rule["name"] for rule in rules if rule["health"] == "err"] == []
-        return [rule for rule in rules if rule["type"] == "alerting" and rule["labels"]["tier"] in {"app", "celery", "loadbalancer"}]
+        return [
+            rule
+            for rule in rules
+            if rule["type"] == "alerting" and rule["labels"]["tier"] in {"app", "celery", "loadbalancer"}
+        ]
 
     def active() -> list[str]:
         return [alert["name"] for alert in alerts() if alert["state"] != "inactive"]
@@ -100,10 +108,21 @@ def test_rules_work_without_the_news_applications_metrics(fleet: LiveFleet) -> N
 
 
 def test_nothing_of_the_news_application_is_left(fleet: LiveFleet, node: Host) -> None:
-    assert fleet.sql(node, "select tablename from pg_tables where schemaname = 'public' order by 1").split() == ["alembic_version", "entry"]
+    assert fleet.sql(node, "select tablename from pg_tables where schemaname = 'public' order by 1").split() == [
+        "alembic_version",
+        "entry",
+    ]
     assert fleet.run(node, "ls -d /opt/news /etc/news /usr/local/sbin/news /var/www/news", check=False).stdout == ""
     names = set(re.findall(r"^(\w+)=", fleet.run(node, "cat /etc/guestbook/env").stdout, re.MULTILINE))
-    contract = {"APP_DOMAIN", "CACHE_URL", "DATABASE_REPLICA_URL", "DATABASE_URL", "LOG_LEVEL", "SECRET_KEY", "STORE_URL"}
+    contract = {
+        "APP_DOMAIN",
+        "CACHE_URL",
+        "DATABASE_REPLICA_URL",
+        "DATABASE_URL",
+        "LOG_LEVEL",
+        "SECRET_KEY",
+        "STORE_URL",
+    }
     assert names == {*contract, "GUESTBOOK_HEADING"}
     assert fleet.run(node, "systemctl is-enabled celery-beat", check=False).stdout == "disabled\n"
 
@@ -113,7 +132,9 @@ def test_another_release_of_it_goes_out_and_comes_back_by_the_playbooks_of_every
 ) -> None:
     def play(name: str, **extra: Any) -> None:
         inventory = f"--inventory=inventories/{fleet.fleet.inventory}"
-        done = fleet.fleet.run("ansible-playbook", inventory, f"playbooks/{name}.yml", "--extra-vars", json.dumps(extra), quiet=True)
+        done = fleet.fleet.run(
+            "ansible-playbook", inventory, f"playbooks/{name}.yml", "--extra-vars", json.dumps(extra), quiet=True
+        )
         assert done.returncode == 0, done.stdout
 
     before = fleet.run(node, "readlink /opt/guestbook/current").stdout

@@ -57,7 +57,9 @@ BODIES = {
 
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize(("body", "status", "field"), BODIES.values(), ids=BODIES)
-def test_a_bad_article_is_refused_and_its_fault_named(author: httpx.Client, body: bytes, status: int, field: str) -> None:
+def test_a_bad_article_is_refused_and_its_fault_named(
+    author: httpx.Client, body: bytes, status: int, field: str
+) -> None:
     answer = author.post(ARTICLES, content=body, headers=JSON)
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith("application/problem+json")
@@ -85,7 +87,8 @@ def test_a_page_token_of_another_list_is_refused(site: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=-1", "limit=1e3", "limit=100000000000000000000", "after=%00", "author=x", "page=-1", "q=%00", "since=x"]
+    "query",
+    ["limit=-1", "limit=1e3", "limit=100000000000000000000", "after=%00", "author=x", "page=-1", "q=%00", "since=x"],
 )
 def test_a_bad_parameter_is_refused_and_named(site: httpx.Client, query: str) -> None:
     answer = site.get(f"{ARTICLES}?{query}")
@@ -94,13 +97,24 @@ def test_a_bad_parameter_is_refused_and_named(site: httpx.Client, query: str) ->
 
 
 @pytest.mark.parametrize(
-    "path", ["/articles/-1", "/articles/99999999999999999999", "/articles/%00", "/keywords/%00", "/authors/0", "/?after=-1", "/%ff"]
+    "path",
+    [
+        "/articles/-1",
+        "/articles/99999999999999999999",
+        "/articles/%00",
+        "/keywords/%00",
+        "/authors/0",
+        "/?after=-1",
+        "/%ff",
+    ],
 )
 def test_a_bad_address_is_not_found(site: httpx.Client, path: str) -> None:
     assert site.get(path).status_code in {400, 404}
 
 
-@pytest.mark.parametrize("value", ["x", "x.y.z", "-1", "../../etc/passwd", "A" * 6000, '"\\000"', "%00", "é".encode().decode("latin-1")])
+@pytest.mark.parametrize(
+    "value", ["x", "x.y.z", "-1", "../../etc/passwd", "A" * 6000, '"\\000"', "%00", "é".encode().decode("latin-1")]
+)
 @pytest.mark.parametrize("name", ["session", "pin", "remember_token"])
 def test_a_forged_cookie_makes_nobody_of_anybody(site: httpx.Client, name: str, value: str) -> None:
     cookie = {b"Cookie": f"{name}={value}".encode("latin-1")}
@@ -109,7 +123,9 @@ def test_a_forged_cookie_makes_nobody_of_anybody(site: httpx.Client, name: str, 
     assert site.get("/admin/", headers=cookie).status_code == 302
 
 
-@pytest.mark.parametrize("path", ["/auth/reset/1-x.y", "/auth/confirm/1-x.y", "/auth/reset/%00", f"/auth/reset/{'9' * 2000}"])
+@pytest.mark.parametrize(
+    "path", ["/auth/reset/1-x.y", "/auth/confirm/1-x.y", "/auth/reset/%00", f"/auth/reset/{'9' * 2000}"]
+)
 def test_a_forged_link_opens_nothing(site: httpx.Client, path: str) -> None:
     assert site.get(path).status_code in {400, 404, 410}
 

@@ -14,7 +14,10 @@ from tests.live.clients import visitor
 from tests.live.fleet import LiveFleet, eventually
 from tools.mail_sink import MailSink
 
-CONTENT = "The ferry stayed in the harbour this morning.\n\nIts captain waits for the wind to turn, and the passengers wait with her. " * 4
+CONTENT = (
+    "The ferry stayed in the harbour this morning.\n\nIts captain waits for the wind to turn, and the passengers wait with her. "
+    * 4
+)
 
 
 def write(page: Page, title: str, content: str = CONTENT) -> None:
@@ -32,7 +35,9 @@ def shows(page: Page, path: str, text: str) -> bool:
     return page.get_by_role("main").get_by_role("link", name=text, exact=True).count() > 0
 
 
-def test_a_newcomer_follows_the_letter_and_writes_what_everybody_reads(page: Page, new_context: NewContext, mailbox: MailSink) -> None:
+def test_a_newcomer_follows_the_letter_and_writes_what_everybody_reads(
+    page: Page, new_context: NewContext, mailbox: MailSink
+) -> None:
     newcomer = Person.new()
     page.goto("/")
     page.get_by_role("link", name="Log in").click()
@@ -89,7 +94,9 @@ def test_a_key_from_the_desk_opens_the_api_until_it_is_revoked(page: Page, fleet
     assert publish().status_code == 401
 
 
-def test_a_forgotten_password_is_replaced_by_letter(page: Page, new_context: NewContext, mailbox: MailSink, person: Person) -> None:
+def test_a_forgotten_password_is_replaced_by_letter(
+    page: Page, new_context: NewContext, mailbox: MailSink, person: Person
+) -> None:
     elsewhere = new_context().new_page()
     log_in(elsewhere, person)
     page.goto("/auth/login")
@@ -137,7 +144,10 @@ def test_an_administrator_sends_a_dead_task_again(
     author, title = new_context().new_page(), unique("Too much for a worker")
     log_in(author, person)
     # What a worker cannot do however often it tries: the database refuses this one article's summary.
-    fleet.sql(fleet.primary, f"alter table article add constraint refused check (title <> '{title}' or summary = '') not valid")
+    fleet.sql(
+        fleet.primary,
+        f"alter table article add constraint refused check (title <> '{title}' or summary = '') not valid",
+    )
     try:
         write(author, title)
         (number,) = re.findall(r"\d+$", author.url)

@@ -99,7 +99,11 @@ def article(fleet: LiveFleet) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def seats(browser: Browser, fleet: LiveFleet, author: Person) -> Iterator[dict[str, Page]]:
     """A page of a reader's browser, of an author's, and of an administrator's."""
-    people = {"reader": None, "author": author, "admin": Person("Administrator", "admin@news.test", fleet.secrets["app_admin_password"])}
+    people = {
+        "reader": None,
+        "author": author,
+        "admin": Person("Administrator", "admin@news.test", fleet.secrets["app_admin_password"]),
+    }
     script = axe.install()
     contexts: list[BrowserContext] = []
     pages: dict[str, Page] = {}
@@ -118,7 +122,9 @@ def seats(browser: Browser, fleet: LiveFleet, author: Person) -> Iterator[dict[s
 def test_a_page_has_no_grave_fault(seats: dict[str, Page], article: dict[str, Any], name: str) -> None:
     visit = VISITS[name]
     page = seats[visit.who]
-    path = visit.path.format(article=article["id"], author=article["author"]["id"], keyword=quote(article["keywords"][0]))
+    path = visit.path.format(
+        article=article["id"], author=article["author"]["id"], keyword=quote(article["keywords"][0])
+    )
     answer = page.goto(path)
     assert answer
     assert answer.status == visit.status

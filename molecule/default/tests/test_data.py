@@ -16,7 +16,9 @@ def test_one_primary_and_a_synchronous_streaming_standby(fleet: LiveFleet) -> No
 
 
 def test_replication_uses_slots_and_checksums_are_on(fleet: LiveFleet) -> None:
-    slots = fleet.sql(fleet.primary, "select count(*) from pg_replication_slots where slot_type = 'physical' and active")
+    slots = fleet.sql(
+        fleet.primary, "select count(*) from pg_replication_slots where slot_type = 'physical' and active"
+    )
     assert int(slots) == len(fleet.standbys)
     assert fleet.sql(fleet.primary, "show data_checksums") == "on"
 
@@ -38,7 +40,9 @@ def test_the_applications_role_may_not_change_the_schema(fleet: LiveFleet) -> No
 def redis(fleet: LiveFleet, host: Host, port: int, command: str) -> str:
     """Run one redis-cli command on `host`."""
     secret = fleet.secrets["redis_admin_password"]
-    return fleet.run(host, f"REDISCLI_AUTH={secret} redis-cli -h {host.address} -p {port} --user admin {command}").stdout
+    return fleet.run(
+        host, f"REDISCLI_AUTH={secret} redis-cli -h {host.address} -p {port} --user admin {command}"
+    ).stdout
 
 
 def replication(fleet: LiveFleet, host: Host, port: int) -> dict[str, str]:

@@ -127,7 +127,9 @@ def test_a_view_is_counted_by_a_worker(fleet: LiveFleet, author: httpx.Client) -
     article = publish(author)["id"]
     for _ in range(7):
         assert author.get(f"{ARTICLES}/{article}").status_code == 200
-    assert eventually(lambda: fleet.sql(fleet.primary, f"select views from article where id = {article}") == "7", within=30)
+    assert eventually(
+        lambda: fleet.sql(fleet.primary, f"select views from article where id = {article}") == "7", within=30
+    )
 
 
 def test_a_worker_writes_summary_and_keywords(author: httpx.Client) -> None:

@@ -11,8 +11,13 @@ from tests.live.fleet import LiveFleet, eventually
 
 
 def test_no_unit_failed_anywhere(fleet: LiveFleet) -> None:
-    states = {host.name: fleet.run(host, "systemctl is-system-running", check=False).stdout.strip() for host in fleet.hosts.values()}
-    failed = {host.name: fleet.run(host, "systemctl --failed --no-legend --plain").stdout for host in fleet.hosts.values()}
+    states = {
+        host.name: fleet.run(host, "systemctl is-system-running", check=False).stdout.strip()
+        for host in fleet.hosts.values()
+    }
+    failed = {
+        host.name: fleet.run(host, "systemctl --failed --no-legend --plain").stdout for host in fleet.hosts.values()
+    }
     assert set(states.values()) == {"running"}, (states, failed)
 
 
@@ -36,7 +41,9 @@ def test_a_reboot_brings_a_hosts_services_back(whole: LiveFleet) -> None:
     fleet.run(standby, "systemd-run --on-active=1 systemctl reboot")
     assert eventually(lambda: fleet.run(standby, "stat -c %y /proc/1", check=False).stdout not in {"", boot}, within=60)
     primary = next(host for host in fleet.group("postgres") if host != standby)
-    streaming = f"select count(*) from pg_stat_replication where application_name = '{standby.name}' and state = 'streaming'"
+    streaming = (
+        f"select count(*) from pg_stat_replication where application_name = '{standby.name}' and state = 'streaming'"
+    )
     assert eventually(lambda: fleet.sql(primary, streaming) == "1", within=90)
 
 

@@ -22,7 +22,9 @@ def run(name: str, paths: list[str], **environment: str) -> None:
     """Run integration tests; they are counted with the others by their report."""
     report = ROOT / ".cache" / "reports" / f"{name}.xml"
     command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "-o", f"junit_suite_name={name}", *paths]
-    result = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=900, check=False)
+    result = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=900, check=False
+    )
     assert result.returncode == 0, result.stdout[-8000:]
 
 
@@ -57,7 +59,11 @@ def redis_url(fleet: LiveFleet) -> Iterator[str]:
 
 
 def test_every_statement_finds_its_rows_by_an_index_and_the_api_keeps_its_word(database_url: str) -> None:
-    run("integration-postgres", ["tests/integration", "--ignore=tests/integration/with_redis"], TEST_DATABASE_URL=database_url)
+    run(
+        "integration-postgres",
+        ["tests/integration", "--ignore=tests/integration/with_redis"],
+        TEST_DATABASE_URL=database_url,
+    )
 
 
 def test_tasks_and_cache_keep_their_promises_between_processes(redis_url: str) -> None:

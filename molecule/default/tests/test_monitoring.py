@@ -17,7 +17,11 @@ def test_every_target_is_up(fleet: LiveFleet) -> None:
     def down() -> list[str]:
         targets = fleet.prometheus("targets", state="active")["activeTargets"]
         assert len(targets) > len(fleet.hosts)
-        return [f"{t['scrapePool']} {t['scrapeUrl']}: {t['lastError'] or t['health']}" for t in targets if t["health"] != "up"]
+        return [
+            f"{t['scrapePool']} {t['scrapeUrl']}: {t['lastError'] or t['health']}"
+            for t in targets
+            if t["health"] != "up"
+        ]
 
     assert eventually(lambda: not down(), within=60), down()
 
@@ -52,7 +56,9 @@ def traffic(fleet: LiveFleet, api_key: str) -> None:
     """What a used fleet has seen: readers, a writer, a log-in page, a page that does not exist."""
     with visitor(fleet) as reader, visitor(fleet, Authorization=f"Bearer {api_key}") as author:
         for _ in range(5):
-            author.post("/api/v1/articles", json={"title": "Traffic", "content": "Dashboards need something to show. " * 5})
+            author.post(
+                "/api/v1/articles", json={"title": "Traffic", "content": "Dashboards need something to show. " * 5}
+            )
             article = author.get("/api/v1/articles").json()["articles"][0]["id"]
             for path in ("/", "/popular", f"/api/v1/articles/{article}", "/auth/login", "/no-such-page"):
                 reader.get(path)
@@ -63,7 +69,11 @@ def traffic(fleet: LiveFleet, api_key: str) -> None:
 @pytest.mark.usefixtures("traffic")
 def test_every_panels_query_returns_data(fleet: LiveFleet, dashboard: Path) -> None:
     def silent() -> list[str]:
-        return [f"{title}: {query}" for title, query in extract_queries(dashboard) if not fleet.prometheus("query", query=query)["result"]]
+        return [
+            f"{title}: {query}"
+            for title, query in extract_queries(dashboard)
+            if not fleet.prometheus("query", query=query)["result"]
+        ]
 
     assert extract_queries(dashboard)
     assert eventually(lambda: not silent(), within=90, every=5), silent()

@@ -46,7 +46,13 @@ def test_what_a_killed_engine_left_of_a_host_is_unplugged(fleet: LiveFleet, tmp_
     address = str(ipaddress.ip_address(fleet.vip) + 60)
     for key in fleet.fleet.directory.glob("id_ed25519*"):
         shutil.copy2(key, tmp_path)
-    host = {"FLEET": fleet.fleet.name, "HOST": "spare", "ADDRESS": address, "NETWORK": f"flaskfleet-{fleet.fleet.name}", "OWNER": str(ROOT)}
+    host = {
+        "FLEET": fleet.fleet.name,
+        "HOST": "spare",
+        "ADDRESS": address,
+        "NETWORK": f"flaskfleet-{fleet.fleet.name}",
+        "OWNER": str(ROOT),
+    }
     environment = os.environ | host | {"STATE_DIRECTORY": str(tmp_path)}
     with twin(fleet, address) as link:
         try:

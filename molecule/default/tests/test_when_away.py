@@ -38,7 +38,12 @@ def ask(client: httpx.Client, method: str, url: str, **request: object) -> httpx
 
 def write(author: httpx.Client) -> httpx.Response:
     """Publish an article by the API."""
-    return ask(author, "POST", ARTICLES, json={"title": f"degraded-{uuid4()}", "content": "Somebody wrote, whatever was away. " * 9})
+    return ask(
+        author,
+        "POST",
+        ARTICLES,
+        json={"title": f"degraded-{uuid4()}", "content": "Somebody wrote, whatever was away. " * 9},
+    )
 
 
 def refused(answer: httpx.Response) -> None:
@@ -104,7 +109,9 @@ def test_without_a_replica_the_primary_is_read(whole: LiveFleet, author: httpx.C
         for path in (*PAGES, never_seen(ARTICLES)):
             assert ask(reader, "GET", path).status_code == 200, path
         # Patroni notices within seconds that nobody confirms a commit any more.
-        assert eventually(lambda: author.post(ARTICLES, json={"title": "alone", "content": "Written."}).status_code == 201, within=10)
+        assert eventually(
+            lambda: author.post(ARTICLES, json={"title": "alone", "content": "Written."}).status_code == 201, within=10
+        )
 
 
 def patronictl(fleet: LiveFleet, command: str) -> None:
@@ -114,7 +121,10 @@ def patronictl(fleet: LiveFleet, command: str) -> None:
 
 def stop_postgres(fleet: LiveFleet, host: Host) -> None:
     """Stop a server; Patroni, while it rests, lets it lie."""
-    fleet.run(host, "cd / && sudo -u postgres sh -c '/usr/lib/postgresql/*/bin/pg_ctl -D /var/lib/postgresql/*/main -m immediate stop'")
+    fleet.run(
+        host,
+        "cd / && sudo -u postgres sh -c '/usr/lib/postgresql/*/bin/pg_ctl -D /var/lib/postgresql/*/main -m immediate stop'",
+    )
 
 
 @contextmanager
@@ -169,4 +179,6 @@ def test_what_no_worker_could_be_told_is_done(author: httpx.Client, untold: list
     if not untold:
         pytest.skip("nothing was written without the store: run the whole module")
     for article in untold:
-        assert eventually(lambda article=article: author.get(article).json()["summary"] != "", within=120, every=2), article  # type: ignore[misc]
+        assert eventually(lambda article=article: author.get(article).json()["summary"] != "", within=120, every=2), (
+            article
+        )  # type: ignore[misc]

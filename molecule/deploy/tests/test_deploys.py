@@ -52,7 +52,9 @@ def assert_unharmed(stage: Stage, traffic: Traffic, run: Run) -> None:
     assert len(stage.running()) == 1
     assert stage.drained() == set()
     assert traffic.releases(after=run.ended) == stage.running()
-    assert eventually(lambda: stage.open_tasks() == "0", within=120, every=2), f"{stage.open_tasks()} tasks were not done"
+    assert eventually(lambda: stage.open_tasks() == "0", within=120, every=2), (
+        f"{stage.open_tasks()} tasks were not done"
+    )
     tasks = stage.processed(since=traffic.records[0]["due"])
     assert len(tasks) == len(set(tasks)) >= sum(record["kind"] == "write" for record in traffic.records)
 
@@ -63,7 +65,9 @@ def assert_patient(stage: Stage, traffic: Traffic, begin: float = 0, end: float 
     That one waits only where the machine itself stands still.
     """
     p99, door = traffic.p99(begin, end), traffic.p99(begin, end, kind="door")
-    print(f"p99 {p99:.3f} s, {stage.steady:.3f} s in quiet, {door:.3f} s without the application; slowest: {traffic.slowest(begin, end)}")
+    print(
+        f"p99 {p99:.3f} s, {stage.steady:.3f} s in quiet, {door:.3f} s without the application; slowest: {traffic.slowest(begin, end)}"
+    )
     assert p99 < SLOWER * max(stage.steady, door)
 
 
@@ -92,8 +96,12 @@ def test_settings_that_fail_are_taken_back_where_they_were_read_and_where_not(st
     nowhere = "postgresql+psycopg2://nobody:nothing@127.0.0.1:1/nothing"
     with stage.load() as traffic:
         time.sleep(2)
-        run = stage.deploy(stage.serving, app_database_url=nowhere, app_database_replica_url=nowhere, app_ready_timeout=3)
-    assert_refused(run, "failed at", "Ask the application whether it is ready", "went back to", "Its settings were taken back on")
+        run = stage.deploy(
+            stage.serving, app_database_url=nowhere, app_database_replica_url=nowhere, app_ready_timeout=3
+        )
+    assert_refused(
+        run, "failed at", "Ask the application whether it is ready", "went back to", "Its settings were taken back on"
+    )
     assert stage.running() == before
     assert stage.settings() == settings
     assert_unharmed(stage, traffic, run)
@@ -187,13 +195,20 @@ def test_a_host_that_dies_meanwhile_takes_the_deploy_back(stage: Stage) -> None:
         assert eventually(lambda: stage.running() == before, within=60, every=1)
     names = [host.name for host in hosts[1:]]
     assert_refused(
-        run, f"{', '.join(names)} did not answer any more", f"{hosts[0].name}, ", "went back to", "could not go back", "is left drained"
+        run,
+        f"{', '.join(names)} did not answer any more",
+        f"{hosts[0].name}, ",
+        "went back to",
+        "could not go back",
+        "is left drained",
     )
     assert stage.drained() == set(names)  # the next run puts them back
     # What they were doing when they died is lost. The one host that is left is not drained: requests wait while it restarts, and with a
     # slow one in flight there longer than the load balancers wait.
     late = [record for record in traffic.failed if abs(record["due"] - died) > 10]
-    print(f"{len(traffic.failed) - len(late)} requests were lost with the host, {len(late)} waited too long for the other one")
+    print(
+        f"{len(traffic.failed) - len(late)} requests were lost with the host, {len(late)} waited too long for the other one"
+    )
     assert [record for record in late if record["status"] != 504] == []
     assert len(traffic.failed) <= 40
 
@@ -201,7 +216,10 @@ def test_a_host_that_dies_meanwhile_takes_the_deploy_back(stage: Stage) -> None:
 def test_of_two_deploys_at_once_one_goes_on_and_the_other_says_so(stage: Stage) -> None:
     with stage.load() as traffic, ThreadPoolExecutor() as pool:
         runs = [
-            one.result() for one in [pool.submit(stage.deploy, successor(stage, name), deploy_canary_seconds=0) for name in ("one", "two")]
+            one.result()
+            for one in [
+                pool.submit(stage.deploy, successor(stage, name), deploy_canary_seconds=0) for name in ("one", "two")
+            ]
         ]
     assert sorted(run.code == 0 for run in runs) == [False, True]
     refused = next(run for run in runs if run.code)

@@ -15,7 +15,9 @@ ROUNDS = range(1, int(os.environ.get("DRILL_ROUNDS", "1")) + 1)
 
 
 @pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
-@pytest.mark.parametrize("round_", ROUNDS)  # all drills, then all again: after one hand-over from clients there is none for five minutes
+@pytest.mark.parametrize(
+    "round_", ROUNDS
+)  # all drills, then all again: after one hand-over from clients there is none for five minutes
 def test_drill(arena: Arena, drill: Drill, round_: int) -> None:
     assert drill.breaches(arena.run(drill, round_)) == []
 

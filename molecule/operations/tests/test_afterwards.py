@@ -19,7 +19,9 @@ from tools.fleet.whole import leads
 def led(arena: Arena, begin: float) -> dict[str, set[str]]:
     """Who led at any time since then, by kind."""
     samples = arena.observer.between(begin, time.time())
-    return {what: {sample.host for sample in samples if sample.what == what and leads(sample.value)} for what in LEADERS}
+    return {
+        what: {sample.host for sample in samples if sample.what == what and leads(sample.value)} for what in LEADERS
+    }
 
 
 def test_a_run_after_failovers_changes_nothing_and_moves_nobody(arena: Arena) -> None:
@@ -54,12 +56,18 @@ def first_leaders(arena: Arena) -> set[str]:
 
 def others(arena: Arena) -> set[str]:
     """Of every tier that has two the hosts that do not lead."""
-    return {host.name for group in ("postgres", "redis", "loadbalancers", "app") for host in arena.group(group)} - first_leaders(arena)
+    return {
+        host.name for group in ("postgres", "redis", "loadbalancers", "app") for host in arena.group(group)
+    } - first_leaders(arena)
 
 
 @pytest.mark.parametrize(
     "choose",
-    [others, first_leaders, lambda arena: {host.name for group in ("monitoring", "workers") for host in arena.group(group)}],
+    [
+        others,
+        first_leaders,
+        lambda arena: {host.name for group in ("monitoring", "workers") for host in arena.group(group)},
+    ],
     ids=["those-that-follow", "those-that-lead", "the-witness-and-the-worker"],
 )
 def test_a_run_without_some_hosts_converges_the_rest_and_says_what_is_left(arena: Arena, choose: object) -> None:
@@ -82,13 +90,29 @@ def test_a_change_that_would_cost_the_majority_waits_until_all_are_back(arena: A
     with ExitStack() as stack:
         stack.enter_context(faults.dead(arena.fleet, arena.standby))
         running = processes(arena.fleet)
-        waiting = site(arena.fleet, "--tags", "etcd,postgres", "-e", "etcd_heartbeat_interval=250", "-e", "postgres_max_connections=210")
+        waiting = site(
+            arena.fleet,
+            "--tags",
+            "etcd,postgres",
+            "-e",
+            "etcd_heartbeat_interval=250",
+            "-e",
+            "postgres_max_connections=210",
+        )
         assert "etcd goes on with its old settings" in waiting.output
         assert "Postgres goes on with its old settings" in waiting.output
         assert waiting.hosts_with("failed") == set(), waiting.output
         assert processes(arena.fleet) == running
     assert arena.wait_until_whole(120) is not None, arena.missing()
-    done = site(arena.fleet, "--tags", "etcd,postgres", "-e", "etcd_heartbeat_interval=250", "-e", "postgres_max_connections=210")
+    done = site(
+        arena.fleet,
+        "--tags",
+        "etcd,postgres",
+        "-e",
+        "etcd_heartbeat_interval=250",
+        "-e",
+        "postgres_max_connections=210",
+    )
     assert "goes on with its old settings" not in done.output
     assert done.code == 0, done.output[-3000:]
     assert processes(arena.fleet) != running
@@ -106,7 +130,10 @@ def test_what_leads_or_is_needed_is_not_replaced(arena: Arena) -> None:
         assert what in refused.output
         assert "playbooks/switchover.yml" in refused.output
     with faults.stopped(arena.fleet, arena.group("monitoring"), "etcd", "redis-sentinel"):
-        for host, sentence in ((arena.standby, "of the other etcd members"), (follower("store", "redis")(arena), "of the other Sentinels")):
+        for host, sentence in (
+            (arena.standby, "of the other etcd members"),
+            (follower("store", "redis")(arena), "of the other Sentinels"),
+        ):
             assert f"{host.name} is not taken out: {sentence}" in replace(arena.fleet, host).output
     assert arena.wait_until_whole(90) is not None, arena.missing()
     witness = {host.name for host in arena.group("monitoring")}

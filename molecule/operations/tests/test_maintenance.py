@@ -27,7 +27,9 @@ def test_only_hosts_that_need_it_are_taken_and_held_packages_stay(arena: Arena) 
 
         done = maintain(arena.fleet, *limit)
         assert done.code == 0, done.output[-3000:]
-        versions = arena.fleet.run(host, "dpkg-query --show --showformat '${Package} ${Version} ' upkeep-free upkeep-held").stdout
+        versions = arena.fleet.run(
+            host, "dpkg-query --show --showformat '${Package} ${Version} ' upkeep-free upkeep-held"
+        ).stdout
         assert versions.split() == ["upkeep-free", "2", "upkeep-held", "1"]
         assert boots(arena.fleet, [host])[host.name] > before[host.name]
         assert {name: seen for name, seen in processes(arena.fleet).items() if name != host.name} == {

@@ -95,7 +95,9 @@ class Etcd:
         except urllib.error.HTTPError as error:
             raise EtcdError(f"etcd at {self.url} refuses: {error.read().decode(errors='replace').strip()}") from error
         except (OSError, ValueError) as error:
-            raise EtcdError(f"etcd at {self.url} does not answer: {error}; without its quorum nobody can hold the lock") from error
+            raise EtcdError(
+                f"etcd at {self.url} does not answer: {error}; without its quorum nobody can hold the lock"
+            ) from error
 
     def get(self, key: str, end: str = "") -> dict[str, dict[str, Any]]:
         """Keys and values from a key up to another, or one key alone."""
@@ -105,7 +107,11 @@ class Etcd:
     def swap(self, key: str, before: dict[str, Any], after: dict[str, Any]) -> bool:
         """Put a value where the key still has another, or none; remove it where the new one is empty. Return whether it was so."""
         same: dict[str, Any] = {"key": encode(key), "result": "EQUAL"}
-        same |= {"target": "VALUE", "value": encode(text(before))} if before else {"target": "CREATE", "create_revision": "0"}
+        same |= (
+            {"target": "VALUE", "value": encode(text(before))}
+            if before
+            else {"target": "CREATE", "create_revision": "0"}
+        )
         put = {"request_put": {"key": encode(key), "value": encode(text(after))}}
         done = put if after else {"request_delete_range": {"key": encode(key)}}
         return bool(self.call("txn", {"compare": [same], "success": [done]}).get("succeeded"))

@@ -71,7 +71,11 @@ def old_services(root: Path) -> list[str]:
         except OSError:  # it has ended meanwhile
             continue
     names = sorted(unit for unit, files in found.items() if files)
-    return [f"{', '.join(names)} {'runs' if len(names) == 1 else 'run'} with files that an upgrade has replaced"] if names else []
+    return (
+        [f"{', '.join(names)} {'runs' if len(names) == 1 else 'run'} with files that an upgrade has replaced"]
+        if names
+        else []
+    )
 
 
 def requested(root: Path) -> list[str]:

@@ -74,7 +74,10 @@ def count(lines: Iterable[str], since: float) -> dict[str, dict[str, Any]]:
             # Whole seconds: one that began before belongs to both sides.
             if datetime.fromisoformat(entry["time"]).timestamp() < since or not entry["upstream_addr"]:
                 continue
-            tried = zip(*(SEPARATOR.split(entry[name]) for name in ("upstream_addr", "upstream_status", "upstream_time")), strict=True)
+            tried = zip(
+                *(SEPARATOR.split(entry[name]) for name in ("upstream_addr", "upstream_status", "upstream_time")),
+                strict=True,
+            )
             for address, status, seconds in tried:
                 host = hosts[address.rpartition(":")[0]]
                 host["answers"] += 1
@@ -94,7 +97,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    module.exit_json(changed=False, hosts=count(tail(Path(module.params["path"])), time.time() - module.params["seconds"]))
+    module.exit_json(
+        changed=False, hosts=count(tail(Path(module.params["path"])), time.time() - module.params["seconds"])
+    )
 
 
 if __name__ == "__main__":

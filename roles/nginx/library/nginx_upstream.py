@@ -133,7 +133,9 @@ def render(upstream: Mapping[str, Any], drained: Iterable[str]) -> str:
     ]
     if fails:
         lines.append("    # When all have been put aside, all are asked.")
-        lines += [f"    server {host['address']}:{upstream['port']} max_fails=0 backup; # {host['name']}" for host in serving]
+        lines += [
+            f"    server {host['address']}:{upstream['port']} max_fails=0 backup; # {host['name']}" for host in serving
+        ]
     return "\n".join(
         [
             "# Written by Flaskfleet's role nginx from the notes in /var/lib/flaskfleet/drain; a change made here is lost.",
@@ -210,7 +212,9 @@ def serves(url: str) -> bool:
         return False
 
 
-def nobody_else(upstream: Mapping[str, Any], before: Iterable[str], after: Iterable[str], asked: Mapping[str, Any]) -> str:
+def nobody_else(
+    upstream: Mapping[str, Any], before: Iterable[str], after: Iterable[str], asked: Mapping[str, Any]
+) -> str:
     """Why nobody would serve but who is in `after`, and what helps; empty where somebody would."""
     left = [host for host in upstream["hosts"] if host["name"] not in set(after)]
     if not left:
@@ -230,7 +234,9 @@ def put_back(name: str, note: Mapping[str, str], asked: Mapping[str, Any]) -> bo
 def in_flight(upstream: Mapping[str, Any], drained: Sequence[str]) -> int:
     """Connections from here to drained hosts. nginx closes idle ones when it loads the file, so these are requests."""
     table = Path("/proc/net/tcp").read_text()
-    return sum(connections(table, host["address"], upstream["port"]) for host in upstream["hosts"] if host["name"] in drained)
+    return sum(
+        connections(table, host["address"], upstream["port"]) for host in upstream["hosts"] if host["name"] in drained
+    )
 
 
 def wait_for_requests(upstream: Mapping[str, Any], drained: Sequence[str], seconds: int) -> int:
@@ -300,7 +306,9 @@ def main() -> None:
     if metrics.parent.is_dir() and (not metrics.exists() or metrics.read_text() != render_metrics(after)):
         write(metrics, render_metrics(after))
     result["in_flight"] = (
-        wait_for_requests(upstream, [name for name in asked["drain"] if name in after], asked["wait"]) if asked["wait"] else 0
+        wait_for_requests(upstream, [name for name in asked["drain"] if name in after], asked["wait"])
+        if asked["wait"]
+        else 0
     )
     module.exit_json(changed=changed, **result)
 

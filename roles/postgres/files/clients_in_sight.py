@@ -30,14 +30,22 @@ REST_SECONDS = 300  # after a hand-over, whoever is primary: a network that come
 SWITCHOVER_TIMEOUT = 60
 
 
-def call(address: str, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, timeout: float = 2) -> Any:
+def call(
+    address: str, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, timeout: float = 2
+) -> Any:
     """The JSON of an answer; None where there is none, or an error."""
     connection = http.client.HTTPConnection(address, timeout=timeout)
     try:
         connection.request(method, path, json.dumps(body) if body is not None else None, headers or {})
         answer = connection.getresponse()
         content = answer.read()
-        return None if answer.status >= http.client.BAD_REQUEST else json.loads(content) if content.startswith(b"{") else {}
+        return (
+            None
+            if answer.status >= http.client.BAD_REQUEST
+            else json.loads(content)
+            if content.startswith(b"{")
+            else {}
+        )
     except (OSError, ValueError, http.client.HTTPException):
         return None
     finally:
@@ -131,12 +139,17 @@ class Patroni:
     def standbys(self) -> list[str]:
         """The standbys that have every acknowledged write."""
         members = (call(self._address, "GET", "/cluster") or {}).get("members", [])
-        return [member["name"] for member in members if (member["role"], member["state"]) == ("sync_standby", "streaming")]
+        return [
+            member["name"] for member in members if (member["role"], member["state"]) == ("sync_standby", "streaming")
+        ]
 
     def switch_over(self, candidate: str) -> bool:
         """Hand over, and wait for it. Return whether it has happened."""
         body = {"leader": self.name, "candidate": candidate}
-        return call(self._address, "POST", "/switchover", body, headers=self._headers, timeout=SWITCHOVER_TIMEOUT) is not None
+        return (
+            call(self._address, "POST", "/switchover", body, headers=self._headers, timeout=SWITCHOVER_TIMEOUT)
+            is not None
+        )
 
 
 class Watch:
@@ -162,12 +175,16 @@ class Watch:
         if candidate is None:
             self._say("no client is in sight, nor has a synchronous standby one: this host stays primary")
         elif not self._etcd.claim("handed-over", REST_SECONDS):
-            self._say(f"no client is in sight, but the last hand-over was less than {REST_SECONDS} s ago: this host stays primary")
+            self._say(
+                f"no client is in sight, but the last hand-over was less than {REST_SECONDS} s ago: this host stays primary"
+            )
         elif self._patroni.switch_over(candidate):
             self._say(f"no client is in sight, {candidate} has some: handed over to it")
         else:
             self._etcd.forget("handed-over")
-            self._say(f"no client is in sight, {candidate} has some, but Patroni did not switch over to it: trying again")
+            self._say(
+                f"no client is in sight, {candidate} has some, but Patroni did not switch over to it: trying again"
+            )
 
     def _say(self, what: str) -> None:
         """Log once, not at every look."""

@@ -37,7 +37,9 @@ def healthy_others(etcd: str, own_id: str) -> list[tuple[str, dict[str, Any]]]:
     found = []
     for member in answer.get("members", []):
         addresses = [urlsplit(url).netloc for url in member.get("clientURLs", []) if "127.0.0.1" not in url]
-        if member["ID"] != own_id and any(call(address, "GET", "/health")[0] == http.client.OK for address in addresses):
+        if member["ID"] != own_id and any(
+            call(address, "GET", "/health")[0] == http.client.OK for address in addresses
+        ):
             found.append((addresses[0].rpartition(":")[0], dict(member)))
     return found
 
@@ -56,7 +58,10 @@ def main(patroni: str, etcd: str, postgres: str) -> int:
         return 0
     moved, answer = call(etcd, "POST", "/v3/maintenance/transfer-leadership", {"targetID": free[0]["ID"]})
     if moved != http.client.OK:
-        print(f"etcd's leader could not be moved from this host to {free[0]['name']}: {answer or 'no answer'}", file=sys.stderr)
+        print(
+            f"etcd's leader could not be moved from this host to {free[0]['name']}: {answer or 'no answer'}",
+            file=sys.stderr,
+        )
         return 1
     print(f"moved etcd's leader from this host to {free[0]['name']}")
     return 0

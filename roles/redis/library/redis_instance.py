@@ -158,7 +158,9 @@ def wait_for_link(instance: Connection, seconds: float) -> str:
             return str(info["role"])
         if time.monotonic() > deadline:
             master = f"{info['master_host']}:{info['master_port']}"
-            raise RedisError(f"no link to the master {master} in {seconds:.0f} s; is it running, and does it know the user `replication`?")
+            raise RedisError(
+                f"no link to the master {master} in {seconds:.0f} s; is it running, and does it know the user `replication`?"
+            )
         time.sleep(0.1)
 
 
@@ -183,7 +185,9 @@ def main() -> None:
     try:
         with connect(*server, patience=0 if module.check_mode else given["link_timeout"]) as instance:
             result["acl"] = load_acl(instance, given["acl_file"], module.check_mode)
-            result["settings"], at_start = converge(instance, given["config"] | given["secret_config"], module.check_mode)
+            result["settings"], at_start = converge(
+                instance, given["config"] | given["secret_config"], module.check_mode
+            )
             result["restart"] = sorted(at_start)
             if at_start and given["config_file"]:
                 # Whom it follows since the last failover stands in memory first.

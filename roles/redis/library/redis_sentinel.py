@@ -178,7 +178,9 @@ def converge_master(sentinel: Connection, wanted: dict[str, Any], config_file: s
 
 def monitored(sentinel: Connection) -> set[str]:
     """The names of the masters that Sentinel monitors."""
-    return {dict(zip(master[::2], master[1::2], strict=True))["name"] for master in sentinel.call("SENTINEL", "MASTERS")}
+    return {
+        dict(zip(master[::2], master[1::2], strict=True))["name"] for master in sentinel.call("SENTINEL", "MASTERS")
+    }
 
 
 def remove_others(sentinel: Connection, names: set[str], check_mode: bool) -> list[str]:
@@ -199,11 +201,17 @@ def known(sentinel: Connection, name: str) -> dict[str, dict[str, str]]:
     return found
 
 
-def forget_strangers(sentinel: Connection, wanted: dict[str, Any], sentinels: list[str], check_mode: bool, seconds: float) -> list[str]:
+def forget_strangers(
+    sentinel: Connection, wanted: dict[str, Any], sentinels: list[str], check_mode: bool, seconds: float
+) -> list[str]:
     """Have Sentinel forget whom the fleet does not have; return what was changed."""
     name = wanted["name"]
     before = known(sentinel, name)
-    strangers = [what for what, one in before.items() if one["ip"] not in (wanted["copies"] if what.startswith("replica") else sentinels)]
+    strangers = [
+        what
+        for what, one in before.items()
+        if one["ip"] not in (wanted["copies"] if what.startswith("replica") else sentinels)
+    ]
     # Not in the middle of a failover; a later run finds them, too.
     if not strangers or sentinel.pairs("SENTINEL", "MASTER", name)["flags"] != "master":
         return []
@@ -213,7 +221,9 @@ def forget_strangers(sentinel: Connection, wanted: dict[str, Any], sentinels: li
         deadline = time.monotonic() + seconds
         while missing := alive - known(sentinel, name).keys():
             if time.monotonic() > deadline:
-                raise RedisError(f"{name}: after a reset Sentinel has not found {', '.join(sorted(missing))} again in {seconds:.0f} s")
+                raise RedisError(
+                    f"{name}: after a reset Sentinel has not found {', '.join(sorted(missing))} again in {seconds:.0f} s"
+                )
             time.sleep(0.1)
     return [f"{name}: forgets {what}" for what in strangers]
 
@@ -280,7 +290,9 @@ def main() -> None:
                 changes += converge_master(sentinel, wanted, given["config_file"], check_mode)
             for master in given["masters"]:
                 if master["name"] in before:
-                    changes += forget_strangers(sentinel, master, given["sentinels"], check_mode, given["quorum_timeout"])
+                    changes += forget_strangers(
+                        sentinel, master, given["sentinels"], check_mode, given["quorum_timeout"]
+                    )
             # Where this Sentinel is new, so may be the others, whose turns come after this one's.
             for master in [] if check_mode else [master for master in given["masters"] if master["name"] in before]:
                 wait_for_quorum(sentinel, master["name"], given["quorum_timeout"])

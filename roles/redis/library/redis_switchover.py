@@ -127,7 +127,9 @@ def choose(sentinel: Connection, name: str, to: str) -> list[dict[str, str]]:
     return candidates
 
 
-def prefer(sentinel: Connection, login: tuple[str, str], name: str, chosen: dict[str, str], rivals: int) -> Callable[[], None]:
+def prefer(
+    sentinel: Connection, login: tuple[str, str], name: str, chosen: dict[str, str], rivals: int
+) -> Callable[[], None]:
     """Have Sentinel choose this replica; return what takes that back."""
     if not rivals:
         return lambda: None
@@ -138,7 +140,8 @@ def prefer(sentinel: Connection, login: tuple[str, str], name: str, chosen: dict
 
     set_priority("1")
     if not wait(
-        lambda: any(one["ip"] == chosen["ip"] and one["slave-priority"] == "1" for one in replicas(sentinel, name)), PRIORITY_TIMEOUT
+        lambda: any(one["ip"] == chosen["ip"] and one["slave-priority"] == "1" for one in replicas(sentinel, name)),
+        PRIORITY_TIMEOUT,
     ):
         set_priority(chosen["slave-priority"])
         raise SwitchoverError(f"Sentinel has not noticed the priority of {chosen['ip']}")
@@ -156,7 +159,12 @@ def caught_up(master: Connection, login: tuple[str, str], candidates: list[dict[
 
 
 def hand_over(
-    sentinel: Connection, master: Connection, login: tuple[str, str], name: str, candidates: list[dict[str, str]], pause: int
+    sentinel: Connection,
+    master: Connection,
+    login: tuple[str, str],
+    name: str,
+    candidates: list[dict[str, str]],
+    pause: int,
 ) -> str:
     """Pause writes, promote, make the old master a replica and let clients go on; return the new master's address."""
     before = address_of(sentinel, name)
@@ -169,7 +177,9 @@ def hand_over(
         except RedisError as error:
             raise SwitchoverError(f"Sentinel refuses to fail {name} over now: {error}") from error
         if not wait(lambda: address_of(sentinel, name) != before, min(PROMOTION_TIMEOUT, pause * 0.6)):
-            raise SwitchoverError("no replica was promoted in time; Sentinel refuses another try within twice its failover timeout")
+            raise SwitchoverError(
+                "no replica was promoted in time; Sentinel refuses another try within twice its failover timeout"
+            )
         after = address_of(sentinel, name)
         master.call("REPLICAOF", *after)
         # Restarted now, it would otherwise come back as the master of before.
@@ -217,7 +227,9 @@ def main() -> None:
                 forget()
         with connect(address, port, *login) as former:
             if not wait(lambda: former.info("replication").get("master_link_status") == "up", FOLLOW_TIMEOUT):
-                module.fail_json(msg=f"{result['after']} is master of {name}, but {address} does not follow it yet", **result)
+                module.fail_json(
+                    msg=f"{result['after']} is master of {name}, but {address} does not follow it yet", **result
+                )
     except (SwitchoverError, RedisError) as error:
         module.fail_json(msg=f"{name} is not handed over: {error}", **result)
     except OSError as error:

@@ -56,7 +56,12 @@ def redis(redis_url: str) -> Redis:
 @pytest.fixture
 def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
     """What the application and the worker share."""
-    return {"APP_ENV": "testing", "DATABASE_URL": f"sqlite:///{tmp_path / 'news.sqlite3'}", "STORE_URL": redis_url, "CACHE_URL": redis_url}
+    return {
+        "APP_ENV": "testing",
+        "DATABASE_URL": f"sqlite:///{tmp_path / 'news.sqlite3'}",
+        "STORE_URL": redis_url,
+        "CACHE_URL": redis_url,
+    }
 
 
 @pytest.fixture
@@ -73,12 +78,23 @@ class Worker:
     """A worker's main process and its pool."""
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
-        self.environment = os.environ | environment | {"CELERY_METRICS_PORT": "0", "PYTHONPATH": str(PROJECT), "LOG_LEVEL": "INFO"}
+        self.environment = (
+            os.environ | environment | {"CELERY_METRICS_PORT": "0", "PYTHONPATH": str(PROJECT), "LOG_LEVEL": "INFO"}
+        )
         self.log = log
         self.process = self._start()
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "celery", "--app", "tests.integration.with_redis.worker", "worker", "--concurrency", "2"]
+        command = [
+            sys.executable,
+            "-m",
+            "celery",
+            "--app",
+            "tests.integration.with_redis.worker",
+            "worker",
+            "--concurrency",
+            "2",
+        ]
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [*command, "--without-gossip", "--without-mingle"],

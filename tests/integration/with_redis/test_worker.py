@@ -29,7 +29,9 @@ def published(app: Flask) -> list[int]:  # noqa: ARG001
     def create(session: Any) -> list[int]:
         user = accounts.create_user(session, email="ada@news.example", password="correct horse battery", name="Ada")
         return [
-            articles.create(session, author_id=user.id, title=f"Title {number}", content=f"Bridge {number} is closed.").id
+            articles.create(
+                session, author_id=user.id, title=f"Title {number}", content=f"Bridge {number} is closed."
+            ).id
             for number in range(COUNT)
         ]
 
@@ -49,7 +51,9 @@ def letters() -> list[FailedTask]:
     return db.read(lambda session: dead_letters.newest(session, after=None, limit=10))
 
 
-def test_a_worker_that_is_killed_twice_loses_nothing_and_counts_nothing_twice(published: list[int], worker: Worker, redis: Redis) -> None:
+def test_a_worker_that_is_killed_twice_loses_nothing_and_counts_nothing_twice(
+    published: list[int], worker: Worker, redis: Redis
+) -> None:
     for done in (10, 50):
         until(lambda done=done: processed() >= done, seconds=60)  # type: ignore[misc]
         # More than once, and around the kill: what counts is what is in the database.
@@ -75,10 +79,17 @@ def test_a_task_that_runs_too_long_becomes_a_letter(app: Flask, stubborn: bool, 
     celery.send_task("sleep", args=[stubborn], headers={"request_id": "request-1"})
     until(lambda: letters() != [], seconds=30)
     (letter,) = letters()
-    assert (letter.task, letter.arguments, letter.error.partition("(")[0], letter.request_id) == ("sleep", [stubborn], error, "request-1")
+    assert (letter.task, letter.arguments, letter.error.partition("(")[0], letter.request_id) == (
+        "sleep",
+        [stubborn],
+        error,
+        "request-1",
+    )
 
 
-def test_a_task_that_kills_its_process_is_tried_a_few_times_and_becomes_a_letter(app: Flask, redis: Redis, worker: Worker) -> None:
+def test_a_task_that_kills_its_process_is_tried_a_few_times_and_becomes_a_letter(
+    app: Flask, redis: Redis, worker: Worker
+) -> None:
     celery: Celery = app.extensions["celery"]
     celery.send_task("die")
     until(lambda: letters() != [], seconds=60)
@@ -88,7 +99,9 @@ def test_a_task_that_kills_its_process_is_tried_a_few_times_and_becomes_a_letter
     assert worker.process.poll() is None
 
 
-def test_what_a_worker_does_not_understand_comes_back_no_more(app: Flask, redis: Redis, worker: Worker, published: list[int]) -> None:
+def test_what_a_worker_does_not_understand_comes_back_no_more(
+    app: Flask, redis: Redis, worker: Worker, published: list[int]
+) -> None:
     celery: Celery = app.extensions["celery"]
     celery.send_task("from_the_future", args=[1])
     celery.send_task("process_new_article", args=["a", "b", "c"])
@@ -96,7 +109,12 @@ def test_what_a_worker_does_not_understand_comes_back_no_more(app: Flask, redis:
     with celery.producer_pool.acquire() as producer:
         for body in ("[]", "5", "no json", '[["x"], "y", {}]'):
             producer.publish(
-                body, routing_key=QUEUE, headers=header, content_type="application/json", content_encoding="utf-8", serializer=None
+                body,
+                routing_key=QUEUE,
+                headers=header,
+                content_type="application/json",
+                content_encoding="utf-8",
+                serializer=None,
             )
     until(lambda: processed() == len(published), seconds=60)
     until(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, seconds=30)

@@ -76,7 +76,9 @@ def client(app: Flask) -> FlaskClient:
 def user(app: Flask) -> User:
     """An author."""
     database: Database = app.extensions["database"]
-    return database.write(lambda session: accounts.create_user(session, email="ada@news.example", name="Ada Marsh", password=PASSWORD))
+    return database.write(
+        lambda session: accounts.create_user(session, email="ada@news.example", name="Ada Marsh", password=PASSWORD)
+    )
 
 
 @pytest.fixture
@@ -104,7 +106,9 @@ class Author:
 
     def post(self, **article: Any) -> TestResponse:
         """Publish by the API."""
-        return self.client.post("/api/v1/articles", json={"title": "A title", "content": "Some content."} | article, headers=self.headers)
+        return self.client.post(
+            "/api/v1/articles", json={"title": "A title", "content": "Some content."} | article, headers=self.headers
+        )
 
 
 @pytest.fixture
@@ -132,7 +136,9 @@ def publish(user: User) -> Callable[..., Article]:
 
 def log_in(client: FlaskClient, email: str, password: str = PASSWORD, target: str = "/auth/login") -> TestResponse:
     """Send the log-in form as a browser does."""
-    return client.post(target, data={"email": email, "password": password, "csrf_token": csrf_token(client.get(target))})
+    return client.post(
+        target, data={"email": email, "password": password, "csrf_token": csrf_token(client.get(target))}
+    )
 
 
 def csrf_token(page: TestResponse) -> str:

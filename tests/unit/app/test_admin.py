@@ -26,7 +26,9 @@ PAGES = ("/admin/", "/admin/users", "/admin/articles", "/admin/tasks", "/admin/c
 def root(app: Flask) -> User:
     """An administrator."""
     database: Database = app.extensions["database"]
-    return database.write(lambda session: accounts.create_user(session, email="root@news.example", password=PASSWORD, is_admin=True))
+    return database.write(
+        lambda session: accounts.create_user(session, email="root@news.example", password=PASSWORD, is_admin=True)
+    )
 
 
 @pytest.fixture
@@ -49,7 +51,9 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 def letter(publish: Publish) -> FailedTask:
     """A task that has failed."""
     article = publish("Unprocessed")
-    dead_letters.record(dead_letters.write("process_new_article", "t1", [article.id], {}, OSError("<b>disk</b>"), "request-7"))
+    dead_letters.record(
+        dead_letters.write("process_new_article", "t1", [article.id], {}, OSError("<b>disk</b>"), "request-7")
+    )
     return db.read(lambda session: dead_letters.newest(session, after=None, limit=1))[0]
 
 
@@ -64,7 +68,11 @@ def found(user_id: int) -> User:
 
 
 def test_only_administrators_enter(client: FlaskClient, reader: FlaskClient, user: User, letter: FailedTask) -> None:
-    posts = [f"/admin/users/{user.id}/promote", f"/admin/tasks/{letter.id}/requeue", f"/admin/tasks/{letter.id}/discard"]
+    posts = [
+        f"/admin/users/{user.id}/promote",
+        f"/admin/tasks/{letter.id}/requeue",
+        f"/admin/tasks/{letter.id}/discard",
+    ]
     posts += ["/admin/tasks/requeue", "/admin/cache/empty", "/admin/articles/1/delete"]
     for path in (*PAGES, "/admin/articles/1/delete"):
         assert client.get(path).headers["Location"].startswith("/auth/login?next="), path
@@ -77,7 +85,12 @@ def test_only_administrators_enter(client: FlaskClient, reader: FlaskClient, use
 
 
 def test_every_change_needs_its_token(administrator: FlaskClient, user: User, letter: FailedTask) -> None:
-    for path in (f"/admin/users/{user.id}/deactivate", f"/admin/tasks/{letter.id}/discard", "/admin/tasks/requeue", "/admin/cache/empty"):
+    for path in (
+        f"/admin/users/{user.id}/deactivate",
+        f"/admin/tasks/{letter.id}/discard",
+        "/admin/tasks/requeue",
+        "/admin/cache/empty",
+    ):
         assert administrator.post(path, data={"csrf_token": "forged"}).status_code == 400, path
         assert administrator.get(path).status_code in {404, 405}, path
     assert administrator.post("/admin/articles/1/delete").status_code == 400
@@ -103,7 +116,9 @@ def test_users_are_found_by_a_part_of_their_address(administrator: FlaskClient, 
         assert administrator.get("/admin/users", query_string={"q": query}).status_code == 422
 
 
-def test_lists_page_through_everything_with_as_many_queries(administrator: FlaskClient, publish: Publish, user: User) -> None:
+def test_lists_page_through_everything_with_as_many_queries(
+    administrator: FlaskClient, publish: Publish, user: User
+) -> None:
     def fill(session: Any) -> None:
         for number in range(51):
             session.add(User(email=f"u{number:02}@many.example", name="Many", password_hash="x"))
@@ -177,7 +192,14 @@ def test_nobody_changes_their_own_rights(administrator: FlaskClient, root: User,
 
 
 def test_what_does_not_exist_is_not_changed(administrator: FlaskClient, log: list[dict[str, Any]]) -> None:
-    paths = ("users/999/promote", "users/1/destroy", "tasks/999/requeue", "tasks/999/discard", "articles/999/delete", "tasks/0/discard")
+    paths = (
+        "users/999/promote",
+        "users/1/destroy",
+        "tasks/999/requeue",
+        "tasks/999/discard",
+        "articles/999/delete",
+        "tasks/0/discard",
+    )
     for path in paths:
         assert press(administrator, f"/admin/{path}").status_code == 404, path
     assert log == []
@@ -196,10 +218,14 @@ def test_an_article_of_anybody_is_deleted_after_a_question(
     assert press(administrator, path).headers["Location"] == "/admin/articles"
     assert client.get(f"/articles/{article.id}").status_code == 404
     assert "Libel" not in client.get("/").text
-    assert [(entry["action"], entry["by"], entry["article"]) for entry in log] == [("delete article", root.id, article.id)]
+    assert [(entry["action"], entry["by"], entry["article"]) for entry in log] == [
+        ("delete article", root.id, article.id)
+    ]
 
 
-def test_a_failed_task_is_shown_and_sent_again(administrator: FlaskClient, letter: FailedTask, log: list[dict[str, Any]]) -> None:
+def test_a_failed_task_is_shown_and_sent_again(
+    administrator: FlaskClient, letter: FailedTask, log: list[dict[str, Any]]
+) -> None:
     page = administrator.get("/admin/tasks").text
     for part in ("process_new_article(1)", "OSError: &lt;b&gt;disk&lt;/b&gt;", "request-7"):
         assert part in page
@@ -214,7 +240,9 @@ def test_a_failed_task_is_shown_and_sent_again(administrator: FlaskClient, lette
     assert [entry["action"] for entry in log] == ["requeue task"]
 
 
-def test_all_failed_tasks_are_sent_again_but_those_that_nobody_knows(administrator: FlaskClient, letter: FailedTask) -> None:
+def test_all_failed_tasks_are_sent_again_but_those_that_nobody_knows(
+    administrator: FlaskClient, letter: FailedTask
+) -> None:
     assert letter
     dead_letters.record(dead_letters.write("of_another_release", "t2", [], {}, OSError("gone")))
     assert press(administrator, "/admin/tasks/requeue").status_code == 302
@@ -260,8 +288,18 @@ def test_the_cache_s_state_is_shown(administrator: FlaskClient, app: Flask) -> N
         """Says of itself what Redis says."""
 
         def info(self) -> dict[str, Any]:
-            counts = {"keyspace_hits": 75, "keyspace_misses": 25, "evicted_keys": 3, "used_memory": 2 * 1024**2, "maxmemory": 64 * 1024**2}
-            return counts | {"db0": {"keys": 40, "expires": 40}, "db1": {"keys": 2}, "db0_distrib_strings_sizes": {"1": 13, "16": 29}}
+            counts = {
+                "keyspace_hits": 75,
+                "keyspace_misses": 25,
+                "evicted_keys": 3,
+                "used_memory": 2 * 1024**2,
+                "maxmemory": 64 * 1024**2,
+            }
+            return counts | {
+                "db0": {"keys": 40, "expires": 40},
+                "db1": {"keys": 2},
+                "db0_distrib_strings_sizes": {"1": 13, "16": 29},
+            }
 
     page = administrator.get("/admin/cache").text
     assert "not begun" in page

@@ -34,7 +34,9 @@ def test_pages_hold_every_article_once_newest_first(client: FlaskClient, publish
     assert after is None
 
 
-def test_an_article_published_between_two_pages_shifts_nothing(client: FlaskClient, author: Author, publish: Publish) -> None:
+def test_an_article_published_between_two_pages_shifts_nothing(
+    client: FlaskClient, author: Author, publish: Publish
+) -> None:
     for number in range(4):
         publish(f"{number}")
     first = body(client.get("/api/v1/articles?limit=2"))
@@ -54,7 +56,9 @@ def test_one_article_has_its_content(client: FlaskClient, publish: Publish) -> N
     assert (answer["title"], answer["content"], answer["author"]["name"]) == ("Found", "Some content.", "Ada Marsh")
 
 
-@pytest.mark.parametrize("path", ["/api/v1/articles/999", "/api/v1/articles/0", "/api/v1/articles/99999999999999999999", "/api/v1/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/api/v1/articles/999", "/api/v1/articles/0", "/api/v1/articles/99999999999999999999", "/api/v1/nothing"]
+)
 def test_what_does_not_exist_is_a_problem(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert (response.status_code, response.content_type) == (404, "application/problem+json")
@@ -73,7 +77,9 @@ def test_popular_is_by_views(client: FlaskClient, publish: Publish) -> None:
 
 
 def test_a_new_article_is_answered_listed_and_processed(client: FlaskClient, author: Author) -> None:
-    response = author.post(title="Storm over the harbour", content="The storm came at noon. Boats stayed in the harbour. Nobody was hurt.")
+    response = author.post(
+        title="Storm over the harbour", content="The storm came at noon. Boats stayed in the harbour. Nobody was hurt."
+    )
     assert response.status_code == 201
     stored = body(client.get(response.headers["Location"]))
     assert stored["title"] == "Storm over the harbour"
@@ -91,7 +97,9 @@ def test_writing_needs_a_key(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("key", ["nonsense", "abcdefabcdef.secret", ".", "a" * 5000, "\u00e9.x"])
 def test_a_wrong_key_is_refused(client: FlaskClient, key: str) -> None:
-    response = client.post("/api/v1/articles", json={"title": "x", "content": "y"}, headers={"Authorization": f"Bearer {key}"})
+    response = client.post(
+        "/api/v1/articles", json={"title": "x", "content": "y"}, headers={"Authorization": f"Bearer {key}"}
+    )
     assert response.status_code == 401
 
 

@@ -25,13 +25,17 @@ def editor(author: Author, user: User) -> Author:
 
 
 def key_of(user: User, *scopes: str) -> dict[str, str]:
-    _, key = db.write(lambda session: accounts.create_key(session, user=user, name="k", scopes=list(scopes or accounts.SCOPES)))
+    _, key = db.write(
+        lambda session: accounts.create_key(session, user=user, name="k", scopes=list(scopes or accounts.SCOPES))
+    )
     return {"Authorization": f"Bearer {key}"}
 
 
 def somebody(name: str, *, is_admin: bool = False) -> User:
     return db.write(
-        lambda session: accounts.create_user(session, email=f"{name}@news.example", password="correct horse", is_admin=is_admin)
+        lambda session: accounts.create_user(
+            session, email=f"{name}@news.example", password="correct horse", is_admin=is_admin
+        )
     )
 
 
@@ -133,7 +137,9 @@ def test_views_that_were_counted_refuse_no_change(client: FlaskClient, editor: A
     assert patch(editor, article.id, {"title": "Changed"}, **{"If-Match": seen}).status_code == 200
 
 
-def test_the_answer_to_a_change_has_the_tag_of_the_next_read(app: Flask, client: FlaskClient, editor: Author, publish: Publish) -> None:
+def test_the_answer_to_a_change_has_the_tag_of_the_next_read(
+    app: Flask, client: FlaskClient, editor: Author, publish: Publish
+) -> None:
     article = publish()
     app.extensions["broker_rests_until"] = 1e12
     tag = patch(editor, article.id, {"title": "Changed"}).headers["ETag"]

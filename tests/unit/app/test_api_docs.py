@@ -32,7 +32,11 @@ def test_the_page_obeys_the_security_policy(client: FlaskClient) -> None:
         def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
             assert tag not in {"script", "style"}
             assert not {name for name, _ in attributes if name == "style" or name.startswith("on")}
-            assert all((value or "").startswith("/") for name, value in attributes if name == "src" or (tag == "link" and name == "href"))
+            assert all(
+                (value or "").startswith("/")
+                for name, value in attributes
+                if name == "src" or (tag == "link" and name == "href")
+            )
 
     response = client.get("/api/v1/docs")
     assert response.content_type == "text/html; charset=utf-8"

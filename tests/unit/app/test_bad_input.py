@@ -147,12 +147,16 @@ def test_an_unusable_article_is_refused_by_field(
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
-@pytest.mark.parametrize(("content", "kind", "status"), BODIES, ids=[f"{content[:20]!r} {kind}" for content, kind, _ in BODIES])
+@pytest.mark.parametrize(
+    ("content", "kind", "status"), BODIES, ids=[f"{content[:20]!r} {kind}" for content, kind, _ in BODIES]
+)
 def test_a_body_that_is_no_article_is_refused(
     author: Author, publish: Callable[..., Article], method: str, content: bytes, kind: str, status: int
 ) -> None:
     path = "/api/v1/articles" if method == "POST" else f"/api/v1/articles/{publish().id}"
-    answer = author.client.open(path, method=method, data=content, headers=author.headers | ({"Content-Type": kind} if kind else {}))
+    answer = author.client.open(
+        path, method=method, data=content, headers=author.headers | ({"Content-Type": kind} if kind else {})
+    )
     assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
     assert body(answer)["status"] == status
     assert db.read(articles.count) == (method == "PATCH")
@@ -171,7 +175,8 @@ def test_an_id_that_no_article_can_have_is_not_found(client: FlaskClient, method
 
 
 @pytest.mark.parametrize(
-    "title", ["\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd", "\u0645\u0631\u062d\u0628\u0627", "Ærø 🦢", "<b>'\"&"]
+    "title",
+    ["\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd", "\u0645\u0631\u062d\u0628\u0627", "Ærø 🦢", "<b>'\"&"],
 )
 def test_ordinary_titles_of_every_script_are_taken_as_they_are(author: Author, title: str) -> None:
     answer = author.post(title=title)
@@ -179,10 +184,15 @@ def test_ordinary_titles_of_every_script_are_taken_as_they_are(author: Author, t
 
 
 @pytest.mark.parametrize(
-    "header", ["If-None-Match", "If-Match", "Authorization", "Idempotency-Key", "Content-Type", "Cookie", "X-Request-Id"]
+    "header",
+    ["If-None-Match", "If-Match", "Authorization", "Idempotency-Key", "Content-Type", "Cookie", "X-Request-Id"],
 )
-@pytest.mark.parametrize("value", ["", '"', "\x7f", "\u00e9", "W/", "*" * 5000, ",,,,", "Bearer .", 'session="', "pin=" + "x" * 900])
-def test_odd_headers_are_no_error_of_the_server(author: Author, publish: Callable[..., Article], header: str, value: str) -> None:
+@pytest.mark.parametrize(
+    "value", ["", '"', "\x7f", "\u00e9", "W/", "*" * 5000, ",,,,", "Bearer .", 'session="', "pin=" + "x" * 900]
+)
+def test_odd_headers_are_no_error_of_the_server(
+    author: Author, publish: Callable[..., Article], header: str, value: str
+) -> None:
     article = publish()
     for method, path in (
         ("GET", f"/api/v1/articles/{article.id}"),

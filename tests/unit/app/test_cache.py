@@ -33,7 +33,9 @@ def cache() -> Cache:
     return Cache(MemoryBackend(), recent_seconds=0.2)
 
 
-def fetch(cache: Cache, source: Source, *, key: str = "key", seconds: float = 60.0, insist: bool = False) -> tuple[bytes, Outcome]:
+def fetch(
+    cache: Cache, source: Source, *, key: str = "key", seconds: float = 60.0, insist: bool = False
+) -> tuple[bytes, Outcome]:
     cached = cache.fetch(key, generation="things", seconds=seconds, load=source, insist=insist)
     assert isinstance(cached, Cached)
     return cached.body, cached.outcome
@@ -157,7 +159,9 @@ def test_those_who_wait_for_an_entry_that_is_outdated_when_it_lands_compute_it_o
         return b"%d" % len(calls)
 
     with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: cache.fetch("key", generation="things", seconds=60, load=load, insist=True), range(20)))
+        answers = list(
+            pool.map(lambda _: cache.fetch("key", generation="things", seconds=60, load=load, insist=True), range(20))
+        )
     assert len(calls) == 2
     assert sorted({cached.body for cached in answers if cached}) == [b"1", b"2"]
 

@@ -46,7 +46,9 @@ def test_a_list_from_the_cache_asks_no_database(client: FlaskClient, app: Flask)
     assert queries == []
 
 
-def test_the_length_of_a_page_does_not_decide_the_number_of_queries(client: FlaskClient, app: Flask, author: Author) -> None:
+def test_the_length_of_a_page_does_not_decide_the_number_of_queries(
+    client: FlaskClient, app: Flask, author: Author
+) -> None:
     for number in range(10):
         author.post(title=str(number))
     counts = []

@@ -32,7 +32,9 @@ def test_failed_tasks_are_listed_and_sent_again_once(run: Callable[..., Any], pu
     assert run("tasks", "requeue", "1").output == "1: sent again\n"
     assert db.read(lambda session: session.get_one(Article, article.id)).processed_at is not None
     assert "sent again 20" in run("tasks", "failed").output
-    assert run("tasks", "requeue", "1", "9").output == "".join(f"{n}: there is none, or it was sent again before\n" for n in (1, 9))
+    assert run("tasks", "requeue", "1", "9").output == "".join(
+        f"{n}: there is none, or it was sent again before\n" for n in (1, 9)
+    )
 
 
 def test_a_task_that_no_release_knows_is_not_sent(run: Callable[..., Any]) -> None:
@@ -56,10 +58,20 @@ def test_the_cache_can_be_cleared(run: Callable[..., Any], client: FlaskClient) 
 )
 def test_a_configuration_can_be_checked(environment: dict[str, str], code: int, says: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flask", "--app", "app", "config", "check"]
-    inherited = {name: value for name, value in os.environ.items() if name not in {"SECRET_KEY", "DATABASE_URL", "CACHE_URL", "STORE_URL"}}
+    inherited = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in {"SECRET_KEY", "DATABASE_URL", "CACHE_URL", "STORE_URL"}
+    }
     found = {"DATABASE_URL": f"sqlite:///{tmp_path / 'x'}"} | environment
     result = subprocess.run(
-        command, env=inherited | found, cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=60, check=False
+        command,
+        env=inherited | found,
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
     assert result.returncode == code
     assert says in result.stdout + result.stderr

@@ -21,7 +21,10 @@ def run(app: Flask, *arguments: str, password: str = OTHER) -> tuple[int, str]:
 def test_users_are_listed_with_what_is_special(app: Flask, user: User) -> None:
     db.write(lambda session: accounts.create_user(session, email="root@news.example", password=OTHER, is_admin=True))
     assert run(app, "users", "deactivate", user.email)[0] == 0
-    assert run(app, "users", "list") == (0, "ada@news.example\tAda Marsh\tdeactivated\nroot@news.example\tRoot\tadministrator\n")
+    assert run(app, "users", "list") == (
+        0,
+        "ada@news.example\tAda Marsh\tdeactivated\nroot@news.example\tRoot\tadministrator\n",
+    )
 
 
 def test_a_new_password_ends_sessions(app: Flask, reader: FlaskClient, user: User) -> None:
@@ -31,7 +34,9 @@ def test_a_new_password_ends_sessions(app: Flask, reader: FlaskClient, user: Use
     assert log_in(app.test_client(), user.email, OTHER).status_code == 302
 
 
-def test_deactivating_ends_everything_and_activating_lets_in(app: Flask, reader: FlaskClient, author: Author, user: User) -> None:
+def test_deactivating_ends_everything_and_activating_lets_in(
+    app: Flask, reader: FlaskClient, author: Author, user: User
+) -> None:
     assert run(app, "users", "deactivate", user.email)[0] == 0
     assert reader.get("/account").status_code == 302
     assert author.post().status_code == 401

@@ -44,7 +44,16 @@ def test_every_problem_is_named_in_one_error() -> None:
             }
         )
     message = str(caught.value)
-    for name in ("SECRET_KEY", "DATABASE_URL", "CACHE_URL", "STORE_URL", "LOG_LEVEL", "PIN_SECONDS", "POPULAR_TTL", *MAIL):
+    for name in (
+        "SECRET_KEY",
+        "DATABASE_URL",
+        "CACHE_URL",
+        "STORE_URL",
+        "LOG_LEVEL",
+        "PIN_SECONDS",
+        "POPULAR_TTL",
+        *MAIL,
+    ):
         assert message.count(f"- {name}") == 1, message
     assert "short" not in message, "a secret was printed"
     assert "hunter2" not in message, "a secret was printed"
@@ -152,5 +161,7 @@ def test_links_need_an_absolute_url(url: str) -> None:
 def test_links_and_sender_are_made_from_the_domain() -> None:
     settings = config.load(COMPLETE | {"APP_DOMAIN": "news.example"}).flask_settings()
     assert (settings["SITE_URL"], settings["MAIL_FROM"]) == ("https://news.example", "no-reply@news.example")
-    settings = config.load(COMPLETE | {"SITE_URL": "https://10.77.0.5/", "MAIL_FROM": "desk@news.example"}).flask_settings()
+    settings = config.load(
+        COMPLETE | {"SITE_URL": "https://10.77.0.5/", "MAIL_FROM": "desk@news.example"}
+    ).flask_settings()
     assert (settings["SITE_URL"], settings["MAIL_FROM"]) == ("https://10.77.0.5", "desk@news.example")

@@ -78,7 +78,9 @@ def test_readers_of_an_entry_that_was_just_outdated_get_it_from_the_primary(app:
     assert "breaking" in app.test_client().get("/api/v1/articles").text
 
 
-def test_the_sites_pin_is_signed_and_expires(app: Flask, publish: Callable[..., Article], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_sites_pin_is_signed_and_expires(
+    app: Flask, publish: Callable[..., Article], monkeypatch: pytest.MonkeyPatch
+) -> None:
     article = publish()
 
     @app.post("/write")
@@ -132,7 +134,10 @@ def test_a_write_is_repeated_once_and_no_more(app: Flask) -> None:
         attempts += 1
         session.execute(text("UPDATE article SET views = views"))
 
-    with failing(app.extensions["database"].primary, ReadOnlyError("read-only"), times=9), pytest.raises(Exception, match="read-only"):
+    with (
+        failing(app.extensions["database"].primary, ReadOnlyError("read-only"), times=9),
+        pytest.raises(Exception, match="read-only"),
+    ):
         db.write(write)
     assert attempts == 2
 

@@ -26,7 +26,9 @@ pytestmark = pytest.mark.usefixtures("app")
 
 
 def letters(**values: Any) -> list[FailedTask]:
-    return db.read(lambda session: dead_letters.newest(session, after=values.get("after"), limit=values.get("limit", 20)))
+    return db.read(
+        lambda session: dead_letters.newest(session, after=values.get("after"), limit=values.get("limit", 20))
+    )
 
 
 def fail(name: str = "process_new_article", task_id: str = "one", args: Any = (7,), kwargs: Any = None) -> None:
@@ -66,7 +68,9 @@ def test_a_worker_writes_the_letter_when_all_attempts_have_failed(
     monkeypatch.setattr(tasks.process_new_article, "retry_backoff", False)
     monkeypatch.setattr(articles, "process", away)
     with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
-        tasks.process_new_article.apply_async((article.id,), task_id="attempts", retries=tasks.process_new_article.max_retries)
+        tasks.process_new_article.apply_async(
+            (article.id,), task_id="attempts", retries=tasks.process_new_article.max_retries
+        )
         deadline = time.monotonic() + 10
         while not letters() and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -90,14 +94,21 @@ def test_periodic_tasks_leave_none(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("error", [RelayError("away"), DeferredError("the relay answers 450")])
 def test_what_the_sweep_of_the_outbox_sees_to_leaves_none(error: Exception) -> None:
-    signals.task_failure.send(tasks.send_email, task_id="one", exception=error, args=[1], kwargs={}, traceback=None, einfo=None)
+    signals.task_failure.send(
+        tasks.send_email, task_id="one", exception=error, args=[1], kwargs={}, traceback=None, einfo=None
+    )
     assert letters() == []
 
 
 def test_what_only_the_main_process_sees_goes_through_the_store() -> None:
     for _ in range(2):
         signals.task_failure.send(
-            sender=tasks.process_new_article, task_id="killed", exception=TimeLimitExceeded(120), args=[7], kwargs={}, einfo=None
+            sender=tasks.process_new_article,
+            task_id="killed",
+            exception=TimeLimitExceeded(120),
+            args=[7],
+            kwargs={},
+            einfo=None,
         )
     assert letters() == [], "the main process waits for no database"
     tasks.collect_dead_letters()
@@ -117,7 +128,9 @@ def test_an_unknown_task_leaves_a_letter(app: Flask) -> None:
 
     consumer = Consumer()
     consumer.app = app.extensions["celery"]
-    signals.task_unknown.send(sender=consumer, message=Message(), exc=KeyError("no"), name="from_the_future", id="unknown-1")
+    signals.task_unknown.send(
+        sender=consumer, message=Message(), exc=KeyError("no"), name="from_the_future", id="unknown-1"
+    )
     tasks.collect_dead_letters()
     (letter,) = letters()
     assert (letter.task, letter.arguments, letter.request_id) == ("from_the_future", [1, 2, {"x": 3}], "request-1")
@@ -127,7 +140,9 @@ def test_an_unknown_task_leaves_a_letter(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
-def test_while_the_database_is_away_letters_wait_in_the_store(app: Flask, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_while_the_database_is_away_letters_wait_in_the_store(
+    app: Flask, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app.extensions["store"] = MemoryStore() if kind == "memory" else RedisStore(FakeRedis())  # type: ignore[arg-type]
     with monkeypatch.context() as broken:
         broken.setattr("app.database.Database.write", away)
@@ -218,7 +233,9 @@ def test_an_article_that_cannot_be_processed_stops_no_other_and_leaves_one_lette
 ) -> None:
     poison, good = publish("poison"), publish("good")
     process = articles.process
-    monkeypatch.setattr(articles, "process", lambda session, key: crash() if key == poison.id else process(session, key))
+    monkeypatch.setattr(
+        articles, "process", lambda session, key: crash() if key == poison.id else process(session, key)
+    )
     monkeypatch.setattr(tasks, "FORGOTTEN_AFTER", now() - now())
     for _ in range(2):
         tasks.process_forgotten_articles()
@@ -255,7 +272,9 @@ def test_secrets_are_hidden(text: str, secret: str) -> None:
 
 
 def test_ordinary_text_is_left_alone() -> None:
-    text = "connection to server at db1 (10.0.0.1), port 5432 failed: FATAL: password authentication failed for user app"
+    text = (
+        "connection to server at db1 (10.0.0.1), port 5432 failed: FATAL: password authentication failed for user app"
+    )
     assert redact(text) == text
     assert describe(ValueError()) == "ValueError"
     assert describe(IntegrityError("INSERT 'x'", {}, Exception("duplicate"))) == "IntegrityError: duplicate"

@@ -9,7 +9,12 @@ from flask.testing import FlaskClient
 from app import config, create_app
 from app.security import CONTENT_SECURITY_POLICY
 
-SERVERS = {"CACHE_URL": "redis://127.0.0.1:1/0", "STORE_URL": "redis://127.0.0.1:1/0", "SECRET_KEY": "x" * 32, "LOG_LEVEL": "ERROR"}
+SERVERS = {
+    "CACHE_URL": "redis://127.0.0.1:1/0",
+    "STORE_URL": "redis://127.0.0.1:1/0",
+    "SECRET_KEY": "x" * 32,
+    "LOG_LEVEL": "ERROR",
+}
 
 
 @pytest.fixture

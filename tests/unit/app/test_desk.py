@@ -39,7 +39,13 @@ def stranger(app: Flask) -> FlaskClient:
 
 def test_the_desk_is_for_users(client: FlaskClient, publish: Publish) -> None:
     article = publish()
-    for path in ("/desk/", "/desk/write", f"/desk/articles/{article.id}/edit", f"/desk/articles/{article.id}/delete", "/desk/keys"):
+    for path in (
+        "/desk/",
+        "/desk/write",
+        f"/desk/articles/{article.id}/edit",
+        f"/desk/articles/{article.id}/delete",
+        "/desk/keys",
+    ):
         assert client.get(path).headers["Location"].startswith("/auth/login?next="), path
         assert client.post(path).status_code in {400, 405}, path
     assert stored(article.id)
@@ -47,7 +53,9 @@ def test_the_desk_is_for_users(client: FlaskClient, publish: Publish) -> None:
 
 def test_an_article_is_written_and_seen_at_once(reader: FlaskClient, client: FlaskClient) -> None:
     client.get("/")
-    response = send(reader, "/desk/write", title=" Storm over the harbour ", content="The storm came.\r\n\r\nBoats stayed in.\r\n")
+    response = send(
+        reader, "/desk/write", title=" Storm over the harbour ", content="The storm came.\r\n\r\nBoats stayed in.\r\n"
+    )
     assert response.status_code == 302
     page = reader.get(response.headers["Location"]).text
     assert "<p>The storm came.</p>\n<p>Boats stayed in.</p>" in page
@@ -107,7 +115,16 @@ def test_a_body_beyond_all_measure_is_refused(reader: FlaskClient) -> None:
 
 def test_every_id_of_a_page_is_its_only_one(reader: FlaskClient, publish: Publish) -> None:
     article = publish()
-    paths = ("/", "/search", "/account", "/desk/", "/desk/write", "/desk/keys", f"/desk/articles/{article.id}/edit", "/nothing")
+    paths = (
+        "/",
+        "/search",
+        "/account",
+        "/desk/",
+        "/desk/write",
+        "/desk/keys",
+        f"/desk/articles/{article.id}/edit",
+        "/nothing",
+    )
     for path in paths:
         ids = re.findall(r'\sid="([^"]+)"', reader.get(path).text)
         assert sorted(ids) == sorted(set(ids)), path
@@ -138,7 +155,9 @@ def test_an_edit_is_seen_at_once_by_everybody(reader: FlaskClient, client: Flask
 
 
 @pytest.mark.parametrize("version", ["1", "", "x", "-1", "99999999999999999999"])
-def test_a_conflicting_edit_is_shown_and_overwrites_nothing(reader: FlaskClient, publish: Publish, version: str) -> None:
+def test_a_conflicting_edit_is_shown_and_overwrites_nothing(
+    reader: FlaskClient, publish: Publish, version: str
+) -> None:
     article = publish("Before")
     path = f"/desk/articles/{article.id}/edit"
     send(reader, path, title="First", content="Theirs.", version=1)
@@ -183,15 +202,27 @@ def test_an_author_has_no_right_to_the_articles_of_another(stranger: FlaskClient
 def test_forms_need_their_token(reader: FlaskClient, publish: Publish) -> None:
     article = publish()
     fields = {"title": "x", "content": "y", "version": "1", "name": "n", "csrf_token": "forged"}
-    for path in ("/desk/write", f"/desk/articles/{article.id}/edit", f"/desk/articles/{article.id}/delete", "/desk/keys"):
+    for path in (
+        "/desk/write",
+        f"/desk/articles/{article.id}/edit",
+        f"/desk/articles/{article.id}/delete",
+        "/desk/keys",
+    ):
         assert reader.post(path, data=fields).status_code == 400, path
     assert [stored(article.id) is None, db.read(articles.count)] == [False, 1]
 
 
-def test_what_was_typed_survives_a_new_log_in(reader: FlaskClient, client: FlaskClient, publish: Publish, user: User) -> None:
+def test_what_was_typed_survives_a_new_log_in(
+    reader: FlaskClient, client: FlaskClient, publish: Publish, user: User
+) -> None:
     article = publish("Before")
     for path in ("/desk/write", f"/desk/articles/{article.id}/edit"):
-        fields = {"title": "Typed for hours", "content": "All of it.", "version": "1", "csrf_token": csrf_token(reader.get(path))}
+        fields = {
+            "title": "Typed for hours",
+            "content": "All of it.",
+            "version": "1",
+            "csrf_token": csrf_token(reader.get(path)),
+        }
         reader.post("/auth/logout", data={"csrf_token": csrf_token(reader.get("/account"))})
         refused = reader.post(path, data=fields)
         assert refused.status_code == 400
@@ -260,7 +291,8 @@ def test_nobody_revokes_the_key_of_another(stranger: FlaskClient, user: User) ->
 
 
 @pytest.mark.parametrize(
-    "fields", [{"name": ""}, {"name": "x" * 81}, {"name": "a\u202eb"}, {"name": "n", "scopes": ["everything"]}, {"name": "a\0b"}]
+    "fields",
+    [{"name": ""}, {"name": "x" * 81}, {"name": "a\u202eb"}, {"name": "n", "scopes": ["everything"]}, {"name": "a\0b"}],
 )
 def test_an_unusable_key_is_not_made(reader: FlaskClient, user: User, fields: dict[str, Any]) -> None:
     page = send(reader, "/desk/keys", **fields)

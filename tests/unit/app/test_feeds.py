@@ -57,7 +57,10 @@ def load(document: bytes, user: User, limit: int = 100) -> tuple[int, int, int]:
 def test_rss_becomes_articles_as_text(user: User, client: FlaskClient) -> None:
     assert load(RSS, user) == (2, 0, 1)
     harbour, bridge = stored()
-    assert (harbour.title, harbour.content) == ("Harbour & wall", "The harbour was closed.\n\nWaves broke over the wall.")
+    assert (harbour.title, harbour.content) == (
+        "Harbour & wall",
+        "The harbour was closed.\n\nWaves broke over the wall.",
+    )
     assert harbour.published_at == datetime(2026, 11, 2, 9, tzinfo=UTC)
     assert bridge.content == "The bridge is open again."
     shown = body(client.get("/api/v1/articles"))["articles"]
@@ -65,7 +68,9 @@ def test_rss_becomes_articles_as_text(user: User, client: FlaskClient) -> None:
     assert all(article["summary"] and article["keywords"] for article in shown), "a task has processed them"
 
 
-def test_an_import_is_seen_at_once_also_without_a_worker(user: User, client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_import_is_seen_at_once_also_without_a_worker(
+    user: User, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(feeds, "send", lambda *_: False)
     assert body(client.get("/api/v1/articles"))["articles"] == []
     load(RSS, user)
@@ -112,7 +117,10 @@ def test_what_can_be_read_of_a_broken_feed_is_imported(user: User) -> None:
         (b"<html><body>Not found</body></html>", "neither RSS nor Atom"),
         (b"\x00\xff\xfe nothing", "neither RSS nor Atom"),
         (b"/etc/passwd", "neither RSS nor Atom"),
-        (b'<!DOCTYPE x [<!ENTITY a "aaaa"><!entity b "&a;&a;">]><rss version="2.0"><channel/></rss>', "declares entities"),
+        (
+            b'<!DOCTYPE x [<!ENTITY a "aaaa"><!entity b "&a;&a;">]><rss version="2.0"><channel/></rss>',
+            "declares entities",
+        ),
     ],
 )
 def test_what_is_no_feed_is_refused(user: User, document: bytes, reason: str) -> None:
@@ -156,7 +164,9 @@ class Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path in {"/loop", "/to-file", "/to-feed"}:
             self.send_response(302)
-            self.send_header("Location", {"/loop": "/loop", "/to-file": "file:///etc/passwd", "/to-feed": "feed.xml"}[path])
+            self.send_header(
+                "Location", {"/loop": "/loop", "/to-file": "file:///etc/passwd", "/to-feed": "feed.xml"}[path]
+            )
             self.end_headers()
             return
         self.send_response(404 if path == "/missing" else 200)
@@ -196,7 +206,12 @@ def test_a_feed_is_fetched_and_redirects_are_followed(server: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "reason"),
-    [("/missing", "answers 404"), ("/loop", "redirects more than"), ("/to-file", "no URL of http"), ("/endless", "has more than 5 MB")],
+    [
+        ("/missing", "answers 404"),
+        ("/loop", "redirects more than"),
+        ("/to-file", "no URL of http"),
+        ("/endless", "has more than 5 MB"),
+    ],
 )
 def test_a_server_that_misbehaves_is_left(server: str, path: str, reason: str) -> None:
     with pytest.raises(DownloadError, match=reason):
@@ -211,7 +226,18 @@ def test_a_server_that_trickles_is_left(server: str, monkeypatch: pytest.MonkeyP
 
 @pytest.mark.parametrize(
     "address",
-    ["127.0.0.1", "10.1.2.3", "192.168.0.1", "169.254.169.254", "::1", "fe80::1", "fd00::1", "::ffff:127.0.0.1", "0.0.0.0", "224.0.0.1"],
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.0.1",
+        "169.254.169.254",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+    ],
 )
 def test_addresses_that_are_not_public_are_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -256,7 +282,9 @@ def test_the_command_line_imports_a_file(app: Flask, user: User, tmp_path: Path)
     run: Callable[..., Any] = app.test_cli_runner().invoke
     arguments = ["feeds", "import", str(path), "--author", user.email]
     assert run(args=arguments).output == "published 2 articles; 0 were known, 1 have no title or text\n"
-    assert run(args=["feeds", "import", path.as_uri(), "--author", user.email]).output.startswith("published 0 articles; 2 were known")
+    assert run(args=["feeds", "import", path.as_uri(), "--author", user.email]).output.startswith(
+        "published 0 articles; 2 were known"
+    )
     nobody = run(args=["feeds", "import", str(path), "--author", "nobody@news.example"])
     assert (nobody.exit_code, "there is no user" in nobody.output) == (1, True)
     missing = run(args=["feeds", "import", str(tmp_path / "none"), "--author", user.email])

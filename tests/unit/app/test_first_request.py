@@ -26,5 +26,7 @@ assert not late, late
 
 
 def test_a_process_has_nothing_left_to_import_or_configure_when_it_gets_its_first_request() -> None:
-    done = subprocess.run([sys.executable, "-c", FIRST_TASK], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FIRST_TASK], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr

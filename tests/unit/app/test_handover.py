@@ -104,7 +104,9 @@ def test_writes_wait_for_a_primary_and_reads_of_a_replica_do_not(monkeypatch: py
         raise psycopg2.OperationalError("session is read-only")
 
     monkeypatch.setattr(psycopg2, "connect", connect)
-    database = Database("postgresql+psycopg2://news@primary/news", "postgresql+psycopg2://news@replica/news", asdict(config.Testing()))
+    database = Database(
+        "postgresql+psycopg2://news@primary/news", "postgresql+psycopg2://news@replica/news", asdict(config.Testing())
+    )
     with pytest.raises(OperationalError):
         database.write(lambda session: session.execute(text("SELECT 1")))
     with pytest.raises(OperationalError):

@@ -40,7 +40,9 @@ def test_the_same_request_brings_the_same_answer_and_one_article(author: Author)
 def test_the_answer_does_not_depend_on_the_order_of_fields(author: Author) -> None:
     post(author)
     headers = author.headers | {"Idempotency-Key": KEY}
-    turned = author.client.post("/api/v1/articles", json={"content": "Some content.", "title": "A title"}, headers=headers)
+    turned = author.client.post(
+        "/api/v1/articles", json={"content": "Some content.", "title": "A title"}, headers=headers
+    )
     assert turned.headers["Idempotency-Replayed"] == "true"
 
 
@@ -48,7 +50,9 @@ def test_a_key_is_not_used_for_another_request(author: Author) -> None:
     post(author)
     response = post(author, title="Another")
     assert (response.status_code, response.content_type) == (422, "application/problem+json")
-    assert [(error["location"], error["field"]) for error in body(response)["errors"]] == [("headers", "Idempotency-Key")]
+    assert [(error["location"], error["field"]) for error in body(response)["errors"]] == [
+        ("headers", "Idempotency-Key")
+    ]
     assert db.read(articles.count) == 1
 
 
@@ -76,7 +80,11 @@ def test_what_was_refused_is_not_remembered(author: Author) -> None:
 
 def test_a_key_ends_after_a_day(author: Author) -> None:
     post(author)
-    db.write(lambda session: setattr(session.scalars(select(IdempotentRequest)).one(), "created_at", now() - timedelta(hours=25)))
+    db.write(
+        lambda session: setattr(
+            session.scalars(select(IdempotentRequest)).one(), "created_at", now() - timedelta(hours=25)
+        )
+    )
     assert "Idempotency-Replayed" not in post(author, title="Another").headers
     assert db.read(articles.count) == 2
 

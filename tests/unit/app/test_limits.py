@@ -32,7 +32,8 @@ def test_a_key_may_ask_as_often_as_its_limit_says(author: Author) -> None:
 
 def test_an_invented_key_gets_no_budget_of_its_own(client: FlaskClient) -> None:
     statuses = [
-        client.get("/api/v1/articles", headers={"Authorization": f"Bearer {number:012x}.secret"}).status_code for number in range(4)
+        client.get("/api/v1/articles", headers={"Authorization": f"Bearer {number:012x}.secret"}).status_code
+        for number in range(4)
     ]
     assert statuses == [200, 200, 200, 429]
 
@@ -79,7 +80,12 @@ def test_a_counter_begins_again_after_its_time() -> None:
 
 @pytest.mark.parametrize(
     ("address", "counted"),
-    [("198.51.100.7", "198.51.100.7"), ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"), ("", "unknown"), ("unix:", "unknown")],
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("", "unknown"),
+        ("unix:", "unknown"),
+    ],
 )
 def test_an_address_of_ipv6_counts_as_its_network(app: Flask, address: str, counted: str) -> None:
     with app.test_request_context(environ_base={"REMOTE_ADDR": address}):

@@ -34,7 +34,11 @@ def titles(selection: Selection, *, limit: int = 10) -> list[str]:
 @pytest.fixture
 def stored(publish: Publish, user: User) -> User:
     """Articles of two authors, hours apart; the second author."""
-    other = db.write(lambda session: accounts.create_user(session, email="bo@news.example", name="Bo Finch", password="correct horse"))
+    other = db.write(
+        lambda session: accounts.create_user(
+            session, email="bo@news.example", name="Bo Finch", password="correct horse"
+        )
+    )
     for number in range(6):
         publish(
             f"{'Storm' if number % 2 else 'Calm'} {number}",
@@ -65,7 +69,10 @@ def test_a_list_holds_what_was_chosen_once_newest_first(stored: User, limit: int
 
 @pytest.mark.usefixtures("app")
 def test_a_token_belongs_to_its_list_and_its_filters() -> None:
-    marks = [Selection(**given).mark for given in ({}, {"author": 1}, {"author": 2}, {"keyword": "1"}, {"q": "1"}, {"q": "1", "author": 1})]
+    marks = [
+        Selection(**given).mark
+        for given in ({}, {"author": 1}, {"author": 2}, {"keyword": "1"}, {"q": "1"}, {"q": "1", "author": 1})
+    ]
     assert len(set(marks)) == len(marks)
     token = Position(MOMENT, 1, marks[1]).token
     assert Position.from_token(token, marks[1]).id == 1
@@ -74,7 +81,9 @@ def test_a_token_belongs_to_its_list_and_its_filters() -> None:
             Position.from_token(token, mark)
 
 
-def test_a_cached_list_is_of_its_filters_and_outdated_with_every_other(app: Flask, stored: User, publish: Publish) -> None:
+def test_a_cached_list_is_of_its_filters_and_outdated_with_every_other(
+    app: Flask, stored: User, publish: Publish
+) -> None:
     def found(body: bytes) -> list[str]:
         return [article["title"] for article in app.json.loads(body)["articles"]]
 

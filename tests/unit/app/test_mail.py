@@ -67,7 +67,9 @@ class Relay:
 def test_a_letter_goes_through_a_real_conversation(user: User) -> None:
     port = free_port()
     app = create_app(
-        config.Testing(DATABASE_URL=str(db.primary.url), MAIL_URL=f"smtp://127.0.0.1:{port}", SITE_URL="https://news.example/")
+        config.Testing(
+            DATABASE_URL=str(db.primary.url), MAIL_URL=f"smtp://127.0.0.1:{port}", SITE_URL="https://news.example/"
+        )
     )
     with app.app_context(), MailSink("127.0.0.1", port) as sink:
         assert deliver(mail.RESET, user.email)
@@ -203,7 +205,9 @@ def test_the_sweep_leaves_a_letter_to_its_task_at_first(user: User, letters: lis
     assert letters == []
 
 
-def test_a_refused_letter_is_noted_and_not_tried_again(app: Flask, user: User, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_refused_letter_is_noted_and_not_tried_again(
+    app: Flask, user: User, caplog: pytest.LogCaptureFixture
+) -> None:
     relay = Relay(app, RefusedError("the relay answers 550"))
     letter_id = post(mail.RESET, user.email, timedelta(minutes=2))
     tasks.send_email.apply((letter_id,))
@@ -257,7 +261,9 @@ def test_letters_of_last_month_are_forgotten() -> None:
 
 def test_beat_sends_and_forgets_letters(app: Flask) -> None:
     schedule = app.extensions["celery"].conf.beat_schedule
-    assert {tasks.send_forgotten_emails.name, tasks.forget_emails.name} <= {entry["task"] for entry in schedule.values()}
+    assert {tasks.send_forgotten_emails.name, tasks.forget_emails.name} <= {
+        entry["task"] for entry in schedule.values()
+    }
 
 
 def test_development_shows_letters(capsys: pytest.CaptureFixture[str], user: User) -> None:
@@ -273,7 +279,9 @@ def test_development_shows_letters(capsys: pytest.CaptureFixture[str], user: Use
 
 def test_production_without_a_relay_keeps_letters_and_says_so(user: User) -> None:
     redis = "redis://127.0.0.1:1/0"
-    app = create_app(config.Production(SECRET_KEY="k" * 32, DATABASE_URL=str(db.primary.url), CACHE_URL=redis, STORE_URL=redis))
+    app = create_app(
+        config.Production(SECRET_KEY="k" * 32, DATABASE_URL=str(db.primary.url), CACHE_URL=redis, STORE_URL=redis)
+    )
     letter_id = post(mail.RESET, user.email, timedelta(minutes=2))
     with app.app_context():
         assert not mail.enabled()

@@ -33,7 +33,9 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "relay")])
     address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    builder = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    )
     builder = builder.not_valid_before(now() - timedelta(days=1)).not_valid_after(now() + timedelta(days=1))
     signed = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
     folder = tmp_path_factory.mktemp("certificate")
@@ -82,10 +84,14 @@ def test_a_relay_gets_user_and_password_under_encryption_alone(
 
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(*certificate)
-    encryption: dict[str, Any] = {"ssl_context": context} if scheme == "smtps" else {"tls_context": context, "require_starttls": True}
+    encryption: dict[str, Any] = (
+        {"ssl_context": context} if scheme == "smtps" else {"tls_context": context, "require_starttls": True}
+    )
     encryption["auth_require_tls"] = scheme == "smtp"
     sink = MailSink("127.0.0.1", free_port())
-    relay = Controller(sink, hostname="127.0.0.1", port=sink.port, authenticator=authenticate, auth_required=True, **encryption)
+    relay = Controller(
+        sink, hostname="127.0.0.1", port=sink.port, authenticator=authenticate, auth_required=True, **encryption
+    )
     message = EmailMessage()
     message["From"], message["To"], message["Subject"] = SENT_FROM, "ada@news.example", "Hello"
     ending = "?starttls=1" if scheme == "smtp" else ""

@@ -44,7 +44,9 @@ def test_the_document_is_valid(client: FlaskClient) -> None:
 
 
 def test_no_answer_is_an_error_of_the_server_or_undocumented(app: Flask, user: User) -> None:
-    _, key = db.write(lambda session: accounts.create_key(session, user=user, name="fuzz", scopes=list(accounts.SCOPES)))
+    _, key = db.write(
+        lambda session: accounts.create_key(session, user=user, name="fuzz", scopes=list(accounts.SCOPES))
+    )
     seen = ask_everything(app, {"Authorization": f"Bearer {key}"})
     assert {label for label, _ in seen} == OPERATIONS
     assert seen["POST /api/v1/articles", 201], seen

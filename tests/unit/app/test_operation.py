@@ -33,7 +33,11 @@ def away(*_: object) -> None:
 def test_ready_when_database_and_broker_answer(client: FlaskClient) -> None:
     response = client.get("/readyz")
     assert response.status_code == 200
-    assert {name: check["ok"] for name, check in body(response)["checks"].items()} == {"database": True, "broker": True, "cache": True}
+    assert {name: check["ok"] for name, check in body(response)["checks"].items()} == {
+        "database": True,
+        "broker": True,
+        "cache": True,
+    }
 
 
 def test_a_lost_cache_keeps_the_application_ready(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,7 +47,9 @@ def test_a_lost_cache_keeps_the_application_ready(client: FlaskClient, monkeypat
     assert body(response)["checks"]["cache"]["ok"] is False
 
 
-def test_a_lost_broker_makes_it_unready_and_leaves_it_alive(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_broker_makes_it_unready_and_leaves_it_alive(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.store.MemoryStore.ping", away)
     response = client.get("/readyz")
     assert (response.status_code, body(response)["status"]) == (503, "not ready")
@@ -78,7 +84,11 @@ def test_metrics_count_cache_answers_and_queries(client: FlaskClient) -> None:
 
 def test_answers_name_request_host_and_release(client: FlaskClient) -> None:
     headers = client.get("/livez", headers={"X-Request-Id": "abc-123"}).headers
-    assert (headers["X-Request-Id"], headers["X-Served-By"], headers["X-Release"]) == ("abc-123", logs.HOSTNAME, "development")
+    assert (headers["X-Request-Id"], headers["X-Served-By"], headers["X-Release"]) == (
+        "abc-123",
+        logs.HOSTNAME,
+        "development",
+    )
 
 
 @pytest.mark.parametrize("given", ["", "a b", "x" * 65, 'inject"}'])
@@ -120,7 +130,9 @@ def test_no_line_of_the_log_holds_a_secret(app: Flask, client: FlaskClient, caps
     logging.getLogger().setLevel("WARNING")
 
 
-def test_a_task_that_is_tried_again_says_why(author: Author, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_task_that_is_tried_again_says_why(
+    author: Author, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     logs.configure("INFO", human=False)
     process, attempts = articles.process, iter([True, False])
 
@@ -158,7 +170,11 @@ def test_in_production_the_proxys_client_address_and_scheme_are_believed() -> No
 
         return {"address": request.remote_addr, "secure": request.is_secure, "host": request.host}
 
-    headers = {"X-Forwarded-For": "6.6.6.6, 192.0.2.7", "X-Forwarded-Proto": "https", "X-Forwarded-Host": "news.example"}
+    headers = {
+        "X-Forwarded-For": "6.6.6.6, 192.0.2.7",
+        "X-Forwarded-Proto": "https",
+        "X-Forwarded-Host": "news.example",
+    }
     assert body(app.test_client().get("/livez/whoami", headers=headers)) == {
         "address": "192.0.2.7",
         "secure": True,
@@ -170,7 +186,9 @@ def test_cookies_are_for_https_alone_in_production(app: Flask, user: User) -> No
     app.config["SESSION_COOKIE_SECURE"] = True
     client = app.test_client()
     client.environ_base["wsgi.url_scheme"] = "https"
-    cookie = next(value for value in client.get("/auth/login").headers.getlist("Set-Cookie") if value.startswith("session="))
+    cookie = next(
+        value for value in client.get("/auth/login").headers.getlist("Set-Cookie") if value.startswith("session=")
+    )
     assert {"Secure", "HttpOnly", "SameSite=Lax"} <= set(cookie.split("; "))
     assert log_in(client, user.email).status_code in {302, 400}
 
@@ -184,7 +202,9 @@ def test_a_dead_broker_does_not_fail_the_write_and_the_task_is_found_again(
     with monkeypatch.context() as broken:
         broken.setattr("celery.app.task.Task.apply_async", refuse)
         assert send(tasks.flush_views) is False
-        path = author.post(title="Bridge closed", content="The bridge is closed. Engineers inspect the bridge.").headers["Location"]
+        path = author.post(
+            title="Bridge closed", content="The bridge is closed. Engineers inspect the bridge."
+        ).headers["Location"]
     assert body(client.get(path))["keywords"] == []
     assert db.read(lambda session: articles.unprocessed(session, before=now())) != []
     monkeypatch.setattr(tasks, "FORGOTTEN_AFTER", now() - now())
@@ -251,7 +271,10 @@ def test_the_command_line_makes_users_and_keys(app: Flask, monkeypatch: pytest.M
     assert "nothing to do" in run(args=[*arguments, "--if-missing"]).output
     key = run(args=["keys", "create", "grace@news.example", "--name", "tests", "--scope", "articles:write"]).output
     headers = {"Authorization": f"Bearer {key.strip()}"}
-    assert app.test_client().post("/api/v1/articles", json={"title": "x", "content": "y"}, headers=headers).status_code == 201
+    assert (
+        app.test_client().post("/api/v1/articles", json={"title": "x", "content": "y"}, headers=headers).status_code
+        == 201
+    )
     assert log_in(app.test_client(), "grace@news.example", "a good password").status_code == 302
 
 
@@ -264,7 +287,9 @@ def test_the_command_line_makes_users_and_keys(app: Flask, monkeypatch: pytest.M
         (["keys", "create", "nobody@b.example", "--name", "x", "--scope", "articles:write"], "there is no user"),
     ],
 )
-def test_the_command_line_says_what_is_wrong(app: Flask, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str) -> None:
+def test_the_command_line_says_what_is_wrong(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, arguments: list[str], reason: str
+) -> None:
     monkeypatch.setenv("NEW_PASSWORD", "a good password")
     monkeypatch.setenv("SHORT", "short")
     result = app.test_cli_runner().invoke(args=arguments)

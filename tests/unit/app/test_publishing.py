@@ -23,7 +23,12 @@ def test_a_change_counts_versions_and_asks_for_a_new_summary(publish: Publish) -
     db.write(lambda session: articles.process(session, article.id))
     assert db.write(lambda session: articles.change(session, article.id, 1, title="Changed")) == 2
     changed = stored(article.id)
-    assert (changed.title, changed.content, changed.version, changed.processed_at) == ("Changed", "Some content.", 2, None)
+    assert (changed.title, changed.content, changed.version, changed.processed_at) == (
+        "Changed",
+        "Some content.",
+        2,
+        None,
+    )
     assert changed.updated_at is not None
 
 
@@ -44,7 +49,9 @@ def test_what_does_not_exist_is_neither_changed_nor_removed(publish: Publish) ->
     assert not db.write(lambda session: articles.remove(session, article.id))
 
 
-def test_an_old_task_does_not_undo_the_summary_of_a_newer_text(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_task_does_not_undo_the_summary_of_a_newer_text(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
     article = publish()
     summarise = text.summary
 
@@ -100,7 +107,9 @@ def test_unusable_text_is_named(written: str, one_line: bool, word: str) -> None
     assert word in (plaintext.fault(written, longest=10, one_line=one_line) or "")
 
 
-@pytest.mark.parametrize(("written", "one_line"), [("two\r\nlines\t", False), ("\u05d0\u200f.", False), ("Ærø 🦢", True)])
+@pytest.mark.parametrize(
+    ("written", "one_line"), [("two\r\nlines\t", False), ("\u05d0\u200f.", False), ("Ærø 🦢", True)]
+)
 def test_usable_text_has_no_fault(written: str, one_line: bool) -> None:
     assert plaintext.fault(written, longest=20, one_line=one_line) is None
 

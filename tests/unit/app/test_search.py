@@ -25,7 +25,9 @@ def stranger(app: Flask) -> User:
     """Another author, who has published something."""
     database: Database = app.extensions["database"]
     name = "Bob <i>Hall</i>"
-    user = database.write(lambda session: accounts.create_user(session, email="bob@news.example", name=name, password=PASSWORD))
+    user = database.write(
+        lambda session: accounts.create_user(session, email="bob@news.example", name=name, password=PASSWORD)
+    )
     db.write(lambda session: articles.create(session, author_id=user.id, title="His", content="Nothing of it."))
     return user
 
@@ -37,7 +39,9 @@ def following(page: str) -> str:
     return found[1].replace("&amp;", "&")
 
 
-def test_an_author_has_a_page_that_bylines_link_to(client: FlaskClient, publish: Publish, user: User, stranger: User) -> None:
+def test_an_author_has_a_page_that_bylines_link_to(
+    client: FlaskClient, publish: Publish, user: User, stranger: User
+) -> None:
     article = publish("Hers")
     path = f"/authors/{user.id}"
     for page in ("/", "/popular", f"/articles/{article.id}"):
@@ -99,7 +103,9 @@ def test_what_cannot_be_searched_for_is_refused(client: FlaskClient, query: str)
     assert cookies(response) == []
 
 
-@pytest.mark.parametrize("query", ["%", "_", "'; DROP TABLE article; --", '"', "-", "a & | ! (", "<script>alert(1)</script>"])
+@pytest.mark.parametrize(
+    "query", ["%", "_", "'; DROP TABLE article; --", '"', "-", "a & | ! (", "<script>alert(1)</script>"]
+)
 def test_signs_have_no_meaning_that_breaks_a_search(client: FlaskClient, publish: Publish, query: str) -> None:
     publish()
     response = client.get("/search", query_string={"q": query})
@@ -148,7 +154,9 @@ def test_the_feed_holds_the_newest_articles(client: FlaskClient, publish: Publis
     for entry in entries:
         assert entry.findtext(f"{ATOM}author/{ATOM}name") == "Ada Marsh"
         assert entry.findtext(f"{ATOM}id", "").startswith("https://news.example/articles/")
-    again = client.get("/feed.atom", base_url="https://news.example", headers={"If-None-Match": response.headers["ETag"]})
+    again = client.get(
+        "/feed.atom", base_url="https://news.example", headers={"If-None-Match": response.headers["ETag"]}
+    )
     assert (again.status_code, again.text) == (304, "")
     assert again.headers["Cache-Control"] == "public, max-age=60"
 
@@ -160,7 +168,9 @@ def test_what_xml_cannot_carry_leaves_the_feed_whole(client: FlaskClient, publis
 
 def test_pages_name_the_feed(client: FlaskClient) -> None:
     assert '<link rel="alternate" href="/feed.atom" type="application/atom+xml"' in client.get("/").text
-    assert ElementTree.fromstring(client.get("/feed.atom").text).findtext(f"{ATOM}updated"), "an empty feed is a feed too"
+    assert ElementTree.fromstring(client.get("/feed.atom").text).findtext(f"{ATOM}updated"), (
+        "an empty feed is a feed too"
+    )
 
 
 def test_crawlers_are_told_where_to_go(client: FlaskClient, publish: Publish) -> None:
@@ -173,7 +183,9 @@ def test_crawlers_are_told_where_to_go(client: FlaskClient, publish: Publish) ->
     assert f"https://news.example/articles/{article.id}" in [found.text for found in sitemap.iter(f"{SITEMAP}loc")]
 
 
-def test_readers_get_no_cookie_and_a_page_that_a_proxy_may_keep(client: FlaskClient, publish: Publish, user: User) -> None:
+def test_readers_get_no_cookie_and_a_page_that_a_proxy_may_keep(
+    client: FlaskClient, publish: Publish, user: User
+) -> None:
     publish()
     for path in (f"/authors/{user.id}", "/search", "/search?q=title", "/feed.atom", "/robots.txt", "/sitemap.xml"):
         response = client.get(path)
@@ -182,7 +194,9 @@ def test_readers_get_no_cookie_and_a_page_that_a_proxy_may_keep(client: FlaskCli
         assert response.headers["Cache-Control"].startswith("public"), path
 
 
-def test_a_list_asks_the_database_at_most_once_whatever_its_length(client: FlaskClient, publish: Publish, user: User) -> None:
+def test_a_list_asks_the_database_at_most_once_whatever_its_length(
+    client: FlaskClient, publish: Publish, user: User
+) -> None:
     paths = ("/", f"/authors/{user.id}", "/search?q=title", "/popular", "/feed.atom", "/sitemap.xml")
     counts = []
     for more in (1, 19):

@@ -17,7 +17,9 @@ from tests.unit.app.conftest import PASSWORD, cookies, csrf_token, log_in
 Publish = Callable[..., Article]
 
 
-def test_an_anonymous_reader_gets_no_cookie_and_a_page_that_a_proxy_may_keep(client: FlaskClient, publish: Publish) -> None:
+def test_an_anonymous_reader_gets_no_cookie_and_a_page_that_a_proxy_may_keep(
+    client: FlaskClient, publish: Publish
+) -> None:
     article = publish()
     for path in ("/", "/popular", f"/articles/{article.id}", "/api/v1/articles"):
         response = client.get(path)
@@ -92,8 +94,12 @@ def test_logging_in_and_out(client: FlaskClient, user: User) -> None:
     assert store.get_session(key) is None, "the session outlived the log-out"
 
 
-@pytest.mark.parametrize(("email", "password"), [("ada@news.example", "wrong"), ("nobody@news.example", PASSWORD), ("nonsense", "x")])
-def test_a_wrong_password_and_an_unknown_address_are_answered_alike(client: FlaskClient, user: User, email: str, password: str) -> None:
+@pytest.mark.parametrize(
+    ("email", "password"), [("ada@news.example", "wrong"), ("nobody@news.example", PASSWORD), ("nonsense", "x")]
+)
+def test_a_wrong_password_and_an_unknown_address_are_answered_alike(
+    client: FlaskClient, user: User, email: str, password: str
+) -> None:
     assert user.id
     response = log_in(client, email, password)
     assert response.status_code == 401
@@ -114,12 +120,16 @@ def test_a_form_without_its_token_is_refused(client: FlaskClient, user: User, re
     assert reader.get("/account").status_code == 200
 
 
-@pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"])
+@pytest.mark.parametrize(
+    "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
+)
 def test_a_log_in_leads_to_no_other_site(client: FlaskClient, user: User, target: str) -> None:
     assert log_in(client, user.email, target=f"/auth/login?next={target}").headers["Location"] == "/account"
 
 
-def test_the_session_remembers_what_was_read_in_the_store_and_not_in_the_cookie(reader: FlaskClient, publish: Publish) -> None:
+def test_the_session_remembers_what_was_read_in_the_store_and_not_in_the_cookie(
+    reader: FlaskClient, publish: Publish
+) -> None:
     older, newer = publish("Read first"), publish("Read last")
     for article in (older, newer, older, newer):
         reader.get(f"/articles/{article.id}")
@@ -151,7 +161,9 @@ def test_pickled_bytes_in_the_store_are_not_run(app: Flask) -> None:
     assert client.get("/account").status_code == 302
 
 
-def test_without_the_store_readers_read_on(reader: FlaskClient, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_store_readers_read_on(
+    reader: FlaskClient, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
     article = publish()
 
     def away(*_: object) -> None:

@@ -13,7 +13,12 @@ import pytest
 from app import stalls
 
 # What Postgres says to a client that it lets in: authenticated, its settings, ready for a query.
-SETTINGS = {b"server_version": b"17.0", b"client_encoding": b"UTF8", b"standard_conforming_strings": b"on", b"DateStyle": b"ISO"}
+SETTINGS = {
+    b"server_version": b"17.0",
+    b"client_encoding": b"UTF8",
+    b"standard_conforming_strings": b"on",
+    b"DateStyle": b"ISO",
+}
 # And to BEGIN: done, in a transaction.
 BEGUN = b"C\0\0\0\nBEGIN\0Z\0\0\0\x05T"
 
@@ -21,7 +26,8 @@ BEGUN = b"C\0\0\0\nBEGIN\0Z\0\0\0\x05T"
 def welcome() -> bytes:
     """The first words of a Postgres."""
     told = b"".join(
-        b"S" + (6 + len(name) + len(value)).to_bytes(4, "big") + name + b"\0" + value + b"\0" for name, value in SETTINGS.items()
+        b"S" + (6 + len(name) + len(value)).to_bytes(4, "big") + name + b"\0" + value + b"\0"
+        for name, value in SETTINGS.items()
     )
     return b"R\0\0\0\x08\0\0\0\0" + told + b"Z\0\0\0\x05I"
 
@@ -51,7 +57,13 @@ def frozen_server() -> Iterator[int]:
 def connect(port: int, seconds: float) -> psycopg2.extensions.connection:
     """A connection that waits so long."""
     connected: psycopg2.extensions.connection = psycopg2.connect(
-        host="127.0.0.1", port=port, user="u", dbname="d", sslmode="disable", gssencmode="disable", **stalls.patient_for(seconds)
+        host="127.0.0.1",
+        port=port,
+        user="u",
+        dbname="d",
+        sslmode="disable",
+        gssencmode="disable",
+        **stalls.patient_for(seconds),
     )
     return connected
 

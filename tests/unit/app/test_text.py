@@ -66,13 +66,26 @@ def test_keywords_are_phrases_where_words_belong_together() -> None:
 
 
 def test_the_same_text_has_the_same_summary_and_keywords() -> None:
-    assert {(summary("t", ROVER), *keywords("t", ROVER)) for _ in range(5)} == {(summary("t", ROVER), *keywords("t", ROVER))}
+    assert {(summary("t", ROVER), *keywords("t", ROVER)) for _ in range(5)} == {
+        (summary("t", ROVER), *keywords("t", ROVER))
+    }
     composed, combined = "Café Zoë. The café is closed.", "Cafe\u0301 Zoe\u0308. The cafe\u0301 is closed."
     assert keywords("x", composed) == keywords("x", combined)
 
 
 @pytest.mark.parametrize(
-    "content", ["", "   ", "…", "one", "x" * 5000, "мир дружба. Мир победит.", "平和。戦争。平和条約。", "\u202eabc\u202c.", "🙂 🙂"]
+    "content",
+    [
+        "",
+        "   ",
+        "…",
+        "one",
+        "x" * 5000,
+        "мир дружба. Мир победит.",
+        "平和。戦争。平和条約。",
+        "\u202eabc\u202c.",
+        "🙂 🙂",
+    ],
 )
 def test_any_text_can_be_processed(content: str) -> None:
     assert len(summary(content, content)) <= text.LONGEST_SUMMARY

@@ -50,7 +50,9 @@ def test_a_token_is_good_for_its_time_alone(kind: str, user: User, monkeypatch: 
 
 
 @pytest.mark.parametrize(
-    "values", [{"password_hash": "another"}, {"session_epoch": 1}, {"email": "other@news.example"}, {"is_active": False}], ids=str
+    "values",
+    [{"password_hash": "another"}, {"session_epoch": 1}, {"email": "other@news.example"}, {"is_active": False}],
+    ids=str,
 )
 def test_a_reset_link_ends_with_what_it_is_bound_to(user: User, values: dict[str, Any]) -> None:
     token = tokens.make(RESET, user)
@@ -59,7 +61,9 @@ def test_a_reset_link_ends_with_what_it_is_bound_to(user: User, values: dict[str
 
 
 @pytest.mark.parametrize(
-    "values", [{"confirmed_at": datetime(2026, 1, 1, tzinfo=UTC)}, {"email": "other@news.example"}, {"is_active": False}], ids=str
+    "values",
+    [{"confirmed_at": datetime(2026, 1, 1, tzinfo=UTC)}, {"email": "other@news.example"}, {"is_active": False}],
+    ids=str,
 )
 def test_a_confirmation_link_is_good_once(user: User, values: dict[str, Any]) -> None:
     change(user, confirmed_at=None)

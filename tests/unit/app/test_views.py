@@ -78,7 +78,9 @@ def test_a_crash_after_the_commit_counts_nothing_twice(article: Article, monkeyp
 
 
 @pytest.mark.usefixtures("counting")
-def test_two_schedulers_that_flush_the_same_batch_at_once_count_it_once(article: Article, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_schedulers_that_flush_the_same_batch_at_once_count_it_once(
+    article: Article, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store.count_view(article.id)
     taken = store.take_views()
     with monkeypatch.context() as both:

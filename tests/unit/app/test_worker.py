@@ -92,5 +92,7 @@ assert 1 < sum(naps) < 5, sum(naps)
 
 def test_a_process_of_a_worker_does_not_wait_long_for_a_result_that_nobody_reads() -> None:
     environment = os.environ | {"APP_ENV": "testing"}
-    done = subprocess.run([sys.executable, "-c", LAST_RESULT], cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", LAST_RESULT], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

@@ -31,7 +31,9 @@ def listener(port: int = 443, arn: str = "arn:https") -> dict[str, Any]:
 def test_a_port_goes_to_its_groups_instances_by_their_addresses() -> None:
     (found,) = listeners([listener()], [group()], {"arn:https": [{"Id": "i-1", "Port": 443}, {"Id": "i-2"}]}, ADDRESSES)
     assert found == Listener(
-        443, Check("80", "/lb-health", 10, 5, rise=2, fall=3), frozenset({Target("10.0.0.11", 443), Target("10.0.0.12", 443)})
+        443,
+        Check("80", "/lb-health", 10, 5, rise=2, fall=3),
+        frozenset({Target("10.0.0.11", 443), Target("10.0.0.12", 443)}),
     )
 
 

@@ -65,7 +65,9 @@ def launch(api: Any, addresses: list[str]) -> list[str]:
     api.import_key_pair(KeyName="fleet", PublicKeyMaterial=KEY.encode())
     image = api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
     common = {"ImageId": image, "SubnetId": subnet, "KeyName": "fleet", "MinCount": 1, "MaxCount": 1}
-    return [api.run_instances(**common, PrivateIpAddress=address)["Instances"][0]["InstanceId"] for address in addresses]
+    return [
+        api.run_instances(**common, PrivateIpAddress=address)["Instances"][0]["InstanceId"] for address in addresses
+    ]
 
 
 def test_a_fleet_of_instances_comes_and_goes(port: int, engine: Engine) -> None:
@@ -82,12 +84,18 @@ def test_a_fleet_of_instances_comes_and_goes(port: int, engine: Engine) -> None:
     assert all(key.strip() == KEY for _, key in engine.hosts.values())
 
     subnet = api.describe_subnets(Filters=[{"Name": "cidr-block", "Values": ["10.50.0.0/25"]}])["Subnets"][0]
-    entry = balancers.create_load_balancer(Name="entry", Type="network", Subnets=[subnet["SubnetId"]])["LoadBalancers"][0]
-    group = balancers.create_target_group(Name="https", Protocol="TCP", Port=443, VpcId=subnet["VpcId"])["TargetGroups"][0]
+    entry = balancers.create_load_balancer(Name="entry", Type="network", Subnets=[subnet["SubnetId"]])["LoadBalancers"][
+        0
+    ]
+    group = balancers.create_target_group(Name="https", Protocol="TCP", Port=443, VpcId=subnet["VpcId"])[
+        "TargetGroups"
+    ][0]
     arn = group["TargetGroupArn"]
     balancers.register_targets(TargetGroupArn=arn, Targets=[{"Id": first}, {"Id": second}])
     actions = [{"Type": "forward", "TargetGroupArn": arn}]
-    balancers.create_listener(LoadBalancerArn=entry["LoadBalancerArn"], Protocol="TCP", Port=443, DefaultActions=actions)
+    balancers.create_listener(
+        LoadBalancerArn=entry["LoadBalancerArn"], Protocol="TCP", Port=443, DefaultActions=actions
+    )
     bridge.step()
     (listener,) = door.listeners
     assert (listener.port, {target.address for target in listener.targets}) == (443, {"10.50.0.11", "10.50.0.12"})
@@ -109,7 +117,9 @@ def test_an_instance_remembers_the_security_groups_of_its_interface(port: int) -
     group = api.create_security_group(GroupName="app", Description="app", VpcId=vpc)["GroupId"]
     image = api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
     interface = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}
-    made = api.run_instances(ImageId=image, MinCount=1, MaxCount=1, NetworkInterfaces=[interface])["Instances"][0]["InstanceId"]
+    made = api.run_instances(ImageId=image, MinCount=1, MaxCount=1, NetworkInterfaces=[interface])["Instances"][0][
+        "InstanceId"
+    ]
     seen = api.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"][0]
     assert [known["GroupId"] for known in seen["SecurityGroups"]] == [group]
 
@@ -134,7 +144,9 @@ def test_a_rule_that_lets_in_a_group_remembers_its_description(port: int) -> Non
     api.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
     (rule,) = [
         rule
-        for rule in api.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])["SecurityGroupRules"]
+        for rule in api.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])[
+            "SecurityGroupRules"
+        ]
         if not rule["IsEgress"]
     ]
     assert rule["Description"] == "postgres"

@@ -78,7 +78,9 @@ def test_connections_go_to_every_healthy_target_in_turn(door: Door, backends: tu
     assert eventually(lambda: answers(port) == {"one", "two"}, within=5)
 
 
-def test_a_target_that_fails_its_check_gets_nothing_until_it_is_well(door: Door, backends: tuple[Backend, Backend]) -> None:
+def test_a_target_that_fails_its_check_gets_nothing_until_it_is_well(
+    door: Door, backends: tuple[Backend, Backend]
+) -> None:
     port = free_port()
     door.serve([Listener(port, CHECK, frozenset(backend.target for backend in backends))])
     assert eventually(lambda: answers(port) == {"one", "two"}, within=5)

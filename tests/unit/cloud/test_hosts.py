@@ -12,7 +12,9 @@ from tests.cloud import hosts
 from tests.cloud.instances import Instance
 
 
-def test_hosts_that_boot_at_the_same_time_share_no_file_of_a_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hosts_that_boot_at_the_same_time_share_no_file_of_a_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read: dict[str, str] = {}
 
     def run(_command: list[str], **environment: str) -> str:
@@ -38,7 +40,15 @@ def test_a_host_is_removed_whose_address_nobody_knows_any_more(tmp_path: Path) -
     shutil.copy2(hosts.HOST, script)
     engine.write_text(f'#!/bin/sh\necho "$@" >>{said}\n[ "$1" = rm ]\n')
     engine.chmod(0o755)
-    environment = {"PATH": "/usr/bin:/bin", "FLEET": "cloud", "HOST": "i-1", "NETWORK": "none", "STATE_DIRECTORY": str(tmp_path)}
-    done = subprocess.run([script, "destroy"], env=environment | {"ADDRESS": "none"}, capture_output=True, text=True, check=False)
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "FLEET": "cloud",
+        "HOST": "i-1",
+        "NETWORK": "none",
+        "STATE_DIRECTORY": str(tmp_path),
+    }
+    done = subprocess.run(
+        [script, "destroy"], env=environment | {"ADDRESS": "none"}, capture_output=True, text=True, check=False
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert said.read_text().splitlines() == ["rm --force --volumes cloud-i-1", "container inspect cloud-i-1"]

@@ -22,7 +22,12 @@ def run(packages: Path, lines: int) -> tuple[list[dict[str, object]], int]:
     """Return what the agent says first, and how it ended when nobody wanted more."""
     command = [sys.executable, "-S", "-c", AGENT]
     with subprocess.Popen(
-        command, env={"PYTHONPATH": str(packages)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        command,
+        env={"PYTHONPATH": str(packages)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     ) as agent:
         assert agent.stdin
         assert agent.stdout

@@ -35,7 +35,9 @@ def test_rounds_are_summed_up_by_drill_in_the_catalogues_order(tmp_path: Path) -
     for number, (gap, lost) in enumerate([(20.0, 0), (24.0, 1), (21.0, 0)], 1):
         path = tmp_path / f"primary-killed-{number}.json"
         path.write_text(json.dumps({"verdict": VERDICT | {"write_gap": gap, "lost": lost}, "timeline": TIMELINE}))
-    (tmp_path / "cache-away-1.json").write_text(json.dumps({"verdict": VERDICT | {"extra": {"store_gap": 2}}, "timeline": TIMELINE}))
+    (tmp_path / "cache-away-1.json").write_text(
+        json.dumps({"verdict": VERDICT | {"extra": {"store_gap": 2}}, "timeline": TIMELINE})
+    )
     found = results(tmp_path)
     assert list(found) == ["cache-away", "primary-killed"]
     row = next(line for line in table(found).splitlines() if "primary-killed" in line)

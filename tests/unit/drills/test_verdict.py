@@ -18,7 +18,14 @@ def record(end: float, kind: str = "write", status: int = 201, number: int = 0) 
 
 
 def test_the_longest_gap_counts_from_the_fault_to_the_end_and_only_successes() -> None:
-    records = [record(9.0), record(10.1), record(12.0, status=503), record(13.1), record(13.5, kind="read"), record(14.0)]
+    records = [
+        record(9.0),
+        record(10.1),
+        record(12.0, status=503),
+        record(13.1),
+        record(13.5, kind="read"),
+        record(14.0),
+    ]
     assert verdict.longest_gap(records, {"write"}, 10.0, 14.5) == pytest.approx(3.0)
     assert verdict.longest_gap([], {"write"}, 10.0, 14.5) == pytest.approx(4.5)
 
@@ -79,7 +86,14 @@ GOOD: dict[str, Any] = {
     "load_average": 1.0,
     "extra": {"store_lost": 0},
 }
-DRILL = Drill("x", lambda _: nullcontext(), lambda _: None, write_gap=2, failed={"read": 0, "write": 0.01}, extra={"store_lost": 0})
+DRILL = Drill(
+    "x",
+    lambda _: nullcontext(),
+    lambda _: None,
+    write_gap=2,
+    failed={"read": 0, "write": 0.01},
+    extra={"store_lost": 0},
+)
 
 
 def test_a_good_verdict_has_no_breaches() -> None:
@@ -93,7 +107,10 @@ def test_a_good_verdict_has_no_breaches() -> None:
         ({"read_gap": 99.0}, "without a read"),
         ({"failed": {"read": 1}}, "1 of 200 requests failed: read"),
         ({"failed": {"write": 2}}, "2 of 100 requests failed: write"),
-        ({"failed": {"write": 2}, "reasons": {"read 503": 1, "write 503": 1, "write ReadError": 1}}, "1 write 503, 1 write ReadError"),
+        (
+            {"failed": {"write": 2}, "reasons": {"read 503": 1, "write 503": 1, "write ReadError": 1}},
+            "1 write 503, 1 write ReadError",
+        ),
         ({"lost": 1}, "1 writes lost"),
         ({"doubled": 1}, "1 writes doubled"),
         ({"open": 1}, "1 writes never acknowledged"),

@@ -26,7 +26,9 @@ def load(name: str, path: Path) -> ModuleType:
     return module
 
 
-def run(module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False) -> dict[str, Any]:
+def run(
+    module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False
+) -> dict[str, Any]:
     """A run's result."""
     with patch_module_args(arguments | {"_ansible_check_mode": check}), pytest.raises(SystemExit):
         module.main()

@@ -44,7 +44,9 @@ def find_nginx() -> str | None:
     with (UNPACKED / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
         if not binary.exists() and shutil.which("apt-get") and shutil.which("dpkg"):
-            got = subprocess.run(["apt-get", "download", "-qq", "nginx"], cwd=UNPACKED, capture_output=True, timeout=60, check=False)
+            got = subprocess.run(
+                ["apt-get", "download", "-qq", "nginx"], cwd=UNPACKED, capture_output=True, timeout=60, check=False
+            )
             for package in UNPACKED.glob("nginx_*.deb") if got.returncode == 0 else ():
                 subprocess.run(["dpkg", "-x", package, UNPACKED], check=True, timeout=60)
     if binary.exists() and subprocess.run([binary, "-v"], capture_output=True, check=False).returncode == 0:
@@ -81,7 +83,10 @@ def defaults() -> dict[str, Any]:
 def render(template: str, **variables: Any) -> str:
     """One of the role's templates, as Ansible renders it."""
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROLE / "templates"), trim_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
+        loader=jinja2.FileSystemLoader(ROLE / "templates"),
+        trim_blocks=True,
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
     )
     environment.filters["comment"] = lambda text: f"# {text}"
     return environment.get_template(template).render(defaults() | variables) + "\n"
@@ -117,7 +122,9 @@ def certificate() -> str:
         .not_valid_after(now + datetime.timedelta(days=1))
         .sign(key, hashes.SHA256())
     )
-    private = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     return (private + signed.public_bytes(serialization.Encoding.PEM)).decode()
 
 
@@ -138,7 +145,9 @@ class Stub(BaseHTTPRequestHandler):
         if "reset" in query:
             self.close_connection = True
             return
-        body = json.dumps({"count": len(self.asked), "headers": {name.lower(): value for name, value in self.headers.items()}}).encode()
+        body = json.dumps(
+            {"count": len(self.asked), "headers": {name.lower(): value for name, value in self.headers.items()}}
+        ).encode()
         self.send_response(int(query.get("status", 200)))
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Content-Type", "application/json")
@@ -213,7 +222,9 @@ class Site:
             "user www-data;": "daemon off;\nmaster_process off;",
         }.items():
             text = text.replace(there, here)
-        paths = "".join(f"    {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        paths = "".join(
+            f"    {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+        )
         text = text.replace("http {\n", f"http {{\n{paths}", 1)
         self.configuration.write_text(text if knows_http2_directive(nginx) else text.replace("http2 on;", ""))
         self.base = [nginx, "-p", str(folder), "-e", str(folder / "log/error.log"), "-c", str(self.configuration)]
@@ -235,7 +246,9 @@ class Site:
                     if probe.connect_ex(("127.0.0.1", self.https)) == 0:
                         break
                 time.sleep(0.02)
-            with httpx.Client(base_url=f"https://127.0.0.1:{self.https}", verify=insecure, timeout=10, trust_env=False) as client:
+            with httpx.Client(
+                base_url=f"https://127.0.0.1:{self.https}", verify=insecure, timeout=10, trust_env=False
+            ) as client:
                 yield client
         finally:
             process.terminate()

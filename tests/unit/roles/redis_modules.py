@@ -25,7 +25,8 @@ Answer = Callable[[list[str]], Any]
 
 load("ansible.module_utils.redis_connection", ROLE / "module_utils/redis_connection.py")
 redis_primary, redis_instance, redis_sentinel, redis_switchover = (
-    load(name, ROLE / f"library/{name}.py") for name in ("redis_primary", "redis_instance", "redis_sentinel", "redis_switchover")
+    load(name, ROLE / f"library/{name}.py")
+    for name in ("redis_primary", "redis_instance", "redis_sentinel", "redis_switchover")
 )
 
 
@@ -77,14 +78,18 @@ class Handler(socketserver.StreamRequestHandler):
                 length = int(self.rfile.readline()[1:])
                 words.append(self.rfile.read(length + 2)[:-2].decode())
             if words[0] == "AUTH":
-                reply: Any = "OK" if words[2] == self.server.password else ValueError("WRONGPASS invalid username-password pair")
+                reply: Any = (
+                    "OK" if words[2] == self.server.password else ValueError("WRONGPASS invalid username-password pair")
+                )
             else:
                 self.server.commands.append(words)
                 reply = "PONG" if words[0] == "PING" else self.server.answer(words)
             self.wfile.write(encode(reply))
 
 
-def run(module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False) -> dict[str, Any]:
+def run(
+    module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False
+) -> dict[str, Any]:
     """A run's result, which never has the password."""
     result = modules.run(module, arguments, capsys, check)
     assert PASSWORD not in json.dumps(result)

@@ -26,10 +26,18 @@ def look(home: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 
 def test_a_fresh_host_has_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = look(tmp_path / "missing", capsys)
-    assert (found["installed"], found["left"], found["current"], found["set_up"], found["services"]) == ([], [], "", "", {})
+    assert (found["installed"], found["left"], found["current"], found["set_up"], found["services"]) == (
+        [],
+        [],
+        "",
+        "",
+        {},
+    )
 
 
-def test_whole_releases_are_told_from_what_an_interrupted_run_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_whole_releases_are_told_from_what_an_interrupted_run_left(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for name, mark in {"b": "1234\nkey\n", "a": "1234\n", "c": None}.items():
         (tmp_path / "releases" / name).mkdir(parents=True)
         if mark:
@@ -48,7 +56,9 @@ def test_whole_releases_are_told_from_what_an_interrupted_run_left(tmp_path: Pat
 
 def test_a_service_that_was_not_restarted_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def require(release: str) -> Any:
-        return modules.run(app_state, {"home": str(tmp_path), "run": str(tmp_path / "run"), "require": release}, capsys).get("msg")
+        return modules.run(
+            app_state, {"home": str(tmp_path), "run": str(tmp_path / "run"), "require": release}, capsys
+        ).get("msg")
 
     (tmp_path / "current").symlink_to(tmp_path / "releases/b")
     for service, release in {"app": "b", "celery-worker": "a"}.items():
@@ -61,7 +71,9 @@ def test_a_service_that_was_not_restarted_is_found_out(tmp_path: Path, capsys: p
     assert require("a") == "app has another release than a"
 
 
-def test_a_service_is_known_by_what_it_has_read_not_by_what_lies_there_now(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_is_known_by_what_it_has_read_not_by_what_lies_there_now(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     text = f"{sha1('x')}  /etc/news/env\n{sha1('APP_RELEASE=a')}  /opt/news/current/release.env\n"
     (tmp_path / "run/celery-worker").mkdir(parents=True)
     (tmp_path / "run/app.socket.fingerprint").write_text("sum")

@@ -29,7 +29,10 @@ FLEET = {
 def rendered(template: str, **variables: Any) -> str:
     """Return a template as a host would get it."""
     jinja = Environment(
-        loader=FileSystemLoader(ROLE / "templates"), undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True
+        loader=FileSystemLoader(ROLE / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
     )
     jinja.filters.update(FilterModule().filters())
     defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
@@ -41,13 +44,30 @@ def rendered(template: str, **variables: Any) -> str:
 
 @pytest.mark.parametrize(
     "value",
-    ["plain", "two words", 'a"b', "it's", "cost $HOME `id` $(id)", "back\\slash\\", "#no comment", "ends in \\\\", "ü→", "", 8, True],
+    [
+        "plain",
+        "two words",
+        'a"b',
+        "it's",
+        "cost $HOME `id` $(id)",
+        "back\\slash\\",
+        "#no comment",
+        "ends in \\\\",
+        "ü→",
+        "",
+        8,
+        True,
+    ],
 )
 def test_a_value_reaches_the_command_line_tool_unchanged(tmp_path: Path, value: object) -> None:
     file = tmp_path / "env"
     file.write_text(rendered("env.j2", __app_variables={"SECRET_KEY": value}, app_environment={}))
     shown = subprocess.run(
-        ["sh", "-c", f'set -a; . {file}; printf %s "$SECRET_KEY"'], capture_output=True, text=True, check=True, env={"HOME": "/h"}
+        ["sh", "-c", f'set -a; . {file}; printf %s "$SECRET_KEY"'],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"HOME": "/h"},
     )
     assert shown.stdout == str(value)
 
@@ -63,7 +83,11 @@ def test_a_command_gets_what_stands_on_standard_input(given: str, seen: str) -> 
     block = re.search(r'^if \[ -n "\$from_stdin" \]; then\n.*?^fi$', rendered("cli.j2"), re.MULTILINE | re.DOTALL)
     assert block is not None
     shown = subprocess.run(
-        ["sh", "-euc", f'from_stdin=yes\n{block[0]}\nprintf %s "${{TOKEN-unset}}"'], input=given, capture_output=True, text=True, check=True
+        ["sh", "-euc", f'from_stdin=yes\n{block[0]}\nprintf %s "${{TOKEN-unset}}"'],
+        input=given,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert shown.stdout == seen
 
@@ -87,7 +111,9 @@ def gunicorn_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_gunicorn_knows_every_setting(gunicorn_settings: dict[str, Any]) -> None:
     settings = gunicorn_settings
-    names = {name for name, value in settings.items() if not name.startswith("__") and not isinstance(value, ModuleType)}
+    names = {
+        name for name, value in settings.items() if not name.startswith("__") and not isinstance(value, ModuleType)
+    }
     known = {setting.name for setting in importlib.import_module("gunicorn.config").KNOWN_SETTINGS}
     assert names <= known
     assert "max_requests" not in names
@@ -120,7 +146,9 @@ def test_requests_in_flight_are_given_less_time_than_the_unit() -> None:
     assert int(stop[1]) == 35
 
 
-@pytest.mark.parametrize(("address", "listens"), [("10.0.0.1", ["10.0.0.1:8000", "127.0.0.1:8000"]), ("127.0.0.1", ["127.0.0.1:8000"])])
+@pytest.mark.parametrize(
+    ("address", "listens"), [("10.0.0.1", ["10.0.0.1:8000", "127.0.0.1:8000"]), ("127.0.0.1", ["127.0.0.1:8000"])]
+)
 def test_the_socket_listens_once_on_each_address(address: str, listens: list[str]) -> None:
     unit = rendered("app.socket.j2", app_bind_address=address)
     assert re.findall(r"^ListenStream=(.*)$", unit, re.MULTILINE) == listens

@@ -28,7 +28,9 @@ def test_the_roles_know_every_variable(path: Path) -> None:
     known = {name for options in specifications(ROOT / "roles").values() for name in options}
     shared = set(settings(ROOT / "inventories/shared/fleet.yml"))
     names = {
-        name for name, value in settings(path).items() if f"{{{{ {name} " not in path.read_text() and f"({name} " not in path.read_text()
+        name
+        for name, value in settings(path).items()
+        if f"{{{{ {name} " not in path.read_text() and f"({name} " not in path.read_text()
     }
     assert names <= known | shared
 
@@ -37,7 +39,9 @@ def test_role_defaults_name_no_application() -> None:
     for role in ("app", "celery", "nginx", "prometheus"):
         text = (ROOT / f"roles/{role}/defaults/main.yml").read_text()
         assert [
-            word for word in ("news", "app:", "app.worker", "app/static", "flask") if re.search(rf"[ /\"]{re.escape(word)}", text)
+            word
+            for word in ("news", "app:", "app.worker", "app/static", "flask")
+            if re.search(rf"[ /\"]{re.escape(word)}", text)
         ] == []
 
 

@@ -44,9 +44,15 @@ class Machine:
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command there."""
-        environment = os.environ | {"ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STRATEGY": "linear", "ANSIBLE_NOCOLOR": "1"}
+        environment = os.environ | {
+            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
+            "ANSIBLE_STRATEGY": "linear",
+            "ANSIBLE_NOCOLOR": "1",
+        }
         inside = ["nsenter", f"--mount=/proc/{self.pid}/ns/mnt", *command]
-        return subprocess.run(inside, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            inside, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
+        )
 
     def shell(self, script: str) -> str:
         """Run a script in the data's folder there; return what it printed."""
@@ -94,7 +100,9 @@ def test_data_outlive_the_host(machine: Machine) -> None:
     assert machine.shell("cat data/file") == "kept"
 
 
-@pytest.mark.skipif(not may_grow(), reason="only CAP_SYS_RESOURCE may make a mounted file system larger, and this machine withholds it")
+@pytest.mark.skipif(
+    not may_grow(), reason="only CAP_SYS_RESOURCE may make a mounted file system larger, and this machine withholds it"
+)
 def test_a_volume_that_was_made_larger_is_filled(machine: Machine) -> None:
     machine.mount("data")
     machine.shell(f"truncate --size 256M image; losetup --set-capacity {machine.device}")

@@ -26,11 +26,16 @@ def verdict(own: dict[str, Any], others: dict[str, Any]) -> str:
 def test_one_that_does_as_well_as_the_others_is_fine() -> None:
     assert verdict(counts(400, errors=1), counts(400, errors=1)) == ""
     assert verdict(counts(0), counts(400)) == ""
-    assert canary([], ["192.0.2.1"])["seen"] == "0 answers, 0 errors, p99 0.000 s; the other hosts 0 answers, 0 errors, p99 0.000 s"
+    assert (
+        canary([], ["192.0.2.1"])["seen"]
+        == "0 answers, 0 errors, p99 0.000 s; the other hosts 0 answers, 0 errors, p99 0.000 s"
+    )
 
 
 def test_errors_that_others_do_not_have_are_the_release() -> None:
-    assert verdict(counts(100, errors=10), counts(100)).startswith("10% of its answers are errors (100 answers, 10 errors, p99 0.020 s;")
+    assert verdict(counts(100, errors=10), counts(100)).startswith(
+        "10% of its answers are errors (100 answers, 10 errors, p99 0.020 s;"
+    )
     assert verdict(counts(3, errors=3), counts(0)).startswith("100% of its answers are errors")
 
 
@@ -56,7 +61,9 @@ def test_two_slow_answers_are_chance_and_three_are_not() -> None:
 
 def line(age: float, address: str, status: str, seconds: str = "0.010") -> str:
     moment = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - age))
-    return json.dumps({"time": moment, "status": 200, "upstream_addr": address, "upstream_status": status, "upstream_time": seconds})
+    return json.dumps(
+        {"time": moment, "status": 200, "upstream_addr": address, "upstream_status": status, "upstream_time": seconds}
+    )
 
 
 def test_the_log_tells_what_each_host_has_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -92,7 +92,9 @@ class Host:
 def host(name: str, address: str, folder: Path) -> Host:
     config = folder / f"{name}.yml"
     login = {"username": "patroni", "password": "not-a-secret-of-anybody"}
-    config.write_text(json.dumps({"scope": "main", "name": name, "restapi": {"connect_address": address, "authentication": login}}))
+    config.write_text(
+        json.dumps({"scope": "main", "name": name, "restapi": {"connect_address": address, "authentication": login}})
+    )
     return Host(config, address)
 
 
@@ -106,7 +108,9 @@ def standby(address: str, tmp_path: Path) -> Host:
     return host("db2", address, tmp_path)
 
 
-def test_a_primary_without_clients_hands_over_to_a_standby_that_has_some(servers: Servers, primary: Host, standby: Host) -> None:
+def test_a_primary_without_clients_hands_over_to_a_standby_that_has_some(
+    servers: Servers, primary: Host, standby: Host
+) -> None:
     standby.look(sees=True)
     primary.look(2)
     assert servers.candidates == [], "two looks may be an accident"
@@ -136,7 +140,9 @@ def test_a_standby_without_clients_does_nothing(servers: Servers, standby: Host)
 
 
 @pytest.mark.parametrize("change", [{"role": "replica"}, {"state": "stopped"}])
-def test_only_a_synchronous_standby_that_streams_takes_over(servers: Servers, primary: Host, standby: Host, change: dict[str, str]) -> None:
+def test_only_a_synchronous_standby_that_streams_takes_over(
+    servers: Servers, primary: Host, standby: Host, change: dict[str, str]
+) -> None:
     standby.look(sees=True)
     servers.members[1] |= change
     primary.look(5)

@@ -105,7 +105,11 @@ def test_prometheus_learns_since_when_the_lock_is_held(run: Run, tmp_path: Path)
 
 def test_the_log_is_kept_in_order_each_entry_once_and_the_oldest_go(run: Run) -> None:
     entries = [{"run": "1", "when": f"2026-01-0{day}", "result": "done", "release": "ü"} for day in (1, 2, 3)]
-    assert [run(do="log", entry=entry)["changed"] for entry in (entries[1], entries[0], entries[1])] == [True, True, False]
+    assert [run(do="log", entry=entry)["changed"] for entry in (entries[1], entries[0], entries[1])] == [
+        True,
+        True,
+        False,
+    ]
     assert run()["log"] == entries[:2]
     run(do="log", entry=entries[2], keep=2)
     assert run()["log"] == entries[1:]

@@ -35,7 +35,9 @@ class Cluster:
             return 200, {"header": {"member_id": "1"}, "leader": self.leader}
         if asked.path == "/v3/cluster/member/list":
             urls = {name: [f"http://127.0.1.{id_}:{self.port}"] for id_, name in NAMES.items()}
-            return 200, {"members": [{"ID": id_, "name": name, "clientURLs": urls[name]} for id_, name in NAMES.items()]}
+            return 200, {
+                "members": [{"ID": id_, "name": name, "clientURLs": urls[name]} for id_, name in NAMES.items()]
+            }
         self.moved_to.append(asked.body["targetID"])
         return 200, {}
 

@@ -23,17 +23,27 @@ def host(name: str, packages: list[str] | None = None, needs: list[str] | None =
 
 
 def failed(name: str, task: str, action: str, msg: str) -> dict[str, Any]:
-    result: dict[str, Any] = {"ansible_failed_task": {"name": task, "action": action}, "ansible_failed_result": {"msg": msg}}
+    result: dict[str, Any] = {
+        "ansible_failed_task": {"name": task, "action": action},
+        "ansible_failed_result": {"msg": msg},
+    }
     return host(name, maintain_done=False, **result)
 
 
 def test_what_apt_would_do_is_read_from_its_simulation() -> None:
-    assert maintenance.upgrades(SIMULATED) == ["curl 8.14.1-2 → 8.14.1-2+deb13u2", "linux-image-6.12.57+deb13-amd64 6.12.57-1 (new)"]
+    assert maintenance.upgrades(SIMULATED) == [
+        "curl 8.14.1-2 → 8.14.1-2+deb13u2",
+        "linux-image-6.12.57+deb13-amd64 6.12.57-1 (new)",
+    ]
     assert maintenance.upgrades("0 upgraded, 0 newly installed, 0 to remove and 3 not upgraded.") == []
 
 
 def test_hosts_without_work_are_left_alone() -> None:
-    hosts = [host("db1", needs=["etcd.service runs with files that an upgrade has replaced"]), host("db2"), host("app1", ["curl 1 → 2"])]
+    hosts = [
+        host("db1", needs=["etcd.service runs with files that an upgrade has replaced"]),
+        host("db2"),
+        host("app1", ["curl 1 → 2"]),
+    ]
     assert maintenance.turns(hosts, ORDER, "auto") == ["app1", "db1"]
     assert maintenance.turns(hosts, ORDER, "never") == ["app1"]
     assert maintenance.turns(hosts, ORDER, "always") == ORDER
@@ -57,7 +67,10 @@ def test_the_summary_names_who_still_needs_a_reboot() -> None:
 
 
 def test_a_refusal_says_that_nothing_was_touched_and_what_helps() -> None:
-    hosts = [failed("app1", "Require", "ansible.builtin.assert", "the fleet is not whole: db2 does not answer"), host("db1")]
+    hosts = [
+        failed("app1", "Require", "ansible.builtin.assert", "the fleet is not whole: db2 does not answer"),
+        host("db1"),
+    ]
     assert maintenance.stop(hosts, "", [], WITHOUT_DB2) == (
         "No host was taken out of service: the fleet is not whole: db2 does not answer. To mend it: start db2. Then run this again."
     )
@@ -65,7 +78,9 @@ def test_a_refusal_says_that_nothing_was_touched_and_what_helps() -> None:
 
 def test_a_host_that_does_not_come_back_is_named_with_its_task_and_what_is_left_to_do() -> None:
     done = host("app1", maintain_done=True)
-    gone = failed("db2", "Reboot it", "ansible.builtin.reboot", "Timed out waiting for last boot time check (timeout=600)")
+    gone = failed(
+        "db2", "Reboot it", "ansible.builtin.reboot", "Timed out waiting for last boot time check (timeout=600)"
+    )
     assert maintenance.stop([done, gone, host("db1", maintain_done=False)], "db2", ORDER, WITHOUT_DB2) == (
         'db2 has not come back from its maintenance, so the run has stopped there: it failed at "Reboot it" with: Timed out waiting for '
         "last boot time check (timeout=600). Missing now: db2 does not answer; no standby is synchronous. To mend it: start db2. "
@@ -75,7 +90,9 @@ def test_a_host_that_does_not_come_back_is_named_with_its_task_and_what_is_left_
 
 def test_a_host_that_is_gone_says_nothing_and_is_named_all_the_same() -> None:
     told = maintenance.stop([host("app1", maintain_done=False), host("db2")], "app1", ["app1", "db2"], WHOLE)
-    assert told.startswith("app1 has not come back from its maintenance, so the run has stopped there: it does not answer any more.")
+    assert told.startswith(
+        "app1 has not come back from its maintenance, so the run has stopped there: it does not answer any more."
+    )
     assert "Nothing is missing by now. Run this again" in told
 
 

@@ -31,13 +31,21 @@ def reasons(sql: str) -> list[str]:
         ("ALTER TABLE article ALTER COLUMN title SET NOT NULL", "forbids null in a column of article"),
         ("ALTER TABLE article ALTER title TYPE VARCHAR(10)", "changes the type of a column of article"),
         ("ALTER TABLE article ALTER COLUMN title DROP DEFAULT", "drops the default of a column of article"),
-        ("CREATE UNIQUE INDEX ix ON article (title)", "builds an index on article that is big, not concurrently, while writers wait"),
-        ("CREATE INDEX ix ON unknown (title)", "builds an index on unknown that is big, not concurrently, while writers wait"),
+        (
+            "CREATE UNIQUE INDEX ix ON article (title)",
+            "builds an index on article that is big, not concurrently, while writers wait",
+        ),
+        (
+            "CREATE INDEX ix ON unknown (title)",
+            "builds an index on unknown that is big, not concurrently, while writers wait",
+        ),
         ("TRUNCATE TABLE article", "empties article"),
     ],
 )
 def test_what_old_code_cannot_live_with_has_a_reason(sql: str, reason: str) -> None:
-    assert reasons(f"BEGIN;\n-- Running upgrade 1 -> 2\n{sql};\nUPDATE alembic_version SET version_num='2';\nCOMMIT;") == [reason]
+    assert reasons(
+        f"BEGIN;\n-- Running upgrade 1 -> 2\n{sql};\nUPDATE alembic_version SET version_num='2';\nCOMMIT;"
+    ) == [reason]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +71,10 @@ def test_what_only_adds_has_none(sql: str) -> None:
 
 
 def test_each_reason_is_given_once() -> None:
-    assert reasons("ALTER TABLE article DROP a, DROP b; DROP TABLE note") == ["drops a column of article", "drops table note"]
+    assert reasons("ALTER TABLE article DROP a, DROP b; DROP TABLE note") == [
+        "drops a column of article",
+        "drops table note",
+    ]
 
 
 def test_statements_end_where_they_end() -> None:

@@ -12,7 +12,9 @@ import pytest
 
 from tests.unit.roles.nginx_server import Application, Site, find_nginx
 
-pytestmark = pytest.mark.skipif(find_nginx() is None, reason="no nginx on this machine, and its package cannot be downloaded")
+pytestmark = pytest.mark.skipif(
+    find_nginx() is None, reason="no nginx on this machine, and its package cannot be downloaded"
+)
 
 
 @pytest.fixture
@@ -95,10 +97,15 @@ def test_a_link_from_a_letter_is_not_in_the_log(make_site: Callable[..., Site]) 
         logged = site.logged()
     assert "s3cret" not in str(logged)
     assert [entry["uri"] for entry in logged[:2]] == ["/auth/reset/[hidden]", "/auth/confirm/[hidden]"]
-    assert (logged[-1]["uri"], logged[-1]["referer"]) == ("/static/site.css?v=1", "https://news.test/auth/reset/[hidden]")
+    assert (logged[-1]["uri"], logged[-1]["referer"]) == (
+        "/static/site.css?v=1",
+        "https://news.test/auth/reset/[hidden]",
+    )
 
 
-def test_anonymous_reads_come_from_the_cache_as_long_as_the_application_allows(client: httpx.Client, application: Application) -> None:
+def test_anonymous_reads_come_from_the_cache_as_long_as_the_application_allows(
+    client: httpx.Client, application: Application
+) -> None:
     answers = [client.get("/list", params={"cc": "s-maxage=30, max-age=0"}) for _ in range(3)]
     assert [answer.headers["X-Proxy-Cache"] for answer in answers] == ["MISS", "HIT", "HIT"]
     assert client.head("/list", params={"cc": "s-maxage=30, max-age=0"}).headers["X-Proxy-Cache"] == "HIT"
@@ -109,7 +116,9 @@ def test_anonymous_reads_come_from_the_cache_as_long_as_the_application_allows(c
 
 
 @pytest.mark.parametrize(
-    "headers", [{"Cookie": "session=1"}, {"Cookie": "a=b; pin=1"}, {"Authorization": "Bearer x"}, {"X-API-Key": "x"}], ids=str
+    "headers",
+    [{"Cookie": "session=1"}, {"Cookie": "a=b; pin=1"}, {"Authorization": "Bearer x"}, {"X-API-Key": "x"}],
+    ids=str,
 )
 def test_personal_requests_stay_away_from_the_cache(client: httpx.Client, headers: dict[str, str]) -> None:
     path = "/list?cc=s-maxage=30"
@@ -118,7 +127,9 @@ def test_personal_requests_stay_away_from_the_cache(client: httpx.Client, header
     assert client.get(path, headers=headers).json()["count"] == 3
 
 
-def test_the_last_known_answer_is_served_when_no_application_is_left(client: httpx.Client, application: Application) -> None:
+def test_the_last_known_answer_is_served_when_no_application_is_left(
+    client: httpx.Client, application: Application
+) -> None:
     client.get("/", params={"cc": "s-maxage=1"})
     application.stop()
     time.sleep(2.2)  # nginx counts whole seconds
@@ -127,7 +138,9 @@ def test_the_last_known_answer_is_served_when_no_application_is_left(client: htt
     assert client.get("/never-seen").status_code == 502
 
 
-def test_only_idempotent_requests_are_tried_on_the_next_host(make_site: Callable[..., Site], application: Application) -> None:
+def test_only_idempotent_requests_are_tried_on_the_next_host(
+    make_site: Callable[..., Site], application: Application
+) -> None:
     second = Application("127.0.0.2", application.port)
     hosts = [{"name": "app1", "address": "127.0.0.1"}, {"name": "app2", "address": "127.0.0.2"}]
     with make_site(nginx_upstream_hosts=hosts, nginx_upstream_max_fails=0).running() as client:
@@ -138,7 +151,9 @@ def test_only_idempotent_requests_are_tried_on_the_next_host(make_site: Callable
     assert (application.asked + second.asked).count("POST /?reset=2") == 1
 
 
-def test_a_post_with_an_idempotency_key_is_tried_on_the_next_host(make_site: Callable[..., Site], application: Application) -> None:
+def test_a_post_with_an_idempotency_key_is_tried_on_the_next_host(
+    make_site: Callable[..., Site], application: Application
+) -> None:
     second = Application("127.0.0.2", application.port)
     hosts = [{"name": "app1", "address": "127.0.0.1"}, {"name": "app2", "address": "127.0.0.2"}]
     key = {"Idempotency-Key": "k"}
@@ -155,10 +170,14 @@ def test_a_post_with_an_idempotency_key_is_tried_on_the_next_host(make_site: Cal
 def test_a_dead_host_costs_no_request(make_site: Callable[..., Site]) -> None:
     hosts = [{"name": "app1", "address": "127.0.0.1"}, {"name": "app2", "address": "127.0.0.3"}]
     with make_site(nginx_upstream_hosts=hosts).running() as client:
-        assert {client.request(method, f"/?n={n}").status_code for n in range(20) for method in ("GET", "POST")} == {200}
+        assert {client.request(method, f"/?n={n}").status_code for n in range(20) for method in ("GET", "POST")} == {
+            200
+        }
 
 
-def test_a_page_that_fails_everywhere_does_not_take_the_others_along(make_site: Callable[..., Site], application: Application) -> None:
+def test_a_page_that_fails_everywhere_does_not_take_the_others_along(
+    make_site: Callable[..., Site], application: Application
+) -> None:
     second = Application("127.0.0.2", application.port)
     hosts = [{"name": "app1", "address": "127.0.0.1"}, {"name": "app2", "address": "127.0.0.2"}]
     with make_site(nginx_upstream_hosts=hosts).running() as client:
@@ -186,7 +205,9 @@ def test_plain_http_redirects_but_for_health(make_site: Callable[..., Site]) -> 
         assert plain.get("/lb-health").text == "ok\n"
 
 
-def test_errors_are_problems_for_the_api_and_a_page_for_people(make_site: Callable[..., Site], application: Application) -> None:
+def test_errors_are_problems_for_the_api_and_a_page_for_people(
+    make_site: Callable[..., Site], application: Application
+) -> None:
     application.stop()
     with make_site(nginx_client_max_body_size="1k").running() as client:
         problem = client.get("/api/v1/articles")
@@ -221,9 +242,15 @@ def test_static_files_are_served_by_content_and_else_by_the_application(make_sit
         path.parent.mkdir(parents=True)
         path.write_text(text)
     with site.running() as client:
-        old, new = (client.get("/static/css/site.css", params={"v": version}) for version in ("0123456789ab", "abcdef0123456789"))
+        old, new = (
+            client.get("/static/css/site.css", params={"v": version})
+            for version in ("0123456789ab", "abcdef0123456789")
+        )
         latest = client.get("/static/css/site.css")
-        unknown = [client.get("/static/css/site.css", params={"v": version}) for version in ("ffffffffffff", "../latest", "1.0")]
+        unknown = [
+            client.get("/static/css/site.css", params={"v": version})
+            for version in ("ffffffffffff", "../latest", "1.0")
+        ]
         missing = client.get("/static/new.css")
     assert [answer.text for answer in (old, new, latest)] == ["old", "new", "new"]
     assert "max-age=31536000" in old.headers["Cache-Control"]

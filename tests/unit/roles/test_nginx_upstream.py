@@ -16,7 +16,10 @@ import pytest
 from tests.unit.roles import modules
 from tests.unit.roles.nginx_server import nginx_upstream, upstream
 
-HOSTS = [{"name": name, "address": address} for name, address in (("app1", "192.0.2.1"), ("app2", "192.0.2.2"), ("app3", "127.0.0.1"))]
+HOSTS = [
+    {"name": name, "address": address}
+    for name, address in (("app1", "192.0.2.1"), ("app2", "192.0.2.2"), ("app3", "127.0.0.1"))
+]
 Run = Callable[..., dict[str, Any]]
 
 
@@ -29,7 +32,9 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     paths = {"path": tmp_path / "upstream.conf", "notes": tmp_path / "notes", "metrics": tmp_path / "drain.prom"}
 
     def call(check: bool = False, hosts: list[dict[str, str]] = HOSTS, **arguments: Any) -> dict[str, Any]:
-        settings = {"upstream": upstream(nginx_upstream_hosts=hosts)} | {name: str(path) for name, path in paths.items()}
+        settings = {"upstream": upstream(nginx_upstream_hosts=hosts)} | {
+            name: str(path) for name, path in paths.items()
+        }
         return modules.run(nginx_upstream, settings | arguments, capsys, check)
 
     return call
@@ -46,7 +51,9 @@ def test_a_drained_host_is_down_noted_and_counted_until_it_is_put_back(run: Run,
     assert down(tmp_path) == ["app1", "app3"]
     note = json.loads((tmp_path / "notes/app1").read_text())
     assert (note["by"], note["why"]) == ("deploy", "release 7")
-    assert re.search(r'drained_since_seconds\{host="app1"\} 1\d{9}$', (tmp_path / "drain.prom").read_text(), re.MULTILINE)
+    assert re.search(
+        r'drained_since_seconds\{host="app1"\} 1\d{9}$', (tmp_path / "drain.prom").read_text(), re.MULTILINE
+    )
     assert run(undrain=["app1"])["changed"]
     assert down(tmp_path) == ["app3"]
     assert not (tmp_path / "notes/app1").exists()
@@ -76,7 +83,9 @@ def test_a_host_that_left_the_inventory_takes_its_note_along(run: Run, tmp_path:
     assert list((tmp_path / "notes").iterdir()) == []
 
 
-def test_a_file_that_an_interrupted_run_left_unloaded_is_loaded(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_an_interrupted_run_left_unloaded_is_loaded(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     reload = tmp_path / "systemctl"
     reload.write_text(f"#!/bin/sh\ntouch {tmp_path}/nginx.loaded\n")
     reload.chmod(0o755)
@@ -115,7 +124,9 @@ def answering() -> Iterator[tuple[int, list[int]]]:
         server.shutdown()
 
 
-def test_a_host_is_drained_only_where_another_one_serves(run: Run, tmp_path: Path, answering: tuple[int, list[int]]) -> None:
+def test_a_host_is_drained_only_where_another_one_serves(
+    run: Run, tmp_path: Path, answering: tuple[int, list[int]]
+) -> None:
     port, status = answering
     hosts = [{"name": "app2", "address": "127.0.0.2"}, HOSTS[2]]  # nobody listens at app2
     given = {"upstream": upstream(nginx_upstream_hosts=hosts, nginx_upstream_port=port), "health": "/readyz"}

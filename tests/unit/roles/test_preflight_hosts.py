@@ -39,7 +39,9 @@ def test_the_command_lines_user_and_key_serve_where_the_inventory_has_none() -> 
 def test_a_host_that_answers_is_read_and_one_that_fails_is_quoted() -> None:
     good = check.ask("db1", [sys.executable, "-c", "print('ID=debian')"], timeout=3)
     assert good.fields["ID"] == "debian"
-    bad = check.ask("db1", [sys.executable, "-c", "import sys; sys.exit('noise\\nPermission denied (publickey).')"], timeout=3)
+    bad = check.ask(
+        "db1", [sys.executable, "-c", "import sys; sys.exit('noise\\nPermission denied (publickey).')"], timeout=3
+    )
     assert bad.error == "Permission denied (publickey)."
 
 
@@ -64,12 +66,16 @@ def silent(*hosts: str) -> dict[str, str]:
     return {host: check.unreachable(check.Answer(host, "10.0.0.11", error="Connection timed out")) for host in hosts}
 
 
-@pytest.mark.parametrize("error", ["Connection timed out", "connect to host: No route to host", "Connection refused", "no answer in 23 s"])
+@pytest.mark.parametrize(
+    "error", ["Connection timed out", "connect to host: No route to host", "Connection refused", "no answer in 23 s"]
+)
 def test_a_host_that_is_down_is_no_mistake(error: str) -> None:
     assert check.wrong_way(answer(error=error)) == []
 
 
-@pytest.mark.parametrize("error", ["Permission denied (publickey).", "Host key verification failed.", "Could not resolve hostname db1"])
+@pytest.mark.parametrize(
+    "error", ["Permission denied (publickey).", "Host key verification failed.", "Could not resolve hostname db1"]
+)
 def test_a_wrong_way_is_refused_with_the_address_and_the_reason(error: str) -> None:
     (sentence,) = check.wrong_way(answer(error=error))
     assert sentence == f"db1 (ansible_host = 10.0.0.11) does not answer over SSH: {error}; correct its way in."
@@ -83,7 +89,10 @@ def test_a_run_goes_on_without_what_the_fleet_can_do_without(hosts: list[str]) -
 @pytest.mark.parametrize(
     ("hosts", "says"),
     [
-        (["db1", "mon1"], "Group etcd has no majority without db1, mon1; start one first; to go on without, add -e preflight_allow"),
+        (
+            ["db1", "mon1"],
+            "Group etcd has no majority without db1, mon1; start one first; to go on without, add -e preflight_allow",
+        ),
         (["db1", "db2"], "Group postgres has no host that answers without db1, db2; start one first"),
         (["cache1", "cache2"], "Group redis has no host that answers without cache1, cache2"),
     ],
@@ -102,7 +111,9 @@ def test_a_run_without_any_host_is_refused() -> None:
 
 def test_another_system_than_debian_13_is_refused() -> None:
     assert check.wrong_system(answer(), "13") == []
-    (sentence,) = check.wrong_system(answer('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'), "13")
+    (sentence,) = check.wrong_system(
+        answer('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'), "13"
+    )
     assert "runs Debian GNU/Linux 12 (bookworm), and preflight_debian_version = 13" in sentence
 
 
@@ -110,16 +121,26 @@ def test_another_system_than_debian_13_is_refused() -> None:
     ("connection", "rules", "says"),
     [
         ("198.51.100.7 50000 10.0.0.11 22", [SSH_RULE], None),
-        ("203.0.113.9 50000 10.0.0.11 22", [SSH_RULE], "is reached from 203.0.113.9/32, which fleet_admin_networks lacks"),
+        (
+            "203.0.113.9 50000 10.0.0.11 22",
+            [SSH_RULE],
+            "is reached from 203.0.113.9/32, which fleet_admin_networks lacks",
+        ),
         ("2001:db8::9 50000 2001:db8::1 22", [SSH_RULE], "is reached from 2001:db8::9/128"),
-        ("198.51.100.7 50000 10.0.0.11 2222", [SSH_RULE], "listens for SSH at port 2222, which fleet_ports opens to nobody"),
+        (
+            "198.51.100.7 50000 10.0.0.11 2222",
+            [SSH_RULE],
+            "listens for SSH at port 2222, which fleet_ports opens to nobody",
+        ),
         ("203.0.113.9 50000 10.0.0.11 22", [{**SSH_RULE, "sources": ["any"]}], None),
         ("127.0.0.1 50000 127.0.0.1 22", [SSH_RULE], None),
         ("203.0.113.9 50000 10.0.0.11 22", None, None),
         ("", [SSH_RULE], None),
     ],
 )
-def test_a_firewall_that_would_lock_ansible_out_is_refused(connection: str, rules: list[dict[str, Any]] | None, says: str | None) -> None:
+def test_a_firewall_that_would_lock_ansible_out_is_refused(
+    connection: str, rules: list[dict[str, Any]] | None, says: str | None
+) -> None:
     sentences = check.locked_out(answer(connection=connection), rules)
     assert (says is None) == (sentences == [])
     assert says is None or says in sentences[0]

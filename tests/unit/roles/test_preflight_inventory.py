@@ -60,16 +60,27 @@ def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any])
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"app_module": ""}, "app_module is not set; link or write group_vars/all/application.yml, see docs/your-application.md."),
-        ({"app_source_dir": "/nowhere"}, "app_source_dir = /nowhere has no pyproject.toml; name the folder of the application's project."),
+        (
+            {"app_module": ""},
+            "app_module is not set; link or write group_vars/all/application.yml, see docs/your-application.md.",
+        ),
+        (
+            {"app_source_dir": "/nowhere"},
+            "app_source_dir = /nowhere has no pyproject.toml; name the folder of the application's project.",
+        ),
         ({"app_requirements": "/nowhere/lock.txt"}, "app_requirements = /nowhere/lock.txt is no file; "),
         ({"nginx_static_source": "/nowhere"}, "nginx_static_source = /nowhere is no folder; "),
-        ({"app_celery_app": "shop.tasks:celery"}, "app_celery_app = shop.tasks:celery and group workers has no host to run its tasks; "),
+        (
+            {"app_celery_app": "shop.tasks:celery"},
+            "app_celery_app = shop.tasks:celery and group workers has no host to run its tasks; ",
+        ),
         ({"app_migrate_command": "shop migrate"}, "app_migrate_status_command is not set beside 'shop migrate'; "),
         ({"app_migrate_status_command": "shop status"}, "app_migrate_command is not set beside 'shop status'; "),
     ],
 )
-def test_an_application_that_could_not_be_deployed_is_explained(settings: dict[str, Any], change: dict[str, Any], says: str) -> None:
+def test_an_application_that_could_not_be_deployed_is_explained(
+    settings: dict[str, Any], change: dict[str, Any], says: str
+) -> None:
     (sentence,) = check.wrong_application(settings | change, workers=[])
     assert sentence.startswith(says)
 
@@ -85,7 +96,9 @@ def test_an_even_quorum_is_refused() -> None:
 
 
 def test_each_wrong_address_has_its_sentence() -> None:
-    sentences = check.wrong_addresses({"a": "10.0.0.11", "b": "10.0.0.11", "c": "db3.example", "d": None, "e": "2001:db8::1"})
+    sentences = check.wrong_addresses(
+        {"a": "10.0.0.11", "b": "10.0.0.11", "c": "db3.example", "d": None, "e": "2001:db8::1"}
+    )
     assert len(sentences) == 4
     assert "fleet_address = 10.0.0.11 is set for a and b; give each host its own." in sentences
     assert "d has no fleet_address; set it to the host's private IPv4 address." in sentences
@@ -96,7 +109,11 @@ def test_each_wrong_address_has_its_sentence() -> None:
     [
         ("10.0.1.5", "10.0.0.0/24", "fleet_vip = 10.0.1.5 is no host's address in fleet_subnet = 10.0.0.0/24"),
         ("10.0.0.255", "10.0.0.0/24", "is no host's address"),
-        ("10.0.0.12", "10.0.0.0/24", "fleet_vip = 10.0.0.12 is the fleet_address of b; set a free address of 10.0.0.0/24."),
+        (
+            "10.0.0.12",
+            "10.0.0.0/24",
+            "fleet_vip = 10.0.0.12 is the fleet_address of b; set a free address of 10.0.0.0/24.",
+        ),
         ("none", "10.0.0.0/24", "fleet_vip = 'none' is no IPv4 address"),
         ("10.0.0.5", "10.0.0.1/24", "fleet_subnet = '10.0.0.1/24' is no network"),
     ],
@@ -138,7 +155,11 @@ def test_a_tier_that_lacks_is_not_told_again_for_every_port() -> None:
 
 
 def test_a_value_of_the_wrong_type_names_variable_value_and_role() -> None:
-    options: Options = {"x_port": {"type": "int"}, "x_mode": {"type": "str", "choices": ["a", "b"]}, "x_password": {"type": "int"}}
+    options: Options = {
+        "x_port": {"type": "int"},
+        "x_mode": {"type": "str", "choices": ["a", "b"]},
+        "x_password": {"type": "int"},
+    }
     sentences = check.wrong_types("x", options, {"x_port": "many", "x_mode": "c", "x_password": "hunter2"})
     assert len(sentences) == 3
     assert sentences[0].startswith("x_port = 'many' does not fit role x: ")
@@ -164,7 +185,10 @@ def test_numbers_out_of_their_bounds_are_refused(name: str, value: object, allow
 def test_every_roles_own_numbers_are_within_their_bounds() -> None:
     roles = check.specifications(ROOT / "roles")
     defaults = {role: yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) or {} for role in roles}
-    written = {role: {name: value for name, value in values.items() if check.is_literal(value)} for role, values in defaults.items()}
+    written = {
+        role: {name: value for name, value in values.items() if check.is_literal(value)}
+        for role, values in defaults.items()
+    }
     assert [told for role, options in roles.items() for told in check.wrong_types(role, options, written[role])] == []
 
 
@@ -187,7 +211,13 @@ def test_every_roles_argument_specs_can_be_read() -> None:
 
 
 def test_a_tool_of_another_version_or_absent_is_named_with_the_fix() -> None:
-    lines = ["ansible==12.3.0 \\", "    --hash=sha256:00", "    # via x", "tzdata==1 ; sys_platform == 'win32' \\", "mitogen==0.3.54"]
+    lines = [
+        "ansible==12.3.0 \\",
+        "    --hash=sha256:00",
+        "    # via x",
+        "tzdata==1 ; sys_platform == 'win32' \\",
+        "mitogen==0.3.54",
+    ]
     pins = "\n".join(lines)
     sentences = fleet_check_control.wrong_versions(pins, {"ansible": "11.0"}.get)
     assert sentences == [

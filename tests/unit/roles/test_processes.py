@@ -17,7 +17,9 @@ PARENT = "import subprocess, sys; print(subprocess.check_output([sys.executable,
 def test_a_run_is_the_outermost_process_and_abandoned_only_when_it_is_dead(tmp_path: Path) -> None:
     script = tmp_path / "ansible-playbook"
     script.write_text(PARENT)
-    with subprocess.Popen([sys.executable, script, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [sys.executable, script, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
         assert process.stdout
         run = json.loads(process.stdout.readline())
         assert run["pid"] == process.pid

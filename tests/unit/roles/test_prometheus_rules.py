@@ -20,7 +20,13 @@ RUNBOOK = ROOT / "docs/operations.md"
 
 def rules(kind: str) -> list[dict[str, Any]]:
     """Every rule that is an `alert` or a `record`."""
-    return [rule for path in RULES for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"] if kind in rule]
+    return [
+        rule
+        for path in RULES
+        for group in yaml.safe_load(path.read_text())["groups"]
+        for rule in group["rules"]
+        if kind in rule
+    ]
 
 
 ALERTS = rules("alert")
@@ -59,7 +65,9 @@ def test_alerts_fire_when_they_should_and_only_then(promtool: str, path: Path) -
 @pytest.mark.parametrize("alert", sorted({rule["alert"] for rule in ALERTS}))
 def test_an_alert_was_seen_to_fire(alert: str) -> None:
     expected = "\n".join(path.read_text() for path in TESTS)
-    assert f'alertname="{alert}"' in expected or f"alertname: {alert}\n" in expected, f"no test in tests/unit/rules expects {alert}"
+    assert f'alertname="{alert}"' in expected or f"alertname: {alert}\n" in expected, (
+        f"no test in tests/unit/rules expects {alert}"
+    )
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")

@@ -22,7 +22,9 @@ class Instance:
         self.settings = {name.replace("_", "-"): value for name, value in settings.items()}
         self.acl = list(ACL)
         self.file_acl = list(ACL)
-        self.replication = f"# Replication\r\nrole:{role}\r\nmaster_host:10.0.0.9\r\nmaster_port:6380\r\nmaster_link_status:up\r\n"
+        self.replication = (
+            f"# Replication\r\nrole:{role}\r\nmaster_host:10.0.0.9\r\nmaster_port:6380\r\nmaster_link_status:up\r\n"
+        )
 
     def __call__(self, words: list[str]) -> Any:
         match words:
@@ -34,7 +36,9 @@ class Instance:
             case ["CONFIG", "GET", *names]:
                 return [word for name in names if name in self.settings for word in (name, self.settings[name])]
             case ["CONFIG", "SET", *pairs] if immutable := set(pairs[::2]) & self.immutable:
-                return ValueError(f"ERR CONFIG SET failed (possibly related to argument '{min(immutable)}') - can't set immutable config")
+                return ValueError(
+                    f"ERR CONFIG SET failed (possibly related to argument '{min(immutable)}') - can't set immutable config"
+                )
             case ["CONFIG", "SET", *pairs]:
                 given = dict(zip(pairs[::2], pairs[1::2], strict=True))
                 self.settings |= {name: value.replace("64mb", "67108864") for name, value in given.items()}
@@ -45,22 +49,31 @@ class Instance:
 
 
 @pytest.fixture
-def converge(serve: Callable[..., Server], acl_file: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., dict[str, Any]]:
+def converge(
+    serve: Callable[..., Server], acl_file: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., dict[str, Any]]:
     def converge(instance: Instance, check: bool = False, **arguments: Any) -> dict[str, Any]:
         server = serve(instance)
-        given = LOGIN | {"login_port": server.port, "acl_file": str(acl_file), "config": {}, "link_timeout": 1} | arguments
+        given = (
+            LOGIN | {"login_port": server.port, "acl_file": str(acl_file), "config": {}, "link_timeout": 1} | arguments
+        )
         return run(redis_instance, given, capsys, check) | {"written": server.written()}
 
     return converge
 
 
 def test_an_instance_that_is_right_is_left_alone(converge: Callable[..., dict[str, Any]]) -> None:
-    result = converge(Instance(maxmemory="100", bind="10.0.0.1 127.0.0.1"), config={"maxmemory": 100, "bind": ["10.0.0.1", "127.0.0.1"]})
+    result = converge(
+        Instance(maxmemory="100", bind="10.0.0.1 127.0.0.1"),
+        config={"maxmemory": 100, "bind": ["10.0.0.1", "127.0.0.1"]},
+    )
     assert (result["changed"], result["written"]) == (False, [])
 
 
 def test_only_settings_that_differ_are_set_and_written_to_the_file(converge: Callable[..., dict[str, Any]]) -> None:
-    result = converge(Instance(maxmemory="100", appendonly="no", save=""), config={"maxmemory": 100, "appendonly": True, "save": ""})
+    result = converge(
+        Instance(maxmemory="100", appendonly="no", save=""), config={"maxmemory": 100, "appendonly": True, "save": ""}
+    )
     assert result["settings"] == ["appendonly"]
     assert result["written"] == ["CONFIG SET appendonly yes", "CONFIG REWRITE"]
 
@@ -90,11 +103,17 @@ def threaded() -> Instance:
 
 def test_what_only_a_restart_changes_is_named_and_the_rest_is_set(converge: Callable[..., dict[str, Any]]) -> None:
     result = converge(threaded(), config=THREADS)
-    assert (result["restart"], result["settings"], result["changed"]) == (["databases", "io-threads"], ["maxmemory"], True)
+    assert (result["restart"], result["settings"], result["changed"]) == (
+        ["databases", "io-threads"],
+        ["maxmemory"],
+        True,
+    )
     assert result["written"][-2:] == ["CONFIG SET maxmemory 200", "CONFIG REWRITE"]
 
 
-def test_what_only_a_restart_changes_is_written_to_the_file_before_one(converge: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_what_only_a_restart_changes_is_written_to_the_file_before_one(
+    converge: Callable[..., dict[str, Any]], tmp_path: Path
+) -> None:
     file = tmp_path / "store.conf"
     file.write_text("port 6380\nio-threads 1\nio-threads-do-reads no\n")
     written = converge(threaded(), config={"io-threads": 2, "databases": 4}, config_file=str(file))["written"]

@@ -25,8 +25,16 @@ class Fleet:
             raise redis_primary.RedisError("WRONGPASS invalid username-password pair")
         return FakeConnection(self, address)
 
-    def find(self, capsys: pytest.CaptureFixture[str], own: str = "h1", empty: bool = False, password: str = PASSWORD) -> dict[str, Any]:
-        store = {"name": "store", "port": 6380, "candidates": ["h1", "h2"], "copies": ["h1", "h2", "h3"], "empty": empty}
+    def find(
+        self, capsys: pytest.CaptureFixture[str], own: str = "h1", empty: bool = False, password: str = PASSWORD
+    ) -> dict[str, Any]:
+        store = {
+            "name": "store",
+            "port": 6380,
+            "candidates": ["h1", "h2"],
+            "copies": ["h1", "h2", "h3"],
+            "empty": empty,
+        }
         login = {"login_user": "monitoring", "login_password": password}
         arguments = {"instances": [store], "sentinels": ["h1", "h2", "h3"], "address": own, "promotion_timeout": 0}
         return run(redis_primary, arguments | login, capsys)
@@ -88,7 +96,9 @@ def test_without_a_sentinel_the_copies_tell_whom_they_follow(fleet: Fleet, capsy
     assert answer(fleet.find(capsys)) == ("h2", "instances")
 
 
-def test_a_host_that_lost_its_data_never_begins_as_master_of_those_that_have_it(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_host_that_lost_its_data_never_begins_as_master_of_those_that_have_it(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
     fleet.named = {"h2": ("h1", 0), "h3": ("h1", 0)}
     fleet.info = {"h2": "role=slave master_host=h1 db0=keys=3", "h3": "role=slave master_host=h1"}
     result = fleet.find(capsys, "h1", empty=True)
@@ -102,7 +112,9 @@ def test_a_master_whose_first_run_broke_off_begins_again(fleet: Fleet, capsys: p
     assert answer(fleet.find(capsys, "h1", empty=True)) == ("h1", "sentinel")
 
 
-def test_a_new_host_does_not_guess_while_the_others_know_another_password(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_new_host_does_not_guess_while_the_others_know_another_password(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
     fleet.named = {"h2": ("h2", 0)}
     assert "h2 refuses monitoring" in fleet.find(capsys, "h1", empty=True, password="new")["msg"]
     assert answer(fleet.find(capsys, "h1", empty=False, password="new")) == ("h1", "inventory")

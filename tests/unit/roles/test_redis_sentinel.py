@@ -23,7 +23,8 @@ class Sentinel:
         self.config = {"announce-ip": "10.0.0.2", "sentinel-user": "sentinel", "sentinel-pass": PASSWORD}
         self.file = file
         self.file.write_text(
-            "port 26379\n" + "".join(f"sentinel auth-pass {name} {PASSWORD}\nsentinel auth-user {name} sentinel\n" for name in masters)
+            "port 26379\n"
+            + "".join(f"sentinel auth-pass {name} {PASSWORD}\nsentinel auth-user {name} sentinel\n" for name in masters)
         )
 
     def __call__(self, words: list[str]) -> Any:
@@ -33,13 +34,18 @@ class Sentinel:
             case ["SENTINEL", "CONFIG", "GET", _]:
                 return [word for item in self.config.items() for word in item]
             case ["SENTINEL", "MASTERS"]:
-                return [[word for item in ({"name": name} | master).items() for word in item] for name, master in self.masters.items()]
+                return [
+                    [word for item in ({"name": name} | master).items() for word in item]
+                    for name, master in self.masters.items()
+                ]
             case ["SENTINEL", "REPLICAS" | "SENTINELS" as kind, _]:
                 return [[word for item in one.items() for word in item] for one in self.known[kind]]
             case ["SENTINEL", "CKQUORUM", _] if not self.quorum:
                 return ValueError("NOQUORUM 1 usable Sentinels")
             case ["SENTINEL", "RESET", _]:
-                self.known = {kind: [one for one in ones if one["ip"] in self.alive] for kind, ones in self.known.items()}
+                self.known = {
+                    kind: [one for one in ones if one["ip"] in self.alive] for kind, ones in self.known.items()
+                }
                 return 1
             case ["SENTINEL", "MASTER", name]:
                 if name not in self.masters:
@@ -56,7 +62,11 @@ def converge_sentinel(
     serve: Callable[..., Server], acl_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> Callable[..., dict[str, Any]]:
     def converge(
-        masters: dict[str, dict[str, str]], check: bool = False, known: dict[str, Any] | None = None, quorum: bool = True, **arguments: Any
+        masters: dict[str, dict[str, str]],
+        check: bool = False,
+        known: dict[str, Any] | None = None,
+        quorum: bool = True,
+        **arguments: Any,
     ) -> dict[str, Any]:
         sentinel = Sentinel(tmp_path / "sentinel.conf", masters)
         sentinel.quorum = quorum
@@ -96,7 +106,9 @@ def test_a_new_master_is_monitored_with_its_settings(converge_sentinel: Callable
     ]
 
 
-def test_a_new_sentinel_does_not_wait_for_others_that_are_new_too(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+def test_a_new_sentinel_does_not_wait_for_others_that_are_new_too(
+    converge_sentinel: Callable[..., dict[str, Any]],
+) -> None:
     assert converge_sentinel({}, quorum=False)["changed"]
     assert "NOQUORUM" in converge_sentinel({"store": KNOWN}, quorum=False)["msg"]
 
@@ -125,14 +137,21 @@ FORMER_PEER = {"SENTINELS": [peer("10.0.0.3"), peer("10.0.0.9", flags="sentinel,
 TAKEN_OUT = {"REPLICAS": [peer("10.0.0.9", 6380, "slave,s_down,disconnected")]}
 
 
-@pytest.mark.parametrize(("known", "forgotten"), [(FORMER_PEER, "Sentinel 10.0.0.9:26379"), (TAKEN_OUT, "replica 10.0.0.9:6380")])
-def test_a_host_that_is_gone_is_forgotten(converge_sentinel: Callable[..., dict[str, Any]], known: dict[str, Any], forgotten: str) -> None:
+@pytest.mark.parametrize(
+    ("known", "forgotten"), [(FORMER_PEER, "Sentinel 10.0.0.9:26379"), (TAKEN_OUT, "replica 10.0.0.9:6380")]
+)
+def test_a_host_that_is_gone_is_forgotten(
+    converge_sentinel: Callable[..., dict[str, Any]], known: dict[str, Any], forgotten: str
+) -> None:
     result = converge_sentinel({"store": KNOWN}, known=known)
     assert (result["changes"], result["written"]) == ([f"store: forgets {forgotten}"], ["SENTINEL RESET store"])
 
 
 def test_a_host_that_is_only_down_is_not_forgotten(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
-    down = {"SENTINELS": [peer("10.0.0.1", flags="sentinel,s_down")], "REPLICAS": [peer("10.0.0.3", 6380, "slave,s_down")]}
+    down = {
+        "SENTINELS": [peer("10.0.0.1", flags="sentinel,s_down")],
+        "REPLICAS": [peer("10.0.0.3", 6380, "slave,s_down")],
+    }
     assert converge_sentinel({"store": KNOWN}, known=down)["written"] == []
 
 
@@ -143,6 +162,8 @@ def test_nobody_is_forgotten_during_a_failover_or_a_check(converge_sentinel: Cal
     assert (checked["changed"], checked["written"]) == (True, [])
 
 
-def test_a_peer_that_is_not_found_again_is_an_error_that_names_it(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+def test_a_peer_that_is_not_found_again_is_an_error_that_names_it(
+    converge_sentinel: Callable[..., dict[str, Any]],
+) -> None:
     known = {"SENTINELS": [peer("10.0.0.2"), peer("10.0.0.9", flags="sentinel,s_down")]}
     assert "has not found Sentinel 10.0.0.2:26379 again" in converge_sentinel({"store": KNOWN}, known=known)["msg"]

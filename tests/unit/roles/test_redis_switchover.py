@@ -52,7 +52,14 @@ class Fleet:
 
     def hand_over(self, capsys: pytest.CaptureFixture[str], check: bool = False, **arguments: Any) -> dict[str, Any]:
         """Run the module."""
-        given = {"name": "store", "sentinel_host": "127.0.0.1", "sentinel_port": self.sentinel.port, "pause": 1, **LOGIN, **arguments}
+        given = {
+            "name": "store",
+            "sentinel_host": "127.0.0.1",
+            "sentinel_port": self.sentinel.port,
+            "pause": 1,
+            **LOGIN,
+            **arguments,
+        }
         return run(redis_switchover, given, capsys, check)
 
 

@@ -21,7 +21,9 @@ def turns(store: str, cache: str, stale: dict[str, list[str]]) -> list[str]:
     variables = {name: trust_as_template(private[name]) for name in names} | {
         "redis_members": MEMBERS,
         "ansible_play_hosts": ["cache1", "cache2", "mon1"],
-        "hostvars": {name: {"__redis_stale": stale[name]} if name in stale else {} for name in ("cache1", "cache2", "mon1")},
+        "hostvars": {
+            name: {"__redis_stale": stale[name]} if name in stale else {} for name in ("cache1", "cache2", "mon1")
+        },
         "__redis_primary": {"primaries": {"store": store, "cache": cache}},
     }
     order: list[str] = Templar(DataLoader(), variables=variables).template(variables["__redis_turns"])
@@ -44,5 +46,7 @@ ALL = {name: ["redis@store", "redis@cache"] for name in ("cache1", "cache2", "mo
         ("10.0.0.1", "10.0.0.2", {}, ["cache1", "cache2", "mon1"]),
     ],
 )
-def test_whoever_takes_over_has_restarted_before(store: str, cache: str, stale: dict[str, list[str]], order: list[str]) -> None:
+def test_whoever_takes_over_has_restarted_before(
+    store: str, cache: str, stale: dict[str, list[str]], order: list[str]
+) -> None:
     assert turns(store, cache, stale) == order

@@ -42,7 +42,9 @@ def source(tmp_path: Path) -> Source:
         '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\n[tool.hatch.build.targets.wheel]\npackages = ["shop"]\n'
     )
     (root / "app.txt").write_text(LOCK)
-    (root / "control.txt").write_text("uv==0.13.9 \\\n    --hash=sha256:ffff\nansible==12.3.0 \\\n    --hash=sha256:0000\n")
+    (root / "control.txt").write_text(
+        "uv==0.13.9 \\\n    --hash=sha256:ffff\nansible==12.3.0 \\\n    --hash=sha256:0000\n"
+    )
     return Source(root=root, requirements=root / "app.txt", tools=root / "control.txt")
 
 
@@ -144,19 +146,29 @@ def test_dependencies_are_bundled_once_for_a_lock_file(source: Source, wheelhous
 def test_a_release_is_built_once_and_two_builds_give_the_same_bytes(source: Source, tmp_path: Path) -> None:
     first = release.build(source, TARGET, tmp_path / "cache")
     again = release.build(source, TARGET, tmp_path / "cache")
-    elsewhere = release.build(source, TARGET, tmp_path / "other", known=["20260101-000000-abcdef0-000000000000", first["id"]])
+    elsewhere = release.build(
+        source, TARGET, tmp_path / "other", known=["20260101-000000-abcdef0-000000000000", first["id"]]
+    )
     assert (first["built"], again["built"], elsewhere["built"]) == (True, False, True)
     assert first["sha256"] == again["sha256"] == elsewhere["sha256"]
 
 
 @pytest.mark.usefixtures("wheelhouse")
-def test_a_release_has_the_id_that_the_fleet_knows_it_by_else_one_that_tells_time_commit_and_hash(source: Source, tmp_path: Path) -> None:
+def test_a_release_has_the_id_that_the_fleet_knows_it_by_else_one_that_tells_time_commit_and_hash(
+    source: Source, tmp_path: Path
+) -> None:
     digest = source.digest(TARGET)[:12]
-    for command in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"]):
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"],
+    ):
         subprocess.run(["git", "-C", str(source.root), *command], check=True)
     first = release.build(source, TARGET, tmp_path / "cache")["id"]
     assert re.fullmatch(rf"20\d{{6}}-\d{{6}}-[0-9a-f]{{7}}-{digest}", first)
-    assert release.build(source, TARGET, tmp_path / "cache", known=[f"20260101-000000-abcdef0-{digest}"])["id"].startswith("20260101")
+    assert release.build(source, TARGET, tmp_path / "cache", known=[f"20260101-000000-abcdef0-{digest}"])[
+        "id"
+    ].startswith("20260101")
     assert release.build(source, TARGET, tmp_path / "cache")["id"] == first
     (source.root / "notes.txt").touch()
     elsewhere = release.build(source, TARGET, tmp_path / "elsewhere", dry_run=True)["id"]
@@ -199,7 +211,9 @@ def test_only_the_newest_bundles_are_kept(source: Source, tmp_path: Path, monkey
     for number in range(3):
         (source.root / "shop" / "version.py").write_text(f"{number}")
         ids.append(release.build(source, TARGET, tmp_path / "cache")["id"])
-    assert {path.name for path in (tmp_path / "cache" / "releases").glob("*.tar.gz")} == {f"{name}.tar.gz" for name in ids[1:]}
+    assert {path.name for path in (tmp_path / "cache" / "releases").glob("*.tar.gz")} == {
+        f"{name}.tar.gz" for name in ids[1:]
+    }
 
 
 @pytest.mark.parametrize(
@@ -228,9 +242,20 @@ def test_what_cannot_be_built_is_refused_in_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_the_command_prints_json_and_errors_without_a_traceback(source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["build", f"--source={source.root}", f"--requirements={source.requirements}", f"--cache={tmp_path}", "--dry-run"]
+def test_the_command_prints_json_and_errors_without_a_traceback(
+    source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "build",
+        f"--source={source.root}",
+        f"--requirements={source.requirements}",
+        f"--cache={tmp_path}",
+        "--dry-run",
+    ]
     assert release.main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["built"] is True
     assert release.main([*arguments, "--path=missing"]) == 1
-    assert capsys.readouterr().err == f"missing is part of the release but does not exist in app_source_dir={source.root}\n"
+    assert (
+        capsys.readouterr().err
+        == f"missing is part of the release but does not exist in app_source_dir={source.root}\n"
+    )

@@ -11,7 +11,14 @@ INSTALLED = {name: state["installed"] for name, state in HOSTS.items()}
 
 
 def entry(release: str, result: str = "done", when: int = 0, **more: Any) -> dict[str, Any]:
-    base = {"run": f"{release}{when}", "by": "anna", "when": f"2026-01-{when:02}", "action": "deploy", "release": release, "result": result}
+    base = {
+        "run": f"{release}{when}",
+        "by": "anna",
+        "when": f"2026-01-{when:02}",
+        "action": "deploy",
+        "release": release,
+        "result": result,
+    }
     return base | more
 
 
@@ -27,7 +34,12 @@ def test_a_rollback_of_a_half_done_deploy_goes_to_what_served_everywhere() -> No
 
 
 def test_a_rollback_is_refused_in_a_sentence() -> None:
-    log = [entry("a", when=1), entry("b", when=2), entry("c", when=3), entry("b", "reverted", 4, why="app1 was not ready")]
+    log = [
+        entry("a", when=1),
+        entry("b", when=2),
+        entry("c", when=3),
+        entry("b", "reverted", 4, why="app1 was not ready"),
+    ]
     assert releases.rollback_refusal(log, "a", INSTALLED) == ""
     assert releases.rollback_refusal(log, "b", INSTALLED).startswith("Release b was marked bad: app1 was not ready;")
     assert releases.rollback_refusal(log, "", INSTALLED).startswith("The log has no earlier good release;")
@@ -36,9 +48,15 @@ def test_a_rollback_is_refused_in_a_sentence() -> None:
 
 
 def test_a_release_that_a_contract_migration_has_left_behind_is_refused() -> None:
-    log = [entry("a", when=1), entry("b", "migrated", 2, contract=["drops table t"]), entry("b", when=2), entry("c", when=3)]
-    assert "cannot live with today's schema: release b changed it on 2026-01-02 (drops table t)" in releases.rollback_refusal(
-        log, "a", INSTALLED
+    log = [
+        entry("a", when=1),
+        entry("b", "migrated", 2, contract=["drops table t"]),
+        entry("b", when=2),
+        entry("c", when=3),
+    ]
+    assert (
+        "cannot live with today's schema: release b changed it on 2026-01-02 (drops table t)"
+        in releases.rollback_refusal(log, "a", INSTALLED)
     )
     assert releases.rollback_refusal(log, "b", INSTALLED) == ""
     assert releases.rollback_refusal([entry("a", when=1), entry("b", "migrated", 2, contract=[])], "a", INSTALLED) == ""
@@ -89,8 +107,13 @@ def test_a_failure_names_host_check_and_what_it_saw() -> None:
         "`journalctl -u app -u celery-worker -n 50` there has more."
     )
     parts = [{"msg": "fine"}, {"failed": True, "item": "/", "msg": "Status code was 500"}]
-    assert "/: Status code was 500. `journal" in releases.failure([host("app1", "copy", msg="One or more items failed", results=parts)])
-    assert releases.failure([host(name, "assert", msg="Release c was refused.") for name in ("app1", "app2")]) == "Release c was refused."
+    assert "/: Status code was 500. `journal" in releases.failure(
+        [host("app1", "copy", msg="One or more items failed", results=parts)]
+    )
+    assert (
+        releases.failure([host(name, "assert", msg="Release c was refused.") for name in ("app1", "app2")])
+        == "Release c was refused."
+    )
     alike = [host(name, "fail", msg=f"c does not start on {name}.") for name in ("app1", "app2", "app3")]
     assert releases.failure(alike) == "c does not start on app1. The same on app2, app3."
     assert releases.failure([], ["app2"]) == "app2 did not answer any more."

@@ -51,7 +51,9 @@ def test_a_generated_vault_passes_the_preflight(path: Path) -> None:
     complete(path, NAMES)
     values = yaml.safe_load(read(path))
     assert check.weak_words({name: value for name, value in values.items() if "_tls_" not in name}, 20) == []
-    assert check.wrong_pair("vault_nginx", values["vault_nginx_tls_key"], values["vault_nginx_tls_certificate"], NOW) == []
+    assert (
+        check.wrong_pair("vault_nginx", values["vault_nginx_tls_key"], values["vault_nginx_tls_certificate"], NOW) == []
+    )
 
 
 def test_later_runs_change_nothing(path: Path) -> None:

@@ -21,7 +21,9 @@ def size(role: str, name: str, cores: int, megabytes: int, **given: Any) -> Any:
     values: dict[str, Any] = {"ansible_facts": {"processor_vcpus": cores, "memtotal_mb": megabytes}}
     for variable, default in yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text()).items():
         try:
-            values[variable] = given.get(variable, JINJA.from_string(default).render(values) if isinstance(default, str) else default)
+            values[variable] = given.get(
+                variable, JINJA.from_string(default).render(values) if isinstance(default, str) else default
+            )
         except UndefinedError:  # of another role's or the inventory's
             continue
     return values[name]
@@ -52,7 +54,12 @@ def test_the_cache_and_a_store_that_is_rewritten_fit_into_what_redis_may_take() 
 
 @pytest.mark.parametrize(
     ("groups", "share"),
-    [(["postgres", "etcd"], 0.75), (["redis", "sentinel"], 0.75), (["postgres", "redis"], 0.375), (["loadbalancers"], 0.75)],
+    [
+        (["postgres", "etcd"], 0.75),
+        (["redis", "sentinel"], 0.75),
+        (["postgres", "redis"], 0.375),
+        (["loadbalancers"], 0.75),
+    ],
 )
 def test_tiers_on_one_host_share_its_memory(groups: list[str], share: float) -> None:
     shared = yaml.safe_load((ROOT / "inventories/shared/topology.yml").read_text())["fleet_memory_share"]

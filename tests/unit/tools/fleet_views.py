@@ -29,7 +29,8 @@ WELL: dict[str, dict[str, Any]] = {
     "db1": RUNS
     | {"etcd": True, "etcd_leads": False, "patroni": PATRONI}
     | {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "sync", 2048]}}},
-    "db2": RUNS | {"etcd": True, "etcd_leads": True, "patroni": PATRONI, "postgres": {"primary": False, "standbys": {}}},
+    "db2": RUNS
+    | {"etcd": True, "etcd_leads": True, "patroni": PATRONI, "postgres": {"primary": False, "standbys": {}}},
     "cache1": RUNS
     | {"sentinel": 3, "cache": {"master": True, "replicas": 1, "behind": {"10.0.0.52": 0}}}
     | {"store": {"master": True, "replicas": 2, "behind": {"10.0.0.52": 0, "10.0.0.61": 3 * 1024**2}}},
@@ -40,4 +41,7 @@ WELL: dict[str, dict[str, Any]] = {
 
 def but(**changed: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
     """The same fleet with some facts changed; a host that is None is silent."""
-    return {name: {} if name in changed and changed[name] is None else facts | (changed.get(name) or {}) for name, facts in WELL.items()}
+    return {
+        name: {} if name in changed and changed[name] is None else facts | (changed.get(name) or {})
+        for name, facts in WELL.items()
+    }

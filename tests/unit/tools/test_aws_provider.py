@@ -27,7 +27,9 @@ def test_terraform_asks_the_mirror_for_the_provider_and_registries_for_others() 
     assert text.index("include") < text.index("direct") < text.index("exclude")
 
 
-def test_a_configuration_that_is_there_holds_and_one_that_is_not_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_that_is_there_holds_and_one_that_is_not_is_replaced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(aws_provider, "CACHE", tmp_path / "cache")
     (tmp_path / PROVIDER).mkdir(parents=True)
     own = tmp_path / "own.terraformrc"

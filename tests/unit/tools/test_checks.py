@@ -45,5 +45,7 @@ def test_a_run_that_was_killed_tells_the_next_one_nothing(tmp_path: Path, monkey
 
 def test_a_summary_repeats_what_a_failed_phase_said(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     script = "import sys; print('much'); sys.stdout.buffer.write(b'\\xff\\n'); print('error: no hosts', file=sys.stderr); sys.exit(2)"
-    assert checks.failures({"one": [sys.executable, "-c", script], "two": [sys.executable, "-c", ""]}) == {"one": ["error: no hosts"]}
+    assert checks.failures({"one": [sys.executable, "-c", script], "two": [sys.executable, "-c", ""]}) == {
+        "one": ["error: no hosts"]
+    }
     assert b"\xff" in capfdbinary.readouterr().out

@@ -41,7 +41,9 @@ def test_a_name_that_no_container_can_have_is_refused_with_the_fix(monkeypatch: 
 
 
 @pytest.mark.parametrize("inventory", ["nowhere", "aws"])
-def test_an_inventory_that_is_no_sandbox_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch, inventory: str) -> None:
+def test_an_inventory_that_is_no_sandbox_is_refused_with_the_fix(
+    monkeypatch: pytest.MonkeyPatch, inventory: str
+) -> None:
     monkeypatch.setenv("INVENTORY", inventory)
     with pytest.raises(FleetError, match=rf"INVENTORY={inventory} .* use INVENTORY=sandbox"):
         Fleet.from_environment()

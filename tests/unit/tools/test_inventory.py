@@ -14,7 +14,9 @@ from tools.fleet.context import ROOT
 
 def test_a_fleet_without_hosts_is_an_error_and_not_a_success() -> None:
     environment = os.environ | {"FLEET": "never-raised", "ANSIBLE_NOCOLOR": "1"}
-    said = subprocess.run(["ansible-playbook", "site.yml"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
+    said = subprocess.run(
+        ["ansible-playbook", "site.yml"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
+    )
     assert said.returncode != 0
     assert "The inventory has no hosts (FLEET=never-raised, inventory " in said.stdout
 

@@ -15,7 +15,11 @@ from tools.mail_sink import MailSink
 
 VARS = {"fleet_admin_networks": ["10.77.0.1/32"]}
 OUTPUTS = {
-    "inventory": {"_meta": {"hostvars": {"db1": {"ansible_host": "10.77.0.41"}}}, "all": {"vars": VARS}, "postgres": {"hosts": ["db1"]}}
+    "inventory": {
+        "_meta": {"hostvars": {"db1": {"ansible_host": "10.77.0.41"}}},
+        "all": {"vars": VARS},
+        "postgres": {"hosts": ["db1"]},
+    }
 }
 
 
@@ -41,7 +45,11 @@ def send(sink: MailSink, recipient: str, subject: str) -> None:
 
 
 def test_a_letter_is_found_by_recipient_and_subject_and_taken_once(sink: MailSink) -> None:
-    for recipient, subject in (("bo@news.test", "Welcome"), ("ada@news.test", "Welcome"), ("ada@news.test", "A new password")):
+    for recipient, subject in (
+        ("bo@news.test", "Welcome"),
+        ("ada@news.test", "Welcome"),
+        ("ada@news.test", "A new password"),
+    ):
         send(sink, recipient, subject)
     assert sink.wait_for("ada@news.test", subject="password")["Subject"] == "A new password"
     letter = sink.wait_for("ada@news.test")
@@ -52,7 +60,9 @@ def test_a_letter_is_found_by_recipient_and_subject_and_taken_once(sink: MailSin
 
 def test_a_letter_that_does_not_come_names_those_that_did(sink: MailSink) -> None:
     send(sink, "bo@news.test", "Welcome")
-    with pytest.raises(TimeoutError, match=r"no letter 'reset' to ada@news\.test within 0 s; there are \['bo@news\.test: Welcome'\]"):
+    with pytest.raises(
+        TimeoutError, match=r"no letter 'reset' to ada@news\.test within 0 s; there are \['bo@news\.test: Welcome'\]"
+    ):
         sink.wait_for("ada@news.test", subject="reset", within=0.1)
 
 
@@ -76,7 +86,9 @@ def test_an_address_in_use_is_said_in_one_sentence(
     assert f"127.0.0.1:{sink.port} cannot be listened on" in capsys.readouterr().err
 
 
-def test_letters_are_printed_until_the_user_has_seen_enough(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_letters_are_printed_until_the_user_has_seen_enough(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     letter = EmailMessage()
     letter["To"], letter["Subject"] = "ada@news.test", "Welcome"
     letter.set_content("Hello\n")

@@ -108,7 +108,9 @@ def test_an_answer_with_an_error_has_a_status_and_a_body(server: Callable[[str],
     assert asked[-1].startswith("GET /patroni HTTP/1.0\r\nHost: 127.0.0.1\r\n")
 
 
-def test_what_hangs_or_refuses_is_null_and_holds_nothing_else_up(server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_hangs_or_refuses_is_null_and_holds_nothing_else_up(
+    server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(probe, "PATIENCE", 0.3)
     hanging = server("")
     begin = time.monotonic()
@@ -134,7 +136,9 @@ def test_a_host_whose_systemd_does_not_answer_is_up_and_says_so() -> None:
 
 def test_the_script_runs_on_a_bare_python_and_prints_json() -> None:
     settings = json.dumps({"address": "127.0.0.1", "groups": ["app"], "vip": "", "health": "/", "units": []})
-    result = subprocess.run([sys.executable, "-IS", "-", settings], input=PROBE, capture_output=True, text=True, timeout=20, check=True)
+    result = subprocess.run(
+        [sys.executable, "-IS", "-", settings], input=PROBE, capture_output=True, text=True, timeout=20, check=True
+    )
     facts = json.loads(result.stdout)
     assert facts["app"] in {False, None}
     assert "postgres" not in facts

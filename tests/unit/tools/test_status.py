@@ -98,7 +98,9 @@ def test_only_a_terminal_gets_colours() -> None:
     assert "\033[31mDOWN" in render(broken, 120, colours=True)
 
 
-@pytest.mark.parametrize(("number", "text"), [(None, "?"), (0, "0 B"), (1023, "1023 B"), (2048, "2 KiB"), (5 * 1024**3, "5.0 GiB")])
+@pytest.mark.parametrize(
+    ("number", "text"), [(None, "?"), (0, "0 B"), (1023, "1023 B"), (2048, "2 KiB"), (5 * 1024**3, "5.0 GiB")]
+)
 def test_sizes_are_written_as_people_read_them(number: int | None, text: str) -> None:
     assert size(number) == text
 
@@ -121,7 +123,11 @@ class FakeFleet(Fleet):
     """A fleet whose hosts are scripts on this machine; one without a script is asked by SSH."""
 
     def outputs(self) -> dict[str, Any]:
-        groups = {group: {"hosts": [host.name for host in hosts if group in host.groups]} for host in hosts for group in host.groups}
+        groups = {
+            group: {"hosts": [host.name for host in hosts if group in host.groups]}
+            for host in hosts
+            for group in host.groups
+        }
         addresses = {host.name: {"ansible_host": host.address} for host in hosts}
         return {"inventory": groups | {"_meta": {"hostvars": addresses}, "all": {"vars": {"fleet_vip": VIP}}}}
 

@@ -18,5 +18,7 @@ def test_wrappers_of_several_clones_on_the_path_look_past_each_other(tmp_path: P
     real.write_text('#!/bin/sh\necho "the real one: $*"\n')
     real.chmod(0o755)
     path = f"{tmp_path}/one/bin:{tmp_path}/other/bin:{real.parent}:/usr/bin:/bin"
-    said = subprocess.run(["terraform", "version"], env={"PATH": path}, capture_output=True, text=True, timeout=10, check=True)
+    said = subprocess.run(
+        ["terraform", "version"], env={"PATH": path}, capture_output=True, text=True, timeout=10, check=True
+    )
     assert said.stdout == "the real one: version\n"

@@ -26,9 +26,13 @@ def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("summary")
-def test_a_missing_provider_is_a_skip_with_its_reason(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_provider_is_a_skip_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr("sys.argv", ["terraform_aws", "test"])
-    monkeypatch.setattr(terraform_aws, "terraform", terraform("Error: Failed to query available provider packages: no route"))
+    monkeypatch.setattr(
+        terraform_aws, "terraform", terraform("Error: Failed to query available provider packages: no route")
+    )
     assert terraform_aws.main() == 0
     assert checks.count()["skipped"] == 1
     assert "SKIPPED terraform/aws::terraform test: " in capsys.readouterr().out
@@ -43,5 +47,7 @@ def test_another_failure_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_module_that_aws_is_made_of_has_tests() -> None:
-    modules = {path.name for path in (checks.ROOT / "terraform/modules").iterdir() if not path.name.startswith("sandbox")} - {"topology"}
+    modules = {
+        path.name for path in (checks.ROOT / "terraform/modules").iterdir() if not path.name.startswith("sandbox")
+    } - {"topology"}
     assert {root.name for root in terraform_aws.ROOTS["test"]} == modules | {"aws"}

@@ -30,7 +30,10 @@ def test_a_host_is_indispensable_where_nobody_else_serves_or_no_majority_is_left
     ("view", "step"),
     [
         (but(db2=None), "start db2, or replace it (playbooks/replace.yml -e replace_host=db2)"),
-        (but(lb2={"stopped": ["nginx"]}), "look at `systemctl --failed` on lb2, then run `ansible-playbook site.yml --limit lb2`"),
+        (
+            but(lb2={"stopped": ["nginx"]}),
+            "look at `systemctl --failed` on lb2, then run `ansible-playbook site.yml --limit lb2`",
+        ),
         (but(worker1={"release": "r2"}), "bring all to one release (playbooks/deploy.yml)"),
         (but(app1={"system": "starting"}), "wait until app1 has started, or look at `systemctl list-jobs` on it"),
         (but(lb1={"vip": False}), OTHERWISE),

@@ -19,7 +19,9 @@ def test_nothing_is_missing_from_a_whole_fleet() -> None:
 
 def test_facts_that_nobody_asked_for_are_not_missed() -> None:
     asked = {"system", "vip", "app", "etcd", "postgres", "cache", "store"}
-    assert missing(HOSTS, {host: {what: facts[what] for what in asked & set(facts)} for host, facts in WELL.items()}) == []
+    assert (
+        missing(HOSTS, {host: {what: facts[what] for what in asked & set(facts)} for host, facts in WELL.items()}) == []
+    )
 
 
 def test_a_fleet_behind_a_clouds_balancer_has_no_virtual_address_to_miss() -> None:
@@ -37,7 +39,11 @@ def test_a_host_alone_in_every_group_is_whole() -> None:
 @pytest.mark.parametrize(
     ("host", "facts", "says"),
     [
-        ("app1", {"system": "degraded", "failed": ["a.service", "b.timer"]}, "app1 has failed units: a.service, b.timer"),
+        (
+            "app1",
+            {"system": "degraded", "failed": ["a.service", "b.timer"]},
+            "app1 has failed units: a.service, b.timer",
+        ),
         ("app1", {"system": "starting"}, "app1 is starting"),
         ("lb2", {"stopped": ["keepalived"]}, "lb2 does not run keepalived"),
         ("app1", {"app": False}, "app1 has an application that is not ready"),
@@ -47,7 +53,11 @@ def test_a_host_alone_in_every_group_is_whole() -> None:
         ("lb2", {"vip": True}, "the virtual address is on lb1 and lb2"),
         ("db2", {"etcd": None}, "etcd has 2 of 3 votes (not db2)"),
         ("db2", {"postgres": {"primary": True, "standbys": {}}}, "Postgres has 2 primaries: db1 and db2"),
-        ("db1", {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "async", 0]}}}, "no standby is synchronous"),
+        (
+            "db1",
+            {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "async", 0]}}},
+            "no standby is synchronous",
+        ),
         ("db1", {"postgres": {"primary": True, "standbys": {"db2": ["catchup", "sync"]}}}, "db2 does not stream"),
         ("db1", {"postgres": {"primary": False, "standbys": {}}}, "Postgres has no primary"),
         ("db2", {"patroni": None}, "db2 has a Patroni that does not answer"),
@@ -73,7 +83,9 @@ def test_a_host_that_is_down_is_named_first_and_then_what_the_fleet_lacks_by_it(
         "no standby is synchronous",
         "etcd has 2 of 3 votes (not db2)",
     ]
-    without = {name: WELL["cache1"][name] | {"replicas": WELL["cache1"][name]["replicas"] - 1} for name in ("cache", "store")}
+    without = {
+        name: WELL["cache1"][name] | {"replicas": WELL["cache1"][name]["replicas"] - 1} for name in ("cache", "store")
+    }
     assert missing(HOSTS, but(cache2=None, cache1=without | {"sentinel": 2}, mon1={"sentinel": 2})) == [
         "cache2 does not answer",
         "cache has 0 of 1 replicas (not cache2)",
@@ -94,7 +106,9 @@ def test_what_the_application_lacks_comes_before_that_it_is_not_ready() -> None:
 
 
 def test_a_quorum_that_is_gone_is_called_so() -> None:
-    assert "etcd has 1 of 3 votes, which is no majority (not db1, db2)" in missing(HOSTS, but(db1={"etcd": False}, db2=None))
+    assert "etcd has 1 of 3 votes, which is no majority (not db1, db2)" in missing(
+        HOSTS, but(db1={"etcd": False}, db2=None)
+    )
 
 
 def test_a_host_that_hangs_is_missing_although_it_answers() -> None:
@@ -104,14 +118,21 @@ def test_a_host_that_hangs_is_missing_although_it_answers() -> None:
         "db2 has a Postgres that does not answer",
         "no standby is synchronous",
     ]
-    assert missing(HOSTS, but(db1={"postgres": None})) == ["db1 has a Postgres that does not answer", "Postgres has no primary"]
+    assert missing(HOSTS, but(db1={"postgres": None})) == [
+        "db1 has a Postgres that does not answer",
+        "Postgres has no primary",
+    ]
 
 
 def test_a_drained_host_is_missing_and_says_why() -> None:
     both = but(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {"app1": NOTE}})
     assert missing(HOSTS, both) == ["app1 is drained (kim: new disk)"]
-    assert missing(HOSTS, but(lb2={"drained": {"app1": {}}})) == ["app1 is drained on lb2 alone (somebody: no reason given)"]
+    assert missing(HOSTS, but(lb2={"drained": {"app1": {}}})) == [
+        "app1 is drained on lb2 alone (somebody: no reason given)"
+    ]
 
 
 def test_what_follows_a_lost_master_is_not_blamed_on_its_replicas() -> None:
-    assert missing(HOSTS, but(cache1={"cache": None}, cache2={"cache": FOLLOWS | {"linked": False}})) == ["cache has no master"]
+    assert missing(HOSTS, but(cache1={"cache": None}, cache2={"cache": FOLLOWS | {"linked": False}})) == [
+        "cache has no master"
+    ]

@@ -36,7 +36,9 @@ celery.conf.update(sentinel_settings(os.environ["STORE_URL"]))
 def thank(number: int) -> None:
     """Thank a guest; doing it again changes nothing."""
     with engine.begin() as connection:
-        connection.execute(update(entries).where(entries.c.id == number).values(thanks="Thank you, " + entries.c.guest + "!"))
+        connection.execute(
+            update(entries).where(entries.c.id == number).values(thanks="Thank you, " + entries.c.guest + "!")
+        )
 
 
 @signals.worker_ready.connect

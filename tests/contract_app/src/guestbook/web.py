@@ -31,11 +31,15 @@ def write() -> tuple[Response, int]:
     """Keep an entry and have its guest thanked."""
     sent = request.get_json(silent=True)
     values = [sent.get(name) for name in ("guest", "message")] if isinstance(sent, dict) else []
-    if len(values) != 2 or not all(isinstance(value, str) and 0 < len(value) <= 80 and "\0" not in value for value in values):
+    if len(values) != 2 or not all(
+        isinstance(value, str) and 0 < len(value) <= 80 and "\0" not in value for value in values
+    ):
         return jsonify(error="guest and message must be texts of 1 to 80 characters"), 400
     guest, message = values
     with engine.begin() as connection:
-        number = connection.execute(insert(entries).values(guest=guest, message=message).returning(entries.c.id)).scalar_one()
+        number = connection.execute(
+            insert(entries).values(guest=guest, message=message).returning(entries.c.id)
+        ).scalar_one()
     WRITTEN.inc()
     try:
         thank.delay(number)

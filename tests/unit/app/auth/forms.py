@@ -37,7 +37,9 @@ def find(email: str) -> User | None:
 
 def letters() -> list[tuple[str, str]]:
     """Kind and recipient of every letter, oldest first."""
-    return db.read(lambda session: [(mail.kind, mail.recipient) for mail in session.scalars(select(Mail).order_by(Mail.id))])
+    return db.read(
+        lambda session: [(mail.kind, mail.recipient) for mail in session.scalars(select(Mail).order_by(Mail.id))]
+    )
 
 
 def link(kind: str, email: str) -> str:

@@ -19,7 +19,9 @@ from tests.unit.app.conftest import PASSWORD, log_in
 
 
 @pytest.mark.parametrize("state", ["unknown", "unconfirmed", "deactivated", "wrong password", "no address"])
-def test_who_cannot_log_in_does_not_learn_why(app: Flask, user: User, monkeypatch: pytest.MonkeyPatch, state: str) -> None:
+def test_who_cannot_log_in_does_not_learn_why(
+    app: Flask, user: User, monkeypatch: pytest.MonkeyPatch, state: str
+) -> None:
     def change(session: Session) -> None:
         found = session.get_one(User, user.id)
         found.confirmed_at = None if state == "unconfirmed" else found.confirmed_at
@@ -48,7 +50,9 @@ def test_wrong_passwords_are_limited_and_right_ones_never(app: Flask, user: User
     assert 0 < int(refused.headers["Retry-After"]) <= 60
 
 
-def test_many_guesses_at_one_moment_get_no_further_than_one_by_one(app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_guesses_at_one_moment_get_no_further_than_one_by_one(
+    app: Flask, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     app.config["LOGIN_ACCOUNT_RATE_LIMIT"] = "3 per minute"
     statuses: list[int] = []
     verify = PasswordHasher.verify
@@ -86,7 +90,9 @@ def test_who_is_refused_loses_nothing_elsewhere(app: Flask, user: User) -> None:
     assert log_in(app.test_client(), user.email, "wrong").status_code == 401
 
 
-@pytest.mark.parametrize("spellings", [("ada@news.example", " ADA@News.example"), ("ada@b\u00fccher.example", "ada@xn--bcher-kva.example")])
+@pytest.mark.parametrize(
+    "spellings", [("ada@news.example", " ADA@News.example"), ("ada@b\u00fccher.example", "ada@xn--bcher-kva.example")]
+)
 def test_another_spelling_gives_no_further_guesses(app: Flask, spellings: tuple[str, str]) -> None:
     app.config["LOGIN_ACCOUNT_RATE_LIMIT"] = "1 per minute"
     assert [log_in(app.test_client(), email, "wrong").status_code for email in spellings] == [401, 429]

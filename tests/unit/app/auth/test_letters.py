@@ -15,7 +15,9 @@ from tests.unit.app.auth.forms import OTHER, UNKNOWN, hashes, letters, link, sen
 from tests.unit.app.conftest import PASSWORD, csrf_token, log_in
 
 
-def test_a_forgotten_password_is_replaced_once(app: Flask, client: FlaskClient, reader: FlaskClient, user: User) -> None:
+def test_a_forgotten_password_is_replaced_once(
+    app: Flask, client: FlaskClient, reader: FlaskClient, user: User
+) -> None:
     assert send(client, "/auth/reset", email=user.email).status_code == 200
     assert letters() == [("reset", user.email)]
     path = link("reset", user.email)
@@ -31,7 +33,9 @@ def test_a_forgotten_password_is_replaced_once(app: Flask, client: FlaskClient, 
     assert log_in(client, user.email, OTHER).status_code == 302
 
 
-def test_asking_for_a_new_password_tells_nothing_of_an_address(app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_asking_for_a_new_password_tells_nothing_of_an_address(
+    app: Flask, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = hashes(monkeypatch)
     queries: list[int] = []
     answers = []
@@ -48,7 +52,9 @@ def test_asking_for_a_new_password_tells_nothing_of_an_address(app: Flask, user:
 
 
 @pytest.mark.parametrize("kind", ["confirm", "reset"])
-def test_a_browser_can_send_the_form_of_a_link_over_https_and_tells_nobody_the_link(client: FlaskClient, kind: str) -> None:
+def test_a_browser_can_send_the_form_of_a_link_over_https_and_tells_nobody_the_link(
+    client: FlaskClient, kind: str
+) -> None:
     site = "https://news.example"
     sign_up(client)
     path = link(kind, UNKNOWN)

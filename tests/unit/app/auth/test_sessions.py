@@ -14,7 +14,9 @@ from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, letters, send
 from tests.unit.app.conftest import PASSWORD, cookies, csrf_token, log_in
 
 
-def test_changing_the_password_ends_other_sessions_and_keeps_this_one(app: Flask, reader: FlaskClient, user: User) -> None:
+def test_changing_the_password_ends_other_sessions_and_keeps_this_one(
+    app: Flask, reader: FlaskClient, user: User
+) -> None:
     elsewhere = app.test_client()
     log_in(elsewhere, user.email)
     assert send(reader, "/auth/password", present="wrong", password=OTHER).status_code == 401

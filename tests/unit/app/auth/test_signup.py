@@ -31,7 +31,9 @@ def test_who_signs_up_logs_in_when_the_address_is_confirmed(client: FlaskClient,
     assert client.get(path).status_code == 410, "the link works twice"
 
 
-def test_signing_up_tells_nothing_of_an_address(client: FlaskClient, app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signing_up_tells_nothing_of_an_address(
+    client: FlaskClient, app: Flask, user: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = hashes(monkeypatch)
     answers, work = [], []
     for email in (user.email, UNKNOWN, UNKNOWN):
@@ -105,7 +107,15 @@ def test_a_sign_up_after_the_confirmation_changes_nothing(client: FlaskClient, a
 
 def test_an_address_has_one_spelling() -> None:
     assert accounts.normalise_email(" Ada.M+news@B\u00fccher.Example ") == "ada.m+news@xn--bcher-kva.example"
-    for email in ("a@b", "a@b..example", "a@-b.example", ".a@b.example", "a..b@c.example", "a b@c.example", f"a@{'x' * 64}.example"):
+    for email in (
+        "a@b",
+        "a@b..example",
+        "a@-b.example",
+        ".a@b.example",
+        "a..b@c.example",
+        "a b@c.example",
+        f"a@{'x' * 64}.example",
+    ):
         with pytest.raises(AccountError):
             accounts.normalise_email(email)
 
