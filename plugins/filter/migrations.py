@@ -1,74 +1,268 @@
-"""Which statements of a migration the code that serves now could not live with."""
+"""Finds statements in a migration that the release that serves now cannot live with, by PostgreSQL's own parser."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-NAME = r'(?:"[^"]+"|[\w$]+)(?:\.(?:"[^"]+"|[\w$]+))?'
-COMMENT = re.compile(r"--[^\n]*|/\*.*?\*/", re.DOTALL)
-# Where a statement ends: not inside quotes of any kind.
-TOKEN = re.compile(r"('(?:[^']|'')*'|\"[^\"]*\"|\$(\w*)\$.*?\$\2\$)|;", re.DOTALL)
-ALTER = re.compile(rf"ALTER TABLE (?:IF EXISTS )?(?:ONLY )?({NAME})\s*(.*)", re.IGNORECASE | re.DOTALL)
-CREATE = re.compile(rf"CREATE (?:UNLOGGED )?TABLE (?:IF NOT EXISTS )?({NAME})", re.IGNORECASE)
-INDEX = re.compile(
-    rf"CREATE (?:UNIQUE )?INDEX (CONCURRENTLY )?(?:IF NOT EXISTS )?({NAME} )?ON (?:ONLY )?({NAME})", re.IGNORECASE
-)
-DROP = re.compile(
-    rf"DROP (TABLE|VIEW|MATERIALIZED VIEW|SEQUENCE|TYPE|SCHEMA|FUNCTION)\b.*?({NAME})\s*(?:CASCADE|RESTRICT)?$",
-    re.IGNORECASE,
-)
-CHANGES = {"SET NOT NULL": "forbids null in", " TYPE ": "changes the type of", "DROP DEFAULT": "drops the default of"}
+from pglast import ast, parse_plpgsql, parse_sql
+from pglast.enums import AlterTableType, ConstrType, ObjectType
+from pglast.parser import ParseError
+
+# Old code does not name these in its statements.
+HARMLESS_DROPS = {
+    ObjectType.OBJECT_INDEX,
+    ObjectType.OBJECT_POLICY,
+    ObjectType.OBJECT_RULE,
+    ObjectType.OBJECT_STATISTIC_EXT,
+    ObjectType.OBJECT_TRIGGER,
+}
+COLUMN_CHANGES = {
+    AlterTableType.AT_DropColumn: "drops",
+    AlterTableType.AT_SetNotNull: "forbids null in",
+    AlterTableType.AT_AlterColumnType: "changes the type of",
+    AlterTableType.AT_DropIdentity: "drops the identity of",
+}
+KEYS = {
+    ConstrType.CONSTR_UNIQUE: "a unique constraint",
+    ConstrType.CONSTR_PRIMARY: "a primary key",
+    ConstrType.CONSTR_EXCLUSION: "an exclusion constraint",
+}
+INDEX_FIRST = " (use CREATE UNIQUE INDEX CONCURRENTLY, then ADD … USING INDEX)"
+CHECKED_ROWS = {ConstrType.CONSTR_CHECK: "a check", ConstrType.CONSTR_FOREIGN: "a foreign key"}
+# Each of these gives an added column a value in the rows that old code inserts.
+VALUES = {ConstrType.CONSTR_DEFAULT, ConstrType.CONSTR_GENERATED, ConstrType.CONSTR_IDENTITY}
+SERIAL = {"bigserial", "serial", "serial2", "serial4", "serial8", "smallserial"}
+# Alembic updates its only row without WHERE.
+OWN_TABLES = {"alembic_version"}
 
 
-def statements(sql: str) -> list[str]:
-    """The statements of a script, each on one line, without comments."""
-    found, start = [], 0
-    sql = COMMENT.sub(" ", sql)
-    for token in TOKEN.finditer(sql):
-        if token[0] == ";":
-            found.append(sql[start : token.start()])
-            start = token.end()
-    return [line for part in [*found, sql[start:]] if (line := " ".join(part.split()))]
+def name_of(item: Any) -> str:
+    """The name of an object without its schema."""
+    parts = getattr(item, "objname", None) or getattr(item, "names", None) or item
+    return str((parts[-1] if isinstance(parts, tuple) else parts).sval)
 
 
-def bare(name: str) -> str:
-    """A table's name without schema and quotes."""
-    return name.split(".")[-1].strip('"')
+def words(kind: ObjectType) -> str:
+    """The kind of an object as SQL calls it."""
+    name = kind.name.removeprefix("OBJECT_").replace("_", " ").lower()
+    return {"matview": "materialized view", "tabconstraint": "constraint"}.get(name, name)
 
 
-def parts(actions: str) -> list[str]:
-    """The actions of one ALTER TABLE, which commas outside of brackets separate."""
-    found, depth = [""], 0
-    for character in actions:
-        depth += {"(": 1, ")": -1}.get(character, 0)
-        if character == "," and depth == 0:
-            found.append("")
-        else:
-            found[-1] += character
-    return [part.strip() for part in found]
+def condition_is_missing(where: ast.Node | None) -> bool:
+    """Whether a statement reaches every row of its table."""
+    return where is None or isinstance(where, ast.A_Const)
 
 
-def of_action(table: str, action: str) -> str:
-    """What old code cannot live with in one action of ALTER TABLE; empty where it can."""
-    upper = action.upper()
-    if re.match(r"DROP (COLUMN )?(?!CONSTRAINT\b|EXPRESSION\b)", upper):
-        return f"drops a column of {table}"
-    if upper.startswith("RENAME"):
-        return f"renames {table} or a column of it"
-    if upper.startswith("SET SCHEMA"):
-        return f"moves {table} to another schema"
-    if upper.startswith("ADD COLUMN") or re.match(
-        r'ADD (?!CONSTRAINT|PRIMARY|UNIQUE|FOREIGN|CHECK|EXCLUDE)["\w]', upper
-    ):
-        needs_value = "NOT NULL" in upper and not re.search(r"\bDEFAULT\b|\bGENERATED\b|\b(BIG|SMALL)?SERIAL\b", upper)
-        return f"adds a column to {table} that is not null and has no default" if needs_value else ""
-    if upper.startswith("ALTER"):
-        for words, what in CHANGES.items():
-            if words in f"{upper} ":
-                return f"{what} a column of {table}"
-    return ""
+class Judge:
+    """Collects the reasons against a script."""
+
+    def __init__(self, sizes: Mapping[str, int], big: int) -> None:
+        self.sizes, self.big = sizes, big
+        # Old code knows nothing of what the script itself creates.
+        self.created: set[str] = set()
+        self.added: set[tuple[str, str]] = set()
+        self.reasons: list[str] = []
+
+    def script(self, sql: str) -> None:
+        """Judge the statements of a script."""
+        try:
+            tree = parse_sql(sql)
+        except ParseError as error:
+            message, position = error.args
+            line = sql[: position or 0].count("\n") + 1
+            self.reasons.append(f"cannot be judged, because line {line} of its SQL does not parse ({message})")
+            return
+        for node in nodes(tree):
+            if type(node) in CHECKS:
+                CHECKS[type(node)](self, node)
+
+    def large(self, table: str) -> bool:
+        """Whether a lock on a table would be felt. A table of unknown size counts as large."""
+        return table not in self.created and self.sizes.get(table, self.big) >= self.big
+
+    def add(self, table: str, reason: str) -> None:
+        """Note a reason against a change of a table that old code knows."""
+        if table not in self.created | OWN_TABLES:
+            self.reasons.append(reason)
+
+    def create(self, name: str, may_exist: bool) -> None:
+        """Note that old code does not know an object. One that may exist is only new where no table has its name."""
+        if not may_exist or name not in self.sizes:
+            self.created.add(name)
+
+    def create_table(self, node: Any) -> None:
+        """CREATE TABLE."""
+        self.create(node.relation.relname, node.if_not_exists)
+
+    def create_table_as(self, node: Any) -> None:
+        """CREATE TABLE … AS and CREATE MATERIALIZED VIEW."""
+        self.create(node.into.rel.relname, node.if_not_exists)
+
+    def alter_table(self, node: Any) -> None:
+        """ALTER TABLE and ALTER VIEW, with all of their actions."""
+        table = node.relation.relname
+        for action in node.cmds:
+            if action.subtype == AlterTableType.AT_AddColumn:
+                self.added.add((table, action.def_.colname))
+                self.add_column(table, action.def_)
+            elif action.subtype == AlterTableType.AT_AddConstraint:
+                self.add_constraint(table, action.def_)
+            elif action.subtype == AlterTableType.AT_ColumnDefault and action.def_ is None:
+                self.add(table, f"drops the default of a column of {table}")
+            elif action.subtype in COLUMN_CHANGES:
+                self.add(table, f"{COLUMN_CHANGES[action.subtype]} a column of {table}")
+
+    def add_column(self, table: str, column: Any) -> None:
+        """Judge ADD COLUMN."""
+        constraints = column.constraints or ()
+        kinds = {constraint.contype for constraint in constraints}
+        required = kinds & {ConstrType.CONSTR_NOTNULL, ConstrType.CONSTR_PRIMARY}
+        if required and not kinds & VALUES and name_of(column.typeName) not in SERIAL:
+            self.add(table, f"adds a column to {table} that is not null and has no default")
+        for constraint in constraints:
+            stored = constraint.contype == ConstrType.CONSTR_GENERATED and constraint.generated_kind == "s"
+            if stored and self.large(table):
+                wait = "for a stored generated column while readers and writers wait"
+                self.add(table, f"rewrites {table}, which is large, {wait}")
+            elif constraint.contype in KEYS:
+                self.add_constraint(table, constraint)
+
+    def add_constraint(self, table: str, constraint: Any) -> None:
+        """Judge ADD CONSTRAINT: on a large table an index has to be built, or the rows checked, beforehand."""
+        kind = constraint.contype
+        if kind in KEYS and not constraint.indexname and self.large(table):
+            work = f"adds {KEYS[kind]} to {table}, which is large, and builds its index while readers and writers wait"
+            self.add(table, work + ("" if kind == ConstrType.CONSTR_EXCLUSION else INDEX_FIRST))
+        elif kind in CHECKED_ROWS and not constraint.skip_validation and self.large(table):
+            self.add(
+                table,
+                f"adds {CHECKED_ROWS[kind]} to {table}, which is large, and checks its rows while writers wait "
+                "(use NOT VALID, then VALIDATE CONSTRAINT)",
+            )
+
+    def rename(self, node: Any) -> None:
+        """ALTER … RENAME."""
+        name = node.relation.relname if node.relation else name_of(node.object) if node.object else node.subname
+        if name in self.created and not node.subname:
+            self.created.add(node.newname)
+        elif node.renameType in (ObjectType.OBJECT_TABLE, ObjectType.OBJECT_COLUMN):
+            self.add(name, f"renames {name} or a column of it")
+        elif node.renameType == ObjectType.OBJECT_TABCONSTRAINT:
+            self.add(name, f"renames a constraint of {name}")
+        elif node.renameType not in HARMLESS_DROPS:
+            self.add(name, f"renames {words(node.renameType)} {name}")
+
+    def alter_enum(self, node: Any) -> None:
+        """ALTER TYPE … RENAME VALUE; a value that is added is fine."""
+        if node.oldVal:
+            self.add(name_of(node.typeName), f"renames a value of type {name_of(node.typeName)}")
+
+    def set_schema(self, node: Any) -> None:
+        """ALTER … SET SCHEMA."""
+        name = node.relation.relname if node.relation else name_of(node.object)
+        self.add(name, f"moves {name} to another schema")
+
+    def create_index(self, node: Any) -> None:
+        """CREATE INDEX."""
+        table = node.relation.relname
+        if not node.concurrent and self.large(table):
+            self.add(table, f"builds an index on {table}, which is large, without CONCURRENTLY, so writers wait")
+
+    def drop(self, node: Any) -> None:
+        """DROP of anything."""
+        if node.removeType not in HARMLESS_DROPS:
+            for name in map(name_of, node.objects):
+                self.add(name, f"drops {words(node.removeType)} {name}")
+
+    def truncate(self, node: Any) -> None:
+        """TRUNCATE."""
+        for relation in node.relations:
+            self.add(relation.relname, f"empties {relation.relname}")
+
+    def delete(self, node: Any) -> None:
+        """DELETE that has no condition."""
+        if condition_is_missing(node.whereClause) and not node.usingClause:
+            self.add(node.relation.relname, f"deletes every row of {node.relation.relname}")
+
+    def update(self, node: Any) -> None:
+        """UPDATE that has no condition. A small table may have the script's own new columns filled."""
+        table = node.relation.relname
+        fills = all((table, target.name) in self.added for target in node.targetList)
+        if condition_is_missing(node.whereClause) and not node.fromClause and (self.large(table) or not fills):
+            self.add(table, f"updates every row of {table}")
+
+    def do(self, node: Any) -> None:
+        """DO: the statements of the block, also those that run under a condition."""
+        options = {option.defname: option.arg.sval for option in node.args}
+        if options.get("language", "plpgsql") != "plpgsql":
+            self.reasons.append(f"cannot be judged, because it runs a DO block in {options['language']}")
+            return
+        quoted = options["as"].replace("'", "''").replace("\\", "\\\\")
+        try:
+            tree = parse_plpgsql(f"DO E'{quoted}'")
+        except ParseError as error:
+            self.reasons.append(f"cannot be judged, because a DO block does not parse ({error.args[0]})")
+            return
+        for sql in block_statements(tree):
+            if sql:
+                self.script(sql)
+            else:
+                self.reasons.append("cannot be judged, because a DO block executes a statement that it composes itself")
+
+
+CHECKS: dict[type, Callable[[Judge, Any], None]] = {
+    ast.CreateStmt: Judge.create_table,
+    ast.CreateTableAsStmt: Judge.create_table_as,
+    ast.AlterTableStmt: Judge.alter_table,
+    ast.RenameStmt: Judge.rename,
+    ast.AlterEnumStmt: Judge.alter_enum,
+    ast.AlterObjectSchemaStmt: Judge.set_schema,
+    ast.IndexStmt: Judge.create_index,
+    ast.DropStmt: Judge.drop,
+    ast.TruncateStmt: Judge.truncate,
+    ast.DeleteStmt: Judge.delete,
+    ast.UpdateStmt: Judge.update,
+    ast.DoStmt: Judge.do,
+}
+# What these define does not run in the migration.
+DEFINITIONS = (ast.CreateFunctionStmt, ast.RuleStmt)
+
+
+def nodes(tree: Any) -> Iterator[ast.Node]:
+    """Every node of a tree, in the order of the text."""
+    if isinstance(tree, tuple):
+        for item in tree:
+            yield from nodes(item)
+    elif isinstance(tree, ast.Node):
+        yield tree
+        if not isinstance(tree, DEFINITIONS):
+            for attribute in tree:
+                yield from nodes(getattr(tree, attribute))
+
+
+def block_statements(tree: Any) -> Iterator[str]:
+    """The statements of a PL/pgSQL block as text; an empty text stands for one that the block composes when it runs."""
+    if isinstance(tree, list):
+        for item in tree:
+            yield from block_statements(item)
+    elif isinstance(tree, dict):
+        for key, value in tree.items():
+            if key in ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"):
+                yield constant(value["query"]["PLpgSQL_expr"]["query"])
+            if key == "dynquery":
+                yield ""
+            elif key == "PLpgSQL_expr" and value["parseMode"] == 0:
+                yield value["query"]
+            else:
+                yield from block_statements(value)
+
+
+def constant(expression: str) -> str:
+    """The text of an SQL expression that is a literal; empty where it is computed."""
+    select: Any = parse_sql(f"SELECT {expression}")[0].stmt
+    value = getattr(select.targetList[0].val, "val", None)
+    return str(value.sval) if isinstance(value, ast.String) else ""
 
 
 def contract_reasons(sql: str, sizes: Mapping[str, int], big: int) -> list[str]:
@@ -76,30 +270,12 @@ def contract_reasons(sql: str, sizes: Mapping[str, int], big: int) -> list[str]:
 
     Args:
         sql: What the pending migrations would run.
-        sizes: Bytes of each table that exists, by name. A table of unknown size counts as big.
-        big: Bytes from which on an index may not be built while writers wait.
+        sizes: Bytes of each table that exists, by name.
+        big: Bytes from which on users notice a lock that lasts as long as a statement reads or writes the whole table.
     """
-    new: set[str] = set()
-    reasons = []
-    for statement in statements(sql):
-        if created := CREATE.match(statement):
-            new.add(bare(created[1]))
-        elif altered := ALTER.match(statement):
-            table = bare(altered[1])
-            reasons += (
-                [] if table in new else [reason for action in parts(altered[2]) if (reason := of_action(table, action))]
-            )
-        elif index := INDEX.match(statement):
-            table = bare(index[3])
-            if not index[1] and table not in new and sizes.get(table, big) >= big:
-                reasons.append(f"builds an index on {table} that is big, not concurrently, while writers wait")
-        elif dropped := DROP.match(statement):
-            reasons += [] if bare(dropped[2]) in new else [f"drops {dropped[1].lower()} {bare(dropped[2])}"]
-        elif re.match(r"TRUNCATE\b", statement, re.IGNORECASE):
-            reasons.append(f"empties {bare(statement.split()[-1])}")
-        elif re.match(r"ALTER (TYPE|VIEW|SEQUENCE|SCHEMA)\b.*\bRENAME\b", statement, re.IGNORECASE):
-            reasons.append(f"renames {statement.split()[1].lower()} {bare(statement.split()[2])}")
-    return list(dict.fromkeys(reasons))
+    judge = Judge(sizes, big)
+    judge.script(sql)
+    return list(dict.fromkeys(judge.reasons))
 
 
 class FilterModule:

@@ -125,7 +125,7 @@ SMOKE = Variant("smoke", body=fails('request.path == "/"'), migrations=(EXPAND,)
 UNDER_TRAFFIC = Variant(
     "under-traffic", body=fails('request.path.startswith("/api/v1/articles/")'), migrations=(EXPAND,)
 )
-HALF = 'op.add_column("article", sa.Column("half", sa.String(20), nullable=True))\nop.execute("UPDATE article SET views = views / 0")'
+HALF = 'op.add_column("article", sa.Column("half", sa.String(20), nullable=True))\nop.execute("UPDATE article SET views = views / 0 WHERE views IS NOT NULL")'
 HALF_MIGRATION = Variant("half-migration", migrations=(EXPAND, HALF))
 CONTRACT = Variant("contract", migrations=(EXPAND, 'op.drop_column("article", "mood")'))
 # What takes the schema back to the project's own source, which knows none of these revisions.
