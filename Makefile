@@ -34,7 +34,7 @@ secret: ## Print one secret: make secret NAME=grafana_admin_password
 	@$(fleet) secret "$(NAME)"
 
 mail: setup-python ## Show the letters that the fleet sends, until Ctrl-C
-	@$(python) -m tools.mail_sink
+	@$(python) -m tools.fleet.mail_sink
 
 setup: ## Install what this machine lacks (distribution packages, .venv)
 	@bin/setup
@@ -66,7 +66,7 @@ lock: ## Compile requirements/*.txt from pyproject.toml
 	@tools/lock.sh
 
 docs: setup-python ## Regenerate the roles' READMEs and the dashboards from their sources
-	@$(python) -m tools.role_readme
-	@$(python) -m tools.dashboards
+	@$(python) -m tools.docs.role_readme
+	@$(python) -m tools.docs.dashboards
 
 .PHONY: help up down status ssh secret mail setup setup-python setup-tests dev test lint unit scenarios lock docs

@@ -26,17 +26,17 @@ LINT: dict[str, Sequence[str]] = {
     "mypy": ["mypy"],
     "yamllint": ["yamllint", "--strict", "."],
     "ansible-lint (production)": ["ansible-lint", "--offline"],
-    "role READMEs": [sys.executable, "-m", "tools.role_readme", "--check"],
-    "dashboards": [sys.executable, "-m", "tools.dashboards", "--check"],
+    "role READMEs": [sys.executable, "-m", "tools.docs.role_readme", "--check"],
+    "dashboards": [sys.executable, "-m", "tools.docs.dashboards", "--check"],
     "terraform fmt": ["bin/terraform", "fmt", "-check", "-recursive", "terraform"],
     "terraform init": ["bin/terraform", "-chdir=terraform/sandbox", "init", "-input=false", "-no-color"],
     "terraform validate": ["bin/terraform", "-chdir=terraform/sandbox", "validate", "-no-color"],
-    "terraform validate (aws)": [sys.executable, "-m", "tools.terraform_aws", "validate"],
+    "terraform validate (aws)": [sys.executable, "-m", "tools.terraform.aws", "validate"],
 }
 UNIT: dict[str, Sequence[str]] = {
     "terraform init": LINT["terraform init"],
     "terraform test": ["bin/terraform", "-chdir=terraform/sandbox", "test", "-no-color"],
-    "terraform test (aws)": [sys.executable, "-m", "tools.terraform_aws", "test"],
+    "terraform test (aws)": [sys.executable, "-m", "tools.terraform.aws", "test"],
     "pytest": [
         "pytest",
         "tests/unit",

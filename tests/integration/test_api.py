@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from app import accounts, articles
 from app.extensions import db
-from tests.live.openapi import conform, from_wsgi
+from tests.support.live.openapi import conform, from_wsgi
 
 SEARCHES = [
     "storms",

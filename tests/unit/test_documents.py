@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.catalogue import DRILLS
+from tests.support.drills.catalogue import DRILLS
 from tools.fleet.context import ROOT
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]

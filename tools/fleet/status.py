@@ -17,8 +17,8 @@ import yaml
 
 from plugins.filter.processes import abandoned
 from tools.fleet.context import ROOT, Fleet, Host, say
+from tools.fleet.redundancy import Facts, View, missing
 from tools.fleet.table import Row, in_order, render, rows
-from tools.fleet.whole import Facts, View, missing
 
 PROBE = Path(__file__).with_name("probe.py").read_text()
 # Seconds until a host that says nothing to SSH counts as down, and until one does that stops in the middle.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tools.fleet.context import Host
-from tools.fleet.whole import Facts, View, drained, leads, of_units, voters
+from tools.fleet.redundancy import Facts, View, drained, leads, of_units, voters
 
 # The order in which a request meets the tiers; those that only vote come last, for they live on others' hosts.
 TIERS = ("loadbalancers", "app", "workers", "postgres", "redis", "monitoring", "etcd", "sentinel")

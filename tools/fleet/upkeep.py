@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 
 from tools.fleet.context import Host
+from tools.fleet.redundancy import View, leads
 from tools.fleet.table import in_order
-from tools.fleet.whole import View, leads
 
 LEADING = ("vip", "postgres", "cache", "store")
 # Tiers that serve as long as one host of theirs does, and those that need a majority.

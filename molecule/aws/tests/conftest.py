@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cloud import scenario
-from tests.cloud.live import LiveCloud
-from tests.live.fixtures import api_key, author, site
+from tests.support.cloud import scenario
+from tests.support.cloud.live import LiveCloud
+from tests.support.live.fixtures import api_key, author, site
 
 __all__ = ["api_key", "author", "fleet", "site"]
 

@@ -10,15 +10,15 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.cloud import api, hosts
-from tests.cloud.live import LiveCloud
-from tests.cloud.scenario import UNAVAILABLE
-from tests.drills import verdict
-from tests.drills.background import running
-from tests.drills.load import Plan
-from tests.drills.verdict import Record
-from tests.live.clients import ARTICLES, publish
-from tests.live.fleet import eventually
+from tests.support.cloud import api, hosts
+from tests.support.cloud.live import LiveCloud
+from tests.support.cloud.scenario import UNAVAILABLE
+from tests.support.drills import verdict
+from tests.support.drills.background import running
+from tests.support.drills.load import Plan
+from tests.support.drills.verdict import Record
+from tests.support.live.clients import ARTICLES, publish
+from tests.support.live.fleet import eventually
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE.exists(), reason=UNAVAILABLE.read_text() if UNAVAILABLE.exists() else "")
 

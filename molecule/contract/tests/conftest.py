@@ -1,5 +1,5 @@
 """Fixtures of this scenario: those of every scenario that need no news application."""
 
-from tests.live.fixtures import fleet, site
+from tests.support.live.fixtures import fleet, site
 
 __all__ = ["fleet", "site"]

@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.live.fleet import LiveFleet, eventually
+from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT, Host
 
 
@@ -138,7 +138,9 @@ def test_another_release_of_it_goes_out_and_comes_back_by_the_playbooks_of_every
         assert done.returncode == 0, done.stdout
 
     before = fleet.run(node, "readlink /opt/guestbook/current").stdout
-    page = shutil.copytree(ROOT / "tests/contract_app", tmp_path / "app") / "src/guestbook/templates/page.html"
+    page = (
+        shutil.copytree(ROOT / "tests/applications/guestbook", tmp_path / "app") / "src/guestbook/templates/page.html"
+    )
     page.write_text(page.read_text().replace("</html>", "<p>The next release</p>\n</html>"))
     play("deploy", app_source_dir=str(tmp_path / "app"), deploy_canary_seconds=0)
     assert fleet.run(node, "readlink /opt/guestbook/current").stdout != before

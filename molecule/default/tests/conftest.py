@@ -1,7 +1,7 @@
 """Fixtures of this scenario: those of every scenario, and a browser's."""
 
-from tests.browser.fixtures import admin, browser, mailbox, new_context, page, person
-from tests.live.fixtures import api_key, author, fleet, site, whole
+from tests.support.browser.fixtures import admin, browser, mailbox, new_context, page, person
+from tests.support.live.fixtures import api_key, author, fleet, healthy_fleet, site
 
 __all__ = [
     "admin",
@@ -9,10 +9,10 @@ __all__ = [
     "author",
     "browser",
     "fleet",
+    "healthy_fleet",
     "mailbox",
     "new_context",
     "page",
     "person",
     "site",
-    "whole",
 ]

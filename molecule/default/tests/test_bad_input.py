@@ -10,8 +10,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.live.clients import ARTICLES, visitor
-from tests.live.fleet import LiveFleet
+from tests.support.live.clients import ARTICLES, visitor
+from tests.support.live.fleet import LiveFleet
 
 TEXT = "Something to read. " * 5
 JSON = {"Content-Type": "application/json"}

@@ -8,11 +8,11 @@ import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.fixtures import NewContext, unique
-from tests.browser.people import Person, link_in, log_in, send_log_in
-from tests.live.clients import visitor
-from tests.live.fleet import LiveFleet, eventually
-from tools.mail_sink import MailSink
+from tests.support.browser.fixtures import NewContext, unique
+from tests.support.browser.people import Person, link_in, log_in, send_log_in
+from tests.support.live.clients import visitor
+from tests.support.live.fleet import LiveFleet, eventually
+from tools.fleet.mail_sink import MailSink
 
 CONTENT = (
     "The ferry stayed in the harbour this morning.\n\nIts captain waits for the wind to turn, and the passengers wait with her. "

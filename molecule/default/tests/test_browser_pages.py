@@ -10,11 +10,11 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from tests.browser import axe
-from tests.browser.fixtures import SCREENSHOTS, profile
-from tests.browser.people import Person, log_in, register
-from tests.live.clients import visitor
-from tests.live.fleet import LiveFleet
+from tests.support.browser import axe
+from tests.support.browser.fixtures import SCREENSHOTS, profile
+from tests.support.browser.people import Person, log_in, register
+from tests.support.live.clients import visitor
+from tests.support.live.fleet import LiveFleet
 
 WIDTHS = {"desk": 1280, "phone": 390}
 PHOTOGRAPHED = {"home", "article", "desk", "admin"}

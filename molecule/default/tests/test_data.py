@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.live.fleet import LiveFleet, eventually
+from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import Host
 
 MIGRATION = "select string_agg(version_num, ',') from alembic_version"

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import httpx
 
-from tests.live.clients import ARTICLES, log_in, publish, visitor
-from tests.live.fleet import LiveFleet, eventually
+from tests.support.live.clients import ARTICLES, log_in, publish, visitor
+from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import Host
 
 
@@ -83,8 +83,8 @@ def test_every_application_host_gets_requests(fleet: LiveFleet, author: httpx.Cl
     assert min(served.values()) > 5
 
 
-def test_a_session_outlives_the_application_host_that_made_it(whole: LiveFleet) -> None:
-    fleet = whole
+def test_a_session_outlives_the_application_host_that_made_it(healthy_fleet: LiveFleet) -> None:
+    fleet = healthy_fleet
     with visitor(fleet) as reader:
         log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"])
         account = reader.get("/account")

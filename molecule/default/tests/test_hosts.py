@@ -6,8 +6,8 @@ import json
 import sys
 from typing import Any
 
-from tests.live import ports
-from tests.live.fleet import LiveFleet, eventually
+from tests.support.live import ports
+from tests.support.live.fleet import LiveFleet, eventually
 
 
 def test_no_unit_failed_anywhere(fleet: LiveFleet) -> None:
@@ -34,8 +34,8 @@ def test_every_host_knows_the_others_by_name(fleet: LiveFleet) -> None:
         assert fleet.run(host, f"getent hosts {other.name}").stdout.split()[0] in {other.address, "127.0.1.1", "::1"}
 
 
-def test_a_reboot_brings_a_hosts_services_back(whole: LiveFleet) -> None:
-    fleet = whole
+def test_a_reboot_brings_a_hosts_services_back(healthy_fleet: LiveFleet) -> None:
+    fleet = healthy_fleet
     standby = fleet.standbys[0] if fleet.standbys else fleet.primary
     boot = fleet.run(standby, "stat -c %y /proc/1").stdout
     fleet.run(standby, "systemd-run --on-active=1 systemctl reboot")

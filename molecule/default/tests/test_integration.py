@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.live.fleet import LiveFleet
-from tests.live.tunnel import tunnel
+from tests.support.live.fleet import LiveFleet
+from tests.support.live.tunnel import tunnel
 from tools.fleet.context import ROOT
 
 SOCKET_POSTGRES = "/run/postgresql/.s.PGSQL.5432"

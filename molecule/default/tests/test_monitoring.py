@@ -8,9 +8,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.live.clients import visitor
-from tests.live.fleet import LiveFleet, eventually
-from tools.dashboards import BUILT, extract_queries
+from tests.support.live.clients import visitor
+from tests.support.live.fleet import LiveFleet, eventually
+from tools.docs.dashboards import BUILT, extract_queries
 
 
 def test_every_target_is_up(fleet: LiveFleet) -> None:

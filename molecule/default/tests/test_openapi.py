@@ -6,8 +6,8 @@ import httpx
 import pytest
 from schemathesis.config import SchemathesisConfig
 
-from tests.live.fleet import LiveFleet
-from tests.live.openapi import conform, from_url
+from tests.support.live.fleet import LiveFleet
+from tests.support.live.openapi import conform, from_url
 
 # Enough for every kind of parameter; the unit and integration tests ask more.
 EXAMPLES = 15

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.live.fleet import LiveFleet
+from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import ROOT
 
 SCRIPT = ROOT / "terraform" / "modules" / "sandbox_host" / "host.sh"

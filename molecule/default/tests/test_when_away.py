@@ -13,9 +13,9 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.drills.faults import stopped
-from tests.live.clients import ARTICLES, log_in, publish, send_log_in, visitor
-from tests.live.fleet import LiveFleet, eventually
+from tests.support.drills.faults import stopped
+from tests.support.live.clients import ARTICLES, log_in, publish, send_log_in, visitor
+from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import Host
 
 # Seconds within which everybody has an answer, whatever it is.
@@ -64,8 +64,8 @@ def never_seen(path: str) -> str:
     return f"{path}?limit={20 + uuid4().int % 80}&since=2026-01-01T00:00:00Z&until=20{30 + uuid4().int % 60}-01-01T00:00:00Z"
 
 
-def test_without_the_cache_pages_are_slower_and_right(whole: LiveFleet, author: httpx.Client) -> None:
-    fleet = whole
+def test_without_the_cache_pages_are_slower_and_right(healthy_fleet: LiveFleet, author: httpx.Client) -> None:
+    fleet = healthy_fleet
     with stopped(fleet, fleet.group("redis"), "redis@cache"), visitor(fleet) as reader:
         for path in (*PAGES, never_seen(ARTICLES)):
             assert ask(reader, "GET", path).status_code == 200, path
@@ -84,9 +84,9 @@ def test_without_the_cache_pages_are_slower_and_right(whole: LiveFleet, author: 
 
 
 def test_without_the_store_pages_are_read_anonymously_and_articles_written(
-    whole: LiveFleet, author: httpx.Client, untold: list[str]
+    healthy_fleet: LiveFleet, author: httpx.Client, untold: list[str]
 ) -> None:
-    fleet = whole
+    fleet = healthy_fleet
     with visitor(fleet) as reader:
         log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"])
         with stopped(fleet, fleet.group("sentinel"), "redis@store"):
@@ -103,8 +103,8 @@ def test_without_the_store_pages_are_read_anonymously_and_articles_written(
     untold.append(f"{ARTICLES}/{written.json()['id']}")
 
 
-def test_without_a_replica_the_primary_is_read(whole: LiveFleet, author: httpx.Client) -> None:
-    fleet = whole
+def test_without_a_replica_the_primary_is_read(healthy_fleet: LiveFleet, author: httpx.Client) -> None:
+    fleet = healthy_fleet
     with stopped(fleet, fleet.standbys, "patroni"), visitor(fleet) as reader:
         for path in (*PAGES, never_seen(ARTICLES)):
             assert ask(reader, "GET", path).status_code == 200, path
@@ -143,8 +143,10 @@ def resting(fleet: LiveFleet) -> Iterator[None]:
     assert eventually(is_complete, within=90, every=1)
 
 
-def test_without_a_primary_everything_is_read_and_writers_come_again(whole: LiveFleet, author: httpx.Client) -> None:
-    fleet = whole
+def test_without_a_primary_everything_is_read_and_writers_come_again(
+    healthy_fleet: LiveFleet, author: httpx.Client
+) -> None:
+    fleet = healthy_fleet
     with visitor(fleet) as reader:
         with resting(fleet):
             stop_postgres(fleet, fleet.primary)
@@ -156,8 +158,8 @@ def test_without_a_primary_everything_is_read_and_writers_come_again(whole: Live
         log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"])
 
 
-def test_without_any_database_what_is_cached_is_read(whole: LiveFleet, author: httpx.Client) -> None:
-    fleet = whole
+def test_without_any_database_what_is_cached_is_read(healthy_fleet: LiveFleet, author: httpx.Client) -> None:
+    fleet = healthy_fleet
     with visitor(fleet) as reader:
         for path in PAGES:
             assert reader.get(path).status_code == 200, path

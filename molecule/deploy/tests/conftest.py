@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.deploys.stage import Stage
-from tests.deploys.variants import GOOD
-from tests.live.fixtures import api_key, fleet
-from tests.live.fleet import LiveFleet
+from tests.support.deploys.stage import Stage
+from tests.support.deploys.variants import GOOD
+from tests.support.live.fixtures import api_key, fleet
+from tests.support.live.fleet import LiveFleet
 
 __all__ = ["api_key", "fleet", "stage"]
 

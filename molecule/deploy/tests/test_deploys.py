@@ -9,8 +9,8 @@ from math import inf
 
 import pytest
 
-from tests.deploys.stage import STEADY, Run, Stage, Traffic
-from tests.deploys.variants import (
+from tests.support.deploys.stage import STEADY, Run, Stage, Traffic
+from tests.support.deploys.variants import (
     BETTER,
     CONTRACT,
     HALF_MIGRATION,
@@ -20,8 +20,8 @@ from tests.deploys.variants import (
     UNDER_TRAFFIC,
     Variant,
 )
-from tests.drills.faults import dead
-from tests.live.fleet import eventually
+from tests.support.drills.faults import dead
+from tests.support.live.fleet import eventually
 
 # How many times slower the slowest reads may be than in quiet, or than what needs no application host meanwhile. Two to four where hosts
 # and control node share two processors; a host that keeps its readers waiting for a second makes it thirty.

@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from tests.drills.arena import Arena
-from tests.drills.catalogue import DRILLS
-from tests.drills.drill import Drill
-from tests.live.fleet import eventually
+from tests.support.drills.arena import Arena
+from tests.support.drills.catalogue import DRILLS
+from tests.support.drills.drill import Drill
+from tests.support.live.fleet import eventually
 
 ROUNDS = range(1, int(os.environ.get("DRILL_ROUNDS", "1")) + 1)
 

@@ -1,6 +1,6 @@
 """What operators do is done on one fleet that is watched all the while."""
 
-from tests.drills.fixtures import arena
-from tests.live.fixtures import api_key, fleet
+from tests.support.drills.fixtures import arena
+from tests.support.live.fixtures import api_key, fleet
 
 __all__ = ["api_key", "arena", "fleet"]

@@ -7,13 +7,13 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.drills import faults
-from tests.drills.arena import LEADERS, Arena
-from tests.drills.changes import CHANGES, REPLACEMENTS, follower
-from tests.drills.drill import Drill
-from tests.drills.runs import processes, replace, site
-from tests.live.fleet import eventually
-from tools.fleet.whole import leads
+from tests.support.drills import faults
+from tests.support.drills.arena import LEADERS, Arena
+from tests.support.drills.changes import CHANGES, REPLACEMENTS, follower
+from tests.support.drills.drill import Drill
+from tests.support.drills.runs import processes, replace, site
+from tests.support.live.fleet import eventually
+from tools.fleet.redundancy import leads
 
 
 def led(arena: Arena, begin: float) -> dict[str, set[str]]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tests.drills import faults
-from tests.drills.arena import Arena
-from tests.drills.runs import command, kill, play, processes
-from tests.drills.upkeep import MAINTENANCE, PLAYBOOK, boots, maintain, outdated
-from tests.live.fleet import eventually
+from tests.support.drills import faults
+from tests.support.drills.arena import Arena
+from tests.support.drills.runs import command, kill, play, processes
+from tests.support.drills.upkeep import MAINTENANCE, PLAYBOOK, boots, maintain, outdated
+from tests.support.live.fleet import eventually
 
 
 def test_every_host_is_upgraded_and_rebooted_while_the_fleet_serves(arena: Arena) -> None:

@@ -1,5 +1,5 @@
 """Fixtures of this scenario: those of every scenario."""
 
-from tests.live.fixtures import api_key, author, fleet, site, whole
+from tests.support.live.fixtures import api_key, author, fleet, healthy_fleet, site
 
-__all__ = ["api_key", "author", "fleet", "site", "whole"]
+__all__ = ["api_key", "author", "fleet", "healthy_fleet", "site"]

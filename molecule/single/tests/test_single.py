@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import httpx
 
-from tests.live import ports
-from tests.live.fleet import LiveFleet, eventually
+from tests.support.live import ports
+from tests.support.live.fleet import LiveFleet, eventually
 
 
 def test_one_host_is_every_tier_and_nothing_failed(fleet: LiveFleet) -> None:

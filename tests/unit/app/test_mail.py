@@ -22,7 +22,7 @@ from app.extensions import db
 from app.mail_url import DeferredError, RefusedError, RelayError
 from app.models import FailedTask, Mail, User, now
 from tests.unit.app.conftest import free_port
-from tools.mail_sink import MailSink
+from tools.fleet.mail_sink import MailSink
 
 pytestmark = pytest.mark.usefixtures("app")
 

@@ -22,7 +22,7 @@ from cryptography.x509.oid import NameOID
 from app.mail_url import DeferredError, MailUrl, RefusedError, RelayError
 from app.models import now
 from tests.unit.app.conftest import free_port
-from tools.mail_sink import MailSink
+from tools.fleet.mail_sink import MailSink
 
 SENT_FROM = "no-reply@localhost"
 

@@ -12,7 +12,7 @@ from schemathesis.specs.openapi.definitions import OPENAPI_31_VALIDATOR
 from app import accounts, articles
 from app.extensions import db
 from app.models import User
-from tests.live.openapi import conform, from_wsgi
+from tests.support.live.openapi import conform, from_wsgi
 from tests.unit.app.conftest import body
 
 OPERATIONS = {

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.cloud.balancers import Check, Listener, Target, listeners
+from tests.support.cloud.balancers import Check, Listener, Target, listeners
 
 ADDRESSES = {"i-1": "10.0.0.11", "i-2": "10.0.0.12"}
 

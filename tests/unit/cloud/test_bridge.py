@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.cloud import ec2, hosts
-from tests.cloud.bridge import Bridge
-from tests.cloud.instances import Instance
+from tests.support.cloud import ec2, hosts
+from tests.support.cloud.bridge import Bridge
+from tests.support.cloud.instances import Instance
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYbMPDl1FcQuS8ZjpnsCk4cyQvLqvNTdxoZpKeVB1Zk"
 

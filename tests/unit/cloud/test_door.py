@@ -10,9 +10,9 @@ from urllib.request import urlopen
 
 import pytest
 
-from tests.cloud.balancers import Check, Listener, Target
-from tests.cloud.door import Door, Health, judged
-from tests.live.fleet import eventually
+from tests.support.cloud.balancers import Check, Listener, Target
+from tests.support.cloud.door import Door, Health, judged
+from tests.support.live.fleet import eventually
 
 CHECK = Check("traffic-port", "/lb-health", interval=0.05, timeout=1, rise=2, fall=2)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cloud import hosts
-from tests.cloud.instances import Instance
+from tests.support.cloud import hosts
+from tests.support.cloud.instances import Instance
 
 
 def test_hosts_that_boot_at_the_same_time_share_no_file_of_a_key(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cloud.instances import Instance, Work, parse, work
+from tests.support.cloud.instances import Instance, Work, parse, work
 
 
 def instance(id_: str, state: str = "running") -> Instance:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.drills.samples import AGENT
+from tests.support.drills.samples import AGENT
 
 
 @pytest.fixture

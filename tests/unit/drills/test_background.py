@@ -7,8 +7,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from tests.drills.background import running
-from tests.drills.load import Plan
+from tests.support.drills.background import running
+from tests.support.drills.load import Plan
 
 
 class Answers(BaseHTTPRequestHandler):

@@ -10,7 +10,7 @@ from typing import Any
 
 import httpx
 
-from tests.drills.load import Load, Plan
+from tests.support.drills.load import Load, Plan
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 

@@ -7,8 +7,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
 
-from tests.drills.plot import draw
-from tests.drills.report import results, table
+from tests.support.drills.plot import draw
+from tests.support.drills.report import results, table
 
 VERDICT: dict[str, Any] = {
     "drill": "primary-killed",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.drills.runs import restarted
+from tests.support.drills.runs import restarted
 
 BEFORE = "MainPID=11\nId=nginx.service\n\nMainPID=12\nId=app.service\n814\n"
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.drills import verdict
-from tests.drills.drill import ROOM, Drill
-from tests.drills.samples import Sample
-from tests.drills.verdict import Verdict
+from tests.support.drills import verdict
+from tests.support.drills.drill import ROOM, Drill
+from tests.support.drills.samples import Sample
+from tests.support.drills.verdict import Verdict
 
 
 def record(end: float, kind: str = "write", status: int = 201, number: int = 0) -> dict[str, Any]:

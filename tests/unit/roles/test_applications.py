@@ -14,7 +14,7 @@ from plugins.action.fleet_check_inventory import specifications
 
 ROOT = Path(__file__).resolve().parents[3]
 APPLICATIONS = sorted((ROOT / "inventories/applications").glob("*.yml"))
-EXAMPLE = ROOT / "tests/contract_app"
+EXAMPLE = ROOT / "tests/applications/guestbook"
 
 
 def settings(path: Path) -> dict[str, Any]:

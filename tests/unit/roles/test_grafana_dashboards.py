@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools.dashboards import BUILT, SOURCES, build, extract_queries, render
+from tools.docs.dashboards import BUILT, SOURCES, build, extract_queries, render
 
 ROOT = Path(__file__).resolve().parents[3]
 DASHBOARDS = sorted(BUILT.glob("*.json"))
@@ -18,7 +18,9 @@ DASHBOARDS = sorted(BUILT.glob("*.json"))
 @pytest.mark.parametrize("source", sorted(SOURCES.glob("*.yml")), ids=lambda path: path.stem)
 def test_a_dashboard_is_built_from_its_source(source: Path) -> None:
     built = BUILT / f"{source.stem}.json"
-    assert built.read_text() == render(build(yaml.safe_load(source.read_text()))), "run: python -m tools.dashboards"
+    assert built.read_text() == render(build(yaml.safe_load(source.read_text()))), (
+        "run: python -m tools.docs.dashboards"
+    )
 
 
 def test_no_dashboard_is_left_without_a_source() -> None:

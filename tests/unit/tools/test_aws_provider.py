@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import aws_provider
-from tools.aws_provider import PROVIDER, configuration, environment, mirror, missing
+from tools.terraform import aws_provider
+from tools.terraform.aws_provider import PROVIDER, configuration, environment, mirror, missing
 
 
 @pytest.mark.parametrize("below", ["", "add-ons"])

@@ -9,9 +9,9 @@ from email.message import EmailMessage
 
 import pytest
 
-from tools import mail_sink
+from tools.fleet import mail_sink
 from tools.fleet.context import Fleet, FleetError
-from tools.mail_sink import MailSink
+from tools.fleet.mail_sink import MailSink
 
 VARS = {"fleet_admin_networks": ["10.77.0.1/32"]}
 OUTPUTS = {

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tools import role_readme
+from tools.docs import role_readme
 
 SPEC = """
 argument_specs:

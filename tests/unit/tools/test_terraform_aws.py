@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tools import checks, terraform_aws
+from tools import checks
+from tools.terraform import aws
 
 
 def terraform(said: str) -> object:
@@ -21,7 +22,7 @@ def terraform(said: str) -> object:
 
 @pytest.fixture
 def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terraform_aws, "REPORTS", tmp_path)
+    monkeypatch.setattr(aws, "REPORTS", tmp_path)
     monkeypatch.setattr(checks, "REPORTS", tmp_path)
 
 
@@ -29,20 +30,18 @@ def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_missing_provider_is_a_skip_with_its_reason(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sys.argv", ["terraform_aws", "test"])
-    monkeypatch.setattr(
-        terraform_aws, "terraform", terraform("Error: Failed to query available provider packages: no route")
-    )
-    assert terraform_aws.main() == 0
+    monkeypatch.setattr("sys.argv", ["aws", "test"])
+    monkeypatch.setattr(aws, "terraform", terraform("Error: Failed to query available provider packages: no route"))
+    assert aws.main() == 0
     assert checks.count()["skipped"] == 1
     assert "SKIPPED terraform/aws::terraform test: " in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("summary")
 def test_another_failure_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sys.argv", ["terraform_aws", "validate"])
-    monkeypatch.setattr(terraform_aws, "terraform", terraform("Error: Unsupported argument"))
-    assert terraform_aws.main() == 1
+    monkeypatch.setattr("sys.argv", ["aws", "validate"])
+    monkeypatch.setattr(aws, "terraform", terraform("Error: Unsupported argument"))
+    assert aws.main() == 1
     assert checks.count()["skipped"] == 0
 
 
@@ -50,4 +49,4 @@ def test_every_module_that_aws_is_made_of_has_tests() -> None:
     modules = {
         path.name for path in (checks.ROOT / "terraform/modules").iterdir() if not path.name.startswith("sandbox")
     } - {"topology"}
-    assert {root.name for root in terraform_aws.ROOTS["test"]} == modules | {"aws"}
+    assert {root.name for root in aws.ROOTS["test"]} == modules | {"aws"}

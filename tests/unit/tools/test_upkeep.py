@@ -6,8 +6,8 @@ import pytest
 
 from tests.unit.tools.fleet_views import HOSTS, WELL, but
 from tools.fleet.context import Host
+from tools.fleet.redundancy import missing
 from tools.fleet.upkeep import OTHERWISE, first_step, indispensable, turns
-from tools.fleet.whole import missing
 
 
 def test_those_that_lead_come_last_and_each_tier_in_the_order_of_a_request() -> None:

@@ -1,0 +1,73 @@
+"""python -m tests.support.cloud.scenario up|down: the fleet of the scenario `aws`, made by terraform/aws with the real provider at a local EC2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+from tests.support.cloud import api
+from tests.support.cloud.ec2 import CREDENTIALS
+from tests.support.cloud.fleet import KEY, CloudFleet
+from tests.support.cloud.hosts import DIRECTORY, FLEET
+from tools.fleet.context import ROOT, FleetError, say
+from tools.fleet.down import down as remove
+from tools.terraform.aws_provider import environment, missing
+
+# Why the scenario cannot run here; its tests are skipped with this reason.
+UNAVAILABLE = DIRECTORY / "unavailable"
+
+
+def fleet() -> CloudFleet:
+    """The scenario's fleet."""
+    DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
+    variables = environment(os.environ) | CREDENTIALS
+    variables |= {"TF_DATA_DIR": str(DIRECTORY / "terraform"), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
+    # The root has no workspaces, and FLEET would name one; nobody's own account has a part in this.
+    for name in ("FLEET", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
+        variables.pop(name, None)
+    return CloudFleet(FLEET, "aws", environment=variables)
+
+
+def up() -> None:
+    """Start the API, make the instances; or note why the provider cannot be had.
+
+    Raises:
+        FleetError: something else went wrong.
+    """
+    cloud = fleet()
+    if not KEY.exists():
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", FLEET, "-f", str(KEY)], check=True)
+    api.stop()  # two would take each other's hosts for leftovers
+    api.start()
+    init = cloud.init()
+    if init.returncode == 0:
+        cloud.apply()
+    elif reason := missing(init.stderr):
+        UNAVAILABLE.write_text(reason)
+        say(reason)
+    else:
+        raise FleetError(f"terraform init failed: {init.stderr.strip()}")
+
+
+def down() -> None:
+    """Remove instances, hosts and the API, also those of a run that was interrupted."""
+    api.stop()
+    remove(fleet())
+
+
+def main() -> int:
+    """Run one command; return its exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tests.support.cloud.scenario", description=__doc__)
+    parser.add_argument("command", choices=["up", "down"])
+    try:
+        (up if parser.parse_args().command == "up" else down)()
+    except (FleetError, subprocess.TimeoutExpired) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

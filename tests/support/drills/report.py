@@ -1,0 +1,123 @@
+"""`python -m tests.support.drills.report`: the table and the pictures in docs/ from what the drills have left in .cache/drills/."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from pathlib import Path
+from typing import Any
+
+from tests.support.drills.catalogue import DRILLS
+from tests.support.drills.plot import draw
+from tools.fleet.context import ROOT
+
+RESULTS = ROOT / ".cache" / "drills"
+PICTURES = ROOT / "docs" / "failover"
+PAGE = ROOT / "docs" / "benchmarks.md"
+BEGIN, END = "<!-- drills: begin, made by python -m tests.support.drills.report -->", "<!-- drills: end -->"
+COLUMNS = [
+    "drill",
+    "n",
+    "no acknowledged write for",
+    "limit",
+    "no served read for",
+    "failed",
+    "lost",
+    "doubled",
+    "primaries",
+]
+COLUMNS += ["whole again after", "load average"]
+
+Result = dict[str, Any]
+
+
+def results(folder: Path = RESULTS) -> dict[str, list[Result]]:
+    """The rounds of each drill, in the catalogue's order."""
+    found: dict[str, list[Result]] = {}
+    for drill in DRILLS:
+        names = re.compile(rf"{re.escape(drill.name)}-\d+\.json")
+        rounds = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json")) if names.fullmatch(path.name)]
+        if rounds:
+            found[drill.name] = rounds
+    return found
+
+
+def table(found: dict[str, list[Result]]) -> str:
+    """One row a drill: median and worst of its rounds, failures and losses summed."""
+    limits = {drill.name: drill.write_gap for drill in DRILLS}
+    lines = [f"| {' | '.join(COLUMNS)} |", "|" + " --- |" * len(COLUMNS)]
+    for name, rounds in found.items():
+        seen = [result["verdict"] for result in rounds]
+        cells = [
+            f"[{name}](failover/{name}.svg)",
+            str(len(seen)),
+            _spread([verdict["write_gap"] for verdict in seen]),
+            f"{limits[name]:g} s",
+            _spread([verdict["read_gap"] for verdict in seen]),
+            _failures(seen),
+            str(sum(verdict["lost"] for verdict in seen)),
+            str(sum(verdict["doubled"] for verdict in seen)),
+            str(max(verdict["most_primaries"] for verdict in seen)),
+            _spread([verdict["whole_after"] for verdict in seen]),
+            _spread([verdict["load_average"] for verdict in seen], unit=""),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, *_extras(found)])
+
+
+def main() -> None:
+    """Write the pictures of each drill's worst round, and the table into its place."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    found = results()
+    for name, rounds in found.items():
+        worst = max(rounds, key=lambda result: result["verdict"]["write_gap"])
+        (PICTURES / f"{name}.svg").write_text(
+            draw(name.replace("-", " "), _subtitle(worst["verdict"]), worst["timeline"])
+        )
+    page = PAGE.read_text()
+    before, after = page.split(BEGIN)[0], page.split(END)[1]
+    PAGE.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{after}")
+
+
+def _spread(values: list[float], unit: str = " s") -> str:
+    median, worst = statistics.median(values), max(values)
+    return f"{median:.1f}{unit}" if len(values) == 1 else f"{median:.1f}, worst {worst:.1f}{unit}"
+
+
+def _plainly(values: list[float]) -> str:
+    median, worst = statistics.median(values), max(values)
+    return f"{median:g}" if len(values) == 1 else f"{median:g}, worst {worst:g}"
+
+
+def _failures(seen: list[Result]) -> str:
+    kinds = sorted({kind for verdict in seen for kind in verdict["failed"]})
+    parts = [
+        f"{sum(verdict['failed'].get(kind, 0) for verdict in seen)} of {sum(verdict['sent'].get(kind, 0) for verdict in seen)} {kind}s"
+        for kind in kinds
+    ]
+    return ", ".join(parts) or "0"
+
+
+def _extras(found: dict[str, list[Result]]) -> list[str]:
+    """The figures that a drill has for itself, a sentence each."""
+    lines = []
+    for name, rounds in found.items():
+        figures = [result["verdict"]["extra"] for result in rounds]
+        if keys := sorted(figures[0]):
+            told = "; ".join(f"{key.replace('_', ' ')} {_plainly([figure[key] for figure in figures])}" for key in keys)
+            lines.append(f"- {name}: {told}.")
+    return ["", *lines] if lines else []
+
+
+def _subtitle(verdict: Result) -> str:
+    parts = [
+        f"{verdict['write_gap']:.1f} s without an acknowledged write, {verdict['lost']} lost",
+        f"whole again after {verdict['whole_after']:.0f} s (load average {verdict['load_average']:g})",
+        "shade: the fault, red: failed requests, dashed: whole again",
+    ]
+    return "; ".join(parts)
+
+
+if __name__ == "__main__":
+    main()

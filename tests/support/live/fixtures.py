@@ -1,0 +1,61 @@
+"""Fixtures of the scenarios' tests; a scenario's conftest.py imports them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.support.live.clients import visitor
+from tests.support.live.fleet import LiveFleet, eventually
+from tools.fleet.context import Fleet
+
+
+@pytest.fixture(scope="session")
+def fleet() -> LiveFleet:
+    """The running fleet."""
+    return LiveFleet(Fleet.from_environment())
+
+
+@pytest.fixture
+def site(fleet: LiveFleet) -> Iterator[httpx.Client]:
+    """An anonymous visitor at the front door."""
+    with visitor(fleet) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def api_key(fleet: LiveFleet) -> str:
+    """A fresh API key that may write articles, made with the application's own command line."""
+    email = f"author-{uuid4().hex[:8]}@news.test"
+    fleet.app_command(f"flask users create {email} --password-env AUTHOR_PASSWORD", {"AUTHOR_PASSWORD": uuid4().hex})
+    output = fleet.app_command(f"flask keys create {email} --name tests --scope articles:write")
+    return output.split()[-1]
+
+
+@pytest.fixture
+def author(fleet: LiveFleet, api_key: str) -> Iterator[httpx.Client]:
+    """A client with an API key that may write."""
+    with visitor(fleet, Authorization=f"Bearer {api_key}") as client:
+        yield client
+
+
+@pytest.fixture
+def healthy_fleet(fleet: LiveFleet) -> Iterator[LiveFleet]:
+    """The fleet for a test that disturbs it: afterwards every host must be well again before the next test starts."""
+    yield fleet
+
+    def unwell() -> list[str]:
+        hosts = fleet.hosts.values()
+        return [
+            host.name
+            for host in hosts
+            if fleet.run(host, "systemctl is-system-running", check=False).stdout != "running\n"
+        ]
+
+    assert eventually(lambda: not unwell(), within=90), f"not well after the test: {unwell()}"
+    # nginx leaves a failed application host out for fail_timeout seconds.
+    time.sleep(3)

@@ -1,0 +1,87 @@
+"""Which ports of the fleet are open from where: asked of every host, compared with inventories/shared/ports.yml."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import yaml
+
+from tests.support.live.fleet import LiveFleet
+from tools.fleet.context import ROOT, Host
+
+# Tries every address at once and prints those that accept: a closed port is dropped, so each would cost its time-out.
+PROBE = """
+import json, select, socket, sys, time
+pending, reached = {}, []
+for address, port in json.loads(sys.argv[1]):
+    s = socket.socket()
+    s.setblocking(False)
+    s.connect_ex((address, port))
+    pending[s] = [address, port]
+deadline = time.monotonic() + 2.5
+while pending and (left := deadline - time.monotonic()) > 0:
+    for s in select.select([], list(pending), [], left)[1]:
+        target = pending.pop(s)
+        if s.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0:
+            reached.append(target)
+        s.close()
+print(json.dumps(reached))
+"""
+
+Target = tuple[str, int]
+Flow = tuple[str, str, int]
+
+
+def rules() -> list[dict[str, Any]]:
+    """The TCP entries of the port matrix."""
+    matrix = yaml.safe_load((ROOT / "inventories" / "shared" / "ports.yml").read_text())["fleet_ports"]
+    return [rule for rule in matrix if rule["protocol"] == "tcp"]
+
+
+def expected(fleet: LiveFleet) -> dict[Flow, bool]:
+    """(source, destination, port) → whether the port matrix opens it; the source `admin` is this machine."""
+    result: dict[Flow, bool] = {}
+    for rule in rules():
+        for destination in fleet.hosts.values():
+            if not destination.groups & set(rule["to"]):
+                continue
+            for source in fleet.hosts.values():
+                allowed = source == destination or "any" in rule["from"] or bool(source.groups & set(rule["from"]))
+                result[source.name, destination.name, rule["port"]] = allowed
+            result["admin", destination.name, rule["port"]] = bool({"any", "admin"} & set(rule["from"]))
+    return result
+
+
+def may_be_silent(fleet: LiveFleet) -> set[Flow]:
+    """Flows that are open, but where nobody needs to listen: Grafana where its package could not be had, Alertmanager's gossip alone."""
+    silent = {3000} | ({9094} if len(fleet.group("monitoring")) == 1 else set())
+    return {flow for flow in expected(fleet) if flow[2] in silent}
+
+
+def observed(fleet: LiveFleet) -> set[Flow]:
+    """The (source, destination, port) that really accept connections."""
+    names = {host.address: host.name for host in fleet.hosts.values()}
+    targets = json.dumps(sorted({(fleet.hosts[to].address, port) for _, to, port in expected(fleet)}))
+
+    def ask(source: Host | None) -> list[Target]:
+        if source is None:
+            output = subprocess.run(
+                [sys.executable, "-c", PROBE, targets], capture_output=True, text=True, check=True
+            ).stdout
+        else:
+            output = fleet.run(source, f"python3 -c {shlex.quote(PROBE)} {shlex.quote(targets)}").stdout
+        return [(address, port) for address, port in json.loads(output)]
+
+    sources: list[Host | None] = [*fleet.hosts.values(), None]
+    with ThreadPoolExecutor(len(sources)) as pool:
+        answers = list(pool.map(ask, sources))
+    return {
+        (source.name if source else "admin", names[address], port)
+        for source, reached in zip(sources, answers, strict=True)
+        for address, port in reached
+    }

@@ -1,0 +1,138 @@
+"""What counts as missing from a fleet, for `make status` and for the failure drills."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.unit.tools.fleet_views import FOLLOWS, HOSTS, PATRONI, WELL, but
+from tools.fleet.context import Host
+from tools.fleet.redundancy import missing
+
+NOTE = {"by": "kim", "when": "2026-11-23T06:00:00Z", "why": "new disk"}
+
+
+def test_nothing_is_missing_from_a_whole_fleet() -> None:
+    assert missing(HOSTS, WELL) == []
+
+
+def test_facts_that_nobody_asked_for_are_not_missed() -> None:
+    asked = {"system", "vip", "app", "etcd", "postgres", "cache", "store"}
+    assert (
+        missing(HOSTS, {host: {what: facts[what] for what in asked & set(facts)} for host, facts in WELL.items()}) == []
+    )
+
+
+def test_a_fleet_behind_a_clouds_balancer_has_no_virtual_address_to_miss() -> None:
+    without = {name: {what: value for what, value in facts.items() if what != "vip"} for name, facts in WELL.items()}
+    assert missing(HOSTS, without) == []
+
+
+def test_a_host_alone_in_every_group_is_whole() -> None:
+    groups = frozenset(group for host in HOSTS for group in host.groups)
+    master = {"master": True, "replicas": 0, "behind": {}}
+    facts = WELL["lb1"] | WELL["app1"] | WELL["db1"] | {"postgres": {"primary": True, "standbys": {}}, "sentinel": 1}
+    assert missing([Host("node1", "", groups)], {"node1": facts | {"cache": master, "store": master}}) == []
+
+
+@pytest.mark.parametrize(
+    ("host", "facts", "says"),
+    [
+        (
+            "app1",
+            {"system": "degraded", "failed": ["a.service", "b.timer"]},
+            "app1 has failed units: a.service, b.timer",
+        ),
+        ("app1", {"system": "starting"}, "app1 is starting"),
+        ("lb2", {"stopped": ["keepalived"]}, "lb2 does not run keepalived"),
+        ("app1", {"app": False}, "app1 has an application that is not ready"),
+        ("worker1", {"release": None}, "worker1 has no release"),
+        ("worker1", {"release": "r2"}, "releases differ (r1 on app1; r2 on worker1)"),
+        ("lb1", {"vip": False}, "the virtual address is on no host"),
+        ("lb2", {"vip": True}, "the virtual address is on lb1 and lb2"),
+        ("db2", {"etcd": None}, "etcd has 2 of 3 votes (not db2)"),
+        ("db2", {"postgres": {"primary": True, "standbys": {}}}, "Postgres has 2 primaries: db1 and db2"),
+        (
+            "db1",
+            {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "async", 0]}}},
+            "no standby is synchronous",
+        ),
+        ("db1", {"postgres": {"primary": True, "standbys": {"db2": ["catchup", "sync"]}}}, "db2 does not stream"),
+        ("db1", {"postgres": {"primary": False, "standbys": {}}}, "Postgres has no primary"),
+        ("db2", {"patroni": None}, "db2 has a Patroni that does not answer"),
+        ("db2", {"patroni": PATRONI | {"paused": True}}, "Patroni is paused"),
+        ("db1", {"patroni": PATRONI | {"failsafe": True}}, "Patroni goes on without etcd (failsafe)"),
+        ("cache1", {"store": {"master": True, "replicas": 1}}, "store has 1 of 2 replicas"),
+        ("mon1", {"store": {"master": False, "linked": False}}, "store has 1 of 2 replicas (not mon1)"),
+        ("mon1", {"store": None}, "store has 1 of 2 replicas (not mon1)"),
+        ("cache2", {"cache": {"master": True, "replicas": 0}}, "cache has 2 masters: cache1 and cache2"),
+        ("cache1", {"cache": None}, "cache has no master"),
+        ("mon1", {"sentinel": None}, "sentinel has 2 of 3 votes (not mon1)"),
+        ("mon1", {"sentinel": 1}, "mon1 sees 1 of 3 Sentinels"),
+    ],
+)
+def test_whatever_is_missing_is_named(host: str, facts: dict[str, Any], says: str) -> None:
+    assert missing(HOSTS, but(**{host: facts})) == [says]
+
+
+def test_a_host_that_is_down_is_named_first_and_then_what_the_fleet_lacks_by_it() -> None:
+    alone = WELL["db1"] | {"postgres": {"primary": True, "standbys": {}}}
+    assert missing(HOSTS, but(db2=None, db1=alone)) == [
+        "db2 does not answer",
+        "no standby is synchronous",
+        "etcd has 2 of 3 votes (not db2)",
+    ]
+    without = {
+        name: WELL["cache1"][name] | {"replicas": WELL["cache1"][name]["replicas"] - 1} for name in ("cache", "store")
+    }
+    assert missing(HOSTS, but(cache2=None, cache1=without | {"sentinel": 2}, mon1={"sentinel": 2})) == [
+        "cache2 does not answer",
+        "cache has 0 of 1 replicas (not cache2)",
+        "store has 1 of 2 replicas (not cache2)",
+        "sentinel has 2 of 3 votes (not cache2)",
+    ]
+
+
+def test_what_the_application_lacks_comes_before_that_it_is_not_ready() -> None:
+    alone = {"master": False, "linked": False}
+    assert missing(HOSTS, but(cache1=None, cache2={"cache": alone, "store": alone}, app1={"app": False})) == [
+        "cache1 does not answer",
+        "cache has no master",
+        "store has no master",
+        "sentinel has 2 of 3 votes (not cache1)",
+        "app1 has an application that is not ready",
+    ]
+
+
+def test_a_quorum_that_is_gone_is_called_so() -> None:
+    assert "etcd has 1 of 3 votes, which is no majority (not db1, db2)" in missing(
+        HOSTS, but(db1={"etcd": False}, db2=None)
+    )
+
+
+def test_a_host_that_hangs_is_missing_although_it_answers() -> None:
+    assert missing(HOSTS, but(app1={"app": None})) == ["app1 has an application that is not ready"]
+    alone = {"postgres": {"primary": True, "standbys": {}}}
+    assert missing(HOSTS, but(db1=alone, db2={"postgres": None})) == [
+        "db2 has a Postgres that does not answer",
+        "no standby is synchronous",
+    ]
+    assert missing(HOSTS, but(db1={"postgres": None})) == [
+        "db1 has a Postgres that does not answer",
+        "Postgres has no primary",
+    ]
+
+
+def test_a_drained_host_is_missing_and_says_why() -> None:
+    both = but(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {"app1": NOTE}})
+    assert missing(HOSTS, both) == ["app1 is drained (kim: new disk)"]
+    assert missing(HOSTS, but(lb2={"drained": {"app1": {}}})) == [
+        "app1 is drained on lb2 alone (somebody: no reason given)"
+    ]
+
+
+def test_what_follows_a_lost_master_is_not_blamed_on_its_replicas() -> None:
+    assert missing(HOSTS, but(cache1={"cache": None}, cache2={"cache": FOLLOWS | {"linked": False}})) == [
+        "cache has no master"
+    ]

@@ -1,0 +1,261 @@
+"""The release bundle: what decides its id, what it holds, and what is refused. No network: the wheelhouse is a stand-in."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from tools.release import __main__ as command_line
+from tools.release import build as building
+from tools.release.build import build
+from tools.release.source import ReleaseError, Source, Target, locked
+
+TARGET = Target(python="3.13", machine="x86_64")
+LOCK = """\
+# compiled
+flask==3.1.3 \\
+    --hash=sha256:aaaa \\
+    --hash=sha256:bbbb
+    # via the application
+async-timeout==5.0.1 ; python_full_version < '3.11.3' \\
+    --hash=sha256:cccc
+tzdata==2026.6 ; sys_platform == 'win32' \\
+    --hash=sha256:dddd
+pycparser==3.12 ; implementation_name != 'PyPy' \\
+    --hash=sha256:eeee
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Source:
+    """A project of one package, with its lock files."""
+    root = tmp_path / "project"
+    (root / "shop").mkdir(parents=True)
+    (root / "shop" / "__init__.py").write_text("def create_app(): ...\n")
+    (root / "pyproject.toml").write_text(
+        '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+        '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\n[tool.hatch.build.targets.wheel]\npackages = ["shop"]\n'
+    )
+    (root / "app.txt").write_text(LOCK)
+    (root / "control.txt").write_text(
+        "uv==0.13.9 \\\n    --hash=sha256:ffff\nansible==12.3.0 \\\n    --hash=sha256:0000\n"
+    )
+    return Source(root=root, requirements=root / "app.txt", tools=root / "control.txt")
+
+
+@pytest.fixture
+def wheelhouse(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The folders for which wheels were downloaded: of one dependency, and of the installer."""
+    downloads: list[Path] = []
+
+    def download(lines: list[str], _: Target, into: Path) -> None:
+        into.mkdir(parents=True)
+        downloads.append(into)
+        if lines[0].startswith("uv=="):
+            with zipfile.ZipFile(into / "uv-0.13.9-py3-none-any.whl", "w") as wheel:
+                wheel.writestr("uv-0.13.9.data/scripts/uv", b"the installer")
+        else:
+            (into / "flask-3.1.3-py3-none-any.whl").write_bytes(b"flask")
+
+    monkeypatch.setattr(building, "_download", download)
+    return downloads
+
+
+def unpacked(path: str) -> dict[str, tuple[int, bytes]]:
+    """Mode and content of what a bundle holds, by name."""
+    with tarfile.open(path) as bundle:
+        return {member.name: (member.mode, file.read()) for member in bundle if (file := bundle.extractfile(member))}
+
+
+def test_an_unchanged_tree_keeps_its_hash(source: Source) -> None:
+    before = source.digest(TARGET)
+    (source.root / "shop" / "__pycache__").mkdir()
+    (source.root / "shop" / "__pycache__" / "x.cpython-313.pyc").write_bytes(b"x")
+    (source.root / "README.md").write_text("not part of the release")
+    (source.root / "shop" / "__init__.py").touch()
+    assert source.digest(TARGET) == before
+
+
+@pytest.mark.parametrize("path", ["shop/__init__.py", "shop/new.html", "pyproject.toml", "app.txt"])
+def test_a_changed_file_makes_another_release(source: Source, path: str) -> None:
+    before = source.digest(TARGET)
+    with (source.root / path).open("a") as file:
+        file.write("\n# changed\n")
+    assert source.digest(TARGET) != before
+
+
+def test_another_target_or_installer_makes_another_release(source: Source) -> None:
+    ids = {source.digest(target) for target in (TARGET, Target("3.12", "x86_64"), Target("3.13", "aarch64"))}
+    source.tools.write_text(source.tools.read_text().replace("0.13.9", "0.14.0"))
+    assert len(ids | {source.digest(TARGET)}) == 4
+
+
+def test_another_tool_of_the_control_node_changes_no_release(source: Source) -> None:
+    before = source.digest(TARGET)
+    source.tools.write_text(source.tools.read_text().replace("12.3.0", "12.4.0"))
+    assert source.digest(TARGET) == before
+
+
+def test_requirements_are_those_of_the_target_not_of_this_python(source: Source) -> None:
+    assert locked(source.requirements, TARGET) == [
+        "flask==3.1.3 --hash=sha256:aaaa --hash=sha256:bbbb",
+        "pycparser==3.12 --hash=sha256:eeee",
+    ]
+    assert len(locked(source.requirements, Target("3.10", "x86_64"))) == 3
+
+
+def test_wheels_for_a_newer_c_library_than_the_targets_are_not_taken() -> None:
+    platforms = TARGET.platforms()
+    assert "manylinux_2_41_x86_64" in platforms
+    assert "manylinux2014_x86_64" in platforms
+    assert "manylinux_2_42_x86_64" not in platforms
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_two_bundles_hold_what_a_host_needs_and_lock_it(source: Source, tmp_path: Path) -> None:
+    result = build(source, TARGET, tmp_path / "cache")
+    assert (result["built"], result["package"]) == (True, "shop")
+    own, others = unpacked(result["path"]), unpacked(result["dependencies"]["path"])
+    assert set(own) == {"manifest.json", "release.env", "requirements.txt", "wheels/shop-1.0-py3-none-any.whl"}
+    assert others == {"uv": (0o755, b"the installer"), "wheels/flask-3.1.3-py3-none-any.whl": (0o644, b"flask")}
+    assert own["release.env"][1] == f"APP_RELEASE={result['id']}\n".encode()
+    locked = {line.partition(" --hash=sha256:")[::2] for line in own["requirements.txt"][1].decode().splitlines()}
+    contents = {"shop==1.0": own["wheels/shop-1.0-py3-none-any.whl"][1], "flask==3.1.3": b"flask"}
+    assert locked == {(name, hashlib.sha256(content).hexdigest()) for name, content in contents.items()}
+    manifest = json.loads(own["manifest.json"][1])
+    assert (manifest["id"], manifest["python"], manifest["machine"]) == (result["id"], "3.13", "x86_64")
+
+
+def test_dependencies_are_bundled_once_for_a_lock_file(source: Source, wheelhouse: list[Path], tmp_path: Path) -> None:
+    before = build(source, TARGET, tmp_path / "cache")
+    (source.root / "shop" / "new.py").write_text("")
+    after = build(source, TARGET, tmp_path / "cache")
+    assert after["id"] != before["id"]
+    assert after["dependencies"] == before["dependencies"]
+    assert len(wheelhouse) == 2
+    source.requirements.write_text(LOCK.replace("aaaa", "9999"))
+    assert build(source, TARGET, tmp_path / "cache")["dependencies"] != before["dependencies"]
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_a_release_is_built_once_and_two_builds_give_the_same_bytes(source: Source, tmp_path: Path) -> None:
+    first = build(source, TARGET, tmp_path / "cache")
+    again = build(source, TARGET, tmp_path / "cache")
+    elsewhere = build(source, TARGET, tmp_path / "other", known=["20260101-000000-abcdef0-000000000000", first["id"]])
+    assert (first["built"], again["built"], elsewhere["built"]) == (True, False, True)
+    assert first["sha256"] == again["sha256"] == elsewhere["sha256"]
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_a_release_has_the_id_that_the_fleet_knows_it_by_else_one_that_tells_time_commit_and_hash(
+    source: Source, tmp_path: Path
+) -> None:
+    digest = source.digest(TARGET)[:12]
+    for command in (
+        ["init", "-q"],
+        ["add", "."],
+        ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "first"],
+    ):
+        subprocess.run(["git", "-C", str(source.root), *command], check=True)
+    first = build(source, TARGET, tmp_path / "cache")["id"]
+    assert re.fullmatch(rf"20\d{{6}}-\d{{6}}-[0-9a-f]{{7}}-{digest}", first)
+    assert build(source, TARGET, tmp_path / "cache", known=[f"20260101-000000-abcdef0-{digest}"])["id"].startswith(
+        "20260101"
+    )
+    assert build(source, TARGET, tmp_path / "cache")["id"] == first
+    (source.root / "notes.txt").touch()
+    elsewhere = build(source, TARGET, tmp_path / "elsewhere", dry_run=True)["id"]
+    assert elsewhere.rpartition("-")[0].endswith("+")
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_the_release_that_serves_can_be_had_again_after_the_tree_has_changed(source: Source, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    before = build(source, TARGET, cache)
+    (source.root / "shop" / "new.py").write_text("")
+    assert build(source, TARGET, cache, serving=before["id"]) == before | {"built": False}
+    assert build(source, TARGET, cache, serving="of-another-machine")["id"] != before["id"]
+    Path(before["dependencies"]["path"]).unlink()
+    assert build(source, TARGET, cache, serving=before["id"])["id"] != before["id"]
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_a_dry_run_names_the_release_and_builds_nothing(source: Source, tmp_path: Path) -> None:
+    result = build(source, TARGET, tmp_path / "cache", dry_run=True)
+    assert result["id"].endswith(source.digest(TARGET)[:12])
+    assert result["built"] is True
+    assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_a_failed_build_leaves_no_bundle(source: Source, tmp_path: Path) -> None:
+    with (source.root / "pyproject.toml").open("a") as file:
+        file.write('[project.optional-dependencies]\nbroken = ["=="]\n')
+    with pytest.raises(ReleaseError, match=r"cannot build the application in .*project"):
+        build(source, TARGET, tmp_path / "cache")
+    assert list((tmp_path / "cache" / "releases").glob("*.tar.gz")) == []
+    assert build(source, TARGET, tmp_path / "cache", dry_run=True)["built"] is True
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_only_the_newest_bundles_are_kept(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "BUNDLES_KEPT", 2)
+    ids = []
+    for number in range(3):
+        (source.root / "shop" / "version.py").write_text(f"{number}")
+        ids.append(build(source, TARGET, tmp_path / "cache")["id"])
+    assert {path.name for path in (tmp_path / "cache" / "releases").glob("*.tar.gz")} == {
+        f"{name}.tar.gz" for name in ids[1:]
+    }
+
+
+@pytest.mark.parametrize(
+    ("path", "content", "message"),
+    [
+        ("pyproject.toml", None, "app_source_dir=.* has no pyproject.toml"),
+        ("pyproject.toml", "[project]\nname = 'x'\n", "names no packages .* or set app_release_paths"),
+        ("pyproject.toml", "[tool.hatch.build.targets.wheel]\npackages = ['shop']\n", "has no name under"),
+        ("shop/__init__.py", None, "shop is part of the release but does not exist"),
+        ("app.txt", "flask==3.1.3\n", "is not a lock file: 'flask==3.1.3' has no --hash"),
+        ("app.txt", None, "cannot read .*app.txt"),
+        ("control.txt", "ansible==12.3.0 --hash=sha256:00\n", "does not lock uv"),
+    ],
+)
+def test_what_cannot_be_built_is_refused_in_one_sentence(
+    source: Source, tmp_path: Path, path: str, content: str | None, message: str
+) -> None:
+    file = source.root / path
+    file.unlink()
+    if content is None and file.parent != source.root:
+        file.parent.rmdir()
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(ReleaseError, match=message) as caught:
+        build(source, TARGET, tmp_path / "cache")
+    assert "\n" not in str(caught.value)
+
+
+def test_the_command_prints_json_and_errors_without_a_traceback(
+    source: Source, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = [
+        "build",
+        f"--source={source.root}",
+        f"--requirements={source.requirements}",
+        f"--cache={tmp_path}",
+        "--dry-run",
+    ]
+    assert command_line.main(arguments) == 0
+    assert json.loads(capsys.readouterr().out)["built"] is True
+    assert command_line.main([*arguments, "--path=missing"]) == 1
+    assert (
+        capsys.readouterr().err
+        == f"missing is part of the release but does not exist in app_source_dir={source.root}\n"
+    )

@@ -1,0 +1,175 @@
+"""Write each role's README from its argument_specs: `make docs`. With `--check`, only name those that are stale."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tools.fleet.context import ROOT, say
+
+MARK = "<!-- Generated from meta/argument_specs.yml by `make docs`; a change made here is lost. -->"
+LONGEST = 60  # characters of a default that fit a table; longer ones are looked up in defaults/main.yml
+
+
+def load(path: Path) -> Any:
+    """The content of a YAML file."""
+    return yaml.safe_load(path.read_text())
+
+
+def code(value: Any) -> str:
+    """A value as the inventory would write it, on one line of a table."""
+    text = (
+        str(yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True))
+        .removesuffix("...\n")
+        .strip()
+    )
+    text = " ".join(text.split())
+    if text[:1] in "'\"" and "{{" in text:
+        text = text[1:-1].replace("''", "'")  # a template reads better without YAML's quotes
+    return "[long](defaults/main.yml)" if len(text) > LONGEST else f"`{text}`".replace("|", "\\|")
+
+
+def kind(option: Mapping[str, Any]) -> str:
+    """The type of an option, with its elements or choices."""
+    name = str(option.get("type", "str"))
+    name += f" of {option['elements']}" if "elements" in option else ""
+    return f"{name}: {', '.join(f'`{choice}`' for choice in option['choices'])}" if "choices" in option else name
+
+
+def prose(text: str | list[str]) -> str:
+    """A description on one line."""
+    return " ".join(" ".join([text] if isinstance(text, str) else text).split()).replace("|", "\\|").replace("*", "\\*")
+
+
+def rows(options: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """The table's rows; what a dict contains follows it, indented."""
+    lines = []
+    for name, option in options.items():
+        if option.get("required"):
+            default = "**required**"
+        elif prefix:
+            default = code(option["default"]) if "default" in option else ""
+        else:
+            default = code(defaults[name]) if name in defaults else ""
+        lines.append(f"| {prefix}`{name}` | {kind(option)} | {default} | {prose(option.get('description', ''))} |")
+        lines += rows(option.get("options", {}), {}, f"{prefix}&nbsp;&nbsp;")
+    return lines
+
+
+def example(role: str, options: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
+    """How a play uses the role."""
+    lines = [
+        f"- name: {meta['galaxy_info']['description']}",
+        "  hosts: all",
+        "  become: true",
+        "  roles:",
+        f"    - role: {role}",
+    ]
+    required = [(name, option) for name, option in options.items() if option.get("required")]
+    if required:
+        lines.append("      vars:")
+        lines += [f"        {name}: {sample(option)}" for name, option in required]
+    return "\n".join(lines)
+
+
+def sample(option: Mapping[str, Any]) -> str:
+    """A value of an option's type that shows its form."""
+    if "choices" in option:
+        return str(option["choices"][0])
+    inner = ", ".join(
+        f"{name}: {sample(part)}" for name, part in option.get("options", {}).items() if part.get("required")
+    )
+    values = {"int": "1", "bool": "true", "float": "1.0", "dict": f"{{{inner}}}", "path": "/path"}
+    if option.get("type") == "list":
+        return f"[{sample({**option, 'type': option.get('elements', 'str')})}]"
+    return values.get(str(option.get("type")), "…")
+
+
+def undocumented(options: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any]) -> list[str]:
+    """Variables with a default that argument_specs do not describe."""
+    return sorted(name for name in defaults if name not in options)
+
+
+def readme(folder: Path) -> str:
+    """The README of the role in `folder`."""
+    spec = load(folder / "meta" / "argument_specs.yml")["argument_specs"]["main"]
+    meta = load(folder / "meta" / "main.yml")
+    path = folder / "defaults" / "main.yml"
+    defaults = (load(path) if path.exists() else None) or {}
+    options = spec.get("options", {})
+    description = spec.get("description", [])
+    systems = ", ".join(
+        f"{system['name']} {' '.join(system['versions'])}" for system in meta["galaxy_info"]["platforms"]
+    )
+    needs = [
+        f"- {systems} on the hosts; ansible-core {meta['galaxy_info']['min_ansible_version']} or newer on the control node."
+    ]
+    if any(option.get("required") for option in options.values()):
+        needs.append(
+            "- The required variables; in this repository `inventories/shared` computes them from groups, ports and secrets."
+        )
+    needs += [f"- The role `{dependency.get('role', dependency)}`." for dependency in meta.get("dependencies", [])]
+    return "\n".join(
+        [
+            f"# {folder.name}",
+            "",
+            MARK,
+            "",
+            f"{spec['short_description'].rstrip('.')}.",
+            "",
+            *(f"- {prose(line)}" for line in ([description] if isinstance(description, str) else description)),
+            "",
+            "## Requirements",
+            "",
+            *needs,
+            "",
+            "## Variables",
+            "",
+            "| variable | type | default | what it is for |",
+            "| --- | --- | --- | --- |",
+            *rows(options, defaults),
+            "",
+            "## Example",
+            "",
+            "```yaml",
+            example(folder.name, options, meta),
+            "```",
+            "",
+        ]
+    )
+
+
+def main(arguments: list[str] | None = None, roles: Path = ROOT / "roles") -> int:
+    """Write or check all READMEs; return 1 when one is stale or a variable is undocumented."""
+    parser = argparse.ArgumentParser(prog="python -m tools.docs.role_readme", description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 when a README is stale")
+    check = parser.parse_args(arguments).check
+    status = 0
+    for path in sorted(roles.glob("*/meta/argument_specs.yml")):
+        folder = path.parents[1]
+        options = load(path)["argument_specs"]["main"].get("options", {})
+        defaults = folder / "defaults" / "main.yml"
+        for name in undocumented(options, (load(defaults) if defaults.exists() else None) or {}):
+            say(
+                f"roles/{folder.name}: {name} has a default and no entry in meta/argument_specs.yml; describe it there."
+            )
+            status = 1
+        target, text = folder / "README.md", readme(folder)
+        if target.exists() and target.read_text() == text:
+            continue
+        if check:
+            say(f"roles/{folder.name}/README.md is stale; run 'make docs' and commit it.")
+            status = 1
+        else:
+            target.write_text(text)
+            say(f"wrote roles/{folder.name}/README.md")
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
