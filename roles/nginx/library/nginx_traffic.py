@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Count what each application host has answered through this load balancer."""
+"""Count the answers of each application host through this load balancer."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
 module: nginx_traffic
-short_description: Count what each application host has answered through this load balancer
+short_description: Count the answers of each application host through this load balancer
 description:
-  - Reads the end of nginx's access log. Answers of its cache and of its disk are nobody's; a request that was tried on several hosts counts
-    for each of them.
+  - Reads the end of nginx's access log. Answers from nginx's cache and disk count for no host.
+  - A request that was tried on several hosts counts for each of them.
 options:
   seconds:
-    description: How long ago the first request was answered that counts, by this host's clock.
+    description: Length of the period that ends now, by this host's clock.
     type: int
     required: true
   path:
@@ -36,26 +36,26 @@ author: [Flaskfleet]
 """
 
 EXAMPLES = r"""
-- name: Look what the hosts have answered in the last minute
+- name: Count the answers of the last minute
   nginx_traffic:
     seconds: 60
 """
 
 RETURN = r"""
 hosts:
-  description: By address C(answers), C(errors) (5xx, or none at all) and C(seconds), the time of each answer.
+  description: By address, C(answers), C(errors) (5xx, or no answer at all) and C(seconds), the duration of each answer.
   returned: always
   type: dict
 """
 
-# A line is 300 to 1,000 bytes: so much of the log's end is read, which at 1,000 requests a second covers a minute.
+# Bytes read from the end of the log. A line has 300 to 1,000 bytes, so this covers a minute at 1,000 requests a second.
 TAIL = 32 * 1024 * 1024
-# Between hosts that were tried one after another, and between the parts of a request that nginx redirected within itself.
+# nginx separates hosts by a comma if it tried several, and by a colon after an internal redirect.
 SEPARATOR = re.compile(", | : ")
 
 
 def tail(path: Path) -> list[str]:
-    """The last lines of the log, and of the one before where it was rotated a moment ago."""
+    """The last lines of the log, and of its predecessor in case it was just rotated."""
     found: list[str] = []
     for part in (path.with_name(f"{path.name}.1"), path):
         if part.exists():
@@ -66,12 +66,12 @@ def tail(path: Path) -> list[str]:
 
 
 def count(lines: Iterable[str], since: float) -> dict[str, dict[str, Any]]:
-    """What each host has answered since then."""
+    """Count the answers of each host since then."""
     hosts: defaultdict[str, dict[str, Any]] = defaultdict(lambda: {"answers": 0, "errors": 0, "seconds": []})
     for line in lines:
         try:
             entry = json.loads(line)
-            # Whole seconds: one that began before belongs to both sides.
+            # The log has whole seconds. An answer in the same second as `since` may be older, so it does not count.
             if datetime.fromisoformat(entry["time"]).timestamp() < since or not entry["upstream_addr"]:
                 continue
             tried = zip(
@@ -84,7 +84,7 @@ def count(lines: Iterable[str], since: float) -> dict[str, dict[str, Any]]:
                 host["errors"] += not status.isdigit() or int(status) >= 500
                 host["seconds"] += [float(seconds)] if seconds != "-" else []
         except (ValueError, KeyError):
-            continue  # half a line, where reading began or nginx is just writing
+            continue  # an incomplete line at the start of the range or at the end of the log
     return dict(hosts)
 
 

@@ -1,4 +1,4 @@
-"""The nginx role's templates rendered and run as a real nginx, unprivileged and on free ports, in front of a stub application."""
+"""Render the templates of role nginx and run a real nginx with them, unprivileged, before a stub application."""
 
 from __future__ import annotations
 
@@ -26,17 +26,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.unit.roles.modules import load
-
 ROOT = Path(__file__).resolve().parents[3]
 ROLE = ROOT / "roles" / "nginx"
 UNPACKED = ROOT / ".cache" / "nginx"
-nginx_upstream = load("nginx_upstream", ROLE / "library/nginx_upstream.py")
 
 
 @cache
 def find_nginx() -> str | None:
-    """An nginx to run: the machine's own, else Debian's package unpacked into .cache (nothing is installed, no service starts)."""
+    """Find the machine's nginx, or unpack Debian's package into .cache without installing it."""
     if found := shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
         return found
     binary = UNPACKED / "usr/sbin/nginx"
@@ -92,13 +89,6 @@ def render(template: str, **variables: Any) -> str:
     return environment.get_template(template).render(defaults() | variables) + "\n"
 
 
-def upstream(**variables: Any) -> dict[str, Any]:
-    """What the role gives its module nginx_upstream."""
-    settings = defaults() | variables
-    names = ("hosts", "port", "max_fails", "fail_timeout", "keepalive", "keepalive_timeout")
-    return {name: settings[f"nginx_upstream_{name}"] for name in names}
-
-
 def free_port() -> int:
     """A TCP port of 127.0.0.1 that nobody uses."""
     with socket.socket() as probe:
@@ -129,7 +119,7 @@ def certificate() -> str:
 
 
 class Stub(BaseHTTPRequestHandler):
-    """Answers with what it was asked, and as the query tells: status, cc (Cache-Control), reset (close without an answer)."""
+    """Answer with the request's headers; the query can set status, cc (Cache-Control) and reset (close silently)."""
 
     protocol_version = "HTTP/1.1"
     asked: ClassVar[list[str]]
@@ -203,7 +193,7 @@ class Site:
         (folder / "tls.pem").write_text(certificate())
         (folder / "mime.types").write_text("types { text/css css; }\n")
         variables = {"nginx_status_port": status} | variables
-        (folder / "upstream.conf").write_text(nginx_upstream.render(upstream(**variables), []))
+        (folder / "upstream.conf").write_text(render("upstream.conf.j2", __nginx_drained={}, **variables))
         nginx = find_nginx()
         assert nginx
         self.nginx = nginx

@@ -1,4 +1,4 @@
-"""What a client and the application notice of the load balancer: the role's templates in a real nginx before a stub application."""
+"""The load balancer as clients and the application see it: a real nginx with the role's templates and a stub."""
 
 from __future__ import annotations
 

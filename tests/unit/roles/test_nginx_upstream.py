@@ -1,4 +1,4 @@
-"""Draining, by role nginx' module: the notes, the upstream that is made of them, what it refuses and what it waits for."""
+"""Draining application hosts on a load balancer: the notes, the upstream file, refusals and waiting."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from typing import Any
 import pytest
 
 from tests.unit.roles import modules
-from tests.unit.roles.nginx_server import nginx_upstream, upstream
+from tests.unit.roles.nginx_server import ROLE, render
 
+nginx_drain_plan, nginx_upstream = (
+    modules.load(name, ROLE / f"library/{name}.py") for name in ("nginx_drain_plan", "nginx_upstream")
+)
 HOSTS = [
     {"name": name, "address": address}
     for name, address in (("app1", "192.0.2.1"), ("app2", "192.0.2.2"), ("app3", "127.0.0.1"))
@@ -25,27 +28,47 @@ Run = Callable[..., dict[str, Any]]
 
 @pytest.fixture
 def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Run the module on a load balancer that is a folder, without nginx."""
+    """Plan and install an upstream as tasks/upstream.yml does, on a load balancer that is a folder, without nginx."""
     monkeypatch.setattr(nginx_upstream, "MAIN", tmp_path / "nginx.conf")
     monkeypatch.setattr(nginx_upstream, "PID", tmp_path / "nginx.pid")
     monkeypatch.setattr(nginx_upstream, "LOADED", tmp_path / "nginx.loaded")
-    paths = {"path": tmp_path / "upstream.conf", "notes": tmp_path / "notes", "metrics": tmp_path / "drain.prom"}
+    notes = {"notes": str(tmp_path / "notes")}
+    paths = notes | {"path": str(tmp_path / "upstream.conf"), "metrics": str(tmp_path / "drain.prom")}
 
-    def call(check: bool = False, hosts: list[dict[str, str]] = HOSTS, **arguments: Any) -> dict[str, Any]:
-        settings = {"upstream": upstream(nginx_upstream_hosts=hosts)} | {
-            name: str(path) for name, path in paths.items()
+    def call(
+        check: bool = False,
+        hosts: list[dict[str, str]] = HOSTS,
+        port: int = 8000,
+        load: bool = True,
+        timeout: int = 0,
+        **asked: Any,
+    ) -> dict[str, Any]:
+        plan = modules.run(nginx_drain_plan, notes | {"hosts": hosts, "port": port} | asked, capsys, check)
+        if "drained" not in plan:
+            return plan
+        drained = plan["drained"]
+        variables = {"nginx_upstream_hosts": hosts, "nginx_upstream_port": port}
+        wait_for = [
+            f"{host['address']}:{port}" for host in hosts if host["name"] in {*asked.get("drain", []), *drained}
+        ]
+        arguments = {
+            "content": render("upstream.conf.j2", __nginx_drained=drained, **variables),
+            "drained": drained,
+            "wait_for": wait_for if timeout else [],
+            "timeout": timeout,
+            "load": load,
         }
-        return modules.run(nginx_upstream, settings | arguments, capsys, check)
+        return plan | modules.run(nginx_upstream, paths | arguments, capsys, check)
 
     return call
 
 
 def down(folder: Path) -> list[str]:
-    """The hosts that the upstream leaves alone."""
+    """The hosts that get no requests."""
     return re.findall(r" down; # (\w+)", (folder / "upstream.conf").read_text())
 
 
-def test_a_drained_host_is_down_noted_and_counted_until_it_is_put_back(run: Run, tmp_path: Path) -> None:
+def test_a_drained_host_is_down_until_it_is_put_back(run: Run, tmp_path: Path) -> None:
     assert run()["changed"]
     assert run(drain=["app1", "app3"], by="deploy", why="release 7")["changed"]
     assert down(tmp_path) == ["app1", "app3"]
@@ -60,7 +83,7 @@ def test_a_drained_host_is_down_noted_and_counted_until_it_is_put_back(run: Run,
     assert "app1" not in (tmp_path / "drain.prom").read_text()
 
 
-def test_any_other_run_leaves_a_drained_host_drained_with_its_first_note(run: Run, tmp_path: Path) -> None:
+def test_other_runs_keep_a_drained_host_and_its_first_note(run: Run, tmp_path: Path) -> None:
     run(drain=["app1"], by="somebody", why="new disk")
     assert not run()["changed"]
     assert not run(drain=["app1"], by="deploy", why="release 7")["changed"]
@@ -68,7 +91,7 @@ def test_any_other_run_leaves_a_drained_host_drained_with_its_first_note(run: Ru
     assert down(tmp_path) == ["app1"]
 
 
-def test_a_run_may_put_back_its_own_alone(run: Run, tmp_path: Path) -> None:
+def test_undrain_with_by_puts_back_only_hosts_drained_by_that_name(run: Run, tmp_path: Path) -> None:
     run(drain=["app1"], by="anna")
     run(drain=["app2"], by="deploy")
     run(undrain=["app1", "app2"], by="deploy")
@@ -77,13 +100,13 @@ def test_a_run_may_put_back_its_own_alone(run: Run, tmp_path: Path) -> None:
     assert down(tmp_path) == []
 
 
-def test_a_host_that_left_the_inventory_takes_its_note_along(run: Run, tmp_path: Path) -> None:
+def test_the_note_of_a_host_that_left_the_inventory_is_removed(run: Run, tmp_path: Path) -> None:
     run(drain=["app1"])
     assert run(hosts=HOSTS[1:])["drained"] == {}
     assert list((tmp_path / "notes").iterdir()) == []
 
 
-def test_a_file_that_an_interrupted_run_left_unloaded_is_loaded(
+def test_a_file_that_an_interrupted_run_did_not_load_is_loaded(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reload = tmp_path / "systemctl"
@@ -101,13 +124,15 @@ def test_the_last_host_is_not_drained(run: Run, tmp_path: Path) -> None:
     run(drain=["app1", "app2"])
     result = run(drain=["app3"])
     assert result["failed"]
-    assert result["msg"] == "Draining app3 would leave no application host; put back app1, app2 first."
+    assert result["msg"] == (
+        "Cannot drain nginx_drain_hosts = app3: no application host would be left. Put app1, app2 back first."
+    )
     assert down(tmp_path) == ["app1", "app2"]
 
 
 @pytest.fixture
 def answering() -> Iterator[tuple[int, list[int]]]:
-    """The port of 127.0.0.1, which is app3, and the status with which it answers."""
+    """The port of app3 (127.0.0.1), and the status that it answers."""
     status = [200]
 
     class Application(BaseHTTPRequestHandler):
@@ -116,7 +141,7 @@ def answering() -> Iterator[tuple[int, list[int]]]:
             self.end_headers()
 
         def log_message(self, *args: object) -> None:
-            """Say nothing."""
+            """Do not log."""
 
     with HTTPServer(("127.0.0.1", 0), Application) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -124,32 +149,32 @@ def answering() -> Iterator[tuple[int, list[int]]]:
         server.shutdown()
 
 
-def test_a_host_is_drained_only_where_another_one_serves(
+def test_a_host_is_drained_only_if_another_one_is_healthy(
     run: Run, tmp_path: Path, answering: tuple[int, list[int]]
 ) -> None:
     port, status = answering
-    hosts = [{"name": "app2", "address": "127.0.0.2"}, HOSTS[2]]  # nobody listens at app2
-    given = {"upstream": upstream(nginx_upstream_hosts=hosts, nginx_upstream_port=port), "health": "/readyz"}
+    hosts = [{"name": "app2", "address": "127.0.0.2"}, HOSTS[2]]  # nothing listens on app2
+    given: dict[str, Any] = {"hosts": hosts, "port": port, "health": "/readyz"}
     run(**given, drain=["app2"])
     assert down(tmp_path) == ["app2"]
     run(**given, undrain=["app2"])
     assert run(**given, drain=["app3"])["msg"] == (
-        "Draining app3 would leave none that serves, since /readyz of app2 is not well; mend that, or drain all the same with "
-        "-e nginx_drain_alone=drain."
+        "Cannot drain nginx_drain_hosts = app3: no other host is healthy (/readyz did not answer 200 on app2). "
+        "Repair app2, or drain anyway with -e nginx_drain_last_host=drain."
     )
-    assert "app3" not in run(**given, drain=["app3"], alone="serve", wait=9)["drained"]
+    assert "app3" not in run(**given, drain=["app3"], last_host="keep")["drained"]
     assert down(tmp_path) == []
-    assert "app3" in run(**given, drain=["app3"], alone="drain")["drained"]
+    assert "app3" in run(**given, drain=["app3"], last_host="drain")["drained"]
     run(**given, undrain=["app3"])
     status[0] = 503
     assert run(**given, drain=["app2"])["failed"]
-    assert (
-        run(**given, drain=["app2", "app3"], alone="drain")["msg"]
-        == "Draining app2, app3 would leave no application host; leave at least one."
+    assert run(**given, drain=["app2", "app3"], last_host="drain")["msg"] == (
+        "Cannot drain nginx_drain_hosts = app2, app3: no application host would be left. "
+        "Leave out at least one of them."
     )
 
 
-def test_the_last_host_that_serves_is_never_put_aside(run: Run, tmp_path: Path) -> None:
+def test_the_last_host_that_serves_is_never_ejected(run: Run, tmp_path: Path) -> None:
     run()
     assert (tmp_path / "upstream.conf").read_text().count("max_fails=1 fail_timeout=2s;") == 3
     assert (tmp_path / "upstream.conf").read_text().count("max_fails=0 backup;") == 3
@@ -160,27 +185,25 @@ def test_the_last_host_that_serves_is_never_put_aside(run: Run, tmp_path: Path) 
     assert "backup" not in (tmp_path / "upstream.conf").read_text()
 
 
-def test_a_check_changes_nothing(run: Run, tmp_path: Path) -> None:
+def test_check_mode_changes_nothing(run: Run, tmp_path: Path) -> None:
     run()
     assert run(check=True, drain=["app1"])["changed"]
     assert down(tmp_path) == []
     assert not (tmp_path / "notes").exists()
 
 
-def test_it_waits_for_requests_in_flight_and_no_longer_than_it_may(run: Run) -> None:
+def test_it_waits_for_requests_in_flight_until_the_timeout(run: Run) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server, socket.create_connection(server.getsockname()):
         port = server.getsockname()[1]
-        settings = upstream(nginx_upstream_hosts=HOSTS, nginx_upstream_port=port)
-        assert run(upstream=settings, drain=["app3"], wait=1)["in_flight"] == 1
-        assert run(upstream=settings, drain=["app2"], wait=1)["in_flight"] == 0
-    assert run(upstream=settings, drain=["app3"], wait=1)["in_flight"] == 0
+        assert run(port=port, drain=["app3"], timeout=1)["in_flight"] == 1
+    assert run(port=port, drain=["app3"], timeout=1)["in_flight"] == 0
 
 
-def test_connections_are_told_apart_by_address_port_and_state() -> None:
+def test_connections_are_counted_by_address_port_and_state() -> None:
     table = """  sl  local_address rem_address   st
    0: 0100007F:9C40 020200C0:1F40 01
    1: 0100007F:9C41 020200C0:1F40 06
    2: 0100007F:9C42 020200C0:1F41 01
    3: 0100007F:9C43 030200C0:1F40 01
 """
-    assert nginx_upstream.connections(table, "192.0.2.2", 8000) == 1
+    assert nginx_upstream.connections(table, ["192.0.2.2:8000"]) == 1

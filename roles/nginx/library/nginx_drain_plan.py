@@ -1,0 +1,159 @@
+#!/usr/bin/python
+"""Decide which application hosts this load balancer drains."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: nginx_drain_plan
+short_description: Decide which application hosts this load balancer drains
+description:
+  - Reads the notes about drained hosts, applies O(drain) and O(undrain), and returns the result. It changes nothing.
+  - Refuses to drain the last host that serves.
+options:
+  hosts:
+    description: The application hosts. A note about any other host is dropped.
+    type: list
+    elements: dict
+    required: true
+    options:
+      name: {description: Name in the inventory., type: str, required: true}
+      address: {description: Address at which it serves the application., type: str, required: true}
+  port:
+    description: TCP port of the application.
+    type: int
+    required: true
+  drain:
+    description: Names of the hosts to drain. If a host is already drained, its note stays as it is.
+    type: list
+    elements: str
+    default: []
+  undrain:
+    description: Names of the hosts to put back. If O(by) is set, only those whose note has the same C(by).
+    type: list
+    elements: str
+    default: []
+  by:
+    description: Who drains.
+    type: str
+    default: ""
+  why:
+    description: Reason for draining.
+    type: str
+    default: ""
+  health:
+    description: Path at which a healthy host answers 200. If empty, every host that is not drained counts as healthy.
+    type: str
+    default: ""
+  last_host:
+    description:
+      - What to do if no other healthy host would be left.
+      - V(refuse) fails. V(keep) drains nothing. V(drain) skips the health check, for hosts that are down anyway.
+    type: str
+    choices: [refuse, keep, drain]
+    default: refuse
+  notes:
+    description: Folder of the notes.
+    type: path
+    default: /var/lib/flaskfleet/drain
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Plan to take app1 out
+  nginx_drain_plan:
+    hosts: "{{ nginx_upstream_hosts }}"
+    port: 8000
+    drain: [app1]
+    by: deploy
+    why: release 20261123-063000-0a1b2c3-4d5e6f708192
+"""
+
+RETURN = r"""
+drained:
+  description: The notes about all drained hosts, by host name.
+  returned: always
+  type: dict
+"""
+
+
+def read_notes(folder: Path) -> dict[str, dict[str, str]]:
+    """Drained hosts by name, each with by, when and why."""
+    return {path.name: json.loads(path.read_text()) for path in sorted(folder.glob("[!.]*"))} if folder.is_dir() else {}
+
+
+def is_healthy(url: str) -> bool:
+    """Whether the URL answers 200 within two seconds."""
+    try:
+        with urlopen(url, timeout=2) as answer:
+            answer.read()
+            return bool(answer.status == 200)
+    except (OSError, HTTPException):
+        return False
+
+
+def refusal(asked: Mapping[str, Any], before: Iterable[str], after: Iterable[str]) -> str:
+    """Return why the hosts in `after` cannot all be drained, or an empty string if they can."""
+    failed = f"Cannot drain nginx_drain_hosts = {', '.join(asked['drain'])}:"
+    left = [host for host in asked["hosts"] if host["name"] not in set(after)]
+    if not left:
+        advice = f"Put {', '.join(before)} back first." if before else "Leave out at least one of them."
+        return f"{failed} no application host would be left. {advice}"
+    urls = [f"http://{host['address']}:{asked['port']}{asked['health']}" for host in left]
+    if asked["last_host"] == "drain" or not asked["health"] or any(map(is_healthy, urls)):
+        return ""
+    names = ", ".join(host["name"] for host in left)
+    return (
+        f"{failed} no other host is healthy ({asked['health']} did not answer 200 on {names}). "
+        f"Repair {names}, or drain anyway with -e nginx_drain_last_host=drain."
+    )
+
+
+def main() -> None:
+    """Ansible's entry point."""
+    host_options = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
+    module = AnsibleModule(
+        argument_spec={
+            "hosts": {"type": "list", "elements": "dict", "required": True, "options": host_options},
+            "port": {"type": "int", "required": True},
+            "drain": {"type": "list", "elements": "str", "default": []},
+            "undrain": {"type": "list", "elements": "str", "default": []},
+            "by": {"type": "str", "default": ""},
+            "why": {"type": "str", "default": ""},
+            "health": {"type": "str", "default": ""},
+            "last_host": {"type": "str", "choices": ["refuse", "keep", "drain"], "default": "refuse"},
+            "notes": {"type": "path", "default": "/var/lib/flaskfleet/drain"},
+        },
+        supports_check_mode=True,
+    )
+    asked = module.params
+    note = {"by": asked["by"], "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "why": asked["why"]}
+    known = {host["name"] for host in asked["hosts"]}
+    before = read_notes(Path(asked["notes"]))
+    put_back = {name for name in asked["undrain"] if name in before and asked["by"] in ("", before[name]["by"])}
+    after = {
+        name: found
+        for name, found in (dict.fromkeys(asked["drain"], note) | before).items()
+        if name in known and name not in put_back
+    }
+    if after.keys() - before.keys() and (why := refusal(asked, before, after)):
+        if asked["last_host"] != "keep":
+            module.fail_json(msg=why)
+        after = {name: found for name, found in after.items() if name in before}
+    module.exit_json(changed=False, drained=after)
+
+
+if __name__ == "__main__":
+    main()
