@@ -9,39 +9,37 @@ from flask import Flask
 from sqlalchemy.orm import configure_mappers
 from werkzeug.middleware.proxy_fix import ProxyFix
 
-from app import (
-    assets,
-    background,
-    cli,
-    config,
-    debugging,
-    failures,
-    health,
-    limits,
-    logs,
-    metrics,
-    outbox,
-    pages,
-    pin,
-    problems,
-    security,
-    urls,
-)
+from app import cli, config
 from app.admin import bp as admin_bp
 from app.api import bp as api_bp
 from app.api import docs, document
 from app.auth import bp as auth_bp
 from app.auth import load_user
-from app.cache import make_cache
 from app.config import Config
-from app.database import make_database
+from app.database.engine import make_database
+from app.database.models import Base
 from app.desk import bp as desk_bp
 from app.extensions import csrf, login_manager, migrate
+from app.jobs import celery_app, failures
+from app.logs import structured
+from app.mail import outbox
 from app.main import bp as main_bp
 from app.main import feeds_bp
-from app.models import Base
-from app.sessions import StoreSessionInterface, refuse_forms_without_session
-from app.store import make_store
+from app.redis.cache import make_cache
+from app.redis.store import make_store
+from app.web import (
+    assets,
+    debugging,
+    health,
+    limits,
+    metrics,
+    pages,
+    problems,
+    read_your_writes,
+    security_headers,
+    urls,
+)
+from app.web.sessions import StoreSessionInterface, refuse_forms_without_session
 
 
 def create_app(settings: Config | None = None) -> Flask:
@@ -49,11 +47,11 @@ def create_app(settings: Config | None = None) -> Flask:
     app = Flask(__name__)
     app.config.from_mapping((settings or config.load()).flask_settings())
     app.testing = app.config["ENVIRONMENT"] == "testing"
-    logs.init_app(app)
+    structured.init_app(app)
     _configure_database(app)
     _configure_cache_and_store(app)
     metrics.init_app(app, app.extensions["database"], app.extensions["cache"])
-    background.celery_init_app(app)
+    celery_app.celery_init_app(app)
     failures.init_app()
     outbox.init_app(app)
     _configure_login(app)
@@ -88,9 +86,9 @@ def _configure_login(app: Flask) -> None:
 
 
 def _configure_answers(app: Flask) -> None:
-    pin.init_app(app)
+    read_your_writes.init_app(app)
     limits.init_app(app)
-    security.init_app(app)
+    security_headers.init_app(app)
     debugging.init_app(app)
     problems.init_app(app)
     pages.init_app(app)

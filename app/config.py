@@ -14,8 +14,8 @@ from typing import Any, ClassVar, Self, get_type_hints
 import click
 from limits import parse_many
 
-from app.mail_url import MailUrl, MailUrlError
-from app.redis_url import RedisUrl, RedisUrlError
+from app.mail.relay import MailUrl, MailUrlError
+from app.redis.url import RedisUrl, RedisUrlError
 
 # What links begin with: scheme, host and port.
 SITE_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")

@@ -11,12 +11,12 @@ from flask_migrate import Migrate
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.local import LocalProxy
 
-from app.clients import client_address
+from app.web.clients import client_address
 
 if TYPE_CHECKING:
-    from app.cache import Cache
-    from app.database import Database
-    from app.store import Store
+    from app.database.engine import Database
+    from app.redis.cache import Cache
+    from app.redis.store import Store
 
 db = cast("Database", LocalProxy(lambda: current_app.extensions["database"]))
 cache = cast("Cache", LocalProxy(lambda: current_app.extensions["cache"]))

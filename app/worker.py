@@ -9,8 +9,9 @@ import structlog
 from celery import Celery, signals
 from prometheus_client import REGISTRY, start_http_server
 
-from app import create_app, logs
-from app.worker_metrics import QueueCollector
+from app import create_app
+from app.jobs.worker_metrics import QueueCollector
+from app.logs import structured
 
 log = structlog.get_logger(__name__)
 
@@ -20,14 +21,14 @@ billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
 
 flask_app = create_app()
 celery_app: Celery = flask_app.extensions["celery"]
-celery_app.Task.Request = "app.worker_metrics:CountedRequest"
-celery_app.Task.Strategy = "app.worker_messages:strategy"
+celery_app.Task.Request = "app.jobs.worker_metrics:CountedRequest"
+celery_app.Task.Strategy = "app.jobs.worker_messages:strategy"
 
 
 @signals.setup_logging.connect
 def _log_like_the_application(**_: Any) -> None:
     """Keep Celery from making loggers of its own."""
-    logs.configure(flask_app.config["LOG_LEVEL"], human=flask_app.config["ENVIRONMENT"] == "development")
+    structured.configure(flask_app.config["LOG_LEVEL"], human=flask_app.config["ENVIRONMENT"] == "development")
 
 
 @signals.worker_ready.connect

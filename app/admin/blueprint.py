@@ -9,8 +9,8 @@ from flask import Blueprint, abort, request
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import plaintext
 from app.extensions import login_manager
+from app.web import plaintext
 
 bp = Blueprint("admin", __name__, url_prefix="/admin")
 log = structlog.get_logger("app.audit")

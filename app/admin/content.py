@@ -5,11 +5,12 @@ from __future__ import annotations
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from app import articles, listing, pages, publishing
 from app.admin.blueprint import PAGE, audit, bp, query
+from app.database.models import Article
 from app.extensions import db
-from app.listing import Selection
-from app.models import Article
+from app.news import articles, listing, publishing
+from app.news.listing import Selection
+from app.web import pages
 
 
 @bp.get("/articles")

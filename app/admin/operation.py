@@ -5,13 +5,16 @@ from __future__ import annotations
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from app import administration, articles, background, dead_letters, pages
+from app.admin import administration
 from app.admin.blueprint import PAGE, audit, bp
-from app.cache import EVERYTHING
-from app.cache_backends import CacheUnavailableError
-from app.dead_letters import LetterError
 from app.extensions import cache, db, store
-from app.paging import Position
+from app.jobs import celery_app, dead_letters
+from app.jobs.dead_letters import LetterError
+from app.news import articles
+from app.redis.cache import EVERYTHING
+from app.redis.cache_backends import CacheUnavailableError
+from app.web import pages
+from app.web.paging import Position
 
 LETTERS = b"letters1"
 
@@ -31,7 +34,7 @@ def list_tasks() -> str:
     found = db.read(lambda session: dead_letters.newest(session, after=last, limit=PAGE + 1), primary=True)
     letters = found[:PAGE]
     following = Position(letters[-1].failed_at, letters[-1].id, LETTERS).token if len(found) > PAGE else None
-    length = store.queue_length(background.QUEUE)
+    length = store.queue_length(celery_app.QUEUE)
     return render_template("admin/tasks.html", letters=letters, next=following, first=after is None, length=length)
 
 

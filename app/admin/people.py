@@ -6,10 +6,11 @@ from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
-from app import administration, pages
+from app.admin import administration
+from app.admin.administration import AdministrationError
 from app.admin.blueprint import PAGE, audit, bp, query
-from app.administration import AdministrationError
 from app.extensions import db
+from app.web import pages
 
 # What each button changes, and what is said of it.
 CHANGES = {

@@ -8,7 +8,7 @@ import re
 import msgspec
 from flask import Response, request
 
-from app.cache import Cached
+from app.redis.cache import Cached
 
 _ARTICLE_TAG = re.compile(r"(\d{1,9})-[0-9a-f]{16}", re.ASCII)
 

@@ -10,8 +10,8 @@ import marshmallow as ma
 from flask import Flask
 from flask_smorest import Api
 
-from app import urls
-from app.problems import PROBLEM_JSON
+from app.web import urls
+from app.web.problems import PROBLEM_JSON
 
 View = TypeVar("View", bound=Callable[..., Any])
 

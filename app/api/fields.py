@@ -9,7 +9,7 @@ from typing import Any
 
 import marshmallow as ma
 
-from app import plaintext
+from app.web import plaintext
 
 # RFC 3339, of which Python's own parser is too generous: it takes weeks and dates without a time.
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)

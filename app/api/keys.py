@@ -9,10 +9,10 @@ from typing import NoReturn, ParamSpec, TypeVar
 from flask import current_app, g, request
 from flask_smorest import abort
 
-from app import accounts
-from app.clients import client_address
+from app.accounts import users
+from app.database.models import ApiKey
 from app.extensions import db, limiter
-from app.models import ApiKey
+from app.web.clients import client_address
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,7 +59,7 @@ def _authorise(scope: str | None) -> ApiKey:
     if scheme.lower() != "bearer" or not presented.strip():
         _refuse(401, "Send an API key: Authorization: Bearer KEY.", "Bearer")
     # From the primary: a key that was just made or revoked counts at once.
-    key = db.read(lambda session: accounts.find_key(session, presented.strip()), primary=True)
+    key = db.read(lambda session: users.find_key(session, presented.strip()), primary=True)
     if key is None:
         _refuse(401, "The API key is not valid.", 'Bearer error="invalid_token"')
     if scope and scope not in key.scopes:

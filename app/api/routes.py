@@ -10,7 +10,7 @@ from flask_smorest import Blueprint
 from flask_smorest import abort as refuse
 from sqlalchemy.orm import Session
 
-from app import accounts, articles, idempotency, publishing, viewcount
+from app.accounts import users
 from app.api import conditional, keys, parsing
 from app.api.document import LIMITS, operation, refer
 from app.api.schemas import (
@@ -25,8 +25,10 @@ from app.api.schemas import (
     PopularList,
     PopularQuery,
 )
+from app.database.models import ApiKey
 from app.extensions import db
-from app.models import ApiKey
+from app.news import articles, publishing, view_counts
+from app.web import idempotency
 
 bp = Blueprint("api", __name__, url_prefix="/api/v1", description="Read and publish articles")
 bp.ARGUMENTS_PARSER = parsing.StrictParser()
@@ -96,12 +98,12 @@ def get_article(article_id: int) -> Response:
     if cached is None:
         _no_article(article_id)
     if request.method == "GET":
-        viewcount.count(article_id)
+        view_counts.count(article_id)
     return conditional.article_answer(cached)
 
 
 @bp.post("/articles")
-@keys.required(accounts.ARTICLES_WRITE)
+@keys.required(users.ARTICLES_WRITE)
 @bp.arguments(IdempotencyHeaders(), location="headers")
 @bp.arguments(NewArticle())
 @bp.response(201, FullArticle, headers=refer("X-Request-Id", "Location", "ETag", "Idempotency-Replayed", *LIMITS))
@@ -136,7 +138,7 @@ def create_article(headers: dict[str, str], new: dict[str, Any]) -> Response:
 
 
 @bp.patch("/articles/<id:article_id>")
-@keys.required(accounts.ARTICLES_WRITE)
+@keys.required(users.ARTICLES_WRITE)
 @bp.arguments(ArticleChange())
 @bp.response(200, FullArticle, headers=refer("X-Request-Id", "ETag", *LIMITS))
 @operation(bp, 400, 401, 403, 404, 412, 413, 415, 422, 429, 503, needs_key=True, header=IF_MATCH)
@@ -157,7 +159,7 @@ def change_article(change: dict[str, Any], article_id: int) -> Response:
 
 
 @bp.delete("/articles/<id:article_id>")
-@keys.required(accounts.ARTICLES_DELETE)
+@keys.required(users.ARTICLES_DELETE)
 @bp.response(204, description="It is gone", headers=refer("X-Request-Id", *LIMITS))
 @operation(bp, 401, 403, 404, 412, 422, 429, 503, needs_key=True, header=IF_MATCH)
 def delete_article(article_id: int) -> Response:

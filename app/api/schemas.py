@@ -9,11 +9,11 @@ import marshmallow as ma
 from marshmallow import validate
 
 from app.api.fields import Moment, Number, PlainText
-from app.articles import LONGEST_CONTENT, MOST_ON_A_PAGE
-from app.listing import Selection
-from app.models import TITLE_LENGTH
-from app.paging import Position, TokenError
-from app.urls import LARGEST
+from app.database.models import TITLE_LENGTH
+from app.news.articles import LONGEST_CONTENT, MOST_ON_A_PAGE
+from app.news.listing import Selection
+from app.web.paging import Position, TokenError
+from app.web.urls import LARGEST
 
 LONGEST_KEYWORD = 80
 LONGEST_SEARCH = 200

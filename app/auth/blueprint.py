@@ -5,10 +5,10 @@ from __future__ import annotations
 from flask import Blueprint, Response, abort, current_app, make_response, render_template, session
 from flask_login import login_user
 
-from app import mail
+from app.database.models import User
 from app.extensions import db
-from app.models import User
-from app.sessions import StoreSessionInterface
+from app.mail import emails
+from app.web.sessions import StoreSessionInterface
 
 bp = Blueprint("auth", __name__, url_prefix="/auth")
 
@@ -35,7 +35,7 @@ def begin_session(user: User) -> None:
 
 def need_mail() -> None:
     """Answer that a page is not available where the application cannot send letters."""
-    if not mail.enabled():
+    if not emails.enabled():
         abort(
             503,
             "This site sends no mail, so that nobody can sign up or get a new password here. Please ask its administrators.",

@@ -8,7 +8,7 @@ from flask import flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required, logout_user
 
-from app import accounts
+from app.accounts import users
 from app.auth.blueprint import begin_session, bp
 from app.auth.forms import LoginForm
 from app.auth.throttles import limit_guesses
@@ -26,7 +26,7 @@ def login() -> ResponseReturnValue:
         return render_template("auth/login.html", form=form)
     email, password = form.email.data or "", form.password.data or ""
     # From the primary: who has just confirmed an address or chosen a password can use it.
-    user = db.read(lambda session: accounts.authenticate(session, email, password), primary=True)
+    user = db.read(lambda session: users.authenticate(session, email, password), primary=True)
     if user is None:
         flash("E-mail or password is wrong.", "error")
         return render_template("auth/login.html", form=form), 401

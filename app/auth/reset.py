@@ -6,12 +6,13 @@ from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from app import accounts, mail, tokens
+from app.accounts import tokens, users
 from app.auth.blueprint import bp, need_mail, secret_page
 from app.auth.forms import AddressForm, NewPasswordForm
 from app.auth.throttles import limit_letters
 from app.extensions import db
-from app.pin import pin_to_primary
+from app.mail import emails
+from app.web.read_your_writes import pin_to_primary
 
 EXPIRED = "This link was used already, or is too old. Ask for another one."
 
@@ -26,8 +27,8 @@ def forgotten() -> ResponseReturnValue:
         return render_template("auth/forgotten.html", form=form)
     if not form.validate():
         return render_template("auth/forgotten.html", form=form), 422
-    email = accounts.normalise_email(form.email.data or "")
-    mail.deliver(db.write(lambda session: mail.post(session, "reset", email).id))
+    email = users.normalise_email(form.email.data or "")
+    emails.deliver(db.write(lambda session: emails.post(session, "reset", email).id))
     return render_template("auth/sent.html", title="Look into your mailbox", email=email)
 
 
@@ -41,20 +42,20 @@ def reset(token: str) -> ResponseReturnValue:
         return secret_page("auth/reset.html", form=form)
     if not form.validate():
         return secret_page("auth/reset.html", 422, form=form)
-    password_hash = accounts.hash_password(form.password.data or "")
+    password_hash = users.hash_password(form.password.data or "")
 
     def change(session: Session) -> int | None:
         if (user := tokens.find_user(session, "reset", token, lock=True)) is None:
             return None
-        accounts.set_password(user, password_hash)
+        users.set_password(user, password_hash)
         # The letter came to this address.
-        accounts.confirm(user)
-        return mail.post(session, "password_changed", user.email).id
+        users.confirm(user)
+        return emails.post(session, "password_changed", user.email).id
 
     letter = db.write(change)
     if letter is None:
         abort(410, EXPIRED)
-    mail.deliver(letter)
+    emails.deliver(letter)
     pin_to_primary()
     flash("Your password is changed. Log in with the new one.", "done")
     return redirect(url_for("auth.login"))

@@ -7,13 +7,15 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 from sqlalchemy.orm import Session
 
-from app import accounts, articles, mail
+from app.accounts import users
 from app.auth.blueprint import begin_session, bp
 from app.auth.forms import ChangePasswordForm, NameForm
 from app.auth.throttles import limit_guesses
+from app.database.models import User
 from app.extensions import db
-from app.models import User
-from app.pin import pin_to_primary
+from app.mail import emails
+from app.news import articles
+from app.web.read_your_writes import pin_to_primary
 
 
 @bp.route("/password", methods=["GET", "POST"])
@@ -26,18 +28,18 @@ def change_password() -> ResponseReturnValue:
         return render_template("auth/password.html", form=form)
     if not form.validate():
         return render_template("auth/password.html", form=form), 422
-    if not accounts.is_password_of(current_user, form.present.data or ""):
+    if not users.is_password_of(current_user, form.present.data or ""):
         form.present.errors = ["This is not your present password."]
         return render_template("auth/password.html", form=form), 401
-    user_id, password_hash = current_user.id, accounts.hash_password(form.password.data or "")
+    user_id, password_hash = current_user.id, users.hash_password(form.password.data or "")
 
     def change(session: Session) -> tuple[User, int]:
         user = session.get_one(User, user_id, with_for_update=True)
-        accounts.set_password(user, password_hash)
-        return user, mail.post(session, "password_changed", user.email).id
+        users.set_password(user, password_hash)
+        return user, emails.post(session, "password_changed", user.email).id
 
     user, letter = db.write(change)
-    mail.deliver(letter)
+    emails.deliver(letter)
     pin_to_primary()
     begin_session(user)
     flash("Your password is changed, and you are logged out everywhere else.", "done")

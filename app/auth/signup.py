@@ -7,13 +7,14 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app import accounts, mail, tokens
+from app.accounts import tokens, users
 from app.auth.blueprint import begin_session, bp, need_mail, secret_page
 from app.auth.forms import ConfirmForm, SignupForm
 from app.auth.throttles import limit_guesses, limit_letters
+from app.database.models import User
 from app.extensions import db
-from app.models import User
-from app.pin import pin_to_primary
+from app.mail import emails
+from app.web.read_your_writes import pin_to_primary
 
 EXPIRED = "This link was used already, or is too old. If you cannot log in, sign up again."
 
@@ -28,13 +29,13 @@ def signup() -> ResponseReturnValue:
         return render_template("auth/signup.html", form=form)
     if not form.validate():
         return render_template("auth/signup.html", form=form), 422
-    email, name = accounts.normalise_email(form.email.data or ""), form.name.data or ""
+    email, name = users.normalise_email(form.email.data or ""), form.name.data or ""
     # Hashed in any case, and before the transaction: it takes as long for an address that is taken.
-    password_hash = accounts.hash_password(form.password.data or "")
+    password_hash = users.hash_password(form.password.data or "")
 
     def sign_up(session: Session) -> int:
-        kind = accounts.sign_up(session, email=email, name=name, password_hash=password_hash)
-        return mail.post(session, kind, email).id
+        kind = users.sign_up(session, email=email, name=name, password_hash=password_hash)
+        return emails.post(session, kind, email).id
 
     try:
         letter = db.write(sign_up)
@@ -42,7 +43,7 @@ def signup() -> ResponseReturnValue:
         # Somebody signed up with the same address in this very moment, and got the letter.
         pass
     else:
-        mail.deliver(letter)
+        emails.deliver(letter)
     return render_template("auth/sent.html", title="Nearly done", email=email)
 
 
@@ -56,7 +57,7 @@ def confirm(token: str) -> ResponseReturnValue:
     form = ConfirmForm()
     if not form.validate_on_submit():
         return secret_page("auth/confirm.html", form=form, email=user.email)
-    if not accounts.is_password_of(user, form.password.data or ""):
+    if not users.is_password_of(user, form.password.data or ""):
         flash("This is not the password that you signed up with. Try again, or sign up anew.", "error")
         return secret_page("auth/confirm.html", 401, form=form, email=user.email)
     compared = user.password_hash
@@ -74,5 +75,5 @@ def _confirm(session: Session, token: str, compared: str) -> User | None:
     user = tokens.find_user(session, tokens.CONFIRM, token, lock=True)
     if user is None or user.password_hash != compared:
         return None
-    accounts.confirm(user)
+    users.confirm(user)
     return user

@@ -16,10 +16,10 @@ from flask_login import current_user
 from limits import RateLimitItem, parse_many
 from werkzeug.exceptions import TooManyRequests
 
-from app import accounts
-from app.accounts import AccountError
-from app.clients import client_address
+from app.accounts import users
+from app.accounts.users import AccountError
 from app.extensions import limiter
+from app.web.clients import client_address
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -95,5 +95,5 @@ def _account() -> str:
     named = request.form.get("email") or getattr(current_user, "email", "") or request.path
     # However it is spelled. What is no address is counted too, so that an answer does not tell one from the other.
     with suppress(AccountError):
-        named = accounts.normalise_email(named)
+        named = users.normalise_email(named)
     return hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()

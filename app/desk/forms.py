@@ -8,10 +8,10 @@ from flask_wtf import FlaskForm
 from wtforms import HiddenField, SelectMultipleField, StringField, SubmitField, TextAreaField
 from wtforms.widgets import CheckboxInput, ListWidget
 
-from app import accounts
-from app.articles import LONGEST_CONTENT
-from app.forms import Usable, trimmed
-from app.models import NAME_LENGTH, TITLE_LENGTH
+from app.accounts import users
+from app.database.models import NAME_LENGTH, TITLE_LENGTH
+from app.news.articles import LONGEST_CONTENT
+from app.web.forms import Usable, trimmed
 
 
 def _with_newlines(text: str | None) -> str:
@@ -50,7 +50,7 @@ class KeyForm(FlaskForm):
     scopes = SelectMultipleField(
         "What it may do",
         # Plain strings are what WTForms wants by now; its types do not know yet.
-        choices=cast("Any", accounts.SCOPES),
+        choices=cast("Any", users.SCOPES),
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),
     )

@@ -7,13 +7,15 @@ from flask.typing import ResponseReturnValue
 from flask_login import current_user
 from flask_wtf.csrf import CSRFError
 
-from app import accounts, articles, pages, publishing
-from app.accounts import AccountError
-from app.articles import ConflictError
+from app.accounts import users
+from app.accounts.users import AccountError
+from app.database.models import Article
 from app.desk.forms import ArticleForm, KeyForm
 from app.extensions import db, login_manager
-from app.listing import Selection
-from app.models import Article
+from app.news import articles, publishing
+from app.news.articles import ConflictError
+from app.news.listing import Selection
+from app.web import pages
 
 bp = Blueprint("desk", __name__, url_prefix="/desk")
 
@@ -99,7 +101,7 @@ def keys() -> ResponseReturnValue:
         return _show_keys(form), 422
     user, name, scopes = current_user, form.name.data or "", form.scopes.data or []
     try:
-        key, whole = db.write(lambda session: accounts.create_key(session, user=user, name=name, scopes=scopes))
+        key, whole = db.write(lambda session: users.create_key(session, user=user, name=name, scopes=scopes))
     except AccountError as error:
         form.form_errors.append(str(error))
         return _show_keys(form), 422
@@ -110,7 +112,7 @@ def keys() -> ResponseReturnValue:
 def revoke_key(prefix: str) -> ResponseReturnValue:
     """End one of the author's API keys."""
     user_id = current_user.id
-    if not db.write(lambda session: accounts.revoke_key_of(session, user_id, prefix)):
+    if not db.write(lambda session: users.revoke_key_of(session, user_id, prefix)):
         abort(404, "You have no such key.")
     flash("The key is revoked. Programs that send it are refused from now on.", "done")
     return redirect(url_for("desk.keys"))
@@ -148,5 +150,5 @@ def _show_conflict(form: ArticleForm, article_id: int) -> ResponseReturnValue:
 def _show_keys(form: KeyForm) -> str:
     user_id = current_user.id
     # From the primary: a key that was just made or revoked is seen at once.
-    found = db.read(lambda session: accounts.keys_of(session, user_id), primary=True)
+    found = db.read(lambda session: users.keys_of(session, user_id), primary=True)
     return render_template("desk/keys.html", keys=found, form=form)

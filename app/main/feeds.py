@@ -7,7 +7,8 @@ from typing import Any
 
 from flask import Blueprint, Response, current_app, render_template, request
 
-from app import articles, pages
+from app.news import articles
+from app.web import pages
 
 bp = Blueprint("feeds", __name__)
 

@@ -8,8 +8,9 @@ from flask import Blueprint, Response, abort, current_app, render_template, requ
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required
 
-from app import articles, pages, plaintext, viewcount
-from app.listing import Selection
+from app.news import articles, view_counts
+from app.news.listing import Selection
+from app.web import pages, plaintext
 
 bp = Blueprint("main", __name__)
 
@@ -49,7 +50,7 @@ def article(article_id: int) -> Response:
         abort(404, "There is no such article.")
     found = pages.load(cached)
     if request.method == "GET":
-        viewcount.count(article_id)
+        view_counts.count(article_id)
         _remember(found)
     return pages.render("main/article.html", cached, article=found)
 

@@ -7,8 +7,8 @@ from flask import current_app
 from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
-from app.database import embedded_url
-from app.models import Base
+from app.database.engine import embedded_url
+from app.database.models import Base
 
 # Names the lock that lets one migration run at a time.
 LOCK = 0x6E657773

@@ -10,8 +10,9 @@ import pytest
 from flask import Flask
 from werkzeug.test import TestResponse
 
-from app import accounts, articles
+from app.accounts import users
 from app.extensions import db
+from app.news import articles
 from tests.support.live.openapi import conform, from_wsgi
 
 SEARCHES = [
@@ -35,11 +36,9 @@ def headers(app: Flask) -> dict[str, str]:
     """A key that may do everything."""
     assert app
     user = db.write(
-        lambda session: accounts.create_user(session, email="ada@news.example", password="correct horse battery")
+        lambda session: users.create_user(session, email="ada@news.example", password="correct horse battery")
     )
-    _, key = db.write(
-        lambda session: accounts.create_key(session, user=user, name="tests", scopes=list(accounts.SCOPES))
-    )
+    _, key = db.write(lambda session: users.create_key(session, user=user, name="tests", scopes=list(users.SCOPES)))
     return {"Authorization": f"Bearer {key}"}
 
 

@@ -8,17 +8,16 @@ from email.message import EmailMessage
 import pytest
 from flask import Flask
 
-from app import accounts, mail, outbox
+from app.accounts import users
+from app.database.models import Mail
 from app.extensions import db
-from app.mail_url import RelayError
-from app.models import Mail
+from app.mail import emails, outbox
+from app.mail.relay import RelayError
 
 
 def test_a_letter_that_is_being_sent_is_passed_over_without_waiting(app: Flask) -> None:
-    db.write(
-        lambda session: accounts.create_user(session, email="outbox@news.example", password="correct horse battery")
-    )
-    letter = db.write(lambda session: mail.post(session, mail.RESET, "outbox@news.example"))
+    db.write(lambda session: users.create_user(session, email="outbox@news.example", password="correct horse battery"))
+    letter = db.write(lambda session: emails.post(session, emails.RESET, "outbox@news.example"))
     sent: list[EmailMessage] = []
     talking, go_on = threading.Event(), threading.Event()
 
@@ -43,7 +42,7 @@ def test_a_letter_that_is_being_sent_is_passed_over_without_waiting(app: Flask) 
 
 
 def test_a_letter_that_was_not_taken_waits(app: Flask) -> None:
-    letter = db.write(lambda session: mail.post(session, mail.PASSWORD_CHANGED, "outbox@news.example"))
+    letter = db.write(lambda session: emails.post(session, emails.PASSWORD_CHANGED, "outbox@news.example"))
     answers: list[EmailMessage] = []
 
     def away(_: EmailMessage) -> None:

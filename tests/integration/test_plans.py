@@ -12,8 +12,8 @@ from flask import Flask
 from sqlalchemy import Executable, event, text
 from sqlalchemy.orm import Session
 
-from app import articles, listing
 from app.extensions import db
+from app.news import articles, listing
 
 ARTICLES = 100_000
 # Blocks of 8 KiB that a statement may touch: the whole table has some 15,000.

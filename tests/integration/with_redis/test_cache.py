@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from app.cache import Cache
-from app.cache_backends import RedisBackend
-from app.redis_url import RedisUrl
+from app.redis.cache import Cache
+from app.redis.cache_backends import RedisBackend
+from app.redis.url import RedisUrl
 
 PROCESSES, THREADS = 4, 8
 

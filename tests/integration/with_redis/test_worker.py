@@ -11,10 +11,12 @@ from flask import Flask
 from redis import Redis
 from sqlalchemy import func, select
 
-from app import accounts, articles, dead_letters, tasks
-from app.background import QUEUE, send
+from app.accounts import users
+from app.database.models import Article, FailedTask
 from app.extensions import db, store
-from app.models import Article, FailedTask
+from app.jobs import dead_letters, tasks
+from app.jobs.celery_app import QUEUE, send
+from app.news import articles
 from tests.integration.with_redis.conftest import Worker, until
 from tests.integration.with_redis.sooner import FORGOTTEN_AFTER
 
@@ -27,7 +29,7 @@ def published(app: Flask) -> list[int]:  # noqa: ARG001
     """Articles whose tasks are in the queue."""
 
     def create(session: Any) -> list[int]:
-        user = accounts.create_user(session, email="ada@news.example", password="correct horse battery", name="Ada")
+        user = users.create_user(session, email="ada@news.example", password="correct horse battery", name="Ada")
         return [
             articles.create(
                 session, author_id=user.id, title=f"Title {number}", content=f"Bridge {number} is closed."

@@ -11,7 +11,8 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 from kombu.transport.redis import QoS
 
-from app import articles, tasks
+from app.jobs import tasks
+from app.news import articles
 from app.worker import celery_app
 from tests.integration.with_redis.sooner import FORGOTTEN_AFTER, VISIBILITY_TIMEOUT
 

@@ -18,7 +18,7 @@ from tools.fleet.context import Host
 WRITER = Path(__file__).with_name("store_writer.py").read_text()
 READ = """
 import json, os, sys
-from app.redis_url import RedisUrl
+from app.redis.url import RedisUrl
 print(json.dumps([int(n) for n in RedisUrl.parse(os.environ["STORE_URL"]).client(timeout=5.0).lrange(sys.argv[1], 0, -1)]))
 """
 

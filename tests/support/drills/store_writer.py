@@ -15,7 +15,7 @@ import time
 
 from redis.exceptions import RedisError
 
-from app.redis_url import RedisUrl
+from app.redis.url import RedisUrl
 
 PAUSE = 0.02
 

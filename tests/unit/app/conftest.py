@@ -20,12 +20,14 @@ from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
-from app import accounts, articles, create_app
-from app.accounts import ARTICLES_WRITE
+from app import create_app
+from app.accounts import users
+from app.accounts.users import ARTICLES_WRITE
 from app.config import Testing
-from app.database import Database
+from app.database.engine import Database
+from app.database.models import Article, User
 from app.extensions import db
-from app.models import Article, User
+from app.news import articles
 
 PASSWORD = "correct horse battery"
 
@@ -77,7 +79,7 @@ def user(app: Flask) -> User:
     """An author."""
     database: Database = app.extensions["database"]
     return database.write(
-        lambda session: accounts.create_user(session, email="ada@news.example", name="Ada Marsh", password=PASSWORD)
+        lambda session: users.create_user(session, email="ada@news.example", name="Ada Marsh", password=PASSWORD)
     )
 
 
@@ -114,7 +116,7 @@ class Author:
 @pytest.fixture
 def author(app: Flask, user: User) -> Author:
     """An author with a key that may write, and a client without cookies."""
-    _, key = db.write(lambda session: accounts.create_key(session, user=user, name="tests", scopes=[ARTICLES_WRITE]))
+    _, key = db.write(lambda session: users.create_key(session, user=user, name="tests", scopes=[ARTICLES_WRITE]))
     return Author(app.test_client(use_cookies=False), {"Authorization": f"Bearer {key}"})
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from app import config, create_app
 from app.config import ConfigurationError, Development, Production
-from app.mail_url import MailUrl, MailUrlError
-from app.redis_url import RedisUrl, RedisUrlError
+from app.mail.relay import MailUrl, MailUrlError
+from app.redis.url import RedisUrl, RedisUrlError
 
 COMPLETE = {
     "APP_ENV": "production",

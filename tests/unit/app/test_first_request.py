@@ -12,7 +12,7 @@ FIRST_TASK = """
 import sys
 from app import create_app
 from app.config import Testing
-from app.models import Base
+from app.database.models import Base
 
 app = create_app(Testing(DATABASE_URL="sqlite://", STORE_URL="redis://127.0.0.1:1/0"))
 assert not Base.registry._new_mappers, "mappers are left to the first request"

@@ -17,5 +17,5 @@ def settings() -> dict[str, Any]:
 def delivered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Letters that were handed to a worker."""
     letters: list[int] = []
-    monkeypatch.setattr("app.mail.deliver", letters.append)
+    monkeypatch.setattr("app.mail.emails.deliver", letters.append)
     return letters

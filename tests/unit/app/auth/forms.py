@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from app import accounts, tokens
+from app.accounts import tokens, users
+from app.database.models import Mail, User
 from app.extensions import db
-from app.models import Mail, User
 from tests.unit.app.conftest import PASSWORD, csrf_token
 
 OTHER = "another good password"
@@ -32,7 +32,7 @@ def sign_up(client: FlaskClient, email: str = UNKNOWN, **fields: str) -> TestRes
 
 def find(email: str) -> User | None:
     """The account of an address."""
-    return db.read(lambda session: accounts.find_user(session, email), primary=True)
+    return db.read(lambda session: users.find_user(session, email), primary=True)
 
 
 def letters() -> list[tuple[str, str]]:

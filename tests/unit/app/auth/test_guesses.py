@@ -10,10 +10,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app import accounts
-from app.cache_backends import CacheUnavailableError
+from app.accounts import users
+from app.database.models import User
 from app.extensions import db
-from app.models import User
+from app.redis.cache_backends import CacheUnavailableError
 from tests.unit.app.auth.forms import OTHER, UNKNOWN, hashes
 from tests.unit.app.conftest import PASSWORD, log_in
 
@@ -29,7 +29,7 @@ def test_who_cannot_log_in_does_not_learn_why(
 
     db.write(change)
     # As in a process that has just started.
-    accounts._make_hasher.cache_clear()
+    users._make_hasher.cache_clear()
     calls = hashes(monkeypatch)
     email = {"unknown": UNKNOWN, "no address": "nonsense"}.get(state, user.email)
     answer = log_in(app.test_client(), email, OTHER if state == "wrong password" else PASSWORD)
@@ -103,6 +103,6 @@ def test_without_the_cache_people_get_in(client: FlaskClient, user: User, monkey
         raise CacheUnavailableError("away")
 
     for name in ("count", "get_many"):
-        monkeypatch.setattr(f"app.cache_backends.MemoryBackend.{name}", away)
+        monkeypatch.setattr(f"app.redis.cache_backends.MemoryBackend.{name}", away)
     assert log_in(client, user.email, "wrong").status_code == 401
     assert log_in(client, user.email).status_code == 302

@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import tokens
+from app.accounts import tokens
+from app.database.models import User
 from app.extensions import db
-from app.models import User
 from tests.unit.app.auth.forms import OTHER, UNKNOWN, hashes, letters, link, send, sign_up
 from tests.unit.app.conftest import PASSWORD, csrf_token, log_in
 
@@ -92,7 +92,7 @@ class TestWithoutMail:
 
     @pytest.mark.parametrize("path", ["/auth/signup", "/auth/reset"])
     def test_nobody_is_promised_a_letter(self, client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("app.mail.enabled", lambda: False)
+        monkeypatch.setattr("app.mail.emails.enabled", lambda: False)
         answer = client.get(path)
         assert answer.status_code == 503
         assert "administrators" in answer.text

@@ -6,10 +6,10 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import accounts
+from app.accounts import users
 from app.auth import load_user
+from app.database.models import User
 from app.extensions import db
-from app.models import User
 from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, letters, send
 from tests.unit.app.conftest import PASSWORD, cookies, csrf_token, log_in
 
@@ -55,7 +55,7 @@ def test_a_session_is_good_where_the_replica_has_not_heard_of_the_end_of_the_oth
     with app.test_request_context():
         assert load_user(f"{user.id}.{user.session_epoch + 1}") is not None
         assert load_user(f"{user.id}.{user.session_epoch}") is not None
-        db.write(lambda session: accounts.set_password(session.get_one(User, user.id), user.password_hash))
+        db.write(lambda session: users.set_password(session.get_one(User, user.id), user.password_hash))
         assert load_user(f"{user.id}.{user.session_epoch}") is None
 
 

@@ -9,10 +9,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app import accounts, articles, tasks
-from app.accounts import AccountError
+from app.accounts import users
+from app.accounts.users import AccountError
+from app.database.models import User, now
 from app.extensions import db
-from app.models import User, now
+from app.jobs import tasks
+from app.news import articles
 from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, hashes, letters, link, send, sign_up
 from tests.unit.app.conftest import PASSWORD, log_in
 
@@ -59,7 +61,7 @@ def test_a_strangers_sign_up_while_i_confirm_gives_them_nothing(app: Flask, monk
     """It comes after my password was compared, and before the account is confirmed."""
     stranger, me = app.test_client(), app.test_client()
     sign_up(me)
-    path, compare = link("confirm", UNKNOWN), accounts.is_password_of
+    path, compare = link("confirm", UNKNOWN), users.is_password_of
 
     def slowly(user: User, password: str) -> bool:
         matches = compare(user, password)
@@ -67,7 +69,7 @@ def test_a_strangers_sign_up_while_i_confirm_gives_them_nothing(app: Flask, monk
         return matches
 
     with monkeypatch.context() as slow:
-        slow.setattr(accounts, "is_password_of", slowly)
+        slow.setattr(users, "is_password_of", slowly)
         assert send(me, path, password=PASSWORD).status_code == 410
     assert log_in(stranger, UNKNOWN, OTHER).status_code == 401
 
@@ -80,7 +82,7 @@ def test_sign_ups_that_nobody_confirms_are_forgotten(app: Flask, user: User) -> 
             session.add(User(email=email, name="x", password_hash="x", created_at=now() - timedelta(days=days)))
         session.get_one(User, user.id).created_at = now() - timedelta(days=8)
         session.flush()
-        author = accounts.find_user(session, "author@news.example")
+        author = users.find_user(session, "author@news.example")
         assert author
         articles.create(session, author_id=author.id, title="A title", content="Some content.")
 
@@ -106,7 +108,7 @@ def test_a_sign_up_after_the_confirmation_changes_nothing(client: FlaskClient, a
 
 
 def test_an_address_has_one_spelling() -> None:
-    assert accounts.normalise_email(" Ada.M+news@B\u00fccher.Example ") == "ada.m+news@xn--bcher-kva.example"
+    assert users.normalise_email(" Ada.M+news@B\u00fccher.Example ") == "ada.m+news@xn--bcher-kva.example"
     for email in (
         "a@b",
         "a@b..example",
@@ -117,7 +119,7 @@ def test_an_address_has_one_spelling() -> None:
         f"a@{'x' * 64}.example",
     ):
         with pytest.raises(AccountError):
-            accounts.normalise_email(email)
+            users.normalise_email(email)
 
 
 @pytest.mark.parametrize(

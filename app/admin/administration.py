@@ -1,0 +1,89 @@
+"""What administrators may do: plain functions over a session."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.database.models import ApiKey, FailedTask, User
+from app.extensions import db
+from app.jobs import dead_letters
+from app.jobs.dead_letters import LetterError
+from app.news import articles
+from app.web.paging import NEWEST, Position
+
+# Tasks that one click sends again: the page has to answer in time.
+MOST_SENT_AT_ONCE = 100
+
+
+class AdministrationError(ValueError):
+    """A change that is refused; the message says why."""
+
+
+@dataclass(frozen=True)
+class UserPage:
+    """Some users, the newest first, and the token of the next page."""
+
+    users: list[User]
+    next: str | None
+
+
+def numbers(session: Session) -> dict[str, int]:
+    """Return how much there is of everything."""
+    return {
+        "Articles": articles.count(session),
+        "Users": session.scalar(select(func.count()).select_from(User)) or 0,
+        "API keys": session.scalar(select(func.count()).select_from(ApiKey).where(ApiKey.revoked_at.is_(None))) or 0,
+        "Failed tasks": dead_letters.waiting(session),
+    }
+
+
+def mark_of_users(query: str) -> bytes:
+    """Tell lists of users apart: tokens of their pages carry it."""
+    return hashlib.sha256(f"users:{query}".encode()).digest()[: len(NEWEST)]
+
+
+def find_users(session: Session, query: str, *, after: Position | None, limit: int) -> UserPage:
+    """Return one page of the users whose address contains a text. `after` is of `mark_of_users(query)`."""
+    statement = select(User).order_by(User.id.desc()).limit(limit + 1)
+    if query:
+        statement = statement.where(User.email.contains(query.lower(), autoescape=True))
+    if after:
+        statement = statement.where(User.id < after.id)
+    found = list(session.scalars(statement))
+    last = found[limit - 1] if len(found) > limit else None
+    return UserPage(found[:limit], Position(last.created_at, last.id, mark_of_users(query)).token if last else None)
+
+
+def change_user(
+    session: Session, user_id: int, *, by: int, is_active: bool | None = None, is_admin: bool | None = None
+) -> User | None:
+    """Change what a user may do, and end their sessions; return the user, or None where there is none."""
+    if user_id == by:
+        raise AdministrationError("Nobody changes their own rights: ask another administrator.")
+    user = session.get(User, user_id, with_for_update=True)
+    if user is None:
+        return None
+    if is_active is not None:
+        user.is_active = is_active
+    if is_admin is not None:
+        user.is_admin = is_admin
+    user.session_epoch += 1
+    return user
+
+
+def requeue_all() -> tuple[int, str | None]:
+    """Send the oldest failed tasks again; return how many were sent, and why no more where one was refused."""
+    waiting = (
+        select(FailedTask.id).where(FailedTask.requeued_at.is_(None)).order_by(FailedTask.id).limit(MOST_SENT_AT_ONCE)
+    )
+    sent, refused = 0, None
+    for letter_id in db.read(lambda session: list(session.scalars(waiting)), primary=True):
+        try:
+            sent += dead_letters.requeue(letter_id)
+        except LetterError as error:
+            refused = str(error)
+    return sent, refused

@@ -1,0 +1,186 @@
+"""Two explicit sessions: `read` on a replica, `write` on the primary, each retried once on a connection that has died."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+from typing import Any, TypeVar
+
+import structlog
+from flask import Flask
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.database.primary_wait import PrimaryWait
+from app.database.replica_lag import LagWatch
+from app.database.watchdog import patient_for
+from app.web.read_your_writes import reads_from_primary
+
+T = TypeVar("T")
+log = structlog.get_logger(__name__)
+
+# What a request meets while no database answers: worth a 503 and a retry, not a bug report.
+UNAVAILABLE = (OperationalError, PoolTimeoutError)
+READ_ONLY_TRANSACTION = "25006"
+# A failed-over address must not be used for longer, even by a connection that is never idle.
+POOL_RECYCLE = 300
+# Seconds that a request waits for a connection of a full pool.
+POOL_TIMEOUT = 2
+
+
+def make_database(app: Flask) -> Database:
+    """Return the database that the configuration names. Nothing connects yet."""
+    settings = app.config
+    return Database(settings["DATABASE_URL"] or embedded_url(app), settings["DATABASE_REPLICA_URL"], settings)
+
+
+class Database:
+    """The engines of the primary and of a replica, and the work that runs on them."""
+
+    def __init__(self, url: str, replica_url: str, settings: dict[str, Any]) -> None:
+        """Make the engines. They connect at their first query, so that a process can be forked before."""
+        self.on_query: list[Callable[[float], None]] = []
+        self.primary = self._engine(url, settings)
+        if self.primary.dialect.name == "postgresql":
+            _wait_for_a_primary(self.primary, settings)
+        # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips. A pool of its own connects so.
+        # In one that writers share, a connection's level is set at each use and set back after it, and of a connection that dies between
+        # the two SQLAlchemy 2.1 loses the place for good: who reads from the primary does so in a transaction.
+        self.replica = (
+            self._engine(replica_url, settings, isolation_level="AUTOCOMMIT") if replica_url else self.primary
+        )
+        self.on_lag: list[Callable[[], None]] = []
+        lag_is_known = self.replica.dialect.name == "postgresql" and bool(replica_url)
+        self.lag = LagWatch(settings["DATABASE_MAX_LAG"]) if lag_is_known else None
+        self._sessions: sessionmaker[Session] = sessionmaker(expire_on_commit=False)
+        os.register_at_fork(after_in_child=self._forget_connections)
+
+    def read(self, work: Callable[[Session], T], *, primary: bool = False) -> T:
+        """Return what `work` reads, from the replica unless the reader has just written or `primary` asks for the truth."""
+        if primary or reads_from_primary():
+            return self._once_more(lambda: self._run(self.primary, work))
+        return self._once_more(lambda: self._run_on_replica(work))
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run `work` in one transaction on the primary and commit it. `work` may run twice, so it only touches its session."""
+        session, result = self._once_more(lambda: self._begin(work))
+        # Outside of the second attempt: of a commit that was cut off nobody knows whether it happened.
+        with session:
+            session.commit()
+        return result
+
+    def _run(self, engine: Engine, work: Callable[[Session], T]) -> T:
+        with self._sessions(bind=engine) as session:
+            return work(session)
+
+    def _run_on_replica(self, work: Callable[[Session], T]) -> T:
+        with self._sessions(bind=self.replica) as session:
+            if self.lag is None or self.lag.trusts(session):
+                return work(session)
+        for listener in self.on_lag:
+            listener()
+        try:
+            return self._run(self.primary, work)
+        except UNAVAILABLE:
+            self.lag.miss_primary()
+        return self._run(self.replica, work)
+
+    def _begin(self, work: Callable[[Session], T]) -> tuple[Session, T]:
+        session = self._sessions(bind=self.primary)
+        try:
+            result = work(session)
+            session.flush()
+        except BaseException:
+            session.close()
+            raise
+        return session, result
+
+    def _once_more(self, attempt: Callable[[], T]) -> T:
+        try:
+            return attempt()
+        except DBAPIError as error:
+            # A dead connection takes the whole pool with it, so that the second attempt connects anew: to the new primary after a
+            # failover. This makes pool_pre_ping, a round trip before each query, unnecessary.
+            if not error.connection_invalidated:
+                raise
+            log.warning("database connection lost, trying once more", error=str(error.orig).strip())
+        return attempt()
+
+    def _engine(self, url: str, settings: dict[str, Any], **options: Any) -> Engine:
+        address = make_url(url)
+        engine = create_engine(address, **_engine_options(address, settings), **options)
+        event.listen(engine, "handle_error", _drop_read_only_connection)
+        event.listen(engine, "before_cursor_execute", _start_clock)
+        event.listen(engine, "after_cursor_execute", self._stop_clock)
+        if address.get_backend_name() == "sqlite":
+            event.listen(engine, "connect", _prepare_sqlite)
+        return engine
+
+    def _stop_clock(
+        self, _connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: Any
+    ) -> None:
+        seconds = monotonic() - context.started
+        for listener in self.on_query:
+            listener(seconds)
+
+    def _forget_connections(self) -> None:
+        """Leave a parent's connections to the parent."""
+        for engine in (self.primary, self.replica):
+            engine.dispose(close=False)
+
+
+def embedded_url(app: Flask) -> str:
+    """Return the URL of the SQLite file that serves where no database is configured."""
+    folder = Path(app.instance_path)
+    folder.mkdir(parents=True, exist_ok=True)
+    return f"sqlite:///{folder / 'news.sqlite3'}"
+
+
+def _engine_options(address: URL, settings: dict[str, Any]) -> dict[str, Any]:
+    if address.get_backend_name() == "sqlite":
+        return {}
+    timeout = settings["DATABASE_STATEMENT_TIMEOUT"]
+    return {
+        "pool_size": settings["DATABASE_POOL_SIZE"],
+        "max_overflow": 2,
+        "pool_recycle": POOL_RECYCLE,
+        "pool_timeout": POOL_TIMEOUT,
+        "connect_args": {
+            "options": f"-c statement_timeout={timeout} -c timezone=UTC",
+            "application_name": "news",
+            # A little longer than the server's own patience: it has the first word.
+            **(patient_for(timeout / 1000 + 0.5) if timeout else {}),
+        },
+    }
+
+
+def _wait_for_a_primary(engine: Engine, settings: dict[str, Any]) -> None:
+    """Let whoever connects outlast a hand-over; a quarter of the threads stays free for whoever needs no primary."""
+    wait = PrimaryWait(settings["DATABASE_PRIMARY_WAIT"], max(1, settings["DATABASE_POOL_SIZE"] * 3 // 4))
+
+    def connect(dialect: Any, _record: Any, args: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
+        return wait.connect(lambda: dialect.connect(*args, **parameters), dialect.loaded_dbapi.OperationalError)
+
+    event.listen(engine, "do_connect", connect)
+
+
+def _drop_read_only_connection(context: ExceptionContext) -> None:
+    """Treat a primary that has become a standby under an open connection as a lost connection; the pool would keep it."""
+    if getattr(context.original_exception, "pgcode", None) == READ_ONLY_TRANSACTION:
+        context.is_disconnect = True
+
+
+def _start_clock(_connection: Any, _cursor: Any, _statement: str, _parameters: Any, context: Any, _many: Any) -> None:
+    context.started = monotonic()
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in ("journal_mode = WAL", "foreign_keys = ON", "busy_timeout = 5000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()

@@ -1,0 +1,1 @@
+"""Background tasks: Celery, its metrics, and dead letters."""

@@ -1,0 +1,1 @@
+"""Articles: listing, searching, publishing, importing, counting views."""

@@ -1,0 +1,185 @@
+"""What can be done with articles: plain functions over a session, and the cached JSON that views serve."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy.orm import Session
+
+from app.database.models import Article, UtcDateTime, now
+from app.extensions import cache, db
+from app.news import listing, text
+from app.news.listing import COLUMNS, LIST, Selection
+from app.redis.cache import Cached
+from app.web.paging import Position
+from app.web.read_your_writes import reads_from_primary
+
+# Generations of the cache: every list, and each article for itself.
+LISTS = "lists"
+MOST_ON_A_PAGE = 100
+LONGEST_CONTENT = 100_000
+
+# Built once: composing a statement costs more than running it.
+POPULAR = LIST.order_by(Article.views.desc(), Article.id.desc()).limit(bindparam("limit"))
+ONE = select(*COLUMNS, Article.content).join(Article.author).where(Article.id == bindparam("id"))
+OWNERSHIP = select(Article.author_id, Article.version).where(Article.id == bindparam("id")).with_for_update()
+UNPROCESSED = (
+    select(Article.id)
+    .where(Article.processed_at.is_(None), Article.published_at < bindparam("before", type_=UtcDateTime))
+    .order_by(Article.published_at)
+    .limit(100)
+)
+
+
+class ConflictError(Exception):
+    """The article has been changed since it was read."""
+
+
+def by_author(session: Session, author_id: int, *, after: Position | None, limit: int) -> dict[str, Any]:
+    """Return one page of an author's articles, newest first. `after` is of `Selection(author=author_id)`."""
+    return listing.page(session, Selection(author=author_id), after=after, limit=limit)
+
+
+def popular(session: Session, *, limit: int) -> dict[str, Any]:
+    """Return the most read articles."""
+    return {"articles": [listing.listed(row) for row in session.execute(POPULAR, {"limit": limit})]}
+
+
+def one(session: Session, article_id: int) -> dict[str, Any] | None:
+    """Return an article with its content."""
+    row = session.execute(ONE, {"id": article_id}).one_or_none()
+    return None if row is None else listing.listed(row) | {"content": row.content}
+
+
+def create(
+    session: Session, *, author_id: int, title: str, content: str, published_at: datetime | None = None
+) -> Article:
+    """Add an article. Summary and keywords follow: see `process`."""
+    article = Article(author_id=author_id, title=title, content=content, published_at=published_at or now())
+    session.add(article)
+    session.flush()
+    return article
+
+
+def change(session: Session, article_id: int, version: int | None = None, **values: Any) -> int | None:
+    """Change title or content; return the article's new version, or None where there is no article.
+
+    Raise ConflictError where `version` is given and the article is not at it any more: in one statement, so that of two who change
+    the same version one is told.
+    """
+    statement = update(Article).where(Article.id == article_id)
+    if version is not None:
+        statement = statement.where(Article.version == version)
+    # Not processed: a new task writes summary and keywords, or the sweep does where the task is lost.
+    statement = statement.values(**values, version=Article.version + 1, updated_at=now(), processed_at=None)
+    changed: int | None = session.scalar(
+        statement.returning(Article.version).execution_options(synchronize_session=False)
+    )
+    if changed is None and version is not None and session.scalar(select(Article.id).where(Article.id == article_id)):
+        raise ConflictError(article_id)
+    return changed
+
+
+def ownership(session: Session, article_id: int) -> tuple[int, int] | None:
+    """Return the author of an article and the version that it is at, and keep both until the transaction ends."""
+    row = session.execute(OWNERSHIP, {"id": article_id}).one_or_none()
+    return None if row is None else (row.author_id, row.version)
+
+
+def remove(session: Session, article_id: int) -> bool:
+    """Delete an article; return whether there was one."""
+    statement = (
+        delete(Article)
+        .where(Article.id == article_id)
+        .returning(Article.id)
+        .execution_options(synchronize_session=False)
+    )
+    return session.scalar(statement) is not None
+
+
+def process(session: Session, article_id: int) -> bool:
+    """Write the summary and keywords of an article that waits for them; return whether this call did. Doing it again does nothing."""
+    waits = Article.id == article_id, Article.processed_at.is_(None)
+    row = session.execute(select(Article.title, Article.content, Article.version).where(*waits)).one_or_none()
+    if row is None:
+        return False
+    done = session.scalar(
+        update(Article)
+        # Whoever has changed it meanwhile has sent a task of their own, and this one may run twice at the same time.
+        .where(*waits, Article.version == row.version)
+        .values(
+            summary=text.summary(row.title, row.content),
+            keywords=text.keywords(row.title, row.content),
+            processed_at=now(),
+        )
+        .returning(Article.id)
+        .execution_options(synchronize_session=False)
+    )
+    return done is not None
+
+
+def unprocessed(session: Session, *, before: datetime) -> list[int]:
+    """Return articles of before a time whose task was lost."""
+    return list(session.scalars(UNPROCESSED, {"before": before}))
+
+
+def count(session: Session) -> int:
+    """Return how many articles there are."""
+    return session.scalar(select(func.count()).select_from(Article)) or 0
+
+
+def outdate(*article_ids: int) -> None:
+    """Outdate what the cache knows of these articles and every list. Call it after the commit."""
+    for article_id in article_ids:
+        cache.bump(f"article:{article_id}")
+    cache.bump(LISTS)
+
+
+def cached_page(selection: Selection, *, after: Position | None, limit: int, seconds: float) -> Cached:
+    """Return a page as JSON. The key is made of validated arguments alone: junk parameters mint none."""
+    key = f"{selection.mark.hex()}:{limit}:{after.token if after else ''}"
+    return _present(
+        _fetch(key, LISTS, seconds, lambda session: listing.page(session, selection, after=after, limit=limit))
+    )
+
+
+def cached_newest(*, after: Position | None, limit: int, seconds: float) -> Cached:
+    """Return a page of all articles as JSON."""
+    return cached_page(Selection(), after=after, limit=limit, seconds=seconds)
+
+
+def cached_by_author(author_id: int, *, after: Position | None, limit: int, seconds: float) -> Cached:
+    """Return a page of an author's articles as JSON."""
+    return cached_page(Selection(author=author_id), after=after, limit=limit, seconds=seconds)
+
+
+def cached_search(query: str, *, after: Position | None, limit: int, seconds: float) -> Cached:
+    """Return a page of what a search finds as JSON. Searches are many and seldom repeated: `seconds` should be few."""
+    return cached_page(Selection(q=query), after=after, limit=limit, seconds=seconds)
+
+
+def cached_popular(*, limit: int, seconds: float) -> Cached:
+    """Return the most read articles as JSON."""
+    return _present(_fetch(f"popular:{limit}", LISTS, seconds, lambda session: popular(session, limit=limit)))
+
+
+def cached_one(article_id: int, *, seconds: float) -> Cached | None:
+    """Return an article as JSON."""
+    return _fetch(f"article:{article_id}", f"article:{article_id}", seconds, lambda session: one(session, article_id))
+
+
+def _fetch(key: str, generation: str, seconds: float, read: Any) -> Cached | None:
+    def load(recent: bool) -> bytes | None:
+        value = db.read(read, primary=recent)
+        return None if value is None else msgspec.json.encode(value)
+
+    return cache.fetch(key, generation=generation, seconds=seconds, load=load, insist=reads_from_primary())
+
+
+def _present(cached: Cached | None) -> Cached:
+    if cached is None:
+        raise LookupError("a list is never missing")
+    return cached

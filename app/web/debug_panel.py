@@ -1,0 +1,45 @@
+"""A panel of the debug toolbar. Only `debugging` names it: Flask-DebugToolbar is not installed elsewhere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Flask, g, has_request_context
+from flask_debugtoolbar.panels import DebugPanel
+
+from app.database.engine import Database
+
+
+class DatabasePanel(DebugPanel):
+    """How often a page has asked the database, and for how long."""
+
+    name = "Database"
+    has_content = False
+
+    @classmethod
+    def init_app(cls, app: Flask) -> None:
+        """Listen to queries."""
+        database: Database = app.extensions["database"]
+        database.on_query.append(_note)
+
+    def nav_title(self) -> str:
+        """Return the panel's name."""
+        return self.name
+
+    def title(self) -> str:
+        """Return the panel's name."""
+        return self.name
+
+    def nav_subtitle(self) -> str:
+        """Return what was counted."""
+        seconds: list[float] = g.get("debug_queries", [])
+        return f"queries: {len(seconds)}, {sum(seconds) * 1000:.1f} ms"
+
+    def url(self) -> Any:
+        """Lead nowhere: there is no more to see."""
+        return ""
+
+
+def _note(seconds: float) -> None:
+    if has_request_context():
+        g.setdefault("debug_queries", []).append(seconds)

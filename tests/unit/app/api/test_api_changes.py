@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from app.accounts import users
+from app.accounts.users import ARTICLES_DELETE, ARTICLES_WRITE
+from app.database.models import Article, User
+from app.extensions import db
+from app.news import articles
+from tests.unit.app.conftest import Author, body
+
+Publish = Callable[..., Article]
+
+
+@pytest.fixture
+def editor(author: Author, user: User) -> Author:
+    """The author, with a key that may delete too."""
+    return replace(author, headers=key_of(user))
+
+
+def key_of(user: User, *scopes: str) -> dict[str, str]:
+    _, key = db.write(
+        lambda session: users.create_key(session, user=user, name="k", scopes=list(scopes or users.SCOPES))
+    )
+    return {"Authorization": f"Bearer {key}"}
+
+
+def somebody(name: str, *, is_admin: bool = False) -> User:
+    return db.write(
+        lambda session: users.create_user(
+            session, email=f"{name}@news.example", password="correct horse", is_admin=is_admin
+        )
+    )
+
+
+def patch(author: Author, article_id: int, change: dict[str, Any], **headers: str) -> TestResponse:
+    return author.client.patch(f"/api/v1/articles/{article_id}", json=change, headers=author.headers | headers)
+
+
+def test_a_change_is_seen_at_once_and_summarised_anew(client: FlaskClient, editor: Author) -> None:
+    location = editor.post(content="The storm came at noon.").headers["Location"]
+    article = body(client.get(location))
+    changed = patch(editor, article["id"], {"content": "The regatta was won by nobody."})
+    assert changed.status_code == 200
+    assert (body(changed)["title"], body(changed)["version"]) == (article["title"], 2)
+    seen = body(client.get(location))
+    assert seen["content"] == "The regatta was won by nobody."
+    assert seen["updated_at"]
+    assert "regatta" in seen["keywords"]
+    assert "regatta" in seen["summary"]
+
+
+def test_a_deleted_article_is_gone_everywhere(client: FlaskClient, editor: Author) -> None:
+    location = editor.post().headers["Location"]
+    assert client.get(location).status_code == 200
+    deleted = editor.client.delete(location, headers=editor.headers)
+    assert (deleted.status_code, deleted.data) == (204, b"")
+    assert client.get(location).status_code == 404
+    assert body(client.get("/api/v1/articles"))["articles"] == []
+    assert editor.client.delete(location, headers=editor.headers).status_code == 404
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_only_its_author_and_administrators_change_an_article(app: Flask, publish: Publish, method: str) -> None:
+    path = f"/api/v1/articles/{publish().id}"
+    client = app.test_client(use_cookies=False)
+    stranger = client.open(path, method=method, json={"title": "Mine"}, headers=key_of(somebody("stranger")))
+    assert (stranger.status_code, stranger.content_type) == (403, "application/problem+json")
+    assert body(client.get(path))["title"] == "A title"
+    admin = client.open(path, method=method, json={"title": "Ours"}, headers=key_of(somebody("root", is_admin=True)))
+    assert admin.status_code in {200, 204}
+
+
+def test_a_key_that_writes_need_not_delete(author: Author, publish: Publish) -> None:
+    path = f"/api/v1/articles/{publish().id}"
+    response = author.client.delete(path, headers=author.headers)
+    assert response.status_code == 403
+    assert ARTICLES_DELETE in body(response)["detail"]
+    assert db.read(articles.count) == 1
+
+
+@pytest.mark.parametrize("method", ["PATCH", "DELETE"])
+def test_without_a_key_nothing_changes(client: FlaskClient, publish: Publish, method: str) -> None:
+    assert client.open(f"/api/v1/articles/{publish().id}", method=method, json={"title": "x"}).status_code == 401
+
+
+def test_who_has_the_current_article_is_told_so(client: FlaskClient, editor: Author) -> None:
+    location = editor.post().headers["Location"]
+    for path in (location, "/api/v1/articles", "/api/v1/articles/popular"):
+        first = client.get(path)
+        tag = first.headers["ETag"]
+        again = client.get(path, headers={"If-None-Match": tag})
+        assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag), path
+        # nginx refreshes its copy by such an answer, and must be allowed to keep it.
+        assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
+        assert client.get(path, headers={"If-None-Match": f"W/{tag}"}).status_code == 304
+        assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
+        assert client.head(path).headers["ETag"] == tag
+
+
+def test_a_change_changes_every_tag(client: FlaskClient, editor: Author) -> None:
+    location = editor.post().headers["Location"]
+    paths = (location, "/api/v1/articles", "/api/v1/articles/popular")
+    tags = [client.get(path).headers["ETag"] for path in paths]
+    patch(editor, 1, {"title": "Another"})
+    for path, tag in zip(paths, tags, strict=True):
+        assert client.get(path, headers={"If-None-Match": tag}).status_code == 200, path
+
+
+def test_nobody_overwrites_what_they_have_not_seen(client: FlaskClient, editor: Author) -> None:
+    location = editor.post().headers["Location"]
+    seen = client.get(location).headers["ETag"]
+    changed = patch(editor, 1, {"title": "First"}, **{"If-Match": seen})
+    assert changed.status_code == 200
+    late = patch(editor, 1, {"title": "Second"}, **{"If-Match": seen})
+    assert (late.status_code, late.content_type) == (412, "application/problem+json")
+    assert editor.client.delete(location, headers=editor.headers | {"If-Match": seen}).status_code == 412
+    assert body(client.get(location))["title"] == "First"
+    assert patch(editor, 1, {"title": "Third"}, **{"If-Match": changed.headers["ETag"]}).status_code == 200
+    assert patch(editor, 1, {"title": "Fourth"}, **{"If-Match": "*"}).status_code == 200
+    assert patch(editor, 1, {"title": "Fifth"}, **{"If-Match": "nonsense"}).status_code == 412
+    assert patch(editor, 1, {"title": "Sixth"}).status_code == 200
+
+
+def test_views_that_were_counted_refuse_no_change(client: FlaskClient, editor: Author, publish: Publish) -> None:
+    article = publish(views=1)
+    seen = client.get(f"/api/v1/articles/{article.id}").headers["ETag"]
+    db.write(lambda session: setattr(session.get_one(Article, article.id), "views", 99))
+    articles.outdate(article.id)
+    assert client.get(f"/api/v1/articles/{article.id}").headers["ETag"] != seen
+    assert patch(editor, article.id, {"title": "Changed"}, **{"If-Match": seen}).status_code == 200
+
+
+def test_the_answer_to_a_change_has_the_tag_of_the_next_read(
+    app: Flask, client: FlaskClient, editor: Author, publish: Publish
+) -> None:
+    article = publish()
+    app.extensions["broker_rests_until"] = 1e12
+    tag = patch(editor, article.id, {"title": "Changed"}).headers["ETag"]
+    assert client.get(f"/api/v1/articles/{article.id}").headers["ETag"] == tag
+
+
+def test_what_a_resource_allows(client: FlaskClient, publish: Publish) -> None:
+    article = publish()
+    for path, allowed in (
+        ("/api/v1/articles", {"GET", "HEAD", "OPTIONS", "POST"}),
+        (f"/api/v1/articles/{article.id}", {"GET", "HEAD", "OPTIONS", "PATCH", "DELETE"}),
+        ("/api/v1/articles/popular", {"GET", "HEAD", "OPTIONS"}),
+    ):
+        answer = client.options(path)
+        assert (answer.status_code, set(answer.headers["Allow"].split(", "))) == (200, allowed)
+        refused = client.put(path)
+        assert (refused.status_code, refused.content_type) == (405, "application/problem+json")
+        assert set(refused.headers["Allow"].split(", ")) == allowed
+        head = client.head(path)
+        assert (head.status_code, head.data, head.content_type) == (200, b"", "application/json")
+        assert int(head.headers["Content-Length"]) == len(client.get(path).data)
+
+
+def test_a_key_knows_whose_it_is(author: Author) -> None:
+    response = author.client.get("/api/v1/me", headers=author.headers)
+    known = body(response)
+    assert (known["user"]["name"], known["name"], known["scopes"]) == ("Ada Marsh", "tests", [ARTICLES_WRITE])
+    assert author.headers["Authorization"].startswith(f"Bearer {known['prefix']}.")
+    assert response.headers["Cache-Control"] == "private, no-store"
+    assert set(known) == {"user", "name", "prefix", "scopes", "created_at"}
+    assert author.client.get("/api/v1/me").status_code == 401

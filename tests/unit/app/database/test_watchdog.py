@@ -1,0 +1,87 @@
+"""A database that stands still is given up; one that answers in time is left alone."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import psycopg2
+import pytest
+
+from app.database import watchdog
+
+# What Postgres says to a client that it lets in: authenticated, its settings, ready for a query.
+SETTINGS = {
+    b"server_version": b"17.0",
+    b"client_encoding": b"UTF8",
+    b"standard_conforming_strings": b"on",
+    b"DateStyle": b"ISO",
+}
+# And to BEGIN: done, in a transaction.
+BEGUN = b"C\0\0\0\nBEGIN\0Z\0\0\0\x05T"
+
+
+def welcome() -> bytes:
+    """The first words of a Postgres."""
+    told = b"".join(
+        b"S" + (6 + len(name) + len(value)).to_bytes(4, "big") + name + b"\0" + value + b"\0"
+        for name, value in SETTINGS.items()
+    )
+    return b"R\0\0\0\x08\0\0\0\0" + told + b"Z\0\0\0\x05I"
+
+
+@pytest.fixture
+def frozen_server() -> Iterator[int]:
+    """The port of a Postgres that lets clients in and then stands still; its kernel goes on acknowledging."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        lines: list[socket.socket] = []
+
+        def serve() -> None:
+            while True:
+                try:
+                    line, _ = server.accept()
+                except OSError:
+                    return
+                lines.append(line)
+                line.recv(1024)
+                line.sendall(welcome())
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield server.getsockname()[1]
+        for line in lines:
+            line.close()
+
+
+def connect(port: int, seconds: float) -> psycopg2.extensions.connection:
+    """A connection that waits so long."""
+    connected: psycopg2.extensions.connection = psycopg2.connect(
+        host="127.0.0.1",
+        port=port,
+        user="u",
+        dbname="d",
+        sslmode="disable",
+        gssencmode="disable",
+        **watchdog.patient_for(seconds),
+    )
+    return connected
+
+
+def test_a_statement_without_an_answer_is_given_up_and_so_is_the_connection(frozen_server: int) -> None:
+    connection = connect(frozen_server, seconds=0.3)
+    began = time.monotonic()
+    with pytest.raises(psycopg2.OperationalError):
+        connection.cursor().execute("SELECT 1")
+    assert time.monotonic() - began < 2
+    assert connection.closed
+
+
+def test_an_answer_in_time_is_left_alone() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        with watchdog.watch.answered_within(0.4, ours):
+            pass
+        time.sleep(0.4 + 2 * watchdog.INTERVAL)
+        theirs.sendall(b"still there")
+        assert ours.recv(20) == b"still there"

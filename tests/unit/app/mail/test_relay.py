@@ -1,0 +1,129 @@
+"""The relay's side of a letter: real conversations on the loopback address."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from datetime import timedelta
+from email.message import EmailMessage
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+import pytest
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
+
+from app.database.models import now
+from app.mail.relay import DeferredError, MailUrl, RefusedError, RelayError
+from tests.unit.app.conftest import free_port
+from tools.fleet.mail_sink import MailSink
+
+SENT_FROM = "no-reply@localhost"
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A certificate for the loopback address, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "relay")])
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    builder = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key()).serial_number(1)
+    )
+    builder = builder.not_valid_before(now() - timedelta(days=1)).not_valid_after(now() + timedelta(days=1))
+    signed = builder.add_extension(address, critical=False).sign(key, hashes.SHA256())
+    folder = tmp_path_factory.mktemp("certificate")
+    (folder / "relay.crt").write_bytes(signed.public_bytes(Encoding.PEM))
+    (folder / "relay.key").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return folder / "relay.crt", folder / "relay.key"
+
+
+class Refusing(MailSink):
+    """Answers every recipient with a code."""
+
+    code = 550
+
+    async def handle_RCPT(self, *_: Any) -> str:  # noqa: N802
+        return f"{self.code} ada@news.example is not here"
+
+
+@pytest.mark.parametrize(("code", "error"), [(550, RefusedError), (450, DeferredError)])
+def test_a_relay_that_does_not_take_a_recipient_is_understood(code: int, error: type[Exception]) -> None:
+    message = EmailMessage()
+    message["From"], message["To"] = SENT_FROM, "ada@news.example"
+    relay = Refusing("127.0.0.1", free_port())
+    relay.code = code
+    with relay, pytest.raises(error) as caught:
+        MailUrl.parse(f"smtp://127.0.0.1:{relay.port}").send(message)
+    assert str(caught.value) == f"the relay answers {code}", "an address was told"
+    assert caught.value.__suppress_context__
+
+
+def test_a_relay_that_is_not_there_is_understood() -> None:
+    with pytest.raises(RelayError, match=r"^the relay 127\.0\.0\.1:\d+ is not reached \(ConnectionRefusedError\)$"):
+        MailUrl.parse(f"smtp://user:hunter2@127.0.0.1:{free_port()}").send(EmailMessage())
+
+
+# aiosmtpd does not see that smtps is encrypted from the start.
+@pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
+@pytest.mark.parametrize("scheme", ["smtp", "smtps"])
+def test_a_relay_gets_user_and_password_under_encryption_alone(
+    scheme: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+
+    def authenticate(_server: Any, _session: Any, _envelope: Any, _mechanism: str, data: Any) -> AuthResult:
+        given.append((data.login, data.password))
+        return AuthResult(success=data.password == b"hunter/2", handled=False)
+
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(*certificate)
+    encryption: dict[str, Any] = (
+        {"ssl_context": context} if scheme == "smtps" else {"tls_context": context, "require_starttls": True}
+    )
+    encryption["auth_require_tls"] = scheme == "smtp"
+    sink = MailSink("127.0.0.1", free_port())
+    relay = Controller(
+        sink, hostname="127.0.0.1", port=sink.port, authenticator=authenticate, auth_required=True, **encryption
+    )
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = SENT_FROM, "ada@news.example", "Hello"
+    ending = "?starttls=1" if scheme == "smtp" else ""
+    relay.start()
+    try:
+        with pytest.raises(RelayError, match="SSLCertVerificationError"):
+            MailUrl.parse(f"{scheme}://news:hunter%2F2@127.0.0.1:{sink.port}{ending}").send(message)
+        assert given == [], "a password was given to a stranger"
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+        with pytest.raises(RelayError, match="answers 535"):
+            MailUrl.parse(f"{scheme}://news:wrong@127.0.0.1:{sink.port}{ending}").send(message)
+        MailUrl.parse(f"{scheme}://news:hunter%2F2@127.0.0.1:{sink.port}{ending}").send(message)
+    finally:
+        relay.stop()
+    assert sink.wait_for("ada@news.example")["Subject"] == "Hello"
+    assert given[-1] == (b"news", b"hunter/2")
+
+
+@pytest.mark.parametrize("url", ["smtp://user:hunter2@127.0.0.1:{port}", "smtp://127.0.0.1:{port}?starttls=1"])
+def test_a_relay_that_cannot_do_what_is_configured_gets_nothing(url: str) -> None:
+    with MailSink("127.0.0.1", free_port()) as sink, pytest.raises(RelayError):
+        MailUrl.parse(url.format(port=sink.port)).send(EmailMessage())
+    assert sink.letters == []
+
+
+def test_a_letter_that_was_taken_is_sent_however_the_conversation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cut(_relay: Any) -> None:
+        raise TimeoutError
+
+    monkeypatch.setattr(smtplib.SMTP, "quit", cut)
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = SENT_FROM, "ada@news.example", "Hello"
+    with MailSink("127.0.0.1", free_port()) as sink:
+        MailUrl.parse(f"smtp://127.0.0.1:{sink.port}").send(message)
+        sink.wait_for("ada@news.example")

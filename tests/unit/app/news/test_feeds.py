@@ -1,0 +1,291 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import select
+
+from app.database.models import Article, User, now
+from app.extensions import db
+from app.news import downloads, feeds
+from app.news.downloads import DownloadError
+from app.news.feeds import FeedError, plain
+from tests.unit.app.conftest import body
+
+pytestmark = pytest.mark.usefixtures("app")
+
+RSS = b"""<?xml version="1.0" encoding="utf-8"?>
+<rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"><channel><title>Harbour news</title>
+<item><guid>urn:1</guid><title>Harbour &amp; wall</title><pubDate>Mon, 02 Nov 2026 10:00:00 +0100</pubDate>
+<description>Short.</description>
+<content:encoded><![CDATA[<p>The harbour was <b>closed</b>.</p><p>Waves broke over&nbsp;the wall.</p>]]></content:encoded></item>
+<item><guid>urn:2</guid><title>Bridge open</title><description>The bridge is open &lt;b&gt;again&lt;/b&gt;.</description></item>
+<item><guid>urn:3</guid><title></title><description>Nothing to call it by.</description></item>
+</channel></rss>"""
+ATOM = """<?xml version="1.0" encoding="utf-8"?>
+<feed xmlns="http://www.w3.org/2005/Atom"><title>Notes</title><id>urn:f</id><updated>2026-11-01T00:00:00Z</updated>
+<entry><id>urn:a1</id><title type="text">2 &lt; 3, says Zoë</title><updated>2026-11-01T08:30:00Z</updated>
+<content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><h2>Numbers</h2><ul><li>one</li><li>two</li></ul></div></content></entry>
+<entry><id>urn:a2</id><title>From the future</title><updated>2999-01-01T00:00:00Z</updated><summary>Not yet.</summary></entry>
+</feed>""".encode()
+HOSTILE = b"""<rss version="2.0"><channel><title>x</title><item><guid>urn:h</guid>
+<title>&lt;script&gt;alert(1)&lt;/script&gt;Nice &lt;img src=x onerror=alert(1)&gt;title \xe2\x80\xae</title>
+<description><![CDATA[<p onclick="alert(1)">Seen.</p><script>alert('unseen')</script><style>p{}</style><iframe srcdoc="unseen">unseen
+</iframe><a href="javascript:alert(1)">A link</a><!-- unseen -->
+<svg><text>unseen</text></svg><p>&lt;b&gt; is a tag.</p>]]></description></item>
+</channel></rss>"""
+
+
+def stored() -> list[Article]:
+    return list(db.read(lambda session: list(session.scalars(select(Article).order_by(Article.id)))))
+
+
+def load(document: bytes, user: User, limit: int = 100) -> tuple[int, int, int]:
+    imported = feeds.load(document, author_id=user.id, limit=limit)
+    return imported.created, imported.known, imported.unusable
+
+
+def test_rss_becomes_articles_as_text(user: User, client: FlaskClient) -> None:
+    assert load(RSS, user) == (2, 0, 1)
+    harbour, bridge = stored()
+    assert (harbour.title, harbour.content) == (
+        "Harbour & wall",
+        "The harbour was closed.\n\nWaves broke over the wall.",
+    )
+    assert harbour.published_at == datetime(2026, 11, 2, 9, tzinfo=UTC)
+    assert bridge.content == "The bridge is open again."
+    shown = body(client.get("/api/v1/articles"))["articles"]
+    assert [article["title"] for article in shown] == ["Bridge open", "Harbour & wall"]
+    assert all(article["summary"] and article["keywords"] for article in shown), "a task has processed them"
+
+
+def test_an_import_is_seen_at_once_also_without_a_worker(
+    user: User, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(feeds, "send", lambda *_: False)
+    assert body(client.get("/api/v1/articles"))["articles"] == []
+    load(RSS, user)
+    assert len(body(client.get("/api/v1/articles"))["articles"]) == 2
+
+
+def test_atom_becomes_articles_as_text(user: User) -> None:
+    assert load(ATOM, user) == (2, 0, 0)
+    numbers, future = stored()
+    assert (numbers.title, numbers.content) == ("2 < 3, says Zoë", "Numbers\n\none\n\ntwo")
+    assert numbers.published_at == datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
+    assert future.published_at <= now(), "one from the future would stay on top"
+
+
+def test_an_import_that_is_repeated_adds_nothing(user: User) -> None:
+    load(RSS, user, limit=1)
+    assert load(RSS, user) == (1, 1, 1)
+    assert load(RSS, user) == (0, 2, 1)
+    assert load(RSS.replace(b"Bridge open", b"Bridge open again"), user) == (0, 2, 1)
+    assert len(stored()) == 2
+
+
+def test_an_entry_that_comes_twice_in_a_feed_is_one_article(user: User) -> None:
+    assert load(RSS.replace(b"urn:2", b"urn:1"), user)[0] == 1
+
+
+def test_hostile_html_leaves_no_trace(user: User) -> None:
+    assert load(HOSTILE, user) == (1, 0, 0)
+    (article,) = stored()
+    assert article.title == "Nice title"
+    assert "unseen" not in article.content
+    assert "alert" not in article.content
+    assert article.content == "Seen.\n\nA link\n\n<b> is a tag."
+
+
+def test_what_can_be_read_of_a_broken_feed_is_imported(user: User) -> None:
+    assert load(RSS[: RSS.index(b"<item><guid>urn:3")], user)[0] == 2
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (b"", "neither RSS nor Atom"),
+        (b"<html><body>Not found</body></html>", "neither RSS nor Atom"),
+        (b"\x00\xff\xfe nothing", "neither RSS nor Atom"),
+        (b"/etc/passwd", "neither RSS nor Atom"),
+        (
+            b'<!DOCTYPE x [<!ENTITY a "aaaa"><!entity b "&a;&a;">]><rss version="2.0"><channel/></rss>',
+            "declares entities",
+        ),
+    ],
+)
+def test_what_is_no_feed_is_refused(user: User, document: bytes, reason: str) -> None:
+    with pytest.raises(FeedError, match=reason):
+        load(document, user)
+    assert stored() == []
+
+
+def test_a_huge_entry_is_cut_between_words(user: User) -> None:
+    title, text = b"words " * 1000, b"words " * 50_000
+    item = b"<item><guid>urn:big</guid><title>" + title + b"</title><description>" + text + b"</description></item>"
+    load(b'<rss version="2.0"><channel><title>x</title>' + item + b"</channel></rss>", user)
+    (article,) = stored()
+    assert len(article.title) <= 200
+    assert len(article.content) <= 100_000
+    assert article.title.endswith("words…")
+    assert article.content.endswith("words…")
+
+
+@pytest.mark.parametrize("part", ["<", "<!--", "<a href='", "&", "<p>", "</", "<![CDATA[", "<script>", "<a b='x' "])
+def test_html_of_any_kind_takes_no_long_time(part: str) -> None:
+    started = time.process_time()
+    plain((part * 500_000)[:500_000])
+    assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize("document", [RSS, ATOM, HOSTILE])
+def test_a_document_that_ends_anywhere_is_a_feed_or_an_error(document: bytes) -> None:
+    for length in range(0, len(document), 37):
+        try:
+            feeds.entries(document[:length])
+        except FeedError:
+            continue
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Serves a feed, and what a careless or hostile server does."""
+
+    def do_GET(self) -> None:
+        """Answer by path."""
+        path = self.path.partition("?")[0]
+        if path in {"/loop", "/to-file", "/to-feed"}:
+            self.send_response(302)
+            self.send_header(
+                "Location", {"/loop": "/loop", "/to-file": "file:///etc/passwd", "/to-feed": "feed.xml"}[path]
+            )
+            self.end_headers()
+            return
+        self.send_response(404 if path == "/missing" else 200)
+        self.end_headers()
+        if path == "/endless":
+            try:
+                while True:
+                    self.wfile.write(b"x" * 65536)
+            except OSError:
+                return
+        if path == "/slow":
+            for _ in range(50):
+                self.wfile.write(b"x")
+                time.sleep(0.05)
+        else:
+            self.wfile.write(RSS)
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    listening = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=listening.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{listening.server_port}"
+    listening.shutdown()
+    thread.join()
+    listening.server_close()
+
+
+def test_a_feed_is_fetched_and_redirects_are_followed(server: str) -> None:
+    assert downloads.fetch(f"{server}/feed.xml?a=b", allow_private=True) == RSS
+    assert downloads.fetch(f"{server}/to-feed", allow_private=True) == RSS
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/missing", "answers 404"),
+        ("/loop", "redirects more than"),
+        ("/to-file", "no URL of http"),
+        ("/endless", "has more than 5 MB"),
+    ],
+)
+def test_a_server_that_misbehaves_is_left(server: str, path: str, reason: str) -> None:
+    with pytest.raises(DownloadError, match=reason):
+        downloads.fetch(server + path, allow_private=True)
+
+
+def test_a_server_that_trickles_is_left(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(downloads, "WHOLE_TIMEOUT", 0.3)
+    with pytest.raises(DownloadError, match="takes longer"):
+        downloads.fetch(f"{server}/slow", allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "127.0.0.1",
+        "10.1.2.3",
+        "192.168.0.1",
+        "169.254.169.254",
+        "::1",
+        "fe80::1",
+        "fd00::1",
+        "::ffff:127.0.0.1",
+        "0.0.0.0",
+        "224.0.0.1",
+    ],
+)
+def test_addresses_that_are_not_public_are_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(family, socket.SOCK_STREAM, 6, "", (address, 80))])
+    monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
+    with pytest.raises(DownloadError, match="not an address of the public network"):
+        downloads.fetch("http://harmless.example/feed.xml")
+
+
+def test_a_redirect_to_a_private_address_is_refused(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_at: list[str] = []
+
+    def is_public(address: str) -> bool:
+        looked_at.append(address)
+        return len(looked_at) == 1
+
+    monkeypatch.setattr(downloads, "_is_public", is_public)
+    with pytest.raises(DownloadError, match="not an address of the public network"):
+        downloads.fetch(f"{server}/to-feed")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("ftp://news.example/feed", "neither a file nor a URL"),
+        ("javascript:alert(1)", "neither a file nor a URL"),
+        ("file://host/feed", "neither a file nor a URL"),
+        ("http://", "http://"),
+        ("http://news.example:99999/", "Port out of range|port"),
+        ("http://a\nb/", "a"),
+        ("/no/such/file", "No such file"),
+    ],
+)
+def test_what_cannot_be_fetched_is_said(source: str, reason: str) -> None:
+    with pytest.raises(DownloadError, match=reason):
+        downloads.fetch(source)
+
+
+def test_the_command_line_imports_a_file(app: Flask, user: User, tmp_path: Path) -> None:
+    path = tmp_path / "feed.xml"
+    path.write_bytes(RSS)
+    run: Callable[..., Any] = app.test_cli_runner().invoke
+    arguments = ["feeds", "import", str(path), "--author", user.email]
+    assert run(args=arguments).output == "published 2 articles; 0 were known, 1 have no title or text\n"
+    assert run(args=["feeds", "import", path.as_uri(), "--author", user.email]).output.startswith(
+        "published 0 articles; 2 were known"
+    )
+    nobody = run(args=["feeds", "import", str(path), "--author", "nobody@news.example"])
+    assert (nobody.exit_code, "there is no user" in nobody.output) == (1, True)
+    missing = run(args=["feeds", "import", str(tmp_path / "none"), "--author", user.email])
+    assert (missing.exit_code, "No such file" in missing.output) == (1, True)

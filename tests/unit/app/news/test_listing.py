@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.accounts import users
+from app.database.models import Article, User
+from app.extensions import db
+from app.news import articles, listing
+from app.news.listing import Selection
+from app.web.paging import Position, TokenError
+
+Publish = Callable[..., Article]
+MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
+
+
+def titles(selection: Selection, *, limit: int = 10) -> list[str]:
+    """What the pages of a list hold, one after the other."""
+    found: list[str] = []
+    after: Position | None = None
+    while True:
+        page = db.read(partial(listing.page, selection=selection, after=after, limit=limit))
+        found += [article["title"] for article in page["articles"]]
+        if page["next"] is None:
+            return found
+        after = Position.from_token(page["next"], selection.mark)
+
+
+@pytest.fixture
+def stored(publish: Publish, user: User) -> User:
+    """Articles of two authors, hours apart; the second author."""
+    other = db.write(
+        lambda session: users.create_user(session, email="bo@news.example", name="Bo Finch", password="correct horse")
+    )
+    for number in range(6):
+        publish(
+            f"{'Storm' if number % 2 else 'Calm'} {number}",
+            published_at=MOMENT + timedelta(hours=number),
+            author_id=other.id if number < 2 else user.id,
+            keywords=["harbour", "storm"] if number % 2 else ["harbour"],
+        )
+    return other
+
+
+@pytest.mark.parametrize("limit", [1, 2, 10])
+def test_a_list_holds_what_was_chosen_once_newest_first(stored: User, limit: int) -> None:
+    everything = ["Storm 5", "Calm 4", "Storm 3", "Calm 2", "Storm 1", "Calm 0"]
+    chosen: list[tuple[dict[str, Any], list[str]]] = [
+        ({}, everything),
+        ({"author": stored.id}, everything[4:]),
+        ({"keyword": "storm"}, everything[::2]),
+        ({"q": "STORM"}, everything[::2]),
+        ({"since": MOMENT + timedelta(hours=4)}, everything[:2]),
+        ({"until": MOMENT + timedelta(hours=1)}, everything[5:]),
+        ({"author": stored.id, "keyword": "storm", "since": MOMENT, "q": "content"}, ["Storm 1"]),
+        ({"author": 999}, []),
+        ({"q": "%"}, []),
+    ]
+    for given, expected in chosen:
+        assert titles(Selection(**given), limit=limit) == expected, given
+
+
+@pytest.mark.usefixtures("app")
+def test_a_token_belongs_to_its_list_and_its_filters() -> None:
+    marks = [
+        Selection(**given).mark
+        for given in ({}, {"author": 1}, {"author": 2}, {"keyword": "1"}, {"q": "1"}, {"q": "1", "author": 1})
+    ]
+    assert len(set(marks)) == len(marks)
+    token = Position(MOMENT, 1, marks[1]).token
+    assert Position.from_token(token, marks[1]).id == 1
+    for mark in marks[:1] + marks[2:]:
+        with pytest.raises(TokenError):
+            Position.from_token(token, mark)
+
+
+def test_a_cached_list_is_of_its_filters_and_outdated_with_every_other(
+    app: Flask, stored: User, publish: Publish
+) -> None:
+    def found(body: bytes) -> list[str]:
+        return [article["title"] for article in app.json.loads(body)["articles"]]
+
+    def search() -> bytes:
+        return articles.cached_search("storm", after=None, limit=10, seconds=30).body
+
+    assert found(search()) == ["Storm 5", "Storm 3", "Storm 1"]
+    assert found(articles.cached_by_author(stored.id, after=None, limit=1, seconds=30).body) == ["Storm 1"]
+    assert found(articles.cached_by_author(stored.id, after=None, limit=2, seconds=30).body) == ["Storm 1", "Calm 0"]
+    publish("Storm 6", published_at=MOMENT + timedelta(hours=6))
+    assert len(found(search())) == 3
+    articles.outdate()
+    assert len(found(search())) == 4
+
+
+def test_postgres_searches_by_its_index_and_sqlite_by_substring() -> None:
+    statement = listing.statement(frozenset({"q", "keyword"}), following=True)
+    on_postgres = str(statement.compile(dialect=postgresql.psycopg2.dialect()))  # type: ignore[no-untyped-call]
+    assert "article.search @@ websearch_to_tsquery('english', %(q)s)" in on_postgres
+    assert "article.keywords @> jsonb_build_array(%(keyword)s::text)" in on_postgres
+    assert "instr(" in str(statement.compile(dialect=sqlite.dialect()))
+
+
+def test_a_statement_is_composed_once() -> None:
+    assert listing.statement(frozenset({"q"}), following=False) is listing.statement(frozenset({"q"}), following=False)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy.exc import OperationalError
+
+from app.database.models import Article, ViewBatch
+from app.extensions import db, store
+from app.news import view_counts
+from app.redis.store import BATCH, VIEWS_FLUSHING, VIEWS_PENDING, MemoryStore, RedisStore
+from tests.unit.app.redis.fake_redis import FakeRedis
+
+
+@pytest.fixture(params=["memory", "redis"])
+def counting(app: Flask, request: pytest.FixtureRequest) -> None:
+    """Count views in each kind of store."""
+    app.extensions["store"] = MemoryStore() if request.param == "memory" else RedisStore(FakeRedis())  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def article(publish: Callable[..., Article]) -> Article:
+    return publish()
+
+
+def views(article: Article) -> int:
+    return db.read(lambda session: session.get_one(Article, article.id)).views
+
+
+@pytest.mark.usefixtures("counting")
+def test_every_read_counts_also_from_the_cache(client: FlaskClient, article: Article) -> None:
+    for path in (f"/api/v1/articles/{article.id}", f"/articles/{article.id}"):
+        client.get(path)
+        assert client.get(path).headers["X-Cache"] == "hit"
+    assert views(article) == 0
+    assert view_counts.flush() == 4
+    assert views(article) == 4
+    assert view_counts.flush() == 0
+
+
+@pytest.mark.usefixtures("counting")
+def test_lists_missing_articles_and_head_requests_count_nothing(client: FlaskClient, article: Article) -> None:
+    client.get("/api/v1/articles")
+    client.get("/api/v1/articles/999")
+    client.head(f"/articles/{article.id}")
+    assert view_counts.flush() == 0
+
+
+@pytest.mark.usefixtures("counting")
+def test_a_crash_before_the_commit_loses_nothing(article: Article, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.count_view(article.id)
+    with monkeypatch.context() as broken:
+        broken.setattr(view_counts, "_add", fail)
+        with pytest.raises(OperationalError):
+            view_counts.flush()
+    store.count_view(article.id)
+    # The interrupted batch first, then what came since.
+    assert [view_counts.flush(), view_counts.flush()] == [1, 1]
+    assert views(article) == 2
+
+
+@pytest.mark.usefixtures("counting")
+def test_a_crash_after_the_commit_counts_nothing_twice(article: Article, monkeypatch: pytest.MonkeyPatch) -> None:
+    store.count_view(article.id)
+    with monkeypatch.context() as broken:
+        broken.setattr(type(store._get_current_object()), "drop_views", fail)  # type: ignore[attr-defined]
+        with pytest.raises(OperationalError):
+            view_counts.flush()
+    assert views(article) == 1
+    assert view_counts.flush() == 0
+    assert views(article) == 1
+    store.count_view(article.id)
+    assert view_counts.flush() == 1
+    assert views(article) == 2
+
+
+@pytest.mark.usefixtures("counting")
+def test_two_schedulers_that_flush_the_same_batch_at_once_count_it_once(
+    article: Article, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.count_view(article.id)
+    taken = store.take_views()
+    with monkeypatch.context() as both:
+        both.setattr(type(store._get_current_object()), "take_views", lambda _: taken)  # type: ignore[attr-defined]
+        assert [view_counts.flush(), view_counts.flush()] == [1, 0]
+    assert views(article) == 1
+    assert view_counts.flush() == 0
+
+
+@pytest.mark.usefixtures("counting")
+def test_without_a_scheduler_views_wait(article: Article) -> None:
+    for _ in range(3):
+        store.count_view(article.id)
+    assert views(article) == 0
+    assert view_counts.flush() == 3
+
+
+@pytest.mark.usefixtures("counting")
+def test_a_slow_flush_does_not_forget_the_next_ones_batch(article: Article) -> None:
+    store.count_view(article.id)
+    taken = store.take_views()
+    assert taken is not None
+    view_counts.flush()
+    store.count_view(article.id)
+    following = store.take_views()
+    store.drop_views(taken[0])
+    assert store.take_views() == following
+
+
+def test_a_crash_between_renaming_and_naming_loses_nothing(app: Flask, article: Article) -> None:
+    redis = FakeRedis()
+    app.extensions["store"] = RedisStore(redis)  # type: ignore[arg-type]
+    store.count_view(article.id)
+    redis.renamenx(VIEWS_PENDING, VIEWS_FLUSHING)
+    assert BATCH.encode() not in redis.hgetall(VIEWS_FLUSHING)
+    assert view_counts.flush() == 1
+    assert views(article) == 1
+
+
+@pytest.mark.usefixtures("counting")
+def test_views_of_a_deleted_article_stop_nobody(article: Article) -> None:
+    store.count_view(article.id + 1)
+    store.count_view(article.id)
+    view_counts.flush()
+    assert views(article) == 1
+
+
+def test_a_dead_store_does_not_break_a_page(app: Flask, client: FlaskClient, article: Article) -> None:
+    app.extensions["store"] = RedisStore(FakeRedis(broken=True))  # type: ignore[arg-type]
+    assert client.get(f"/api/v1/articles/{article.id}").status_code == 200
+
+
+@pytest.mark.usefixtures("counting")
+def test_names_of_batches_are_remembered(article: Article) -> None:
+    store.count_view(article.id)
+    view_counts.flush()
+    assert db.read(lambda session: session.query(ViewBatch).count()) == 1
+
+
+def fail(*_: Any) -> None:
+    raise OperationalError("crash", {}, Exception("crash"))

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import config, create_app
+from app.web.security_headers import CONTENT_SECURITY_POLICY
+
+SERVERS = {
+    "CACHE_URL": "redis://127.0.0.1:1/0",
+    "STORE_URL": "redis://127.0.0.1:1/0",
+    "SECRET_KEY": "x" * 32,
+    "LOG_LEVEL": "ERROR",
+}
+
+
+@pytest.fixture
+def url(migrated: Path) -> str:
+    """An empty database."""
+    return f"sqlite:///{migrated}"
+
+
+@pytest.fixture(autouse=True)
+def _debug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", "1")
+
+
+def client_of(environment: str, url: str) -> FlaskClient:
+    """A reader of the application in an environment."""
+    servers = SERVERS if environment == "production" else {}
+    return create_app(config.load({"APP_ENV": environment, "DATABASE_URL": url} | servers)).test_client()
+
+
+def test_a_developer_sees_the_toolbar_and_its_policy_allows_it(url: str) -> None:
+    client = client_of("development", url)
+    page = client.get("/popular")
+    assert 'id="flDebug"' in page.text
+    assert "queries: 1, " in page.text
+    assert "script-src 'self' 'unsafe-inline';" in page.headers["Content-Security-Policy"]
+    assert client.get("/_debug_toolbar/static/js/toolbar.js").status_code == 200
+    assert client.get("/feed.atom").headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert client.get("/account").status_code == 302
+
+
+@pytest.mark.parametrize("environment", ["testing", "production"])
+def test_nobody_else_sees_it(url: str, environment: str) -> None:
+    client = client_of(environment, url)
+    page = client.get("/nothing")
+    assert page.status_code == 404
+    assert "flDebug" not in page.text
+    assert page.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY
+    assert client.get("/_debug_toolbar/static/js/toolbar.js").status_code == 404
+
+
+def test_without_debugging_there_is_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FLASK_DEBUG", "0")
+    assert "flDebug" not in client_of("development", url).get("/").text
+
+
+def test_it_need_not_be_installed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "flask_debugtoolbar", None)
+    monkeypatch.setattr("app.web.debugging.find_spec", lambda _: None)
+    page = client_of("development", url).get("/")
+    assert page.status_code == 200
+    assert page.headers["Content-Security-Policy"] == CONTENT_SECURITY_POLICY

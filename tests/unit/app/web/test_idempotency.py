@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+from app.accounts import users
+from app.database.models import IdempotentRequest, User, now
+from app.extensions import db
+from app.jobs import tasks
+from app.news import articles
+from app.web import idempotency
+from tests.unit.app.conftest import Author, body
+
+KEY = "6f1b3c1e-7a43-4f0e-9a0e-2f6f0c1f7a55"
+
+
+def post(author: Author, key: str = KEY, **article: Any) -> TestResponse:
+    return author.client.post(
+        "/api/v1/articles",
+        json={"title": "A title", "content": "Some content."} | article,
+        headers=author.headers | {"Idempotency-Key": key},
+    )
+
+
+def test_the_same_request_brings_the_same_answer_and_one_article(author: Author) -> None:
+    first, second = post(author), post(author)
+    assert (first.status_code, second.status_code) == (201, 201)
+    assert first.data == second.data
+    for header in ("Location", "ETag"):
+        assert first.headers[header] == second.headers[header]
+    assert "Idempotency-Replayed" not in first.headers
+    assert second.headers["Idempotency-Replayed"] == "true"
+    assert db.read(articles.count) == 1
+    assert body(author.client.get(second.headers["Location"]))["title"] == "A title"
+
+
+def test_the_answer_does_not_depend_on_the_order_of_fields(author: Author) -> None:
+    post(author)
+    headers = author.headers | {"Idempotency-Key": KEY}
+    turned = author.client.post(
+        "/api/v1/articles", json={"content": "Some content.", "title": "A title"}, headers=headers
+    )
+    assert turned.headers["Idempotency-Replayed"] == "true"
+
+
+def test_a_key_is_not_used_for_another_request(author: Author) -> None:
+    post(author)
+    response = post(author, title="Another")
+    assert (response.status_code, response.content_type) == (422, "application/problem+json")
+    assert [(error["location"], error["field"]) for error in body(response)["errors"]] == [
+        ("headers", "Idempotency-Key")
+    ]
+    assert db.read(articles.count) == 1
+
+
+def test_keys_of_two_users_have_nothing_to_do_with_each_other(author: Author) -> None:
+    post(author)
+    other = db.write(lambda session: users.create_user(session, email="bo@news.example", password="correct horse"))
+    _, key = db.write(lambda session: users.create_key(session, user=other, name="k", scopes=["articles:write"]))
+    author.headers["Authorization"] = f"Bearer {key}"
+    assert "Idempotency-Replayed" not in post(author, title="Mine").headers
+    assert db.read(articles.count) == 2
+
+
+@pytest.mark.parametrize("key", ["", " ", "a b", "x" * 129, "caf\u00e9"])
+def test_an_unusable_key_is_refused_by_name(author: Author, key: str) -> None:
+    response = post(author, key)
+    assert response.status_code == 422
+    assert [error["field"] for error in body(response)["errors"]] == ["Idempotency-Key"]
+    assert db.read(articles.count) == 0
+
+
+def test_what_was_refused_is_not_remembered(author: Author) -> None:
+    assert post(author, title="").status_code == 422
+    assert post(author).status_code == 201
+
+
+def test_a_key_ends_after_a_day(author: Author) -> None:
+    post(author)
+    db.write(
+        lambda session: setattr(
+            session.scalars(select(IdempotentRequest)).one(), "created_at", now() - timedelta(hours=25)
+        )
+    )
+    assert "Idempotency-Replayed" not in post(author, title="Another").headers
+    assert db.read(articles.count) == 2
+
+
+@pytest.mark.usefixtures("author")
+def test_old_keys_are_forgotten() -> None:
+    for name, age in (("old", timedelta(hours=25)), ("young", timedelta(hours=23))):
+        kept = IdempotentRequest(id=name, request_hash="", status=201, body="", created_at=now() - age)
+        db.write(lambda session, kept=kept: session.add(kept))  # type: ignore[misc]
+    tasks.forget_idempotent_requests()
+    assert db.read(lambda session: session.scalars(select(IdempotentRequest.id)).all()) == ["young"]
+
+
+def test_a_work_that_fails_leaves_the_key_free(user: User) -> None:
+    def fail(_session: Any) -> idempotency.Answer:
+        raise RuntimeError("crash")
+
+    with pytest.raises(RuntimeError):
+        idempotency.once(user.id, KEY, {}, fail)
+    answer = idempotency.once(user.id, KEY, {}, lambda _session: idempotency.Answer(201, "/x", "{}"))
+    assert not answer.replayed
+
+
+def test_of_duplicates_at_the_same_moment_one_does_the_work(app: Flask, author: Author) -> None:
+    ready = threading.Barrier(6)
+    answers: list[TestResponse] = []
+
+    def send() -> None:
+        client = app.test_client(use_cookies=False)
+        ready.wait()
+        answers.append(post(Author(client, author.headers)))
+
+    threads = [threading.Thread(target=send) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [201] * 6
+    assert len({answer.data for answer in answers}) == 1
+    assert sorted("Idempotency-Replayed" in answer.headers for answer in answers) == [False] + [True] * 5
+    assert db.read(articles.count) == 1

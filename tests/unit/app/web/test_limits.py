@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app.extensions import cache
+from app.redis.cache_backends import RedisBackend
+from app.web.clients import client_address
+from tests.unit.app.conftest import Author, body
+from tests.unit.app.redis.fake_redis import FakeRedis
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    return {"API_RATE_LIMIT": "3 per minute"}
+
+
+def test_a_key_may_ask_as_often_as_its_limit_says(author: Author) -> None:
+    answers = [author.post() for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
+    assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
+    assert {answer.headers["RateLimit-Limit"] for answer in answers} == {"3"}
+    assert all(0 < int(answer.headers["RateLimit-Reset"]) <= 60 for answer in answers)
+    assert "Retry-After" not in answers[0].headers
+    refused = answers[-1]
+    assert 0 < int(refused.headers["Retry-After"]) <= 60
+    assert (refused.content_type, body(refused)["status"]) == ("application/problem+json", 429)
+
+
+def test_an_invented_key_gets_no_budget_of_its_own(client: FlaskClient) -> None:
+    statuses = [
+        client.get("/api/v1/articles", headers={"Authorization": f"Bearer {number:012x}.secret"}).status_code
+        for number in range(4)
+    ]
+    assert statuses == [200, 200, 200, 429]
+
+
+def test_who_uses_up_an_address_leaves_the_keys_alone(author: Author) -> None:
+    for _ in range(4):
+        response = author.client.get("/api/v1/articles", headers={"Authorization": "Bearer abcdefabcdef.secret"})
+    assert response.status_code == 429
+    assert author.post().status_code == 201
+
+
+def test_anonymous_reads_are_not_counted(client: FlaskClient) -> None:
+    for _ in range(5):
+        response = client.get("/api/v1/articles")
+    assert response.status_code == 200
+    assert "RateLimit-Limit" not in response.headers
+
+
+def test_without_the_cache_nobody_is_refused(app: Flask, author: Author) -> None:
+    broken = FakeRedis(broken=True)
+    app.extensions["cache"].backend = RedisBackend(broken)  # type: ignore[arg-type]
+    answers = [author.post() for _ in range(5)]
+    assert {answer.status_code for answer in answers} == {201}
+    assert "RateLimit-Limit" not in answers[0].headers
+    assert broken.asked == 1, "a cache that has failed is left in peace for a moment"
+
+
+def test_a_counter_of_redis_costs_one_round_trip_and_ends() -> None:
+    redis = FakeRedis()
+    backend = RedisBackend(redis)  # type: ignore[arg-type]
+    windows = [backend.count("somebody", 60, 1) for _ in range(3)]
+    assert [window.count for window in windows] == [1, 2, 3]
+    assert {window.seconds_left for window in windows} == {60.0}
+    assert redis.asked == 3
+
+
+@pytest.mark.usefixtures("app")
+def test_a_counter_begins_again_after_its_time() -> None:
+    assert cache.backend.count("somebody", 60, 1).count == 1
+    assert cache.backend.count("somebody", 60, 1).count == 2
+    assert cache.backend.count("brief", 0, 1).count == 1
+    assert cache.backend.count("brief", 0, 1).count == 1
+
+
+@pytest.mark.parametrize(
+    ("address", "counted"),
+    [
+        ("198.51.100.7", "198.51.100.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("", "unknown"),
+        ("unix:", "unknown"),
+    ],
+)
+def test_an_address_of_ipv6_counts_as_its_network(app: Flask, address: str, counted: str) -> None:
+    with app.test_request_context(environ_base={"REMOTE_ADDR": address}):
+        assert client_address() == counted
