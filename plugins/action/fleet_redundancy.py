@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 from ansible import constants
 from ansible.plugins.action import ActionBase
-
-# Of a plugin Ansible knows the file alone.
-sys.path.append(str(Path(__file__).resolve().parents[2]))
 
 from plugins.action.fleet_check_hosts import connection, way_to
 from tools.fleet.context import Host

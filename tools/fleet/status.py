@@ -15,8 +15,8 @@ from typing import Any
 
 import yaml
 
-from plugins.filter.processes import abandoned
 from tools.fleet.context import ROOT, Fleet, Host, say
+from tools.fleet.processes import abandoned
 from tools.fleet.redundancy import Facts, View, missing
 from tools.fleet.table import Row, in_order, render, rows
 

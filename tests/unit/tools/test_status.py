@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from plugins.filter.processes import this_run
 from tests.unit.tools.fleet_views import HOSTS, WELL, but
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
+from tools.fleet.processes import this_run
 from tools.fleet.status import settings, status
 from tools.fleet.table import in_order, render, rows, size
 

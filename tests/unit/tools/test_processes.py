@@ -7,10 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from plugins.filter import processes
+from tools.fleet import processes
 
 # The second process is a child of one that looks like a run, as a task's is.
-CHILD = "import json; from plugins.filter import processes; print(json.dumps(processes.this_run()))"
+CHILD = "import json; from tools.fleet import processes; print(json.dumps(processes.this_run()))"
 PARENT = "import subprocess, sys; print(subprocess.check_output([sys.executable, '-c', sys.argv[1]], text=True), flush=True); input()"
 
 
