@@ -1,1 +1,1 @@
-../sandbox/terraform.sh
+../../bin/inventory

@@ -52,10 +52,10 @@ class Fleet:
             FleetError: INVENTORY names no folder, or FLEET cannot name containers.
         """
         inventory = os.environ.get("INVENTORY") or "sandbox"
-        # Those of other places have a script of their own.
-        if (
-            ROOT / "inventories" / inventory / "terraform.sh"
-        ).resolve() != ROOT / "inventories" / "sandbox" / "terraform.sh":
+        script = ROOT / "inventories" / inventory / "terraform.sh"
+        # As bin/inventory decides: an inventory with a Terraform root of its own is another place, such as AWS.
+        other_place = inventory != "sandbox" and (ROOT / "terraform" / inventory).exists()
+        if other_place or script.resolve() != ROOT / "bin" / "inventory":
             raise FleetError(
                 f"INVENTORY={inventory} is no sandbox inventory; use INVENTORY=sandbox or INVENTORY=single."
             )
