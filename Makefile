@@ -7,18 +7,21 @@ export ENGINE ?= podman
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 python := .venv/bin/python
 fleet := $(python) -m tools.fleet
+checks := $(python) -m tools.checks
 
-help: ## List what can be made
+help: ## List the commands
 	@echo "Flaskfleet: a highly available home for a Flask application on your own VMs"
+	@awk '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {split($$0, part, ":.*## "); printf "  make %-13s %s\n", part[1], part[2]}' \
+		$(MAKEFILE_LIST)
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo
-	@echo "  FLEET=name       another fleet beside the first, with its own subnet (default: sandbox)"
-	@echo "  INVENTORY=single one host in every group instead of ten hosts"
-	@echo "  SUBNET=CIDR      a new fleet's network, when the default is taken"
-	@echo "  ENGINE=docker    another container engine than podman"
+	@echo "Options"
+	@echo "  FLEET=name         another fleet beside the first, with its own subnet (default: sandbox)"
+	@echo "  INVENTORY=single   one host in every group instead of ten hosts"
+	@echo "  SUBNET=CIDR        a new fleet's network, if the default is taken"
+	@echo "  ENGINE=docker      another container engine than podman"
 
-up: setup ## Raise the fleet: hosts, every tier, the application; safe to repeat
+##@ Run a fleet
+up: setup ## Create or update the fleet: hosts, every tier, the application (safe to repeat)
 	@$(fleet) up
 
 down: ## Remove the fleet and every trace of it on this machine
@@ -33,40 +36,54 @@ ssh: ## Log in to a host: make ssh HOST=db1
 secret: ## Print one secret: make secret NAME=grafana_admin_password
 	@$(fleet) secret "$(NAME)"
 
-mail: setup-python ## Show the letters that the fleet sends, until Ctrl-C
+mail: setup-python ## Show the e-mails that the fleet sends, until Ctrl-C
 	@$(python) -m tools.fleet.mail_sink
 
-setup: ## Install what this machine lacks (distribution packages, .venv)
+setup: ## Install what this machine lacks to run a fleet (distribution packages, .venv)
 	@bin/setup
 
-dev: setup-python ## Run the application alone on this machine, no server needed
+##@ Change the project
+dev: setup-dev ## Run the application alone on this machine, without any server
 	@APP_ENV=development .venv/bin/flask --app app db upgrade
 	@APP_ENV=development .venv/bin/flask --app app demo load --if-empty --articles 200
 	APP_ENV=development .venv/bin/flask --app app run --debug
 
-test: setup-tests ## Every check: lint, unit tests, then the scenarios on fleets of their own
-	@$(python) -m tools.checks all
+test: setup-tests ## What every change must pass: lint, unit tests, the core scenarios on their own fleets
+	@$(checks) test
 
-lint: setup-python ## ruff, mypy, yamllint, ansible-lint, terraform fmt and validate
-	@$(python) -m tools.checks lint
+test-all: setup-tests ## Everything, for hours: every drill, every deploy story, operations, aws
+	@$(checks) test-all
 
-unit: setup-python ## Unit tests, terraform test
-	@$(python) -m tools.checks unit
+test-changed: setup-tests ## What a change touches: make test-changed BASE=origin/main (LIST=1 only lists the scenarios)
+	@$(checks) changed "$(or $(BASE),origin/main)" $(if $(LIST),--list)
 
-scenarios: setup-tests ## molecule test of every scenario (S=default for one)
-	@$(python) -m tools.checks scenarios $(S)
+lint: setup-dev ## ruff, mypy, yamllint, ansible-lint, terraform fmt and validate
+	@$(checks) lint
+
+unit: setup-dev ## Unit tests, terraform test
+	@$(checks) unit
+
+scenarios: setup-tests ## Every test of a scenario: make scenarios S=default (default: all scenarios)
+	@$(checks) scenarios $(S)
+
+drills: setup-tests ## Failure drills by name: make drills D=primary-killed (default: all drills)
+	@$(checks) drills $(D)
+
+lock: setup-dev ## Compile requirements/*.txt from pyproject.toml
+	@tools/lock.sh
+
+docs: setup-dev ## Regenerate the roles' READMEs and the dashboards from their sources
+	@$(python) -m tools.docs.role_readme
+	@$(python) -m tools.docs.dashboards
 
 setup-python:
 	@bin/setup --python-only
 
+setup-dev:
+	@bin/setup --dev
+
 setup-tests:
 	@bin/setup --tests
 
-lock: ## Compile requirements/*.txt from pyproject.toml
-	@tools/lock.sh
-
-docs: setup-python ## Regenerate the roles' READMEs and the dashboards from their sources
-	@$(python) -m tools.docs.role_readme
-	@$(python) -m tools.docs.dashboards
-
-.PHONY: help up down status ssh secret mail setup setup-python setup-tests dev test lint unit scenarios lock docs
+.PHONY: help up down status ssh secret mail setup dev test test-all test-changed lint unit scenarios drills lock docs \
+	setup-python setup-dev setup-tests

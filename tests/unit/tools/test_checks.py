@@ -1,51 +1,124 @@
-"""Which scenarios run together."""
+"""The checks themselves: what runs in which tier, what a change needs, and what is reported."""
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 import yaml
 
-from tools import checks
-from tools.checks import ROOT, SCENARIOS, SHARED, molecule
+from tools.checks import changed, report, runner
+from tools.checks.plan import ALL_SCENARIOS, CORE_SCENARIOS, ROOT, SHARED, molecule
+from tools.checks.skips import ALLOWED, Skip, is_allowed
+
+ENVIRONMENT = runner.environment()
 
 
 def settings(name: str) -> dict[str, object]:
-    """What a scenario's molecule.yml says."""
+    """Return a scenario's molecule.yml."""
     return dict(yaml.safe_load(Path(ROOT, "molecule", name, "molecule.yml").read_text()))
 
 
-def test_scenarios_that_share_a_fleet_are_one_command_in_their_order() -> None:
+def tracked() -> list[str]:
+    """Return every file that git tracks."""
+    return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_scenarios_that_share_a_fleet_are_one_command_in_a_fixed_order() -> None:
     assert molecule(["single", "failover", "default"]) == {
         "molecule default, failover": ["molecule", "test", "--scenario-name=default", "--scenario-name=failover"],
         "molecule single": ["molecule", "test", "--scenario-name=single"],
     }
 
 
-def test_one_scenario_runs_alone() -> None:
-    assert molecule(["failover"]) == {"molecule failover": ["molecule", "test", "--scenario-name=failover"]}
-
-
-def test_the_scenarios_that_share_a_fleet_are_those_that_molecule_shares() -> None:
+def test_the_plan_and_molecule_agree_on_the_scenarios() -> None:
     scenarios = {path.parent.name for path in Path(ROOT, "molecule").glob("*/molecule.yml")}
-    assert set(SCENARIOS) <= scenarios
+    assert set(ALL_SCENARIOS) == scenarios
+    assert set(CORE_SCENARIOS) < scenarios
     assert {name for name in scenarios if settings(name).get("shared_state")} | {"default"} == set(SHARED)
     assert len({str(settings(name)["ansible"]) for name in SHARED}) == 1
 
 
-def test_a_run_that_was_killed_tells_the_next_one_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(checks, "NOTES", tmp_path / "molecule")
-    notes = "pathlib.Path(os.environ['MOLECULE_EPHEMERAL_DIRECTORY'])"
-    killed = f"import os, pathlib; {notes}.mkdir(); ({notes} / 'state.yml').write_text('created: true')"
-    for _ in range(2):  # the second fails where it finds the first one's folder
-        assert checks.phase("a run that is killed", [sys.executable, "-c", killed]) is None
+@pytest.mark.parametrize(
+    ("paths", "needed"),
+    [
+        (["docs/operations.md", "README.md"], []),
+        (["tests/unit/tools/test_fleet.py"], []),
+        (["molecule/aws/tests/test_aws.py"], ["aws"]),
+        (["terraform/modules/network/main.tf"], ["aws"]),
+        (["terraform/modules/sandbox_host/host.sh"], ["default", "single"]),
+        (["roles/redis/tasks/main.yml"], ["default", "failover", "operations", "single"]),
+        (["roles/deploy/tasks/roll.yml", "README.md"], ["default", "deploy", "single", "contract"]),
+        (["tests/support/drills/drill.py"], ["failover", "operations"]),
+        (["a/new/place.py"], list(ALL_SCENARIOS)),
+    ],
+)
+def test_a_change_needs_the_scenarios_of_its_paths(paths: list[str], needed: list[str]) -> None:
+    assert changed.scenarios(paths) == needed
 
 
-def test_a_summary_repeats_what_a_failed_phase_said(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    script = "import sys; print('much'); sys.stdout.buffer.write(b'\\xff\\n'); print('error: no hosts', file=sys.stderr); sys.exit(2)"
-    assert checks.failures({"one": [sys.executable, "-c", script], "two": [sys.executable, "-c", ""]}) == {
-        "one": ["error: no hosts"]
-    }
+def test_the_table_knows_every_role_and_every_scenario() -> None:
+    paths = tracked()
+    roles = {path.split("/")[1] for path in paths if path.startswith("roles/")}
+    named = {pattern.split("/")[1] for pattern, _ in changed.TABLE if pattern.startswith("roles/")}
+    assert named - {"*"} <= roles
+    assert {name for _, names in changed.TABLE for name in names} == set(ALL_SCENARIOS)
+    unused = [pattern for pattern, _ in changed.TABLE if not any(fnmatch(path, pattern) for path in paths)]
+    assert unused == []
+
+
+def test_a_revision_that_git_does_not_know_is_an_error() -> None:
+    with pytest.raises(ValueError, match="no-such-revision"):
+        changed.changed_since("no-such-revision")
+
+
+def test_a_killed_run_leaves_no_molecule_state_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "MOLECULE_STATE", tmp_path / "molecule")
+    state = "pathlib.Path(os.environ['MOLECULE_EPHEMERAL_DIRECTORY'])"
+    killed = f"import os, pathlib; {state}.mkdir(); ({state} / 'state.yml').write_text('created: true')"
+    for _ in range(2):  # the second run fails if it finds the first one's folder
+        assert [phase.code for phase in runner.one_after_another({"killed": [sys.executable, "-c", killed]})] == [0]
+
+
+def test_a_failed_phase_keeps_its_error_lines_and_its_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    script = r"import sys; sys.stdout.buffer.write(b'\xff\n'); print('error: no hosts', file=sys.stderr); sys.exit(2)"
+    phase = runner.run("one", [sys.executable, "-c", script], ENVIRONMENT)
+    assert (phase.code, phase.errors) == (2, ["error: no hosts"])
     assert b"\xff" in capfdbinary.readouterr().out
+
+
+def test_phases_beside_each_other_print_their_output_as_blocks(capfd: pytest.CaptureFixture[str]) -> None:
+    script = "import time; print('begin', flush=True); time.sleep(0.3); print('end', flush=True)"
+    phases = runner.side_by_side({name: [sys.executable, "-c", script] for name in ("one", "two")})
+    assert [phase.name for phase in phases] == ["one", "two"]
+    assert capfd.readouterr().out.count("begin\nend\n--") == 2
+
+
+JUNIT = """<testsuites><testsuite>
+<testcase classname="a" name="passes"/>
+<testcase classname="a" name="fails"><failure message="no &#10; route"/></testcase>
+<testcase classname="molecule.default.tests.test_monitoring" name="grafana">
+<skipped message="Grafana's repository cannot be reached"/></testcase>
+<testcase classname="a" name="skips"><skipped message="not today"/></testcase>
+</testsuite></testsuites>"""
+
+
+def test_ci_counts_a_skip_that_is_not_on_the_list_as_a_failure(tmp_path: Path) -> None:
+    (tmp_path / "unit.xml").write_text(JUNIT)
+    findings = report.read(tmp_path)
+    assert [skip.reason for skip in findings.unexplained] == ["not today"]
+    phases = [runner.Phase("pytest", 1, 2.0, ["error: broken"])]
+    assert list(report.lines(phases, findings, strict=False))[-1] == "1 passed, 1 failed, 2 skipped"
+    printed = list(report.lines(phases, findings, strict=True))
+    assert printed[-1] == "1 passed, 2 failed, 1 skipped"
+    assert "FAILED a::fails: no route" in printed
+    assert "FAILED pytest\n    error: broken" in printed
+
+
+def test_every_accepted_skip_says_why_and_is_narrow() -> None:
+    assert all(row.why.endswith(".") for row in ALLOWED)
+    assert not is_allowed(Skip("tests.unit.app.test_site::test_a", "not today"))
+    assert len(ALLOWED) <= 6

@@ -1,0 +1,1 @@
+"""The project's checks: lint, unit tests and scenarios, in two tiers."""

@@ -1,0 +1,62 @@
+"""What is checked: the commands of every phase, and which scenarios belong to which tier."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+REPORTS = ROOT / ".cache" / "reports"
+
+Commands = dict[str, Sequence[str]]
+
+# Runs first and alone: the Terraform checks need its result.
+PREPARE: Commands = {
+    "terraform init": ["bin/terraform", "-chdir=terraform/sandbox", "init", "-input=false", "-no-color"],
+}
+LINT: Commands = {
+    "ansible-lint (production)": ["ansible-lint", "--offline"],
+    "mypy": ["mypy"],
+    "ruff": ["ruff", "check", "."],
+    "ruff format": ["ruff", "format", "--check", "."],
+    "yamllint": ["yamllint", "--strict", "."],
+    "role READMEs": [sys.executable, "-m", "tools.docs.role_readme", "--check"],
+    "dashboards": [sys.executable, "-m", "tools.docs.dashboards", "--check"],
+    "terraform fmt": ["bin/terraform", "fmt", "-check", "-recursive", "terraform"],
+    "terraform validate": ["bin/terraform", "-chdir=terraform/sandbox", "validate", "-no-color"],
+    "terraform validate (aws)": [sys.executable, "-m", "tools.terraform.aws", "validate"],
+}
+TERRAFORM_TESTS: Commands = {
+    "terraform test": ["bin/terraform", "-chdir=terraform/sandbox", "test", "-no-color"],
+    "terraform test (aws)": [sys.executable, "-m", "tools.terraform.aws", "test"],
+}
+# Uses every processor by itself, so nothing else runs beside it.
+UNIT: Commands = {
+    "pytest": [
+        "pytest",
+        "tests/unit",
+        "-q",
+        "--numprocesses=auto",
+        "--dist=loadscope",
+        f"--junitxml={REPORTS}/unit.xml",
+    ],
+}
+
+# Scenarios that run one after another on the fleet of `default` (Molecule's shared state), in this order.
+SHARED = ("default", "failover", "operations", "deploy")
+# In `make test`, failover and deploy run only their core tests: see tests/support/tiers.py.
+CORE_SCENARIOS = ("default", "failover", "deploy", "single", "contract")
+ALL_SCENARIOS = ("default", "failover", "operations", "deploy", "single", "contract", "aws")
+
+
+def molecule(names: Iterable[str]) -> Commands:
+    """Return the commands that test scenarios: one for all that share a fleet, and one for each other scenario."""
+    wanted = list(dict.fromkeys(names))
+    shared = [name for name in SHARED if name in wanted]
+    groups = [shared, *([name] for name in wanted if name not in SHARED)]
+    return {
+        f"molecule {', '.join(group)}": ["molecule", "test", *(f"--scenario-name={name}" for name in group)]
+        for group in groups
+        if group
+    }

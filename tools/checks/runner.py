@@ -1,0 +1,95 @@
+"""Runs the commands of a plan: a heading, the output, and the duration of every phase."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from tools.checks.plan import ROOT, Commands
+
+# Molecule records here which scenarios have hosts. Its default place is named after the clone's folder alone, so two
+# clones with the same folder name would share it, and a run that was killed would mislead the next one.
+MOLECULE_STATE = ROOT / ".cache" / "molecule"
+# How tools begin the line that holds the error. The summary repeats the first few of them.
+ERROR = re.compile(rb"\s*(error|fatal|msg|stderr|Error|FAILED): ")
+MAX_ERRORS, MAX_ERROR_LENGTH = 5, 1000
+
+_printing = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A phase that has ended.
+
+    Args:
+        name: Its heading.
+        code: Exit code of its command.
+        seconds: Its duration.
+        errors: The first error lines of its output.
+    """
+
+    name: str
+    code: int
+    seconds: float
+    errors: Sequence[str] = ()
+
+
+def run(name: str, command: Sequence[str], environment: Mapping[str, str], *, buffered: bool = False) -> Phase:
+    """Run one command. Its output appears at once, or, when `buffered`, as a block at the end."""
+    if not buffered:
+        print(f"\n== {name}", flush=True)
+    start = time.monotonic()
+    output: list[bytes] = []
+    with subprocess.Popen(
+        command, cwd=ROOT, env=dict(environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdout
+        for line in process.stdout:
+            output.append(line)
+            if not buffered:
+                sys.stdout.buffer.write(line)
+                sys.stdout.buffer.flush()
+    seconds = time.monotonic() - start
+    errors = [line.decode(errors="replace").strip()[:MAX_ERROR_LENGTH] for line in output if ERROR.match(line)]
+    with _printing:
+        if buffered:
+            print(f"\n== {name}", flush=True)
+            sys.stdout.buffer.write(b"".join(output))
+        result = "ok" if process.returncode == 0 else f"FAILED ({process.returncode})"
+        print(f"-- {name}: {result} in {seconds:.1f} s", flush=True)
+    return Phase(name, process.returncode, seconds, errors[:MAX_ERRORS] if process.returncode else ())
+
+
+def environment(**extra: str) -> dict[str, str]:
+    """Return the environment of all phases: this clone's tools first, no colours, Molecule's state in this clone."""
+    return os.environ | {
+        "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
+        "PY_COLORS": "0",
+        "NO_COLOR": "1",
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(MOLECULE_STATE),
+        **extra,
+    }
+
+
+def one_after_another(commands: Commands, **extra: str) -> list[Phase]:
+    """Run commands in their order, also after one has failed."""
+    phases = []
+    for name, command in commands.items():
+        shutil.rmtree(MOLECULE_STATE, ignore_errors=True)  # left by a run that was killed
+        phases.append(run(name, command, environment(**extra)))
+    return phases
+
+
+def side_by_side(commands: Commands) -> list[Phase]:
+    """Run commands at the same time, as many as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        running = [pool.submit(run, name, command, environment(), buffered=True) for name, command in commands.items()]
+        return [future.result() for future in running]
