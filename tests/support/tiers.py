@@ -12,6 +12,11 @@ import pytest
 core = pytest.mark.core
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the marker."""
+    config.addinivalue_line("markers", "core: part of `make test`")
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect what the environment does not ask for. A scenario's conftest.py imports this hook.
 
@@ -27,7 +32,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if unknown := [name for name in names if name not in drills]:
             known = ", ".join(sorted(name for name in drills if name))
             raise pytest.UsageError(f"D={','.join(unknown)} is no drill; use one or more of {known}.")
-        kept = [item for item in items if drill_name(item) in names]
+        kept = [item for item in items if drill_name(item) in (*names, "")]
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
         items[:] = kept

@@ -1,4 +1,4 @@
-"""Run checks: `make test`, `make test-all`, `make test-changed`, `make lint`, `make unit`, `make scenarios`, `make drills`."""
+"""Run checks: what `make test`, `test-all`, `test-changed`, `lint`, `unit`, `scenarios` and `drills` call."""
 
 from __future__ import annotations
 

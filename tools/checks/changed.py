@@ -34,12 +34,12 @@ TABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("inventories/applications/guestbook.yml", ("contract",)),
     ("inventories/single/*", ("single",)),
     ("inventories/*", ALL_SCENARIOS),
-    ("tests/applications/*", ("contract",)),
     ("tests/support/cloud/*", AWS),
     ("tests/support/deploys/*", ("deploy",)),
     ("tests/support/drills/*", ("failover", "operations")),
     ("tests/support/browser/*", ("default",)),
-    ("tests/support/baseline/*", NONE),
+    ("tests/applications/baseline/*", NONE),
+    ("tests/applications/*", ("contract",)),
     ("tests/*", ("default", "failover", "operations", "deploy", "single", "contract")),
     ("roles/postgres/*", DATA),
     ("roles/etcd/*", DATA),
@@ -66,8 +66,8 @@ TABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("bin/vault-password", FLEET),
     ("bin/*", FLEET),
     ("LICENSE", NONE),
+    ("*.json", NONE),
     (".*", NONE),
-    ("renovate.json", NONE),
 )
 
 

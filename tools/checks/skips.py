@@ -39,7 +39,11 @@ ALLOWED = (
         r"Grafana's repository",
         "Grafana's package is not in Debian; its own repository may be closed.",
     ),
-    Allowed(r"test_aws", r"provider", "The AWS provider comes from Terraform's registry, which may be closed."),
+    Allowed(
+        r"(test_aws|terraform/aws)",
+        r"provider",
+        "The AWS provider comes from Terraform's registry, which may be closed.",
+    ),
     Allowed(
         r"test_base_volumes",
         r"(loop devices|CAP_SYS_RESOURCE)",

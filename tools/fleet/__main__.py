@@ -9,7 +9,7 @@ import sys
 import yaml
 
 from tools.fleet.context import Fleet, FleetError, say
-from tools.fleet.down import down
+from tools.fleet.down import down, prune
 from tools.fleet.status import status
 from tools.fleet.up import apply, up, wait_for_hosts
 
@@ -47,6 +47,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     for name, text in (("up", "raise the fleet"), ("hosts", "make its hosts only"), ("down", "remove it")):
         commands.add_parser(name, help=text)
+    commands.add_parser("prune", help="remove the host image if no fleet uses it")
     commands.add_parser("status", help="show it").add_argument(
         "--json", action="store_true", help="all that was learned, for programs"
     )
@@ -63,6 +64,8 @@ def main() -> int:
                 wait_for_hosts(fleet)
             case "down":
                 down(fleet)
+            case "prune":
+                prune(fleet)
             case "status":
                 return status(fleet, arguments.json)
             case "ssh":

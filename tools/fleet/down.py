@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 from tools.fleet.context import ROOT, Fleet, say
@@ -28,13 +29,18 @@ def down(fleet: Fleet) -> None:
     shutil.rmtree(fleet.directory, ignore_errors=True)
     say(f"The fleet {fleet.name} is gone.")
 
-    if not fleet.engine("ps", "--all", "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
-        for image in fleet.engine(
-            "images", "--quiet", "--filter", "reference=localhost/flaskfleet-host"
-        ).stdout.split():
-            fleet.engine("rmi", "--force", image)
-        fleet.engine("--unpin")
-        say("It was the last one: the host image and the engine's namespace are gone too.")
+    if not os.environ.get("FLASKFLEET_KEEP_IMAGE"):
+        prune(fleet)
     secrets = ROOT / "inventories" / fleet.inventory / "group_vars" / "all" / "vault.yml"
     if secrets.exists():
         say(f"Its secrets stay in {secrets.relative_to(ROOT)}, for the next fleet of this inventory.")
+
+
+def prune(fleet: Fleet) -> None:
+    """Remove the host image and the engine's namespace, unless some fleet on this machine still has hosts."""
+    if fleet.engine("ps", "--all", "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
+        return
+    for image in fleet.engine("images", "--quiet", "--filter", "reference=localhost/flaskfleet-host").stdout.split():
+        fleet.engine("rmi", "--force", image)
+    fleet.engine("--unpin")
+    say("It was the last fleet, so the host image and the engine's namespace were removed too.")

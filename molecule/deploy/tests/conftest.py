@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -10,8 +11,9 @@ from tests.support.deploys.stage import Stage
 from tests.support.deploys.variants import GOOD
 from tests.support.live.fixtures import api_key, fleet
 from tests.support.live.fleet import LiveFleet
+from tests.support.tiers import pytest_collection_modifyitems, pytest_configure
 
-__all__ = ["api_key", "fleet", "stage"]
+__all__ = ["api_key", "fleet", "pytest_collection_modifyitems", "pytest_configure", "stage"]
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +24,8 @@ def stage(fleet: LiveFleet, api_key: str, tmp_path_factory: pytest.TempPathFacto
     run = made.deploy(GOOD, deploy_canary_seconds=0)
     assert run.code == 0, run.text
     yield made
+    if os.environ.get("FLEET_ENDS_HERE"):
+        return
     made.reset()
     run = made.run("deploy", deploy_canary_seconds=0)
     assert run.code == 0, run.text

@@ -22,6 +22,7 @@ from tests.support.deploys.variants import (
 )
 from tests.support.drills.faults import dead
 from tests.support.live.fleet import eventually
+from tests.support.tiers import core
 
 # How many times slower the slowest reads may be than in quiet, or than what needs no application host meanwhile. Two to four where hosts
 # and control node share two processors; a host that keeps its readers waiting for a second makes it thirty.
@@ -77,6 +78,7 @@ def assert_refused(run: Run, *words: str) -> None:
     assert [word for word in words if word not in run.said] == [], run.text[-3000:]
 
 
+@core
 def test_a_good_release_goes_over_the_fleet_and_nobody_notices(stage: Stage) -> None:
     before = stage.running()
     with stage.load() as traffic:
@@ -107,6 +109,7 @@ def test_settings_that_fail_are_taken_back_where_they_were_read_and_where_not(st
     assert_unharmed(stage, traffic, run)
 
 
+@core
 def test_a_rollback_takes_seconds_and_marks_what_it_leaves(stage: Stage) -> None:
     (left,) = stage.running()
     with stage.load() as traffic:
@@ -134,7 +137,9 @@ def test_a_release_with_a_slow_start_is_waited_for(stage: Stage) -> None:
     [
         (NO_IMPORT, ("does not start on", "No module named", "No host was switched.")),
         (SMOKE, ("failed at", "Ask for the pages that must work", "500", "went back to", "journalctl -u app")),
-        (UNDER_TRAFFIC, ("was ready with release", "of its answers are errors", "went back to")),
+        pytest.param(
+            UNDER_TRAFFIC, ("was ready with release", "of its answers are errors", "went back to"), marks=core
+        ),
         (HALF_MIGRATION, ("division by zero", "The schema is as it was", "No host was switched.")),
         (CONTRACT, ("was refused", "drops a column of article", "No host was switched.")),
     ],
@@ -171,6 +176,7 @@ def successor(stage: Stage, name: str) -> Variant:
     return Variant(f"next-{name}", migrations=stage.serving.migrations)
 
 
+@core
 def test_a_deploy_that_is_killed_leaves_a_fleet_that_serves_and_the_next_run_goes_on(stage: Stage) -> None:
     variant, before = successor(stage, "killed"), stage.running()
     with stage.load() as traffic:

@@ -2,5 +2,6 @@
 
 from tests.support.drills.fixtures import arena
 from tests.support.live.fixtures import api_key, fleet
+from tests.support.tiers import pytest_collection_modifyitems, pytest_configure
 
-__all__ = ["api_key", "arena", "fleet"]
+__all__ = ["api_key", "arena", "fleet", "pytest_collection_modifyitems", "pytest_configure"]

@@ -10,18 +10,22 @@ from tests.support.drills.arena import Arena
 from tests.support.drills.catalogue import DRILLS
 from tests.support.drills.drill import Drill
 from tests.support.live.fleet import eventually
+from tests.support.tiers import core
 
 ROUNDS = range(1, int(os.environ.get("DRILL_ROUNDS", "1")) + 1)
 
 
-@pytest.mark.parametrize("drill", DRILLS, ids=lambda drill: drill.name)
-@pytest.mark.parametrize(
-    "round_", ROUNDS
-)  # all drills, then all again: after one hand-over from clients there is none for five minutes
+CASES = [pytest.param(drill, id=drill.name, marks=core if drill.core else ()) for drill in DRILLS]
+
+
+@pytest.mark.parametrize("drill", CASES)
+# All drills, then all again: after a failover away from clients, the next one is blocked for five minutes.
+@pytest.mark.parametrize("round_", ROUNDS)
 def test_drill(arena: Arena, drill: Drill, round_: int) -> None:
     assert drill.breaches(arena.run(drill, round_)) == []
 
 
+@core
 def test_every_task_of_every_drill_was_done(arena: Arena) -> None:
     # What no broker took is found again within a minute and a half.
     assert eventually(lambda: not arena.unprocessed(), within=120, every=2), arena.unprocessed()

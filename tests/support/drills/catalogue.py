@@ -134,6 +134,7 @@ REDIS = [
         until_taken_over("store"),
         write_gap=5,
         extra={"store_gap": 10, "store_lost": 0},
+        core=True,
     ),
     Drill(
         "store-cut-off",
@@ -149,7 +150,14 @@ REDIS = [
 APP = [
     Drill("app-host-killed", one_of("app", faults.dead), lasts(8), write_gap=1, failed={"read": 0, "write": 0.01}),
     Drill("app-host-cut-off", one_of("app", faults.cut_off), lasts(12), write_gap=1, failed={"read": 0, "write": 0.01}),
-    Drill("app-host-frozen", one_of("app", faults.frozen), lasts(12), write_gap=1, failed={"read": 0, "write": 0.01}),
+    Drill(
+        "app-host-frozen",
+        one_of("app", faults.frozen),
+        lasts(12),
+        write_gap=1,
+        failed={"read": 0, "write": 0.01},
+        core=True,
+    ),
 ]
 
 FRONT_DOOR = [
@@ -168,7 +176,7 @@ FRONT_DOOR = [
         failed=UNTOUCHED,
         extra={"cut": 0},
     ),
-    Drill("load-balancer-killed", leader_of("vip", faults.dead), lasts(6), write_gap=1.5),
+    Drill("load-balancer-killed", leader_of("vip", faults.dead), lasts(6), write_gap=1.5, core=True),
 ]
 
 POSTGRES = [
@@ -180,6 +188,7 @@ POSTGRES = [
         lasts(4),
         write_gap=5,
         heals_itself=True,
+        core=True,
     ),
     Drill("standby-killed", lambda arena: faults.dead(arena.fleet, arena.standby), lasts(6), write_gap=2, read_gap=2),
     # Nothing closes its connections: the primary waits for its answer until wal_sender_timeout, then for Patroni's next look.
@@ -192,7 +201,14 @@ POSTGRES = [
         lasts(5),
         write_gap=10,
     ),
-    Drill("primary-killed", leader_of("postgres", faults.dead), until_taken_over("postgres"), write_gap=30, read_gap=5),
+    Drill(
+        "primary-killed",
+        leader_of("postgres", faults.dead),
+        until_taken_over("postgres"),
+        write_gap=30,
+        read_gap=5,
+        core=True,
+    ),
     Drill(
         "primary-cut-off", leader_of("postgres", faults.cut_off), until_taken_over("postgres"), write_gap=30, read_gap=5
     ),
@@ -242,6 +258,7 @@ ETCD = [
         lasts(30),
         write_gap=1,
         failed=UNTOUCHED,
+        core=True,
     ),
 ]
 
@@ -254,6 +271,7 @@ EVERYTHING = [
         write_gap=90,
         read_gap=60,
         patience=180,
+        core=True,
     ),
 ]
 

@@ -37,6 +37,7 @@ class Drill:
         setting: What is made ready before the load begins, and put back when the drill is over.
         heals_itself: The fault is over at once; the fleet is to mend what it did.
         patience: Seconds until the fleet must be whole again.
+        core: Part of `make test`; the other drills run in `make test-all` only.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Drill:
     setting: Fault = lambda _: nullcontext()
     heals_itself: bool = False
     patience: float = 90.0
+    core: bool = False
 
     def breaches(self, seen: Verdict) -> list[str]:
         """Where a verdict is worse than the limits, one sentence each."""

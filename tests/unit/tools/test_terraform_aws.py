@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import checks
+from tools.checks import report
 from tools.terraform import aws
 
 
@@ -23,30 +23,28 @@ def terraform(said: str) -> object:
 @pytest.fixture
 def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aws, "REPORTS", tmp_path)
-    monkeypatch.setattr(checks, "REPORTS", tmp_path)
 
 
 @pytest.mark.usefixtures("summary")
-def test_a_missing_provider_is_a_skip_with_its_reason(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_provider_is_a_skip_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.argv", ["aws", "test"])
     monkeypatch.setattr(aws, "terraform", terraform("Error: Failed to query available provider packages: no route"))
     assert aws.main() == 0
-    assert checks.count()["skipped"] == 1
-    assert "SKIPPED terraform/aws::terraform test: " in capsys.readouterr().out
+    findings = report.read(tmp_path)
+    assert [skip.test for skip in findings.skips] == ["terraform/aws::terraform test"]
+    assert findings.unexplained == []
 
 
 @pytest.mark.usefixtures("summary")
-def test_another_failure_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_failure_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.argv", ["aws", "validate"])
     monkeypatch.setattr(aws, "terraform", terraform("Error: Unsupported argument"))
     assert aws.main() == 1
-    assert checks.count()["skipped"] == 0
+    assert report.read(tmp_path).skips == []
 
 
 def test_every_module_that_aws_is_made_of_has_tests() -> None:
     modules = {
-        path.name for path in (checks.ROOT / "terraform/modules").iterdir() if not path.name.startswith("sandbox")
+        path.name for path in (aws.ROOT / "terraform/modules").iterdir() if not path.name.startswith("sandbox")
     } - {"topology"}
     assert {root.name for root in aws.ROOTS["test"]} == modules | {"aws"}
