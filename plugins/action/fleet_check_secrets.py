@@ -1,4 +1,4 @@
-"""Check the secrets that the inventory gives. Those that it does not give are generated, and strong by construction."""
+"""Check the secrets that the inventory defines. All others are generated, so they need no check."""
 
 from __future__ import annotations
 
@@ -11,61 +11,61 @@ from ansible.plugins.action import ActionBase
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
-DISTINCT = 8
-LONG = 40  # a random word of this length may contain an obvious one by chance
+MIN_DISTINCT_CHARACTERS = 8
+LONG = 40  # a random string of this length may contain an obvious word by chance
 GENERATE = "or remove it to have one generated"
 OBVIOUS = re.compile(r"change.?me|passw|secret|default|example|12345|qwerty", re.IGNORECASE)
 
 
 def weak_words(values: Mapping[str, str], length: int) -> list[str]:
-    """A sentence, which never tells the value, for each password that is short, guessable, no part of a URL, or used twice."""
+    """A sentence without the value for each password that is short, guessable, unsafe in a URL, or used twice."""
     failures = []
     owners: dict[str, str] = {}
     for name, value in values.items():
         if len(value) < length:
             failures.append(
-                f"{name} is shorter than preflight_secret_length = {length}; choose a longer one, {GENERATE}."
+                f"{name} is shorter than preflight_secret_length = {length}; choose a longer value, {GENERATE}."
             )
-        elif (len(value) < LONG and OBVIOUS.search(value)) or len(set(value)) < DISTINCT:
-            failures.append(f"{name} can be guessed; choose a random one, {GENERATE}.")
+        elif (len(value) < LONG and OBVIOUS.search(value)) or len(set(value)) < MIN_DISTINCT_CHARACTERS:
+            failures.append(f"{name} can be guessed; choose a random value, {GENERATE}.")
         elif re.search(r"[^A-Za-z0-9._~-]", value):
             failures.append(
-                f"{name} has characters that mean something in a URL; use letters, digits and . _ ~ - only, {GENERATE}."
+                f"{name} has characters with a meaning in URLs; use only letters, digits and . _ ~ -, {GENERATE}."
             )
         elif value in owners:
             failures.append(
-                f"{name} has the same value as {owners[value]}, so whoever learns one has both; choose another, {GENERATE}."
+                f"{name} has the same value as {owners[value]}, so one leak reveals both; choose another, {GENERATE}."
             )
         owners.setdefault(value, name)
     return failures
 
 
 def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetime) -> list[str]:
-    """A sentence when a TLS key and certificate are not a pair that works now."""
+    """A sentence for each reason why a TLS key and certificate do not work together now."""
     key_name, certificate_name = f"{stem}_tls_key", f"{stem}_tls_certificate"
     if not key and not certificate:
         return []
     if not key or not certificate:
-        there, lacking = (key_name, certificate_name) if key else (certificate_name, key_name)
-        return [f"{there} is given and {lacking} is not; give both, or neither to have a pair made."]
+        given, missing = (key_name, certificate_name) if key else (certificate_name, key_name)
+        return [f"{given} is set and {missing} is not; set both, or remove both to have a pair generated."]
     try:
         private = load_pem_private_key(key.encode(), password=None)
     except (ValueError, TypeError):
-        return [f"{key_name} is no PEM private key without a passphrase; convert it with 'openssl pkey'."]
+        return [f"{key_name} is not a PEM private key without a passphrase; convert it with 'openssl pkey'."]
     try:
         chain = x509.load_pem_x509_certificates(certificate.encode())
     except ValueError:
-        return [f"{certificate_name} is no PEM certificate; give the certificate first and its chain after it."]
+        return [f"{certificate_name} is not a PEM certificate; give the certificate first, and its chain after it."]
     leaf = chain[0]
     failures = []
     public = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     if leaf.public_key().public_bytes(*public) != private.public_key().public_bytes(*public):
         failures.append(
-            f"{certificate_name} is not of {key_name}; give those that belong together, the server's certificate first."
+            f"{certificate_name} does not match {key_name}; give a matching pair, the server's certificate first."
         )
     if leaf.not_valid_after_utc <= now:
         failures.append(
-            f"{certificate_name} ended on {leaf.not_valid_after_utc:%Y-%m-%d}; renew it, or remove the pair to have one made."
+            f"{certificate_name} expired on {leaf.not_valid_after_utc:%Y-%m-%d}; renew it, or remove the pair."
         )
     return failures
 

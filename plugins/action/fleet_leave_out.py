@@ -1,4 +1,4 @@
-"""Leave a host out of the rest of a run, as Ansible does with one that it finds unreachable, but at once and with the reason."""
+"""Leave a host out of the rest of a run, as Ansible does with unreachable hosts, but with the reason."""
 
 from __future__ import annotations
 
@@ -14,6 +14,6 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
     _supports_check_mode = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Call the host unreachable."""
+        """Report the host as unreachable."""
         result: dict[str, Any] = super().run(tmp, task_vars)
         return result | {"unreachable": True, "msg": self._task.args["reason"]}

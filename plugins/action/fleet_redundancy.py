@@ -10,7 +10,7 @@ from typing import Any
 from ansible import constants
 from ansible.plugins.action import ActionBase
 
-from plugins.action.fleet_check_hosts import connection, way_to
+from plugins.action.fleet_check_hosts import connection, ssh_command
 from tools.fleet.context import Host
 from tools.fleet.redundancy import View, missing
 from tools.fleet.status import CONNECT, SSH_OPTIONS, probe, settings
@@ -64,7 +64,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             return ["sh", "-c"]
         arguments = constants.config.get_config_value("ssh_args", plugin_type="connection", plugin_name="ssh") or ""
         user, key = self._play_context.remote_user or "", self._play_context.private_key_file or ""
-        ssh, *rest = way_to(connection(name, variables), user, key, arguments, CONNECT)
+        ssh, *rest = ssh_command(connection(name, variables), user, key, arguments, CONNECT)
         return [ssh, *SSH_OPTIONS, *rest]
 
     def _look(self, hosts: list[Host], ways: Mapping[str, list[str]]) -> View:

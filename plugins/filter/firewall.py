@@ -11,19 +11,20 @@ from ansible.errors import AnsibleFilterError
 DOCUMENTATION = """
 name: firewall_rules
 short_description: The firewall rules of one host, from the fleet's port matrix
-description: Keeps the entries whose P(to) names a group of the host, and replaces the groups in P(from) by their hosts' addresses.
+description:
+  - Keeps the entries whose P(to) names a group of the host. Replaces groups in P(from) by the addresses of their hosts.
 positional: _input, host, groups, addresses
 options:
   _input: {description: The port matrix, type: list, elements: dict, required: true}
   host: {description: Inventory name of the host, type: str, required: true}
   groups: {description: Group name to host names, type: dict, required: true}
   addresses: {description: Host name to address, type: dict, required: true}
-  admin_networks: {description: What the word V(admin) stands for, type: list, elements: str, default: []}
+  admin_networks: {description: Meaning of the word V(admin), type: list, elements: str, default: []}
   vip: {description: Virtual address of the load balancers, type: str, default: ""}
 """
 
 EXAMPLES = """
-base_firewall_rules: "{{ fleet_ports | firewall_rules(inventory_hostname, groups, fleet_addresses, fleet_admin_networks, fleet_vip) }}"
+rules: "{{ fleet_ports | firewall_rules(inventory_hostname, groups, fleet_addresses, fleet_admin_networks) }}"
 """
 
 RETURN = """
@@ -44,13 +45,13 @@ def firewall_rules(
     admin_networks: Sequence[str] = (),
     vip: str = "",
 ) -> list[dict[str, Any]]:
-    """The rules of `host`: for each port that one of its groups offers, who may reach it.
+    """The rules of `host`: the allowed sources of each port that one of its groups offers.
 
-    A host's traffic to itself passes anyway, so its own address is left out, and with it a rule that nobody else would use.
-    Traffic from the load balancers may carry the VIP as its source.
+    A host may always reach itself, so its own address is left out, and so is a rule without any other source.
+    Packets from the load balancers may have the VIP as their source.
 
     Raises:
-        AnsibleFilterError: a rule names a group that the inventory does not have, or a source is no address.
+        AnsibleFilterError: a rule names an unknown group, or a source is not an address.
     """
 
     def expand(rule: Mapping[str, Any], word: str) -> Iterable[str]:
@@ -58,7 +59,8 @@ def firewall_rules(
             return admin_networks
         if word not in groups:
             raise AnsibleFilterError(
-                f"fleet_ports: rule {rule['name']} names {word!r}, which is no group of the inventory; use a group, 'any' or 'admin'."
+                f"fleet_ports: rule {rule['name']} names {word!r}, which is not a group of the inventory; "
+                f"use a group, 'any' or 'admin'."
             )
         members = [addresses[name] for name in groups[word] if name != host]
         return [*members, vip] if word == "loadbalancers" and vip and host not in groups[word] else members
@@ -78,11 +80,11 @@ def firewall_rules(
 
 
 def _merged(rule: Mapping[str, Any], sources: Sequence[str]) -> list[str]:
-    """Sorted networks, without those that lie inside another: nftables refuses overlapping intervals."""
+    """Sorted networks, without those that are part of another one, since nftables rejects overlapping intervals."""
     try:
         networks: set[Network] = {ip_network(source, strict=False) for source in sources}
     except ValueError as error:
-        raise AnsibleFilterError(f"fleet_ports: a source of rule {rule['name']} is no network: {error}.") from error
+        raise AnsibleFilterError(f"fleet_ports: a source of rule {rule['name']} is not a network: {error}.") from error
     kept = [
         n
         for n in networks

@@ -77,8 +77,8 @@ def test_an_unknown_group_is_named() -> None:
         rules("app1", matrix)
 
 
-def test_a_source_that_is_no_address_is_named() -> None:
-    with pytest.raises(AnsibleFilterError, match=r"rule ssh is no network: '10\.0\.0\.1/33'"):
+def test_a_source_that_is_not_an_address_is_named() -> None:
+    with pytest.raises(AnsibleFilterError, match=r"rule ssh is not a network: '10\.0\.0\.1/33'"):
         rules("app1", admin_networks=["10.0.0.1/33"])
 
 

@@ -1,4 +1,4 @@
-"""How the preflight asks hosts, and what it makes of their answers."""
+"""The preflight's check of the hosts: how it connects, and how it judges the answers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def answer(text: str = TRIXIE, connection: str = "198.51.100.7 50000 10.0.0.11 2
     return check.Answer("db1", "10.0.0.11", text=f"{text}SSH_CONNECTION={connection}\n", error=error)
 
 
-def test_ssh_goes_the_way_that_ansible_would() -> None:
+def test_ssh_uses_the_connection_variables_of_ansible() -> None:
     variables: dict[str, Any] = {
         "ansible_host": "10.0.0.11",
         "ansible_user": "admin",
@@ -28,27 +28,27 @@ def test_ssh_goes_the_way_that_ansible_would() -> None:
     command = check.ssh_command(variables, "me", "mine", "-o ServerAliveInterval=10", timeout=3)
     line = " ".join(command)
     assert "-i id -p 2222 -l admin -o UserKnownHostsFile=known -J bastion -o ServerAliveInterval=10 10.0.0.11" in line
-    assert "BatchMode=yes" in line, "a question for a password must not hang the run"
+    assert "BatchMode=yes" in line, "a password prompt must not block the run"
 
 
-def test_the_command_lines_user_and_key_serve_where_the_inventory_has_none() -> None:
+def test_the_command_lines_user_and_key_are_used_if_the_inventory_has_none() -> None:
     line = " ".join(check.ssh_command({"ansible_host": "db1"}, "me", "mine", "", timeout=3))
     assert "-i mine -l me db1" in line
 
 
-def test_a_host_that_answers_is_read_and_one_that_fails_is_quoted() -> None:
-    good = check.ask("db1", [sys.executable, "-c", "print('ID=debian')"], timeout=3)
+def test_the_output_of_a_host_is_parsed_and_its_error_is_kept() -> None:
+    good = check.probe("db1", [sys.executable, "-c", "print('ID=debian')"], timeout=3)
     assert good.fields["ID"] == "debian"
-    bad = check.ask(
+    bad = check.probe(
         "db1", [sys.executable, "-c", "import sys; sys.exit('noise\\nPermission denied (publickey).')"], timeout=3
     )
     assert bad.error == "Permission denied (publickey)."
 
 
-def test_a_host_that_accepts_and_says_nothing_counts_as_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_host_that_accepts_and_stays_silent_counts_as_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "HANDSHAKE_SECONDS", 0)
-    silent = check.ask("db1", [sys.executable, "-c", "import time; time.sleep(9)"], timeout=1)
-    assert silent.error.startswith("no answer in")
+    silent = check.probe("db1", [sys.executable, "-c", "import time; time.sleep(9)"], timeout=1)
+    assert silent.error.startswith("no answer within")
 
 
 GROUPS = {
@@ -67,46 +67,51 @@ def silent(*hosts: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    "error", ["Connection timed out", "connect to host: No route to host", "Connection refused", "no answer in 23 s"]
+    "error",
+    ["Connection timed out", "connect to host: No route to host", "Connection refused", "no answer within 23 s"],
 )
-def test_a_host_that_is_down_is_no_mistake(error: str) -> None:
-    assert check.wrong_way(answer(error=error)) == []
+def test_a_host_that_is_down_has_no_connection_mistake(error: str) -> None:
+    assert check.wrong_connection(answer(error=error)) == []
 
 
 @pytest.mark.parametrize(
     "error", ["Permission denied (publickey).", "Host key verification failed.", "Could not resolve hostname db1"]
 )
-def test_a_wrong_way_is_refused_with_the_address_and_the_reason(error: str) -> None:
-    (sentence,) = check.wrong_way(answer(error=error))
-    assert sentence == f"db1 (ansible_host = 10.0.0.11) does not answer over SSH: {error}; correct its way in."
+def test_a_connection_mistake_is_reported_with_address_and_reason(error: str) -> None:
+    (sentence,) = check.wrong_connection(answer(error=error))
+    assert (
+        sentence
+        == f"db1 (ansible_host = 10.0.0.11) does not answer over SSH: {error}; correct its connection variables."
+    )
 
 
 @pytest.mark.parametrize("hosts", [[], ["app1"], ["mon1"], ["db1"], ["db2", "cache1", "app1"]], ids="-".join)
-def test_a_run_goes_on_without_what_the_fleet_can_do_without(hosts: list[str]) -> None:
-    assert check.too_many(silent(*hosts), HOSTS, GROUPS) == []
+def test_a_run_continues_without_hosts_that_the_fleet_does_not_need(hosts: list[str]) -> None:
+    assert check.too_many_silent(silent(*hosts), HOSTS, GROUPS) == []
 
 
 @pytest.mark.parametrize(
-    ("hosts", "says"),
+    ("hosts", "message"),
     [
         (
             ["db1", "mon1"],
-            "Group etcd has no majority without db1, mon1; start one first; to go on without, add -e preflight_allow",
+            "Group etcd has no majority without db1, mon1; start them first, or continue without them with -e ",
         ),
-        (["db1", "db2"], "Group postgres has no host that answers without db1, db2; start one first"),
+        (["db1", "db2"], "Group postgres has no host that answers without db1, db2; start them first"),
         (["cache1", "cache2"], "Group redis has no host that answers without cache1, cache2"),
     ],
 )
-def test_a_run_that_would_wait_in_vain_is_refused(hosts: list[str], says: str) -> None:
-    sentences = check.too_many(silent(*hosts), HOSTS, GROUPS)
+def test_a_run_that_cannot_succeed_is_refused(hosts: list[str], message: str) -> None:
+    sentences = check.too_many_silent(silent(*hosts), HOSTS, GROUPS)
     assert sentences[: len(hosts)] == [
         f"{host} (ansible_host = 10.0.0.11) does not answer over SSH: Connection timed out." for host in hosts
     ]
-    assert any(sentence.startswith(says) for sentence in sentences)
+    assert any(sentence.startswith(message) for sentence in sentences)
 
 
 def test_a_run_without_any_host_is_refused() -> None:
-    assert check.too_many(silent("app1"), ["app1"], GROUPS)[-1] == "No host is left; start it, or correct the way in."
+    failures = check.too_many_silent(silent("app1"), ["app1"], GROUPS)
+    assert failures[-1] == "No host answers; start one, or correct the connection variables."
 
 
 def test_another_system_than_debian_13_is_refused() -> None:
@@ -114,23 +119,23 @@ def test_another_system_than_debian_13_is_refused() -> None:
     (sentence,) = check.wrong_system(
         answer('PRETTY_NAME="Debian GNU/Linux 12 (bookworm)"\nID=debian\nVERSION_ID="12"\n'), "13"
     )
-    assert "runs Debian GNU/Linux 12 (bookworm), and preflight_debian_version = 13" in sentence
+    assert "runs Debian GNU/Linux 12 (bookworm) instead of preflight_debian_version = 13" in sentence
 
 
 @pytest.mark.parametrize(
-    ("connection", "rules", "says"),
+    ("connection", "rules", "message"),
     [
         ("198.51.100.7 50000 10.0.0.11 22", [SSH_RULE], None),
         (
             "203.0.113.9 50000 10.0.0.11 22",
             [SSH_RULE],
-            "is reached from 203.0.113.9/32, which fleet_admin_networks lacks",
+            "is reached from 203.0.113.9/32, which is not in fleet_admin_networks",
         ),
         ("2001:db8::9 50000 2001:db8::1 22", [SSH_RULE], "is reached from 2001:db8::9/128"),
         (
             "198.51.100.7 50000 10.0.0.11 2222",
             [SSH_RULE],
-            "listens for SSH at port 2222, which fleet_ports opens to nobody",
+            "listens for SSH on port 2222, which fleet_ports does not open",
         ),
         ("203.0.113.9 50000 10.0.0.11 22", [{**SSH_RULE, "sources": ["any"]}], None),
         ("127.0.0.1 50000 127.0.0.1 22", [SSH_RULE], None),
@@ -139,14 +144,14 @@ def test_another_system_than_debian_13_is_refused() -> None:
     ],
 )
 def test_a_firewall_that_would_lock_ansible_out_is_refused(
-    connection: str, rules: list[dict[str, Any]] | None, says: str | None
+    connection: str, rules: list[dict[str, Any]] | None, message: str | None
 ) -> None:
     sentences = check.locked_out(answer(connection=connection), rules)
-    assert (says is None) == (sentences == [])
-    assert says is None or says in sentences[0]
+    assert (message is None) == (sentences == [])
+    assert message is None or message in sentences[0]
 
 
-def test_a_log_in_by_password_is_refused_without_telling_it() -> None:
+def test_a_password_login_is_refused_without_printing_the_password() -> None:
     (sentence,) = check.password_login("db1", {"ansible_password": "hunter2"})
     assert "hunter2" not in sentence
     assert check.password_login("db1", {"ansible_user": "admin"}) == []

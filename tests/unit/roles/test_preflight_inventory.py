@@ -1,4 +1,4 @@
-"""What the preflight says of a bad inventory: one sentence each, with the variable, its value and the fix."""
+"""The preflight's check of the inventory: each failure names the variable, its value and the fix."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 
-from plugins.action import fleet_check_control
 from plugins.action import fleet_check_inventory as check
 
 Options = dict[str, dict[str, Any]]
@@ -30,7 +29,7 @@ def test_a_cloud_without_a_virtual_address_passes() -> None:
     assert check.wrong_vip("", "10.0.0.0/24", ADDRESSES) == []
 
 
-def test_a_missing_and_an_empty_tier_are_told_apart() -> None:
+def test_a_missing_tier_differs_from_an_empty_one() -> None:
     groups = {**GROUPS, "redis": []}
     del groups["app"]
     assert check.wrong_groups(groups) == [
@@ -47,7 +46,7 @@ def test_an_application_without_celery_needs_no_workers() -> None:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> dict[str, Any]:
-    """What an inventory says of an application that can be deployed."""
+    """Variables of an application that can be deployed."""
     for name in ("pyproject.toml", "requirements.txt"):
         (tmp_path / name).write_text("")
     return {"app_name": "shop", "app_source_dir": str(tmp_path), "app_module": "shop:create_app()"}
@@ -58,41 +57,47 @@ def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any])
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
         (
             {"app_module": ""},
-            "app_module is not set; link or write group_vars/all/application.yml, see docs/your-application.md.",
+            "app_module is not set; link or write group_vars/all/application.yml. See docs/your-application.md.",
         ),
         (
             {"app_source_dir": "/nowhere"},
-            "app_source_dir = /nowhere has no pyproject.toml; name the folder of the application's project.",
+            "app_source_dir = /nowhere has no pyproject.toml; set it to the folder of the application's project.",
         ),
-        ({"app_requirements": "/nowhere/lock.txt"}, "app_requirements = /nowhere/lock.txt is no file; "),
-        ({"nginx_static_source": "/nowhere"}, "nginx_static_source = /nowhere is no folder; "),
+        ({"app_requirements": "/nowhere/lock.txt"}, "app_requirements = /nowhere/lock.txt is not a file; "),
+        ({"nginx_static_source": "/nowhere"}, "nginx_static_source = /nowhere is not a folder; "),
         (
             {"app_celery_app": "shop.tasks:celery"},
-            "app_celery_app = shop.tasks:celery and group workers has no host to run its tasks; ",
+            "app_celery_app = shop.tasks:celery needs a worker, and group workers has no host; ",
         ),
-        ({"app_migrate_command": "shop migrate"}, "app_migrate_status_command is not set beside 'shop migrate'; "),
-        ({"app_migrate_status_command": "shop status"}, "app_migrate_command is not set beside 'shop status'; "),
+        (
+            {"app_migrate_command": "shop migrate"},
+            "app_migrate_status_command is not set, although migrations need it as well as 'shop migrate'; ",
+        ),
+        (
+            {"app_migrate_status_command": "shop status"},
+            "app_migrate_command is not set, although migrations need it as well as 'shop status'; ",
+        ),
     ],
 )
 def test_an_application_that_could_not_be_deployed_is_explained(
-    settings: dict[str, Any], change: dict[str, Any], says: str
+    settings: dict[str, Any], change: dict[str, Any], message: str
 ) -> None:
     (sentence,) = check.wrong_application(settings | change, workers=[])
-    assert sentence.startswith(says)
+    assert sentence.startswith(message)
 
 
-def test_without_an_application_each_thing_that_lacks_is_named() -> None:
+def test_each_missing_application_variable_is_named() -> None:
     sentences = check.wrong_application({}, workers=["a"])
     assert [sentence.split()[0] for sentence in sentences] == ["app_name", "app_source_dir", "app_module"]
 
 
 def test_an_even_quorum_is_refused() -> None:
     (sentence,) = check.wrong_groups({**GROUPS, "etcd": ["a", "b"]})
-    assert sentence.startswith("Group etcd = a, b has an even number of hosts, 2,")
+    assert sentence.startswith("Group etcd = a, b has an even number of hosts, 2. ")
 
 
 def test_each_wrong_address_has_its_sentence() -> None:
@@ -100,56 +105,56 @@ def test_each_wrong_address_has_its_sentence() -> None:
         {"a": "10.0.0.11", "b": "10.0.0.11", "c": "db3.example", "d": None, "e": "2001:db8::1"}
     )
     assert len(sentences) == 4
-    assert "fleet_address = 10.0.0.11 is set for a and b; give each host its own." in sentences
+    assert "fleet_address = 10.0.0.11 is set for a and b; give each host an address of its own." in sentences
     assert "d has no fleet_address; set it to the host's private IPv4 address." in sentences
 
 
 @pytest.mark.parametrize(
-    ("vip", "subnet", "says"),
+    ("vip", "subnet", "message"),
     [
-        ("10.0.1.5", "10.0.0.0/24", "fleet_vip = 10.0.1.5 is no host's address in fleet_subnet = 10.0.0.0/24"),
-        ("10.0.0.255", "10.0.0.0/24", "is no host's address"),
+        ("10.0.1.5", "10.0.0.0/24", "fleet_vip = 10.0.1.5 is not a host address of fleet_subnet = 10.0.0.0/24"),
+        ("10.0.0.255", "10.0.0.0/24", "is not a host address"),
         (
             "10.0.0.12",
             "10.0.0.0/24",
             "fleet_vip = 10.0.0.12 is the fleet_address of b; set a free address of 10.0.0.0/24.",
         ),
-        ("none", "10.0.0.0/24", "fleet_vip = 'none' is no IPv4 address"),
-        ("10.0.0.5", "10.0.0.1/24", "fleet_subnet = '10.0.0.1/24' is no network"),
+        ("none", "10.0.0.0/24", "fleet_vip = 'none' is not an IPv4 address"),
+        ("10.0.0.5", "10.0.0.1/24", "fleet_subnet = '10.0.0.1/24' is not a network"),
     ],
 )
-def test_a_wrong_virtual_address_is_explained(vip: str, subnet: str, says: str) -> None:
+def test_a_wrong_virtual_address_is_explained(vip: str, subnet: str, message: str) -> None:
     (sentence,) = check.wrong_vip(vip, subnet, ADDRESSES)
-    assert says in sentence
+    assert message in sentence
 
 
 @pytest.mark.parametrize("networks", [[], "198.51.100.7/32", None, ["198.51.100.7/33"]])
-def test_admin_networks_that_let_nobody_in_are_refused(networks: Any) -> None:
+def test_admin_networks_that_allow_no_login_are_refused(networks: Any) -> None:
     (sentence,) = check.wrong_networks(networks)
     assert sentence.startswith("fleet_admin_networks")
 
 
 @pytest.mark.parametrize(
-    ("change", "says"),
+    ("change", "message"),
     [
-        ({"port": "22"}, "port = '22' is no port; use a number from 1 to 65535, without quotes."),
-        ({"port": 70000}, "port = 70000 is no port"),
-        ({"port": True}, "port = True is no port"),
+        ({"port": "22"}, "port = '22' is not a port; use a number from 1 to 65535, without quotes."),
+        ({"port": 70000}, "port = 70000 is not a port"),
+        ({"port": True}, "port = True is not a port"),
         ({"protocol": "sctp"}, "protocol = 'sctp' is unknown"),
-        ({"to": "app"}, "to = 'app' is no list of groups"),
-        ({"to": ["any"]}, "to names 'any', which is no group of the inventory; use a group."),
-        ({"from": ["ap"]}, "from names 'ap', which is no group of the inventory; use a group or any, admin."),
-        ({"from": []}, "from = [] is no list of groups"),
+        ({"to": "app"}, "to = 'app' is not a list of groups"),
+        ({"to": ["any"]}, "to names 'any', which is not a group of the inventory; use a group."),
+        ({"from": ["ap"]}, "from names 'ap', which is not a group of the inventory; use a group, any or admin."),
+        ({"from": []}, "from = [] is not a list of groups"),
     ],
 )
-def test_a_wrong_entry_of_the_port_matrix_is_explained(change: dict[str, Any], says: str) -> None:
+def test_a_wrong_entry_of_the_port_matrix_is_explained(change: dict[str, Any], message: str) -> None:
     rule = {"name": "ssh", "port": 22, "protocol": "tcp", "to": ["app"], "from": ["admin"], **change}
     (sentence,) = check.wrong_ports([rule], GROUPS)
     assert sentence.startswith("fleet_ports, entry 1 (ssh): ")
-    assert says in sentence
+    assert message in sentence
 
 
-def test_a_tier_that_lacks_is_not_told_again_for_every_port() -> None:
+def test_a_missing_tier_is_not_reported_again_for_every_port() -> None:
     groups = {group: hosts for group, hosts in GROUPS.items() if group != "redis"}
     assert check.wrong_ports(MATRIX, groups) == []
 
@@ -178,21 +183,22 @@ def test_a_value_of_the_wrong_type_names_variable_value_and_role() -> None:
 )
 def test_numbers_out_of_their_bounds_are_refused(name: str, value: object, allowed: str) -> None:
     options: Options = {name: {"type": "float" if name == "x_interval" else "int"}}
-    told = f"{name} = {value!r} does not fit role x: it must be {allowed}; see roles/x/README.md."
-    assert check.wrong_types("x", options, {name: value}) == [told]
+    failure = f"{name} = {value!r} does not fit role x: it must be {allowed}; see roles/x/README.md."
+    assert check.wrong_types("x", options, {name: value}) == [failure]
 
 
-def test_every_roles_own_numbers_are_within_their_bounds() -> None:
+def test_the_default_numbers_of_every_role_are_within_bounds() -> None:
     roles = check.specifications(ROOT / "roles")
     defaults = {role: yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) or {} for role in roles}
     written = {
         role: {name: value for name, value in values.items() if check.is_literal(value)}
         for role, values in defaults.items()
     }
-    assert [told for role, options in roles.items() for told in check.wrong_types(role, options, written[role])] == []
+    failures = [failure for role in roles for failure in check.wrong_types(role, roles[role], written[role])]
+    assert failures == []
 
 
-def test_values_that_fit_pass_and_required_ones_may_still_come() -> None:
+def test_valid_values_pass_and_required_ones_may_be_missing() -> None:
     options: Options = {
         "x_port": {"type": "int", "required": True},
         "x_members": {"type": "list", "elements": "dict", "options": {"name": {}}},
@@ -201,33 +207,10 @@ def test_values_that_fit_pass_and_required_ones_may_still_come() -> None:
     assert check.wrong_types("x", options, {}) == []
 
 
-def test_what_is_computed_is_left_to_its_role() -> None:
+def test_templated_values_are_left_to_their_role() -> None:
     assert not check.is_literal({"a": ["b", "{{ c }}"]})
     assert check.is_literal({"a": ["b", 1, None]})
 
 
 def test_every_roles_argument_specs_can_be_read() -> None:
     assert {"base", "preflight", "secrets", "etcd"} <= set(check.specifications(ROOT / "roles"))
-
-
-def test_a_tool_of_another_version_or_absent_is_named_with_the_fix() -> None:
-    lines = [
-        "ansible==12.3.0 \\",
-        "    --hash=sha256:00",
-        "    # via x",
-        "tzdata==1 ; sys_platform == 'win32' \\",
-        "mitogen==0.3.54",
-    ]
-    pins = "\n".join(lines)
-    sentences = fleet_check_control.wrong_versions(pins, {"ansible": "11.0"}.get)
-    assert sentences == [
-        f"ansible is 11.0 on the control node, and requirements/control.txt pins ==12.3.0; {fleet_check_control.FIX}.",
-        f"mitogen is not installed on the control node, and requirements/control.txt pins ==0.3.54; {fleet_check_control.FIX}.",
-    ]
-    assert fleet_check_control.wrong_versions(pins, {"ansible": "12.3.0", "mitogen": "0.3.54"}.get) == []
-
-
-def test_an_old_python_is_refused() -> None:
-    assert fleet_check_control.wrong_python((3, 11, 2), "3.11") == []
-    (sentence,) = fleet_check_control.wrong_python((3, 9, 18), "3.11")
-    assert "Python 3.9.18" in sentence

@@ -1,4 +1,4 @@
-"""Secrets: generated once, kept byte for byte, never in the clear; and what the preflight says of weak ones."""
+"""Secrets are generated once, never change, are always encrypted, and weak ones are refused."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_later_runs_change_nothing(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_what_is_there_stays_byte_for_byte_when_a_secret_is_added(path: Path) -> None:
+def test_adding_a_secret_does_not_change_a_byte_of_the_others(path: Path) -> None:
     path.parent.mkdir(parents=True)
     mine = '# mine\nvault_a:   "x:y#z"   # odd spacing\nvault_b: |\n  two\n  lines'
     path.write_bytes(vault().encrypt(mine))
@@ -71,18 +71,18 @@ def test_what_is_there_stays_byte_for_byte_when_a_secret_is_added(path: Path) ->
     assert read(path).startswith(f"{mine}\nvault_c: ")
 
 
-def test_two_first_runs_at_once_agree(path: Path) -> None:
+def test_concurrent_first_runs_agree(path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         generated = list(pool.map(lambda _: complete(path, NAMES), range(4)))
     assert sorted(map(len, generated)) == [0, 0, 0, len(NAMES)]
 
 
-def test_nothing_is_left_beside_the_file(path: Path) -> None:
+def test_no_temporary_file_is_left(path: Path) -> None:
     complete(path, NAMES)
     assert [file.name for file in path.parent.iterdir()] == ["vault.yml"]
 
 
-def test_a_file_that_does_not_open_is_kept_and_explained(path: Path) -> None:
+def test_a_file_with_another_password_is_kept_and_explained(path: Path) -> None:
     complete(path, NAMES)
     before = path.read_bytes()
     with pytest.raises(ValueError, match=r"cannot be decrypted .* restore that password, or remove the file"):
@@ -90,7 +90,7 @@ def test_a_file_that_does_not_open_is_kept_and_explained(path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_file_in_the_clear_is_refused(path: Path) -> None:
+def test_an_unencrypted_file_is_refused(path: Path) -> None:
     path.parent.mkdir(parents=True)
     path.write_text("vault_a: b\n")
     with pytest.raises(ValueError, match=r"is not encrypted; run 'ansible-vault encrypt "):
@@ -98,11 +98,11 @@ def test_a_file_in_the_clear_is_refused(path: Path) -> None:
 
 
 def test_half_a_tls_pair_is_not_completed(path: Path) -> None:
-    with pytest.raises(ValueError, match="vault_nginx_tls_certificate is given and vault_nginx_tls_key is not"):
+    with pytest.raises(ValueError, match="vault_nginx_tls_certificate is set and vault_nginx_tls_key is not"):
         complete(path, ["vault_nginx_tls_key"])
 
 
-def test_weak_passwords_are_refused_without_telling_them() -> None:
+def test_weak_passwords_are_refused_without_printing_them() -> None:
     values = {
         "vault_short": "Xk3-f9",
         "vault_obvious": "changeme-changeme-2024",
@@ -116,13 +116,13 @@ def test_weak_passwords_are_refused_without_telling_them() -> None:
     assert not any(value in sentence for value in values.values() for sentence in sentences)
 
 
-def test_a_certificate_of_another_key_or_ended_is_refused() -> None:
+def test_a_certificate_of_another_key_or_an_expired_one_is_refused() -> None:
     key, certificate = fleet_secrets.tls_pair("news.test", "10.0.0.5")
     other, _ = fleet_secrets.tls_pair("news.test")
     assert check.wrong_pair("vault_nginx", key, certificate, NOW) == []
     (sentence,) = check.wrong_pair("vault_nginx", other, certificate, NOW)
-    assert "vault_nginx_tls_certificate is not of vault_nginx_tls_key" in sentence
+    assert "vault_nginx_tls_certificate does not match vault_nginx_tls_key" in sentence
     (sentence,) = check.wrong_pair("vault_nginx", key, certificate, NOW + timedelta(days=4000))
-    assert "ended on" in sentence
-    assert "is no PEM private key" in check.wrong_pair("vault_nginx", "x", certificate, NOW)[0]
-    assert "is no PEM certificate" in check.wrong_pair("vault_nginx", key, "x", NOW)[0]
+    assert "expired on" in sentence
+    assert "is not a PEM private key" in check.wrong_pair("vault_nginx", "x", certificate, NOW)[0]
+    assert "is not a PEM certificate" in check.wrong_pair("vault_nginx", key, "x", NOW)[0]

@@ -1,0 +1,51 @@
+"""Accept variables under a deprecated name, with a warning that gives the new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ansible.plugins.action import ActionBase
+
+Table = Iterable[Mapping[str, Any]]
+
+
+def translate(table: Table, variables: Mapping[str, Any]) -> tuple[dict[str, Any], list[str], list[str]]:
+    """Return the values of deprecated variables under their new names, the warnings, and the failures."""
+    values, warnings, failures = {}, [], []
+    for entry in table:
+        old, new = entry["old"], entry["new"]
+        if old not in variables:
+            continue
+        if new in variables:
+            failures.append(f"{old} and {new} are both set, and {old} is only the deprecated name; remove {old}.")
+            continue
+        values[new] = entry.get("values", {}).get(variables[old], variables[old])
+        renamed = "" if values[new] == variables[old] else f", with the value {values[new]} for {variables[old]}"
+        warnings.append(
+            f"{old} is deprecated since {entry['since']} and ignored from {entry['removed']} on; use {new}{renamed}."
+        )
+    return values, warnings, failures
+
+
+class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+    """Ansible's entry point."""
+
+    _requires_connection = False
+    _supports_check_mode = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Return the values by host; the role sets them."""
+        result: dict[str, Any] = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        renamed: dict[str, dict[str, Any]] = {}
+        warnings: dict[str, None] = {}
+        failures: dict[str, None] = {}
+        for host in variables["ansible_play_hosts_all"]:
+            values, warned, failed = translate(self._task.args["table"], variables["hostvars"][host])
+            renamed[host] = values
+            warnings |= dict.fromkeys(warned)
+            failures |= dict.fromkeys(failed)
+        for warning in warnings:
+            self._display.warning(warning)
+        return result | {"renamed": renamed, "failed": bool(failures), "msg": " ".join(failures)}

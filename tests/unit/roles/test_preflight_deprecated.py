@@ -1,0 +1,48 @@
+"""Deprecated variables: the old name works, with a warning, until the release that the table gives."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import yaml
+
+from plugins.action.fleet_check_deprecated import translate
+
+ROOT = Path(__file__).resolve().parents[3]
+SHARED = yaml.safe_load((ROOT / "inventories/shared/deprecated.yml").read_text())["fleet_deprecated"]
+TABLE = [{"old": "x_alone", "new": "x_last", "since": "0.1.0", "removed": "0.2.0", "values": {"serve": "keep"}}]
+
+
+def test_an_old_name_works_with_a_warning() -> None:
+    assert translate(TABLE, {"x_alone": "drain"}) == (
+        {"x_last": "drain"},
+        ["x_alone is deprecated since 0.1.0 and ignored from 0.2.0 on; use x_last."],
+        [],
+    )
+
+
+def test_a_renamed_value_is_translated() -> None:
+    values, (warning,), failures = translate(TABLE, {"x_alone": "serve"})
+    assert (values, failures) == ({"x_last": "keep"}, [])
+    assert warning.endswith("; use x_last, with the value keep for serve.")
+
+
+def test_the_new_name_alone_needs_nothing() -> None:
+    assert translate(TABLE, {"x_last": "keep"}) == ({}, [], [])
+
+
+def test_both_names_are_an_error() -> None:
+    values, _, (failure,) = translate(TABLE, {"x_alone": "drain", "x_last": "keep"})
+    assert values == {}
+    assert failure == "x_alone and x_last are both set, and x_alone is only the deprecated name; remove x_alone."
+
+
+def test_every_new_name_is_a_documented_variable() -> None:
+    documented = "".join(path.read_text() for path in ROOT.glob("roles/*/meta/argument_specs.yml"))
+    assert [entry["new"] for entry in SHARED if f"      {entry['new']}:\n" not in documented] == []
+
+
+def test_no_name_outlives_its_removal() -> None:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"].split(".")
+    assert [entry["old"] for entry in SHARED if entry["removed"].split(".") <= version] == []
