@@ -17,8 +17,7 @@ from tools.checks.plan import (
     REPORTS,
     TERRAFORM_TESTS,
     UNIT,
-    Commands,
-    molecule,
+    groups,
 )
 from tools.checks.runner import Phase, one_after_another, side_by_side
 
@@ -48,12 +47,13 @@ def fast_checks(*, lint: bool, unit: bool) -> list[Phase]:
     return phases + (one_after_another(UNIT) if unit else [])
 
 
-def scenarios(commands: Commands, **environment: str) -> list[Phase]:
+def scenarios(names: Sequence[str], **environment: str) -> list[Phase]:
     """Run scenarios. All of them use one host image, which is removed at the end."""
-    phases = one_after_another(commands, FLASKFLEET_KEEP_IMAGE="true", **environment)
+    phases: list[Phase] = []
+    for group in groups(names):
+        phases += runner.scenarios(group, FLASKFLEET_KEEP_IMAGE="true", **environment)
     removal = [sys.executable, "-m", "tools.fleet", "prune"]
-    runner.run("remove the host image", removal, runner.environment(), buffered=True)
-    return phases
+    return [*phases, runner.run("remove the host image", removal, runner.environment())]
 
 
 def checks(options: argparse.Namespace) -> list[Phase]:
@@ -68,9 +68,9 @@ def checks(options: argparse.Namespace) -> list[Phase]:
         case "unit":
             return fast_checks(lint=False, unit=True)
         case "scenarios":
-            return scenarios(molecule(known(options.names) or ALL_SCENARIOS))
+            return scenarios(known(options.names) or ALL_SCENARIOS)
         case "drills":
-            return scenarios(molecule(["failover"]), DRILLS=",".join(options.names))
+            return scenarios(["failover"], DRILLS=",".join(options.names))
         case "changed":
             names, environment = changed.scenarios(changed.changed_since(options.base)), {}
             print(f"Scenarios that this change needs: {', '.join(names) or 'none'}", flush=True)
@@ -84,7 +84,7 @@ def checks(options: argparse.Namespace) -> list[Phase]:
     if any(phase.code for phase in phases):
         print("\nThe scenarios were not run: the fast checks failed.")
         return phases
-    return phases + scenarios(molecule(names), **environment)
+    return phases + scenarios(names, **environment)
 
 
 def known(names: Sequence[str]) -> Sequence[str]:

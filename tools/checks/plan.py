@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -50,13 +51,37 @@ CORE_SCENARIOS = ("default", "failover", "deploy", "single", "contract")
 ALL_SCENARIOS = ("default", "failover", "operations", "deploy", "single", "contract", "aws")
 
 
-def molecule(names: Iterable[str]) -> Commands:
-    """Return the commands that test scenarios: one for all that share a fleet, and one for each other scenario."""
+@dataclass(frozen=True)
+class Group:
+    """Scenarios that run on one fleet.
+
+    Args:
+        setup: Commands that create the fleet. If one fails, the checks are left out.
+        checks: Commands that test it. All of them run, also after one has failed.
+        teardown: Commands that remove the fleet, which always run.
+    """
+
+    setup: Commands
+    checks: Commands
+    teardown: Commands
+
+
+def groups(names: Iterable[str]) -> list[Group]:
+    """Return one group for all scenarios that share a fleet, and one for each other scenario."""
     wanted = list(dict.fromkeys(names))
     shared = [name for name in SHARED if name in wanted]
-    groups = [shared, *([name] for name in wanted if name not in SHARED)]
-    return {
-        f"molecule {', '.join(group)}": ["molecule", "test", *(f"--scenario-name={name}" for name in group)]
-        for group in groups
-        if group
-    }
+    found = [_shared(shared)] if shared else []
+    return found + [Group({}, _molecule("test", name), {}) for name in wanted if name not in SHARED]
+
+
+def _shared(names: Sequence[str]) -> Group:
+    """Return the group on the fleet of `default`, which is converged once for all of its scenarios."""
+    setup = _molecule("destroy") | _molecule("create") | _molecule("converge")
+    checks = _molecule("idempotence") if "default" in names else {}
+    for name in names:
+        checks |= _molecule("verify", name)
+    return Group(setup, checks, _molecule("destroy"))
+
+
+def _molecule(command: str, name: str = "default") -> Commands:
+    return {f"molecule {command} {name}": ["molecule", command, f"--scenario-name={name}"]}

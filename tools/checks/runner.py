@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from tools.checks.plan import ROOT, Commands
+from tools.checks.plan import ROOT, Commands, Group
 
 # Molecule records here which scenarios have hosts. Its default place is named after the clone's folder alone, so two
 # clones with the same folder name would share it, and a run that was killed would mislead the next one.
@@ -79,13 +79,23 @@ def environment(**extra: str) -> dict[str, str]:
     }
 
 
-def one_after_another(commands: Commands, **extra: str) -> list[Phase]:
-    """Run commands in their order, also after one has failed."""
-    phases = []
+def one_after_another(commands: Commands, extra: Mapping[str, str] | None = None, *, stop: bool = False) -> list[Phase]:
+    """Run commands in their order; with `stop` only until one of them fails."""
+    phases: list[Phase] = []
     for name, command in commands.items():
-        shutil.rmtree(MOLECULE_STATE, ignore_errors=True)  # left by a run that was killed
-        phases.append(run(name, command, environment(**extra)))
+        phases.append(run(name, command, environment(**extra or {})))
+        if stop and phases[-1].code:
+            break
     return phases
+
+
+def scenarios(group: Group, **extra: str) -> list[Phase]:
+    """Create a group's fleet, test it and remove it."""
+    shutil.rmtree(MOLECULE_STATE, ignore_errors=True)  # left by a run that was killed
+    phases = one_after_another(group.setup, extra, stop=True)
+    if all(phase.code == 0 for phase in phases):
+        phases += one_after_another(group.checks, extra)
+    return phases + one_after_another(group.teardown, extra)
 
 
 def side_by_side(commands: Commands) -> list[Phase]:

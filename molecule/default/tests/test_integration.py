@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
@@ -18,14 +19,17 @@ SOCKET_POSTGRES = "/run/postgresql/.s.PGSQL.5432"
 SOCKET_REDIS = "/run/scratch-redis/redis.sock"
 
 
-def run(name: str, paths: list[str], **environment: str) -> None:
-    """Run integration tests; they are counted with the others by their report."""
+@contextmanager
+def suite(name: str, *arguments: str, **environment: str) -> Iterator[None]:
+    """Run a suite of integration tests while entered, and fail afterwards if it failed. Its report counts its tests."""
     report = ROOT / ".cache" / "reports" / f"{name}.xml"
-    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "-o", f"junit_suite_name={name}", *paths]
-    result = subprocess.run(
-        command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=900, check=False
-    )
-    assert result.returncode == 0, result.stdout[-8000:]
+    command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "-o", f"junit_suite_name={name}"]
+    with subprocess.Popen(
+        [*command, *arguments], cwd=ROOT, env=os.environ | environment, stdout=subprocess.PIPE, text=True
+    ) as process:
+        yield
+        output, _ = process.communicate(timeout=900)
+    assert process.returncode == 0, output[-8000:]
 
 
 @pytest.fixture
@@ -58,13 +62,15 @@ def redis_url(fleet: LiveFleet) -> Iterator[str]:
         fleet.run(host, "systemctl stop scratch-redis")
 
 
-def test_every_statement_finds_its_rows_by_an_index_and_the_api_keeps_its_word(database_url: str) -> None:
-    run(
-        "integration-postgres",
-        ["tests/integration", "--ignore=tests/integration/with_redis"],
-        TEST_DATABASE_URL=database_url,
-    )
-
-
-def test_tasks_and_cache_keep_their_promises_between_processes(redis_url: str) -> None:
-    run("integration-redis", ["tests/integration/with_redis"], TEST_REDIS_URL=redis_url)
+def test_the_integration_tests_pass_on_the_servers_of_a_fleet(database_url: str, redis_url: str) -> None:
+    # Beside each other, since the workers' tests mostly wait.
+    with (
+        suite("integration-redis", "tests/integration/with_redis", TEST_REDIS_URL=redis_url),
+        suite(
+            "integration-postgres",
+            "tests/integration",
+            "--ignore=tests/integration/with_redis",
+            TEST_DATABASE_URL=database_url,
+        ),
+    ):
+        pass

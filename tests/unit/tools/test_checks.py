@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from tools.checks import changed, report, runner
-from tools.checks.plan import ALL_SCENARIOS, CORE_SCENARIOS, ROOT, SHARED, molecule
+from tools.checks.plan import ALL_SCENARIOS, CORE_SCENARIOS, ROOT, SHARED, Group, groups
 from tools.checks.skips import ALLOWED, Skip, is_allowed
 
 ENVIRONMENT = runner.environment()
@@ -27,11 +27,13 @@ def tracked() -> list[str]:
     return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_scenarios_that_share_a_fleet_are_one_command_in_a_fixed_order() -> None:
-    assert molecule(["single", "failover", "default"]) == {
-        "molecule default, failover": ["molecule", "test", "--scenario-name=default", "--scenario-name=failover"],
-        "molecule single": ["molecule", "test", "--scenario-name=single"],
-    }
+def test_scenarios_that_share_a_fleet_run_in_a_fixed_order_on_one_that_is_converged_once() -> None:
+    shared, alone = groups(["single", "failover", "default"])
+    assert list(shared.setup) == [f"molecule {step} default" for step in ("destroy", "create", "converge")]
+    steps = ("idempotence default", "verify default", "verify failover")
+    assert list(shared.checks) == [f"molecule {step}" for step in steps]
+    assert list(shared.teardown) == ["molecule destroy default"]
+    assert alone.checks == {"molecule test single": ["molecule", "test", "--scenario-name=single"]}
 
 
 def test_the_plan_and_molecule_agree_on_the_scenarios() -> None:
@@ -75,24 +77,35 @@ def test_a_revision_that_git_does_not_know_is_an_error() -> None:
         changed.changed_since("no-such-revision")
 
 
+def script(text: str) -> list[str]:
+    """Return the command that runs Python code."""
+    return [sys.executable, "-c", text]
+
+
 def test_a_killed_run_leaves_no_molecule_state_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MOLECULE_STATE", tmp_path / "molecule")
     state = "pathlib.Path(os.environ['MOLECULE_EPHEMERAL_DIRECTORY'])"
-    killed = f"import os, pathlib; {state}.mkdir(); ({state} / 'state.yml').write_text('created: true')"
+    killed = script(f"import os, pathlib; {state}.mkdir(); ({state} / 'state.yml').write_text('created: true')")
     for _ in range(2):  # the second run fails if it finds the first one's folder
-        assert [phase.code for phase in runner.one_after_another({"killed": [sys.executable, "-c", killed]})] == [0]
+        assert [phase.code for phase in runner.scenarios(Group({}, {"killed": killed}, {}))] == [0]
+
+
+def test_a_fleet_that_could_not_be_created_is_not_tested_but_removed() -> None:
+    fine, broken = script(""), script("import sys; sys.exit(1)")
+    group = Group({"create": broken, "converge": fine}, {"verify": fine}, {"destroy": fine})
+    assert [(phase.name, phase.code) for phase in runner.scenarios(group)] == [("create", 1), ("destroy", 0)]
 
 
 def test_a_failed_phase_keeps_its_error_lines_and_its_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
-    script = r"import sys; sys.stdout.buffer.write(b'\xff\n'); print('error: no hosts', file=sys.stderr); sys.exit(2)"
-    phase = runner.run("one", [sys.executable, "-c", script], ENVIRONMENT)
+    failing = r"import sys; sys.stdout.buffer.write(b'\xff\n'); print('error: no hosts', file=sys.stderr); sys.exit(2)"
+    phase = runner.run("one", script(failing), ENVIRONMENT)
     assert (phase.code, phase.errors) == (2, ["error: no hosts"])
     assert b"\xff" in capfdbinary.readouterr().out
 
 
 def test_phases_beside_each_other_print_their_output_as_blocks(capfd: pytest.CaptureFixture[str]) -> None:
-    script = "import time; print('begin', flush=True); time.sleep(0.3); print('end', flush=True)"
-    phases = runner.side_by_side({name: [sys.executable, "-c", script] for name in ("one", "two")})
+    slow = "import time; print('begin', flush=True); time.sleep(0.3); print('end', flush=True)"
+    phases = runner.side_by_side({name: script(slow) for name in ("one", "two")})
     assert [phase.name for phase in phases] == ["one", "two"]
     assert capfd.readouterr().out.count("begin\nend\n--") == 2
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tools.checks import report
+from tools.checks.plan import ROOT
 from tools.terraform import aws
 
 
@@ -44,7 +45,7 @@ def test_another_failure_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 
 def test_every_module_that_aws_is_made_of_has_tests() -> None:
-    modules = {
-        path.name for path in (aws.ROOT / "terraform/modules").iterdir() if not path.name.startswith("sandbox")
-    } - {"topology"}
+    modules = {path.name for path in (ROOT / "terraform/modules").iterdir() if not path.name.startswith("sandbox")} - {
+        "topology"
+    }
     assert {root.name for root in aws.ROOTS["test"]} == modules | {"aws"}
