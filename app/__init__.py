@@ -41,6 +41,8 @@ from app.web import (
 )
 from app.web.sessions import StoreSessionInterface, refuse_forms_without_session
 
+TASK_MODULES = [f"app.{package}.tasks" for package in ("accounts", "jobs", "mail", "news", "web")]
+
 
 def create_app(settings: Config | None = None) -> Flask:
     """Make the application that the environment describes, or that `settings` does. Nothing connects before its first use."""
@@ -51,7 +53,7 @@ def create_app(settings: Config | None = None) -> Flask:
     _configure_database(app)
     _configure_cache_and_store(app)
     metrics.init_app(app, app.extensions["database"], app.extensions["cache"])
-    celery_app.celery_init_app(app)
+    celery_app.init_app(app, task_modules=TASK_MODULES)
     failures.init_app()
     outbox.init_app(app)
     _configure_login(app)

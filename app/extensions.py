@@ -5,13 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from flask import current_app
-from flask_limiter import Limiter
 from flask_login import LoginManager
 from flask_migrate import Migrate
 from flask_wtf.csrf import CSRFProtect
 from werkzeug.local import LocalProxy
-
-from app.web.clients import client_address
 
 if TYPE_CHECKING:
     from app.database.engine import Database
@@ -24,5 +21,3 @@ store = cast("Store", LocalProxy(lambda: current_app.extensions["store"]))
 migrate = Migrate()
 login_manager = LoginManager()
 csrf = CSRFProtect()
-# Its counters are the current application's too: see app.limits.
-limiter = Limiter(client_address, storage_uri="cache://", strategy="fixed-window")

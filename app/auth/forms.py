@@ -6,9 +6,10 @@ from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField, StringField
 from wtforms.validators import DataRequired, Length
 
+from app.accounts.forms import address, new_password
 from app.accounts.users import LONGEST_PASSWORD
 from app.database.models import EMAIL_LENGTH, NAME_LENGTH
-from app.web.forms import Usable, address, new_password, trimmed
+from app.web.forms import Usable, trimmed
 
 NEW = {"autocomplete": "new-password"}
 PRESENT = {"autocomplete": "current-password"}

@@ -18,8 +18,8 @@ from werkzeug.exceptions import TooManyRequests
 
 from app.accounts import users
 from app.accounts.users import AccountError
-from app.extensions import limiter
 from app.web.clients import client_address
+from app.web.limits import limiter
 
 P = ParamSpec("P")
 R = TypeVar("R")

@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session, sessionmaker
 from app.database.primary_wait import PrimaryWait
 from app.database.replica_lag import LagWatch
 from app.database.watchdog import patient_for
-from app.web.read_your_writes import reads_from_primary
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
@@ -45,6 +44,8 @@ class Database:
     def __init__(self, url: str, replica_url: str, settings: dict[str, Any]) -> None:
         """Make the engines. They connect at their first query, so that a process can be forked before."""
         self.on_query: list[Callable[[float], None]] = []
+        # `web.read_your_writes` replaces it: this package knows nothing of requests.
+        self.reads_from_primary: Callable[[], bool] = lambda: False
         self.primary = self._engine(url, settings)
         if self.primary.dialect.name == "postgresql":
             _wait_for_a_primary(self.primary, settings)
@@ -62,7 +63,7 @@ class Database:
 
     def read(self, work: Callable[[Session], T], *, primary: bool = False) -> T:
         """Return what `work` reads, from the replica unless the reader has just written or `primary` asks for the truth."""
-        if primary or reads_from_primary():
+        if primary or self.reads_from_primary():
             return self._once_more(lambda: self._run(self.primary, work))
         return self._once_more(lambda: self._run_on_replica(work))
 

@@ -38,8 +38,8 @@ PRUNE_SECONDS = 3600.0
 REST_AFTER_FAILURE = 5.0
 
 
-def celery_init_app(app: Flask) -> Celery:
-    """Make the Celery application of a Flask application, as Flask documents it."""
+def init_app(app: Flask, *, task_modules: list[str]) -> None:
+    """Create the Celery application, as Flask documents it, and load the tasks that these modules declare."""
 
     class FlaskTask(Task[Any, Any]):
         """Runs in the application's context."""
@@ -53,29 +53,30 @@ def celery_init_app(app: Flask) -> Celery:
                 return self.run(*args, **kwargs)
 
     celery_app: Celery = Celery(app.name, task_cls=FlaskTask)
-    celery_app.config_from_object(_settings(app))
+    celery_app.config_from_object(_settings(app) | {"imports": task_modules})
     celery_app.set_default()
+    celery_app.loader.import_default_modules()
     app.extensions["celery"] = celery_app
     app.extensions["broker_rests_until"] = 0.0
-    return celery_app
 
 
-def send(task: Task[Any, Any], *args: Any) -> bool:
+def send(name: str, *args: Any) -> bool:
     """Send a task, after the commit that it is about; return whether a broker took it.
 
     A page that does not need the task does not fail with it: what must not be lost is found again from the database.
     """
+    celery: Celery = current_app.extensions["celery"]
     sent = False
     if time.monotonic() >= current_app.extensions["broker_rests_until"]:
         try:
-            task.apply_async(args)
+            celery.tasks[name].apply_async(args)
             sent = True
         except (OperationalError, RedisError, OSError) as error:
             current_app.extensions["broker_rests_until"] = time.monotonic() + REST_AFTER_FAILURE
             log.warning("broker unavailable", error=str(error))
     if not sent:
-        log.warning("task not sent", task=task.name)
-    TASKS_SENT.labels(task=task.name, outcome="sent" if sent else "failed").inc()
+        log.warning("task not sent", task=name)
+    TASKS_SENT.labels(task=name, outcome="sent" if sent else "failed").inc()
     return sent
 
 
@@ -85,7 +86,6 @@ def _settings(app: Flask) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_default_queue": QUEUE,
-        "imports": ["app.jobs.tasks"],
         # A task is done when it has run, not when it was taken: one whose worker dies runs again, so tasks are idempotent.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,

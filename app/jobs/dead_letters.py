@@ -113,13 +113,11 @@ def requeue(letter_id: int) -> bool:
     if taken is None:
         return False
     name, arguments = taken
-    task = _tasks().get(name)
-    if task is None or not celery_app.send(task, *arguments):
+    known = name in _tasks()
+    if not known or not celery_app.send(name, *arguments):
         db.write(lambda session: _mark(session, letter_id, None))
         raise LetterError(
-            f"this release knows no task {name}"
-            if task is None
-            else "the broker does not answer; try again in a moment"
+            "the broker does not answer; try again in a moment" if known else f"this release knows no task {name}"
         )
     log.info("dead letter sent again", letter=letter_id, task=name)
     return True
@@ -158,7 +156,6 @@ def _mark(session: Session, letter_id: int, moment: datetime | None) -> None:
 
 def _tasks() -> Mapping[str, Task[Any, Any]]:
     celery: Celery = current_app.extensions["celery"]
-    celery.loader.import_default_modules()
     return celery.tasks
 
 

@@ -12,15 +12,11 @@ from flask import Flask
 
 from app.jobs import dead_letters
 from app.logs.redaction import describe
-from app.mail.relay import DeferredError, RelayError
 
 log = structlog.get_logger(__name__)
 
 # The process that ran the task cannot tell of these: it is gone, or has left the answer to its parent.
 SEEN_BY_MAIN_PROCESS = (TimeLimitExceeded, WorkerLostError, Reject)
-
-# What the outbox's sweep tries again until it is done, for as long as the letter is worth sending.
-SEEN_TO_BY_SWEEP = (RelayError, DeferredError)
 
 
 def init_app() -> None:
@@ -38,7 +34,8 @@ def _retried(request: Any, reason: Any, **_: Any) -> None:
 
 def _failed(sender: Task[Any, Any], task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
     """Write the letter of a task whose retries are used up, that was stopped or lost, or that met what it does not expect."""
-    if isinstance(exception, SEEN_TO_BY_SWEEP):
+    if isinstance(exception, sender.throws):
+        log.warning("task gave up", task=sender.name, error=describe(exception))
         return
     # The next one of a periodic task makes good what this one has not done.
     if sender.name in {entry["task"] for entry in sender.app.conf.beat_schedule.values()}:

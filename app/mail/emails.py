@@ -7,7 +7,6 @@ from sqlalchemy.orm import Session
 
 from app.accounts import users
 from app.database.models import Mail
-from app.jobs import tasks
 from app.jobs.celery_app import send
 from app.mail.outbox import CONFIRM, EXISTS, LIVES, PASSWORD_CHANGED, RESET
 
@@ -31,4 +30,4 @@ def post(session: Session, kind: str, recipient: str) -> Mail:
 
 def deliver(letter_id: int) -> None:
     """Have a worker send a letter. One that no broker takes is found again in the outbox."""
-    send(tasks.send_email, letter_id)
+    send("send_email", letter_id)

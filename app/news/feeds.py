@@ -19,7 +19,6 @@ from sqlalchemy.orm import Session
 
 from app.database.models import TITLE_LENGTH, Article, now
 from app.extensions import db
-from app.jobs import tasks
 from app.jobs.celery_app import send
 from app.news import articles
 from app.news.articles import LONGEST_CONTENT
@@ -117,7 +116,7 @@ def load(document: bytes, *, author_id: int, limit: int) -> Imported:
     if created:
         articles.outdate(*created)
     for article_id in created:
-        send(tasks.process_new_article, article_id)
+        send("process_new_article", article_id)
     return Imported(len(created), len(usable) - len(created), found.count(None))
 
 

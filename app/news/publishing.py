@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from app.jobs import tasks
 from app.jobs.celery_app import send
 from app.news import articles
 from app.web.read_your_writes import pin_to_primary
@@ -11,7 +10,7 @@ from app.web.read_your_writes import pin_to_primary
 def written(article_id: int) -> None:
     """Show everybody an article that is new or changed, and its author first."""
     articles.outdate(article_id)
-    send(tasks.process_new_article, article_id)
+    send("process_new_article", article_id)
     pin_to_primary()
 
 

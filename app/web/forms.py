@@ -6,8 +6,6 @@ from flask_wtf import FlaskForm
 from wtforms import Field
 from wtforms.validators import ValidationError
 
-from app.accounts import users
-from app.accounts.users import AccountError
 from app.web import plaintext
 
 
@@ -21,23 +19,6 @@ class Usable:
         """Say at the field what is wrong."""
         if fault := plaintext.fault(field.data or "", longest=self._longest, one_line=self._one_line):
             raise ValidationError(fault)
-
-
-def address(_form: FlaskForm, field: Field) -> None:
-    """Refuse what is no e-mail address."""
-    try:
-        users.normalise_email(field.data or "")
-    except AccountError:
-        raise ValidationError("Must be an e-mail address.") from None
-
-
-def new_password(_form: FlaskForm, field: Field) -> None:
-    """Refuse a password that is too short or too long."""
-    try:
-        users.check_length(field.data or "")
-    except AccountError:
-        shortest, longest = users.SHORTEST_PASSWORD, users.LONGEST_PASSWORD
-        raise ValidationError(f"Must have {shortest} to {longest:,} characters.") from None
 
 
 def trimmed(text: str | None) -> str:

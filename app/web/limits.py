@@ -9,13 +9,17 @@ import math
 from typing import Any
 
 from flask import Flask, Response, g, request
+from flask_limiter import Limiter
 from limits.storage import Storage
 
-from app.extensions import cache, limiter
+from app.extensions import cache
 from app.redis.cache_backends import CacheUnavailableError, Window
+from app.web.clients import client_address
 
 # By which Flask-Limiter finds the class below: cache://
 SCHEMES = ["cache"]
+
+limiter = Limiter(client_address, storage_uri="cache://", strategy="fixed-window")
 
 
 class CacheStorage(Storage):

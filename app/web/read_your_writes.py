@@ -36,7 +36,8 @@ def key_prefix() -> str | None:
 
 
 def init_app(app: Flask) -> None:
-    """Set the mark on the answer to a write."""
+    """Mark the response to a write, and let the database check the mark."""
+    app.extensions["database"].reads_from_primary = reads_from_primary
     app.after_request(_mark)
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from app.accounts import users
 from app.database.models import Article, FailedTask
 from app.extensions import db, store
-from app.jobs import dead_letters, tasks
+from app.jobs import dead_letters
 from app.jobs.celery_app import QUEUE, send
 from app.news import articles
 from tests.integration.with_redis.conftest import Worker, until
@@ -40,7 +40,7 @@ def published(app: Flask) -> list[int]:  # noqa: ARG001
     ids = db.write(create)
     for article_id in ids:
         store.count_view(article_id)
-        assert send(tasks.process_new_article, article_id)
+        assert send("process_new_article", article_id)
     return ids
 
 
@@ -60,15 +60,15 @@ def test_a_worker_that_is_killed_twice_loses_nothing_and_counts_nothing_twice(
         until(lambda done=done: processed() >= done, seconds=60)  # type: ignore[misc]
         # More than once, and around the kill: what counts is what is in the database.
         for _ in range(3):
-            send(tasks.flush_views)
+            send("flush_views")
         worker.restart()
     # What a killed worker had taken comes back when its time is over; on a busy machine Celery looks for it late.
     until(lambda: processed() == COUNT or redis.llen(QUEUE) == redis.hlen("unacked") == 0, seconds=240)
     # Kombu takes a message from its list before it notes that it has it: one that a kill meets between is known to the database alone.
     time.sleep(FORGOTTEN_AFTER.total_seconds())
-    send(tasks.process_forgotten_articles)
+    send("process_forgotten_articles")
     until(lambda: processed() == COUNT, seconds=60)
-    send(tasks.flush_views)
+    send("flush_views")
     until(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, seconds=60)
     views = db.read(lambda session: [session.get_one(Article, article).views for article in published])
     assert views == [1] * COUNT

@@ -11,12 +11,12 @@ from typing import Any
 from celery.exceptions import SoftTimeLimitExceeded
 from kombu.transport.redis import QoS
 
-from app.jobs import tasks
+from app.jobs import retry
 from app.news import articles
 from app.worker import celery_app
 from tests.integration.with_redis.sooner import FORGOTTEN_AFTER, VISIBILITY_TIMEOUT
 
-tasks.FORGOTTEN_AFTER = FORGOTTEN_AFTER
+retry.LOST_AFTER = FORGOTTEN_AFTER
 celery_app.conf.broker_transport_options |= {"visibility_timeout": VISIBILITY_TIMEOUT, "unacked_restore_interval": 1}
 # Kombu looks every time that it is told to, and does nothing nine times out of ten.
 QoS.restore_visible = partialmethod(QoS.restore_visible, interval=1)  # type: ignore[method-assign, assignment]

@@ -9,11 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
 
-from app.accounts import users
+from app.accounts import tasks, users
 from app.accounts.users import AccountError
 from app.database.models import User, now
 from app.extensions import db
-from app.jobs import tasks
 from app.news import articles
 from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, hashes, letters, link, send, sign_up
 from tests.unit.app.conftest import PASSWORD, log_in

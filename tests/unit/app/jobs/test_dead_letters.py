@@ -13,12 +13,14 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from app.database.models import Article, FailedTask, now
 from app.extensions import db, store
-from app.jobs import dead_letters, tasks
+from app.jobs import dead_letters, retry
 from app.jobs.dead_letters import LetterError
+from app.jobs.tasks import collect_dead_letters
 from app.jobs.worker_metrics import QueueCollector
 from app.logs.redaction import describe, redact
 from app.mail.relay import DeferredError, RelayError
-from app.news import articles
+from app.mail.tasks import send_email
+from app.news import articles, tasks
 from app.redis.store import LETTERS, MemoryStore, RedisStore, StoreUnavailableError
 from tests.unit.app.conftest import Author
 from tests.unit.app.redis.fake_redis import FakeRedis
@@ -96,7 +98,7 @@ def test_periodic_tasks_leave_none(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("error", [RelayError("away"), DeferredError("the relay answers 450")])
 def test_what_the_sweep_of_the_outbox_sees_to_leaves_none(error: Exception) -> None:
     signals.task_failure.send(
-        tasks.send_email, task_id="one", exception=error, args=[1], kwargs={}, traceback=None, einfo=None
+        send_email, task_id="one", exception=error, args=[1], kwargs={}, traceback=None, einfo=None
     )
     assert letters() == []
 
@@ -112,8 +114,8 @@ def test_what_only_the_main_process_sees_goes_through_the_store() -> None:
             einfo=None,
         )
     assert letters() == [], "the main process waits for no database"
-    tasks.collect_dead_letters()
-    tasks.collect_dead_letters()
+    collect_dead_letters()
+    collect_dead_letters()
     (letter,) = letters()
     assert (letter.task_id, letter.arguments) == ("killed", [7])
     assert letter.error == "TimeLimitExceeded(120,)"
@@ -132,7 +134,7 @@ def test_an_unknown_task_leaves_a_letter(app: Flask) -> None:
     signals.task_unknown.send(
         sender=consumer, message=Message(), exc=KeyError("no"), name="from_the_future", id="unknown-1"
     )
-    tasks.collect_dead_letters()
+    collect_dead_letters()
     (letter,) = letters()
     assert (letter.task, letter.arguments, letter.request_id) == ("from_the_future", [1, 2, {"x": 3}], "request-1")
     with pytest.raises(LetterError, match="knows no task from_the_future"):
@@ -237,7 +239,7 @@ def test_an_article_that_cannot_be_processed_stops_no_other_and_leaves_one_lette
     monkeypatch.setattr(
         articles, "process", lambda session, key: crash() if key == poison.id else process(session, key)
     )
-    monkeypatch.setattr(tasks, "FORGOTTEN_AFTER", now() - now())
+    monkeypatch.setattr(retry, "LOST_AFTER", now() - now())
     for _ in range(2):
         tasks.process_forgotten_articles()
     assert [letter.arguments for letter in letters()] == [[poison.id]]

@@ -15,9 +15,8 @@ from prometheus_client import REGISTRY
 
 from app.database.models import Article, User
 from app.extensions import db, store
-from app.jobs import tasks
 from app.jobs.celery_app import QUEUE
-from app.news import view_counts
+from app.news import tasks, view_counts
 from tools.fleet.context import ROOT
 
 

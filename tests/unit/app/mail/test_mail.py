@@ -21,8 +21,7 @@ from app.accounts import tokens, users
 from app.accounts.users import AccountError
 from app.database.models import FailedTask, Mail, User, now
 from app.extensions import db
-from app.jobs import tasks
-from app.mail import emails, outbox
+from app.mail import emails, outbox, tasks
 from app.mail.relay import DeferredError, RefusedError, RelayError
 from tests.unit.app.conftest import free_port
 from tools.fleet.mail_sink import MailSink

@@ -12,9 +12,8 @@ from werkzeug.test import TestResponse
 from app.accounts import users
 from app.database.models import IdempotentRequest, User, now
 from app.extensions import db
-from app.jobs import tasks
 from app.news import articles
-from app.web import idempotency
+from app.web import idempotency, tasks
 from tests.unit.app.conftest import Author, body
 
 KEY = "6f1b3c1e-7a43-4f0e-9a0e-2f6f0c1f7a55"

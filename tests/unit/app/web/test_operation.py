@@ -16,10 +16,10 @@ from app import create_app
 from app.config import Production
 from app.database.models import Article, User, now
 from app.extensions import db
-from app.jobs import tasks
+from app.jobs import retry
 from app.jobs.celery_app import send
 from app.logs import structured
-from app.news import articles
+from app.news import articles, tasks
 from app.redis.store import StoreUnavailableError
 from tests.unit.app.conftest import Author, body, log_in
 
@@ -204,13 +204,13 @@ def test_a_dead_broker_does_not_fail_the_write_and_the_task_is_found_again(
 
     with monkeypatch.context() as broken:
         broken.setattr("celery.app.task.Task.apply_async", refuse)
-        assert send(tasks.flush_views) is False
+        assert send("flush_views") is False
         path = author.post(
             title="Bridge closed", content="The bridge is closed. Engineers inspect the bridge."
         ).headers["Location"]
     assert body(client.get(path))["keywords"] == []
     assert db.read(lambda session: articles.unprocessed(session, before=now())) != []
-    monkeypatch.setattr(tasks, "FORGOTTEN_AFTER", now() - now())
+    monkeypatch.setattr(retry, "LOST_AFTER", now() - now())
     tasks.process_forgotten_articles()
     assert "bridge" in body(client.get(path))["keywords"]
     assert db.read(lambda session: articles.unprocessed(session, before=now())) == []
@@ -224,10 +224,10 @@ def test_a_broker_that_has_failed_is_left_alone_for_a_moment(app: Flask, monkeyp
         raise BrokerError("refused")
 
     monkeypatch.setattr("celery.app.task.Task.apply_async", refuse)
-    assert [send(tasks.flush_views) for _ in range(3)] == [False] * 3
+    assert [send("flush_views") for _ in range(3)] == [False] * 3
     assert len(asked) == 1
     app.extensions["broker_rests_until"] = 0.0
-    send(tasks.flush_views)
+    send("flush_views")
     assert len(asked) == 2
 
 

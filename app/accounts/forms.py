@@ -1,0 +1,27 @@
+"""Checks of form fields that hold e-mail addresses and passwords."""
+
+from __future__ import annotations
+
+from flask_wtf import FlaskForm
+from wtforms import Field
+from wtforms.validators import ValidationError
+
+from app.accounts import users
+from app.accounts.users import AccountError
+
+
+def address(_form: FlaskForm, field: Field) -> None:
+    """Refuse what is no e-mail address."""
+    try:
+        users.normalise_email(field.data or "")
+    except AccountError:
+        raise ValidationError("Must be an e-mail address.") from None
+
+
+def new_password(_form: FlaskForm, field: Field) -> None:
+    """Refuse a password that is too short or too long."""
+    try:
+        users.check_length(field.data or "")
+    except AccountError:
+        shortest, longest = users.SHORTEST_PASSWORD, users.LONGEST_PASSWORD
+        raise ValidationError(f"Must have {shortest} to {longest:,} characters.") from None

@@ -1,0 +1,14 @@
+"""The task of accounts."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from app.accounts import users
+from app.extensions import db
+
+
+@shared_task(name="forget_unconfirmed_accounts")
+def forget_unconfirmed_accounts() -> None:
+    """Forget the accounts of last week whose address nobody confirmed."""
+    db.write(users.forget_unconfirmed)

@@ -1,0 +1,24 @@
+"""When a failed task is tried again, and when a task counts as lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from app.redis.store import StoreUnavailableError
+
+# A failover of the database or of the store takes less than half a minute.
+TRANSIENT = (OperationalError, PoolTimeoutError, StoreUnavailableError)
+# Options of `shared_task`.
+RETRY: Any = {
+    "autoretry_for": TRANSIENT,
+    "retry_backoff": 1,
+    "retry_backoff_max": 30,
+    "retry_jitter": True,
+    "max_retries": 8,
+}
+# If the database still lists work as undone after this time, its task was lost. A periodic task then does the work.
+LOST_AFTER = timedelta(seconds=30)
