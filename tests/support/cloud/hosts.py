@@ -53,6 +53,9 @@ def boot(instance: Instance, public_key: str) -> None:
     key.write_text(f"{public_key.strip()}\n")
     try:
         _host("create", instance.id, instance.address, PUBLIC_KEY_FILE=str(key))
+        # Debian's images for EC2 come without apt's lists.
+        clean = "rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
+        _run([str(ROOT / "bin/engine"), "exec", f"{FLEET}-{instance.id}", "sh", "-c", clean])
     finally:
         key.unlink()
 
