@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tools.fleet.context import ROOT, Fleet, FleetError, Host, say
+from tools.fleet.context import ROOT, Fleet, FleetError, Host, echo
 from tools.fleet.down import down
 from tools.fleet.up import apply, wait_for_hosts
 
@@ -30,7 +30,7 @@ def timed(name: str, figures: dict[str, float], action: Callable[[], None]) -> N
     start = time.monotonic()
     action()
     figures[name] = time.monotonic() - start
-    say(f"{figures[name]:8.1f} s  {name}")
+    echo(f"{figures[name]:8.1f} s  {name}")
 
 
 def on(fleet: Fleet, host: Host, command: str, stdin: bytes | None = None) -> str:
@@ -104,7 +104,7 @@ def keep(name: str, figures: dict[str, float]) -> None:
     (ROOT / ".cache").mkdir(exist_ok=True)
     (ROOT / ".cache" / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
     for what, value in figures.items():
-        say(f"{value:12.3f}  {what}")
+        echo(f"{value:12.3f}  {what}")
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tools.fleet.context import ROOT, say
+from tools.fleet.context import ROOT, echo
 
 MARK = "<!-- Generated from meta/argument_specs.yml by `make docs`; a change made here is lost. -->"
 LONGEST = 60  # characters of a default that fit a table; longer ones are looked up in defaults/main.yml
@@ -155,7 +155,7 @@ def main(arguments: list[str] | None = None, roles: Path = ROOT / "roles") -> in
         options = load(path)["argument_specs"]["main"].get("options", {})
         defaults = folder / "defaults" / "main.yml"
         for name in undocumented(options, (load(defaults) if defaults.exists() else None) or {}):
-            say(
+            echo(
                 f"roles/{folder.name}: {name} has a default and no entry in meta/argument_specs.yml; describe it there."
             )
             status = 1
@@ -163,11 +163,11 @@ def main(arguments: list[str] | None = None, roles: Path = ROOT / "roles") -> in
         if target.exists() and target.read_text() == text:
             continue
         if check:
-            say(f"roles/{folder.name}/README.md is stale; run 'make docs' and commit it.")
+            echo(f"roles/{folder.name}/README.md is stale; run 'make docs' and commit it.")
             status = 1
         else:
             target.write_text(text)
-            say(f"wrote roles/{folder.name}/README.md")
+            echo(f"wrote roles/{folder.name}/README.md")
     return status
 
 

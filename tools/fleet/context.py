@@ -1,4 +1,4 @@
-"""One fleet: its name, where its state lies, and how the tools are called for it."""
+"""A fleet of the local sandbox: its name, where its state is stored, and how to run tools for it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-# As terraform/sandbox has it, which sees a workspace's name only when that exists.
+# The same pattern as in terraform/sandbox, which sees a workspace's name only if the workspace exists.
 NAME = re.compile("[a-z][a-z0-9-]{0,19}")
 
 
 class FleetError(Exception):
-    """A failure that its one sentence explains: what is wrong, with its value, and the fix."""
+    """A failure whose message names the cause, the value and the fix."""
 
 
 @dataclass(frozen=True)
 class Host:
-    """A host as the inventory knows it."""
+    """A host of the inventory."""
 
     name: str
     address: str
@@ -34,9 +34,9 @@ class Fleet:
     """A fleet of the local sandbox.
 
     Args:
-        name: Names its containers, its network and its state.
-        inventory: Folder under inventories/ whose variables it gets.
-        subnet: Its network in CIDR form; empty for the default that Terraform derives from the name.
+        name: Prefix of its containers, and name of its network and state.
+        inventory: Folder under inventories/ that has its variables.
+        subnet: Its network in CIDR form. If empty, Terraform derives one from the name.
     """
 
     name: str
@@ -46,23 +46,23 @@ class Fleet:
 
     @classmethod
     def from_environment(cls) -> Fleet:
-        """The fleet that FLEET, INVENTORY and SUBNET name.
+        """Return the fleet that the variables FLEET, INVENTORY and SUBNET describe.
 
         Raises:
-            FleetError: INVENTORY names no folder, or FLEET cannot name containers.
+            FleetError: INVENTORY is not a sandbox inventory, or FLEET is not valid as a container name.
         """
         inventory = os.environ.get("INVENTORY") or "sandbox"
         script = ROOT / "inventories" / inventory / "terraform.sh"
-        # As bin/inventory decides: an inventory with a Terraform root of its own is another place, such as AWS.
+        # As in bin/inventory: an inventory with a Terraform root of its own is another place, such as AWS.
         other_place = inventory != "sandbox" and (ROOT / "terraform" / inventory).exists()
         if other_place or script.resolve() != ROOT / "bin" / "inventory":
             raise FleetError(
-                f"INVENTORY={inventory} is no sandbox inventory; use INVENTORY=sandbox or INVENTORY=single."
+                f"INVENTORY={inventory} is not a sandbox inventory; use INVENTORY=sandbox or INVENTORY=single."
             )
         name = os.environ.get("FLEET") or inventory
         if not NAME.fullmatch(name):
-            allowed = "1 to 20 lower-case letters, digits and dashes, a letter first"
-            raise FleetError(f"FLEET={name} cannot name containers and a network; use {allowed}.")
+            allowed = "1 to 20 lower-case letters, digits and dashes, starting with a letter"
+            raise FleetError(f"FLEET={name} is not valid as a name of containers and a network; use {allowed}.")
         subnet = os.environ.get("SUBNET", "")
         environment = os.environ | {"FLEET": name, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
         if subnet:
@@ -71,7 +71,7 @@ class Fleet:
 
     @property
     def directory(self) -> Path:
-        """Where the fleet's SSH key, known hosts and logs lie."""
+        """The folder of the fleet's SSH key, known hosts and logs."""
         return ROOT / ".fleets" / self.name
 
     @property
@@ -83,12 +83,12 @@ class Fleet:
 
     @property
     def var_files(self) -> list[str]:
-        """`-var-file` arguments of the inventory's topology, if it has one."""
+        """Terraform's `-var-file` arguments for the inventory's topology, if it has one."""
         path = ROOT / "terraform" / "sandbox" / f"{self.inventory}.tfvars"
         return [f"-var-file={path}"] if path.exists() else []
 
     def run(self, *command: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
-        """Run a command in the repository's root, its output captured when `quiet`, else on this terminal."""
+        """Run a command in the repository's root; capture its output if `quiet`, otherwise print it."""
         return subprocess.run(command, cwd=ROOT, env=self.environment, text=True, capture_output=quiet, check=False)
 
     def terraform(self, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
@@ -96,18 +96,24 @@ class Fleet:
         return self.run("bin/terraform", "-chdir=terraform/sandbox", *arguments, quiet=quiet)
 
     def engine(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run the container engine, output captured."""
+        """Run the container engine and capture its output."""
         return self.run("bin/engine", *arguments, quiet=True)
 
     def outputs(self) -> dict[str, Any]:
-        """Terraform's outputs, empty when the fleet was never applied."""
-        result = self.terraform("output", "-json", quiet=True)
+        """Return Terraform's outputs. They are empty if the fleet was never applied.
+
+        Raises:
+            FleetError: Terraform cannot read the state.
+        """
+        result = self.terraform("output", "-no-color", "-json", quiet=True)
         if result.returncode != 0:
-            return {}
+            raise FleetError(
+                f"FLEET={self.name}: Terraform cannot read the state; fix the cause and retry. {result.stderr.strip()}"
+            )
         return {name: output["value"] for name, output in json.loads(result.stdout).items()}
 
     def hosts(self, outputs: dict[str, Any]) -> list[Host]:
-        """The hosts of the inventory in `outputs`, in the inventory's order.
+        """Return the hosts of the inventory in `outputs`, in the inventory's order.
 
         Raises:
             FleetError: the fleet has no hosts.
@@ -126,7 +132,7 @@ class Fleet:
         ]
 
     def ssh_command(self, host: Host) -> list[str]:
-        """`ssh` with everything needed to log in to `host` as admin."""
+        """Return the `ssh` command that logs in to `host` as admin."""
         options = {
             "UserKnownHostsFile": str(self.directory / "known_hosts"),
             "StrictHostKeyChecking": "yes",
@@ -144,6 +150,6 @@ class Fleet:
         ]
 
 
-def say(message: str) -> None:
-    """Print a line at once, in order with what child processes print."""
+def echo(message: str) -> None:
+    """Print a line without buffering, so that it appears in order with the output of child processes."""
     print(message, file=sys.stdout, flush=True)

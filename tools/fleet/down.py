@@ -1,19 +1,19 @@
-"""`make down`: remove a fleet and, with the last one, the image and the engine's namespace."""
+"""`make down`: removes a fleet and, with the last fleet, the host image and the engine's namespace."""
 
 from __future__ import annotations
 
 import os
 import shutil
 
-from tools.fleet.context import ROOT, Fleet, say
+from tools.fleet.context import ROOT, Fleet, echo
 
 
 def down(fleet: Fleet) -> None:
-    """Remove the fleet's hosts, network, keys and state; works on half-made fleets and without Terraform's state."""
+    """Remove the fleet's hosts, network, keys and state. Works for incomplete fleets and without Terraform's state."""
     if any(path.exists() for path in fleet.state_files):
         fleet.terraform("init", "-input=false", quiet=True)
         fleet.terraform("destroy", "-auto-approve", "-input=false", *fleet.var_files, quiet=True)
-    # Whatever the state did not know: leftovers of interrupted runs and of clones that are gone.
+    # Hosts that are not in the state: leftovers of interrupted runs and of deleted clones.
     containers = fleet.engine(
         "ps", "--all", "--quiet", "--filter", f"label=flaskfleet.fleet={fleet.name}"
     ).stdout.split()
@@ -27,13 +27,13 @@ def down(fleet: Fleet) -> None:
     if fleet.name != "sandbox":
         shutil.rmtree(fleet.state_files[0].parent, ignore_errors=True)
     shutil.rmtree(fleet.directory, ignore_errors=True)
-    say(f"The fleet {fleet.name} is gone.")
+    echo(f"The fleet {fleet.name} was removed.")
 
     if not os.environ.get("FLASKFLEET_KEEP_IMAGE"):
         prune(fleet)
     secrets = ROOT / "inventories" / fleet.inventory / "group_vars" / "all" / "vault.yml"
     if secrets.exists():
-        say(f"Its secrets stay in {secrets.relative_to(ROOT)}, for the next fleet of this inventory.")
+        echo(f"Its secrets stay in {secrets.relative_to(ROOT)} for the next fleet with this inventory.")
 
 
 def prune(fleet: Fleet) -> None:
@@ -43,4 +43,4 @@ def prune(fleet: Fleet) -> None:
     for image in fleet.engine("images", "--quiet", "--filter", "reference=localhost/flaskfleet-host").stdout.split():
         fleet.engine("rmi", "--force", image)
     fleet.engine("--unpin")
-    say("It was the last fleet, so the host image and the engine's namespace were removed too.")
+    echo("It was the last fleet, so the host image and the engine's namespace were removed too.")

@@ -1,4 +1,4 @@
-"""`make mail`: takes the letters that a fleet sends, on this machine's end of its network, and prints them. Nothing is passed on."""
+"""`make mail`: receives the e-mails that a fleet sends and prints them. It forwards nothing."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from typing import Any, Self
 
 from aiosmtpd.controller import Controller
 
-from tools.fleet.context import Fleet, FleetError, say
+from tools.fleet.context import Fleet, FleetError, echo
 
 # As in the sandbox inventories' app_mail_url.
 PORT = 1025
 
 
 class MailSink:
-    """An SMTP server that keeps what it gets, for tests too: letters that came are taken with `wait_for`."""
+    """An SMTP server that keeps the e-mails that it receives. Tests take them with `wait_for`."""
 
     def __init__(self, address: str, port: int = PORT) -> None:
         self.port = port
-        self.letters: list[EmailMessage] = []
+        self.emails: list[EmailMessage] = []
         self._arrival = threading.Condition()
         self._controller = Controller(self, hostname=address, port=port)
 
@@ -33,42 +33,42 @@ class MailSink:
     def __exit__(self, *_: object) -> None:
         self._controller.stop()
 
-    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:  # noqa: N802
-        """Keep a letter; aiosmtpd calls this by its name."""
+    async def handle_DATA(self, _server: Any, _session: Any, envelope: Any) -> str:
+        """Store an e-mail. aiosmtpd requires this name."""
         message = message_from_bytes(envelope.content.replace(b"\r\n", b"\n"), policy=policy.default)
         assert isinstance(message, EmailMessage)
         with self._arrival:
-            self.letters.append(message)
+            self.emails.append(message)
             self._arrival.notify_all()
         return "250 kept"
 
     def wait_for(self, recipient: str, *, subject: str = "", within: float = 10.0) -> EmailMessage:
-        """Take the oldest letter to `recipient` with `subject` in its subject.
+        """Remove and return the oldest e-mail to `recipient` whose subject contains `subject`.
 
         Raises:
-            TimeoutError: none came within so many seconds.
+            TimeoutError: no such e-mail arrived within `within` seconds.
         """
         deadline = time.monotonic() + within
         with self._arrival:
             while True:
-                for number, letter in enumerate(self.letters):
-                    if letter["To"] == recipient and subject in letter.get("Subject", ""):
-                        return self.letters.pop(number)
+                for number, email in enumerate(self.emails):
+                    if email["To"] == recipient and subject in email.get("Subject", ""):
+                        return self.emails.pop(number)
                 if not self._arrival.wait(deadline - time.monotonic()):
-                    others = [f"{letter['To']}: {letter['Subject']}" for letter in self.letters]
+                    others = [f"{email['To']}: {email['Subject']}" for email in self.emails]
                     raise TimeoutError(
-                        f"no letter {subject!r} to {recipient} within {within:.0f} s; there are {others}"
+                        f"no e-mail {subject!r} to {recipient} within {within:.0f} s; received: {others}"
                     )
 
     def next(self) -> EmailMessage:
-        """Take the oldest letter, as soon as there is one."""
+        """Wait for an e-mail, then remove and return the oldest."""
         with self._arrival:
-            self._arrival.wait_for(lambda: self.letters)
-            return self.letters.pop(0)
+            self._arrival.wait_for(lambda: self.emails)
+            return self.emails.pop(0)
 
 
 def gateway(fleet: Fleet) -> str:
-    """This machine's address in a fleet's network, where its hosts send their letters.
+    """Return this machine's address in the fleet's network, to which the hosts send e-mails.
 
     Raises:
         FleetError: the fleet has no hosts.
@@ -80,19 +80,19 @@ def gateway(fleet: Fleet) -> str:
 
 
 def main() -> int:
-    """Print letters until the user has seen enough."""
+    """Print e-mails until the user presses Ctrl-C."""
     try:
         fleet = Fleet.from_environment()
         address = gateway(fleet)
         try:
             with MailSink(address, PORT) as sink:
-                say(f"letters of the fleet {fleet.name} ({address}:{PORT}) appear here; Ctrl-C ends")
+                echo(f"waiting for e-mails of the fleet {fleet.name} on {address}:{PORT}; press Ctrl-C to stop")
                 while True:
-                    letter = sink.next()
-                    say(f"\nTo: {letter['To']}\nSubject: {letter['Subject']}\n\n{letter.get_content()}")
+                    email = sink.next()
+                    echo(f"\nTo: {email['To']}\nSubject: {email['Subject']}\n\n{email.get_content()}")
         except OSError as error:
             raise FleetError(
-                f"{address}:{PORT} cannot be listened on ({error.strerror}); is 'make mail' running elsewhere?"
+                f"cannot listen on {address}:{PORT} ({error.strerror}); stop the other 'make mail', if one is running."
             ) from error
     except FleetError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What is missing until a fleet has all of its redundancy again: what `make status` says, and what failure drills wait for."""
+"""Computes what a fleet lacks until it is fully redundant. `make status` prints it, and failure drills wait for it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 from tools.fleet.context import Host
 
 Facts = Mapping[str, Any]
-# What each host has said of itself, by name. A host without `system` is silent.
+# The facts that each host's probe returned, by host name. A host without `system` did not answer.
 View = Mapping[str, Facts]
 
 
 class Drain(NamedTuple):
-    """Why a host gets no requests; `where` is empty unless some load balancers do not know."""
+    """Why a host gets no requests. `where` is empty if all load balancers have drained it."""
 
     by: str
     when: str
@@ -22,9 +22,9 @@ class Drain(NamedTuple):
 
 
 def missing(hosts: Iterable[Host], view: View) -> list[str]:
-    """What keeps the fleet from being whole, one sentence each, causes before what follows from them.
+    """Return what keeps the fleet from full redundancy, one sentence each, causes before consequences.
 
-    Facts that only one of the callers asks for (failed units, drained hosts, Sentinels, releases) are not missed where they are not there.
+    Some callers do not collect every fact (failed units, drained hosts, Sentinels, releases). An absent fact is no problem.
     """
     fleet = list(hosts)
     members: dict[str, list[str]] = {}
@@ -33,7 +33,7 @@ def missing(hosts: Iterable[Host], view: View) -> list[str]:
             members.setdefault(group, []).append(host.name)
     answering = [host for host in fleet if "system" in view.get(host.name, {})]
     found = [f"{host.name} does not answer" for host in fleet if host not in answering]
-    found += [f"{host.name} {problem}" for host in answering for problem in problems(host, view[host.name])]
+    found += [f"{host.name} {problem}" for host in answering for problem in host_problems(host, view[host.name])]
     found += _postgres(members.get("postgres", []), view)
     found += _votes("etcd", members.get("etcd", []), view)
     redis = members.get("redis", [])
@@ -44,9 +44,9 @@ def missing(hosts: Iterable[Host], view: View) -> list[str]:
     return found + _front_door(members.get("loadbalancers", []), view)
 
 
-def problems(host: Host, facts: Facts) -> list[str]:
-    """What is wrong with a host that answers, by itself; each reads on after the host's name."""
-    found = of_units(facts)
+def host_problems(host: Host, facts: Facts) -> list[str]:
+    """Return the problems of one host that answers. Each continues a sentence that begins with the host's name."""
+    found = unit_problems(facts)
     if "postgres" in host.groups and not facts.get("postgres"):
         found.append("has a Postgres that does not answer")
     if facts.get("patroni", {}) is None:
@@ -54,8 +54,8 @@ def problems(host: Host, facts: Facts) -> list[str]:
     return found
 
 
-def of_units(facts: Facts) -> list[str]:
-    """The part of it that systemd tells."""
+def unit_problems(facts: Facts) -> list[str]:
+    """Return the problems that systemd reports."""
     if failed := facts.get("failed"):
         found = [f"has failed units: {', '.join(failed)}"]
     else:
@@ -63,41 +63,41 @@ def of_units(facts: Facts) -> list[str]:
     return found + [f"does not run {unit}" for unit in facts.get("stopped", [])]
 
 
-def leads(value: Any) -> bool:
-    """Whether a fact says that a host takes writes, or has the virtual address."""
-    return bool(value and (value.get("primary") or value.get("master"))) if isinstance(value, dict) else bool(value)
+def is_leader(fact: Any) -> bool:
+    """Whether a fact means that the host accepts writes, or has the virtual address."""
+    return bool(fact and (fact.get("primary") or fact.get("master"))) if isinstance(fact, dict) else bool(fact)
 
 
 def drained(view: View) -> dict[str, Drain]:
-    """Hosts that load balancers have been told to leave alone, by name."""
+    """Return the drained hosts by name."""
     known = {balancer: facts["drained"] for balancer, facts in view.items() if facts.get("drained") is not None}
     found = {}
     for name, note in {name: note for notes in known.values() for name, note in notes.items()}.items():
-        told_to = [balancer for balancer, notes in known.items() if name in notes]
-        where = "" if len(told_to) == len(known) else f" on {', '.join(told_to)} alone"
+        balancers = [balancer for balancer, notes in known.items() if name in notes]
+        where = "" if len(balancers) == len(known) else f" on {', '.join(balancers)} only"
         found[name] = Drain(
             note.get("by") or "somebody", note.get("when") or "?", note.get("why") or "no reason given", where
         )
     return found
 
 
-def voters(what: str, names: Iterable[str], view: View) -> list[str]:
-    """The hosts whose vote counts: their member of etcd knows a leader, their Sentinel answers."""
-    return [name for name in names if view.get(name, {}).get(what)]
+def voters(service: str, names: Iterable[str], view: View) -> list[str]:
+    """Return the hosts that can vote: their etcd member knows a leader, or their Sentinel answers."""
+    return [name for name in names if view.get(name, {}).get(service)]
 
 
-def _leading(what: str, names: Iterable[str], view: View) -> list[str]:
-    return [name for name in names if leads(view.get(name, {}).get(what))]
+def _leaders(service: str, names: Iterable[str], view: View) -> list[str]:
+    return [name for name in names if is_leader(view.get(name, {}).get(service))]
 
 
 def _front_door(names: list[str], view: View) -> list[str]:
     if not names:
         return []
     found = []
-    told = [view[name] for name in names if "system" in view.get(name, {})]
-    # Where a cloud's balancer stands in front there is none.
-    if not told or any("vip" in facts for facts in told):
-        holders = _leading("vip", names, view)
+    answering = [view[name] for name in names if "system" in view.get(name, {})]
+    # Behind a cloud's load balancer there is no virtual address.
+    if not answering or any("vip" in facts for facts in answering):
+        holders = _leaders("vip", names, view)
         found = [] if len(holders) == 1 else [f"the virtual address is on {' and '.join(holders) or 'no host'}"]
     return found + [
         f"{name} is drained{drain.where} ({drain.by}: {drain.why})" for name, drain in drained(view).items()
@@ -115,39 +115,38 @@ def _application(hosts: Iterable[Host], view: View) -> list[str]:
             by_release.setdefault(facts["release"], []).append(host.name)
         elif "release" in facts:
             found.append(f"{host.name} has no release")
-    told = "; ".join(f"{release} on {', '.join(on)}" for release, on in by_release.items())
-    return found + ([f"releases differ ({told})"] if len(by_release) > 1 else [])
+    releases = "; ".join(f"{release} on {', '.join(names)}" for release, names in by_release.items())
+    return found + ([f"releases differ ({releases})"] if len(by_release) > 1 else [])
 
 
-def _votes(what: str, names: list[str], view: View) -> list[str]:
-    """Members of a quorum; a single one is a quorum too."""
-    if len(voting := voters(what, names, view)) == len(names):
+def _votes(service: str, names: list[str], view: View) -> list[str]:
+    """Check the members of a quorum. A single member is a quorum too."""
+    if len(voting := voters(service, names, view)) == len(names):
         return []
-    away = ", ".join(name for name in names if name not in voting)
+    others = ", ".join(name for name in names if name not in voting)
     majority = "" if 2 * len(voting) > len(names) else ", which is no majority"
-    return [f"{what} has {len(voting)} of {len(names)} votes{majority} (not {away})"]
+    return [f"{service} has {len(voting)} of {len(names)} votes{majority} (not {others})"]
 
 
 def _sentinel(names: list[str], view: View) -> list[str]:
     if not any("sentinel" in facts for facts in view.values()):
         return []
     voting = voters("sentinel", names, view)
-    alone = [
+    isolated = [
         f"{name} sees {view[name]['sentinel']} of {len(names)} Sentinels"
         for name in voting
         if view[name]["sentinel"] < len(voting)
     ]
-    return _votes("sentinel", names, view) + alone
+    return _votes("sentinel", names, view) + isolated
 
 
 def _postgres(names: list[str], view: View) -> list[str]:
-    if len(leading := _leading("postgres", names, view)) != 1:
-        return [
-            f"Postgres has {len(leading)} primaries: {' and '.join(leading)}" if leading else "Postgres has no primary"
-        ]
-    standbys = view[leading[0]]["postgres"]["standbys"]
-    # Of those that do not answer something worse has been said.
-    followers = [name for name in names if name not in leading and view.get(name, {}).get("postgres")]
+    if len(primaries := _leaders("postgres", names, view)) != 1:
+        two = f"Postgres has {len(primaries)} primaries: {' and '.join(primaries)}"
+        return [two if primaries else "Postgres has no primary"]
+    standbys = view[primaries[0]]["postgres"]["standbys"]
+    # Hosts that do not answer are already reported.
+    followers = [name for name in names if name not in primaries and view.get(name, {}).get("postgres")]
     found = [f"{name} does not stream" for name in followers if standbys.get(name, [""])[0] != "streaming"]
     if len(names) > 1 and not any(sync in {"sync", "quorum"} for _, sync, *_ in standbys.values()):
         found.append("no standby is synchronous")
@@ -155,20 +154,18 @@ def _postgres(names: list[str], view: View) -> list[str]:
     if any(member.get("paused") for member in patroni):
         found.append("Patroni is paused")
     if any(member.get("failsafe") for member in patroni):
-        found.append("Patroni goes on without etcd (failsafe)")
+        found.append("Patroni runs without etcd (failsafe)")
     return found
 
 
 def _redis(instance: str, names: list[str], view: View) -> list[str]:
-    if len(leading := _leading(instance, names, view)) != 1:
-        return [
-            f"{instance} has {len(leading)} masters: {' and '.join(leading)}"
-            if leading
-            else f"{instance} has no master"
-        ]
-    followers = [name for name in names if name not in leading]
-    away = [name for name in followers if not (view.get(name, {}).get(instance) or {}).get("linked")]
-    linked = min(view[leading[0]][instance]["replicas"], len(followers) - len(away))
+    if len(masters := _leaders(instance, names, view)) != 1:
+        two = f"{instance} has {len(masters)} masters: {' and '.join(masters)}"
+        return [two if masters else f"{instance} has no master"]
+    followers = [name for name in names if name not in masters]
+    unlinked = [name for name in followers if not (view.get(name, {}).get(instance) or {}).get("linked")]
+    linked = min(view[masters[0]][instance]["replicas"], len(followers) - len(unlinked))
     if linked == len(followers):
         return []
-    return [f"{instance} has {linked} of {len(followers)} replicas" + (f" (not {', '.join(away)})" if away else "")]
+    names_of_unlinked = f" (not {', '.join(unlinked)})" if unlinked else ""
+    return [f"{instance} has {linked} of {len(followers)} replicas{names_of_unlinked}"]

@@ -1,4 +1,4 @@
-"""`make status`: one table of hosts, what each is right now, and what redundancy is missing."""
+"""`make status`: a table of the hosts with their current roles, and the redundancy that is missing."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from typing import Any
 
 import yaml
 
-from tools.fleet.context import ROOT, Fleet, Host, say
+from tools.fleet.context import ROOT, Fleet, Host, echo
 from tools.fleet.processes import abandoned
 from tools.fleet.redundancy import Facts, View, missing
-from tools.fleet.table import Row, in_order, render, rows
+from tools.fleet.table import Row, render, rows, sorted_by_tier
 
 PROBE = Path(__file__).with_name("probe.py").read_text()
-# Seconds until a host that says nothing to SSH counts as down, and until one does that stops in the middle.
-CONNECT, PATIENCE = 2, 6
-# Of an option that is given twice, ssh takes the first. The default key exchange withstands computers that are yet to come, and costs 50 ms
-# of CPU on either side of a connection; what passes here is no secret.
-SSH_OPTIONS = ["-o", f"ConnectTimeout={CONNECT}", "-o", "KexAlgorithms=^curve25519-sha256"]
-# Units that nothing else is asked about; each must run on the hosts of its group.
+# Seconds after which a host counts as down: to connect over SSH, and for the whole probe.
+CONNECT_TIMEOUT, PROBE_TIMEOUT = 2, 6
+# If an option is given twice, ssh uses the first. The default key exchange is safe from quantum computers, which costs 50 ms of CPU
+# at both ends of a connection. The probe transfers no secrets.
+SSH_OPTIONS = ["-o", f"ConnectTimeout={CONNECT_TIMEOUT}", "-o", "KexAlgorithms=^curve25519-sha256"]
+# Units that no other fact covers. Each must run on the hosts of its group.
 UNITS = {
     "loadbalancers": ["nginx", "keepalived"],
     "workers": ["celery-worker"],
@@ -35,43 +35,43 @@ UNITS = {
 
 
 def status(fleet: Fleet, as_json: bool = False) -> int:
-    """Print the fleet; return 0 when it is whole, else 1."""
+    """Print the fleet's state. Return 0 if it is fully redundant, otherwise 1."""
     outputs = fleet.outputs()
-    hosts = in_order(fleet.hosts(outputs))
+    hosts = sorted_by_tier(fleet.hosts(outputs))
     vip = str(outputs["inventory"]["all"]["vars"]["fleet_vip"])
-    view = look(fleet, hosts, vip)
-    lacking = missing(hosts, view) + deploys(view, dead=True)
+    view = probe_hosts(fleet, hosts, vip)
+    problems = missing(hosts, view) + deploys(view, dead=True)
     lines = rows(hosts, view, vip)
     if as_json:
-        say(json.dumps(document(fleet, hosts, view, lines, lacking), indent=2))
+        echo(json.dumps(document(fleet, hosts, view, lines, problems), indent=2))
     else:
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
-        say(render(lines, width, colours=terminal and "NO_COLOR" not in os.environ))
-        say("\n".join(["", *deploys(view), verdict(fleet, lacking)]))
-    return 1 if lacking else 0
+        echo(render(lines, width, colours=terminal and "NO_COLOR" not in os.environ))
+        echo("\n".join(["", *deploys(view), verdict(fleet, problems)]))
+    return 1 if problems else 0
 
 
 def deploys(view: View, dead: bool = False) -> list[str]:
-    """A line about the deploy or rollback that has the lock; with `dead`, only where its run is known to be dead."""
+    """Describe the deploy or rollback that holds the lock: a live run, or with `dead` one that is known to have died."""
     lock: Facts = next((facts["deploying"] for facts in view.values() if facts.get("deploying")), {})
     if not lock or abandoned(lock.get("process") or {}) != dead:
         return []
     release = f" of {lock['release']}" if lock.get("release") else ""
-    end = "is dead (the next one takes over)" if dead else "is under way"
-    return [f"the {lock['action']}{release} that {lock['by']} began at {lock['when']} {end}"]
+    end = "has died (the next one takes over)" if dead else "is running"
+    return [f"the {lock['action']}{release} that {lock['by']} started at {lock['when']} {end}"]
 
 
-def verdict(fleet: Fleet, lacking: list[str]) -> str:
-    """The last line: whole, or everything that is missing."""
-    return (
-        f"{fleet.name} is not whole: {'; '.join(lacking)}" if lacking else f"{fleet.name} is whole: nothing is missing"
-    )
+def verdict(fleet: Fleet, problems: list[str]) -> str:
+    """Return the last line: fully redundant, or everything that is missing."""
+    if problems:
+        return f"{fleet.name} is not fully redundant: {'; '.join(problems)}"
+    return f"{fleet.name} is fully redundant: nothing is missing"
 
 
-def document(fleet: Fleet, hosts: list[Host], view: View, lines: list[Row], lacking: list[str]) -> dict[str, Any]:
-    """All that was learned, for programs."""
-    told = {
+def document(fleet: Fleet, hosts: list[Host], view: View, lines: list[Row], problems: list[str]) -> dict[str, Any]:
+    """Return all facts for the JSON output."""
+    details = {
         host.name: {
             "address": host.address,
             "groups": sorted(host.groups),
@@ -81,23 +81,23 @@ def document(fleet: Fleet, hosts: list[Host], view: View, lines: list[Row], lack
         }
         for host, row in zip(hosts, lines, strict=True)
     }
-    return {"fleet": fleet.name, "whole": not lacking, "missing": lacking, "hosts": told}
+    return {"fleet": fleet.name, "redundant": not problems, "missing": problems, "hosts": details}
 
 
-def look(fleet: Fleet, hosts: list[Host], vip: str) -> View:
-    """What every host says of itself, all asked at once; nothing of one that does not answer."""
+def probe_hosts(fleet: Fleet, hosts: list[Host], vip: str) -> View:
+    """Probe all hosts at the same time. The facts of a host that does not answer are empty."""
     application = variables(fleet)
 
-    def ask(host: Host) -> dict[str, Any]:
+    def probe_host(host: Host) -> dict[str, Any]:
         ssh, *arguments = fleet.ssh_command(host)
         return probe([ssh, *SSH_OPTIONS, *arguments], settings(host, vip, application))
 
     with ThreadPoolExecutor(len(hosts)) as pool:
-        return {host.name: seen for host, seen in zip(hosts, pool.map(ask, hosts), strict=True)}
+        return {host.name: facts for host, facts in zip(hosts, pool.map(probe_host, hosts), strict=True)}
 
 
 def variables(fleet: Fleet) -> dict[str, Any]:
-    """What the inventory says of its application; templates stay as they are."""
+    """Read the inventory's variables of its application. Templates are not rendered."""
     folder = ROOT / "inventories" / fleet.inventory / "group_vars" / "all"
     found: dict[str, Any] = {}
     for name in ("application.yml", "main.yml"):
@@ -106,7 +106,7 @@ def variables(fleet: Fleet) -> dict[str, Any]:
 
 
 def settings(host: Host, vip: str, application: dict[str, Any]) -> dict[str, Any]:
-    """What the probe of a host is told."""
+    """Return the settings for the probe of a host."""
     expected = [unit for group, units in UNITS.items() if group in host.groups for unit in units]
     absent = {"celery-worker": not application.get("app_celery_app"), "keepalived": not vip}
     return {
@@ -118,11 +118,11 @@ def settings(host: Host, vip: str, application: dict[str, Any]) -> dict[str, Any
     }
 
 
-def probe(way: Sequence[str], told: dict[str, Any]) -> dict[str, Any]:
-    """What a host says of itself, asked by the command that runs a shell's words there; nothing when it does not answer."""
-    command = [*way, f"sudo python3 -IS - {shlex.quote(json.dumps(told))}"]
+def probe(shell: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
+    """Run the probe by `shell`, a command that runs a shell script on the host. Without an answer, the facts are empty."""
+    command = [*shell, f"sudo python3 -IS - {shlex.quote(json.dumps(settings))}"]
     try:
-        result = subprocess.run(command, input=PROBE, capture_output=True, text=True, timeout=PATIENCE, check=True)
+        result = subprocess.run(command, input=PROBE, capture_output=True, text=True, timeout=PROBE_TIMEOUT, check=True)
         return dict(json.loads(result.stdout))
     except (subprocess.SubprocessError, ValueError):
         return {}

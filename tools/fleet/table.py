@@ -1,4 +1,4 @@
-"""The table of `make status`: what each host is at this moment, in the words of its tiers."""
+"""The table of `make status`: the current role and state of each host."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tools.fleet.context import Host
-from tools.fleet.redundancy import Facts, View, drained, leads, of_units, voters
+from tools.fleet.redundancy import Facts, View, drained, is_leader, unit_problems, voters
 
-# The order in which a request meets the tiers; those that only vote come last, for they live on others' hosts.
+# The order in which a request passes the tiers. The tiers that only vote come last, because they run on hosts of other tiers.
 TIERS = ("loadbalancers", "app", "workers", "postgres", "redis", "monitoring", "etcd", "sentinel")
 
 
 class Phrase(NamedTuple):
-    """Something that a host is, and whether it should be that."""
+    """One role or problem of a host."""
 
     text: str
-    well: bool = True
+    healthy: bool = True
 
 
 class Row(NamedTuple):
-    """A host's line of the table, its state in one word."""
+    """The table's row for one host."""
 
     name: str
     address: str
@@ -31,8 +31,8 @@ class Row(NamedTuple):
 HEADINGS = Row("HOST", "ADDRESS", "STATE", ["ROLES"])
 
 
-def in_order(hosts: Iterable[Host]) -> list[Host]:
-    """Hosts by their first tier, then by name."""
+def sorted_by_tier(hosts: Iterable[Host]) -> list[Host]:
+    """Sort hosts by their first tier, then by name."""
     return sorted(
         hosts,
         key=lambda host: (min((TIERS.index(g) for g in host.groups if g in TIERS), default=len(TIERS)), host.name),
@@ -40,23 +40,27 @@ def in_order(hosts: Iterable[Host]) -> list[Host]:
 
 
 def rows(hosts: Sequence[Host], view: View, vip: str) -> list[Row]:
-    """A line for each host."""
+    """Return one row for each host."""
     return [_row(host, hosts, view, vip) for host in hosts]
 
 
 def _row(host: Host, hosts: Sequence[Host], view: View, vip: str) -> Row:
     if "system" not in view.get(host.name, {}):
         groups = ", ".join(group for group in TIERS if group in host.groups)
-        return Row(host.name, host.address, "DOWN", [f"no answer over SSH; it should be in {groups}"])
+        return Row(host.name, host.address, "DOWN", [f"no answer over SSH; its groups: {groups}"])
     phrases = roles(host, hosts, view, vip)
     state = (
-        "unwell" if not all(phrase.well for phrase in phrases) else "drained" if host.name in drained(view) else "ok"
+        "unhealthy"
+        if not all(phrase.healthy for phrase in phrases)
+        else "drained"
+        if host.name in drained(view)
+        else "ok"
     )
     return Row(host.name, host.address, state, [phrase.text for phrase in phrases])
 
 
 def roles(host: Host, hosts: Sequence[Host], view: View, vip: str) -> list[Phrase]:
-    """What a host that answers is, a phrase for each of its tiers, and what is wrong with it."""
+    """Describe a host that answers: a phrase for each of its tiers, then its problems."""
     facts = view[host.name]
     found = []
     if "loadbalancers" in host.groups:
@@ -83,17 +87,17 @@ def roles(host: Host, hosts: Sequence[Host], view: View, vip: str) -> list[Phras
         found.append(Phrase("monitoring"))
     if drain := drained(view).get(host.name):
         found.append(Phrase(f"drained{drain.where} by {drain.by} since {drain.when}: {drain.why}"))
-    return found + [Phrase(problem, False) for problem in of_units(facts)]
+    return found + [Phrase(problem, False) for problem in unit_problems(facts)]
 
 
 def postgres(host: Host, view: View) -> Phrase:
-    """Primary, or what kind of standby by the primary's word, and how far behind."""
+    """Describe a primary, or a standby with the lag that the primary reports."""
     own = view[host.name].get("postgres")
     if not own:
         return Phrase("postgres DOWN", False)
     if own["primary"]:
         return Phrase("postgres primary")
-    primary: Facts = next((facts["postgres"] for facts in view.values() if leads(facts.get("postgres"))), {})
+    primary: Facts = next((facts["postgres"] for facts in view.values() if is_leader(facts.get("postgres"))), {})
     if host.name not in primary.get("standbys", {}):
         return Phrase("postgres standby NOT STREAMING", False)
     streaming, sync, behind = primary["standbys"][host.name]
@@ -102,20 +106,20 @@ def postgres(host: Host, view: View) -> Phrase:
 
 
 def etcd(facts: Facts, share: str) -> Phrase:
-    """Leader or member, and how many members have a vote."""
+    """Describe a leader or member of etcd, and how many members can vote."""
     if facts.get("etcd"):
         return Phrase(f"etcd {'leader' if facts['etcd_leads'] else 'member'} {share}")
     return Phrase(f"etcd {'DOWN' if facts.get('etcd') is None else 'WITHOUT LEADER'} {share}", False)
 
 
 def redis(instance: str, host: Host, view: View) -> Phrase:
-    """Master or replica, and how far behind by the master's word, which is up to a second old."""
+    """Describe a master, or a replica with the lag that the master reports, which is up to a second old."""
     own = view[host.name].get(instance)
     if not own:
         return Phrase(f"{instance} DOWN", False)
     if own["master"]:
         return Phrase(f"{instance} master")
-    master: Facts = next((facts[instance] for facts in view.values() if leads(facts.get(instance))), {})
+    master: Facts = next((facts[instance] for facts in view.values() if is_leader(facts.get(instance))), {})
     behind = master.get("behind", {}).get(host.address)
     if not own["linked"] or behind is None:
         return Phrase(f"{instance} replica WITHOUT MASTER", False)
@@ -123,7 +127,7 @@ def redis(instance: str, host: Host, view: View) -> Phrase:
 
 
 def size(number: float | None) -> str:
-    """Bytes as people read them."""
+    """Format a number of bytes."""
     if number is None:
         return "?"
     for unit in ("B", "KiB", "MiB"):
@@ -134,7 +138,7 @@ def size(number: float | None) -> str:
 
 
 def render(lines: Sequence[Row], width: int, colours: bool = False) -> str:
-    """The table as text; roles that do not fit go on below each other."""
+    """Format the table. Roles that do not fit into the width continue on the next line."""
     widths = [max(len(str(row[column])) for row in [HEADINGS, *lines]) for column in range(3)]
     indent = sum(widths) + 2 * len(widths)
     text = []
@@ -149,7 +153,7 @@ def render(lines: Sequence[Row], width: int, colours: bool = False) -> str:
 
 
 def _wrapped(phrases: Iterable[str], width: int) -> list[str]:
-    """Phrases joined by semicolons, broken between them."""
+    """Join phrases with semicolons, and break lines between phrases."""
     found = [""]
     for phrase in phrases:
         joined = f"{found[-1]}; {phrase}" if found[-1] else phrase
@@ -161,7 +165,7 @@ def _wrapped(phrases: Iterable[str], width: int) -> list[str]:
     return found
 
 
-def _share(what: str, hosts: Iterable[Host], view: View) -> str:
-    """How many of those that should vote do."""
-    names = [host.name for host in hosts if what in host.groups]
-    return f"{len(voters(what, names, view))}/{len(names)}"
+def _share(service: str, hosts: Iterable[Host], view: View) -> str:
+    """Format how many members of a quorum can vote."""
+    names = [host.name for host in hosts if service in host.groups]
+    return f"{len(voters(service, names, view))}/{len(names)}"

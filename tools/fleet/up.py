@@ -1,4 +1,4 @@
-"""`make up`: hosts, then every tier, then a summary. Every phase is safe to repeat, so a rerun carries on where a run was cut off."""
+"""`make up`: hosts, then every tier, then a summary. Every phase can be repeated, so a rerun continues an interrupted run."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from pathlib import Path
 
 import yaml
 
-from tools.fleet.context import ROOT, Fleet, FleetError, Host, say
+from tools.fleet.context import ROOT, Fleet, FleetError, Host, echo
 
 BOOT_SECONDS = 180
 
 
 @contextmanager
 def phase(name: str, durations: dict[str, float]) -> Iterator[None]:
-    """Print a heading and note how long the block took."""
-    say(f"\n== {name}")
+    """Print a heading, and record how long the block takes."""
+    echo(f"\n== {name}")
     start = time.monotonic()
     yield
     durations[name] = time.monotonic() - start
 
 
-def revive(fleet: Fleet) -> list[str]:
-    """Start hosts that a reboot of this machine stopped; return Terraform arguments that make lost ones anew."""
+def restart_stopped_hosts(fleet: Fleet) -> list[str]:
+    """Start the hosts that a reboot of this machine stopped. Return Terraform arguments that recreate lost hosts."""
     outputs = fleet.outputs()
     if "inventory" not in outputs:
         return []
@@ -35,27 +35,27 @@ def revive(fleet: Fleet) -> list[str]:
         container = f"{fleet.name}-{host.name}"
         state = fleet.engine("container", "inspect", "--format", "{{.State.Status}} {{.State.Pid}}", container)
         if state.returncode != 0:
-            say(f"{host.name}: its container is gone; it is made anew")
+            echo(f"{host.name}: its container no longer exists; recreating it")
             replace.append(f"-replace=module.host[{host.name!r}].terraform_data.host".replace("'", '"'))
             continue
         status, pid = state.stdout.split()
         if status == "running" and Path(f"/proc/{pid}/comm").exists():
             continue
-        say(f"{host.name}: it was {status if status != 'running' else 'killed'}; starting it")
-        if status == "running":  # in the engine's books only: its processes went with a power cut
+        echo(f"{host.name}: it was {status if status != 'running' else 'killed'}; starting it")
+        if status == "running":  # only in the engine's database: a power cut ended its processes
             fleet.engine("stop", "--time", "0", container)
         if fleet.engine("start", container).returncode != 0:
             raise FleetError(
-                f"{host.name}: container {container} does not start again; 'make down FLEET={fleet.name}' and 'make up' "
-                f"make the fleet anew, 'bin/engine start {container}' shows why."
+                f"{host.name}: container {container} does not start; 'bin/engine start {container}' shows why. "
+                f"To recreate the fleet, run 'make down FLEET={fleet.name}' and 'make up'."
             )
     return replace
 
 
 def apply(fleet: Fleet) -> None:
-    """Bring hosts to what Terraform's variables say."""
+    """Create or change the hosts with Terraform."""
     fleet.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    replace = revive(fleet)
+    replace = restart_stopped_hosts(fleet)
     for command in (
         ["init", "-input=false", "-no-color"],
         ["apply", "-input=false", "-auto-approve", "-no-color", *fleet.var_files, *replace],
@@ -63,14 +63,14 @@ def apply(fleet: Fleet) -> None:
         result = fleet.terraform(*command, quiet=True)
         (fleet.directory / f"terraform-{command[0]}.log").write_text(result.stdout + result.stderr)
         if result.returncode != 0:
-            say(result.stderr.strip() or result.stdout[-2000:])
-            raise FleetError(f"terraform {command[0]} failed (above); mend what it names and run 'make up' again.")
+            echo(result.stderr.strip() or result.stdout[-2000:])
+            raise FleetError(f"terraform {command[0]} failed (above); fix the cause and run 'make up' again.")
     summary = [line for line in result.stdout.splitlines() if line.startswith(("Apply complete", "No changes"))]
-    say(summary[-1] if summary else "applied")
+    echo(summary[-1] if summary else "applied")
 
 
-def answers(fleet: Fleet, host: Host) -> bool:
-    """Whether `host` lets us in within BOOT_SECONDS."""
+def wait_for_ssh(fleet: Fleet, host: Host) -> bool:
+    """Return whether a login to `host` works within BOOT_SECONDS."""
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
         if subprocess.run([*fleet.ssh_command(host), "true"], capture_output=True, check=False).returncode == 0:
@@ -80,17 +80,17 @@ def answers(fleet: Fleet, host: Host) -> bool:
 
 
 def wait_for_hosts(fleet: Fleet) -> list[Host]:
-    """Return the hosts once all of them answer over SSH."""
+    """Wait until all hosts answer over SSH, and return them."""
     hosts = fleet.hosts(fleet.outputs())
     with ThreadPoolExecutor(len(hosts)) as pool:
-        silent = [
-            host.name for host, up in zip(hosts, pool.map(lambda h: answers(fleet, h), hosts), strict=True) if not up
-        ]
-    if silent:
+        results = pool.map(lambda host: wait_for_ssh(fleet, host), hosts)
+        down = [host.name for host, answers in zip(hosts, results, strict=True) if not answers]
+    if down:
         raise FleetError(
-            f"{', '.join(silent)}: no answer over SSH in {BOOT_SECONDS} s; 'bin/engine logs {fleet.name}-{silent[0]}' shows the console."
+            f"{', '.join(down)}: no answer over SSH in {BOOT_SECONDS} s; "
+            f"'bin/engine logs {fleet.name}-{down[0]}' shows the console."
         )
-    say(f"{len(hosts)} hosts answer: {', '.join(host.name for host in hosts)}")
+    echo(f"{len(hosts)} hosts answer: {', '.join(host.name for host in hosts)}")
     return hosts
 
 
@@ -98,13 +98,11 @@ def converge(fleet: Fleet) -> None:
     """Run site.yml on the fleet."""
     result = fleet.run("ansible-playbook", "-i", f"inventories/{fleet.inventory}", "site.yml")
     if result.returncode != 0:
-        raise FleetError(
-            "site.yml failed (above); mend what it names and run 'make up' again: it carries on from there."
-        )
+        raise FleetError("site.yml failed (above); fix the cause and run 'make up' again: it continues from there.")
 
 
 def up(fleet: Fleet) -> None:
-    """Raise the fleet and print what works now."""
+    """Create the fleet and print a summary."""
     durations: dict[str, float] = {}
     with phase("Hosts (terraform apply)", durations):
         apply(fleet)
@@ -116,51 +114,34 @@ def up(fleet: Fleet) -> None:
 
 
 def summary(fleet: Fleet, durations: dict[str, float]) -> None:
-    """Print durations, URLs, how to log in and what to try."""
+    """Print durations, URLs, how to log in and what to try next."""
     urls = fleet.outputs()["urls"]
     suffix = "" if fleet.name == "sandbox" else f" FLEET={fleet.name}"
     suffix += "" if fleet.inventory == "sandbox" else f" INVENTORY={fleet.inventory}"
-    say(f"\n== The fleet {fleet.name} is up")
+    echo(f"\n== The fleet {fleet.name} is up")
     for name, seconds in durations.items():
-        say(f"  {seconds:6.1f} s  {name}")
-    say("")
+        echo(f"  {seconds:6.1f} s  {name}")
+    echo("")
     for name, url in urls.items():
-        silent = "left out: its package could not be had, site.yml says why" if name == "grafana" else "does not answer"
-        say(f"  {name:<13} {url if works(url) else f'{url} ({silent})'}")
+        problem = "not installed: site.yml printed the reason" if name == "grafana" else "does not answer"
+        echo(f"  {name:<13} {url if responds(url) else f'{url} ({problem})'}")
     own = yaml.safe_load((ROOT / f"inventories/{fleet.inventory}/group_vars/all/main.yml").read_text())
     if "app_admin_email" in own:
-        say(
+        echo(
             f"\n  The site    log in as {own['app_admin_email']}, password: make secret NAME=app_admin_password{suffix}"
         )
     if "app_mail_url" in own:
-        say(f"              make mail{suffix}             its letters: leave it open, sign up, follow the link")
-    say(f"""
+        echo(f"              make mail{suffix}             shows its e-mails: keep it open, sign up, follow the link")
+    echo(f"""
   Log in      Grafana: admin, password: make secret NAME=grafana_admin_password{suffix}
               hosts: make ssh HOST=db1{suffix}
   Try next    curl --insecure {urls["site"]}
-              make status{suffix}           who is primary, and is everything well?
-              make down{suffix}             remove it all""")
+              make status{suffix}           shows the primary and whether everything is healthy
+              make down{suffix}             removes everything""")
 
 
-def works(url: str) -> bool:
-    """Whether `url` answers. The sandbox's certificate is its own, so it is not verified here."""
-    code = subprocess.run(
-        [
-            "curl",
-            "--silent",
-            "--insecure",
-            "--max-time",
-            "5",
-            "--noproxy",
-            "*",
-            "--output",
-            "/dev/null",
-            "--write-out",
-            "%{http_code}",
-            url,
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    ).stdout
+def responds(url: str) -> bool:
+    """Whether `url` answers with success. The sandbox's certificate is self-signed, so it is not verified."""
+    options = "--silent --insecure --max-time 5 --noproxy * --output /dev/null --write-out %{http_code}"
+    code = subprocess.run(["curl", *options.split(), url], capture_output=True, text=True, check=False).stdout
     return code[:1] in {"2", "3"}

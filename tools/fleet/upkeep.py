@@ -1,4 +1,4 @@
-"""What work on one host after another needs to know of a fleet: who goes when, who cannot be spared, what helps where it is not whole."""
+"""Decisions for maintenance of one host after another: their order, indispensable hosts, and advice for problems."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ import re
 from collections.abc import Iterable
 
 from tools.fleet.context import Host
-from tools.fleet.redundancy import View, leads
-from tools.fleet.table import in_order
+from tools.fleet.redundancy import View, is_leader
+from tools.fleet.table import sorted_by_tier
 
 LEADING = ("vip", "postgres", "cache", "store")
-# Tiers that serve as long as one host of theirs does, and those that need a majority.
+# Tiers that serve as long as one of their hosts does, and tiers that need a majority.
 SERVING, VOTING = ("loadbalancers", "app", "postgres", "redis"), ("etcd", "sentinel")
-# What to do about a sentence of `missing`; {0} is its first word, a host in most.
+# The advice for each sentence of `missing`. {0} is its first word, which is usually a host.
 STEPS = {
     r"does not answer$": "start {0}, or replace it (playbooks/replace.yml -e replace_host={0})",
-    r"is drained": "put it back when whoever has drained it agrees (playbooks/drain.yml -e undrain={0})",
-    r"failed units|does not run": "look at `systemctl --failed` on {0}, then run `ansible-playbook site.yml --limit {0}`",
-    r" is (starting|stopping|degraded|unresponsive)": "wait until {0} has started, or look at `systemctl list-jobs` on it",
-    r"releases differ|has no release": "bring all to one release (playbooks/deploy.yml)",
-    r"is paused$": "ask who has paused it, then run `patronictl -c /etc/patroni/config.yml resume` on a database host",
-    r"does not stream": "look at `journalctl -u patroni` on {0}; playbooks/reinit.yml -e reinit_host={0} copies it anew",
-    r"is not ready$": "look at `journalctl -u app -n 50` on {0}",
+    r"is drained": "ask the person who drained it, then undrain it (playbooks/drain.yml -e undrain={0})",
+    r"failed units|does not run": "check `systemctl --failed` on {0}, then run `ansible-playbook site.yml --limit {0}`",
+    r" is (starting|stopping|degraded|unresponsive)": "wait until {0} has started, or check `systemctl list-jobs` on it",
+    r"releases differ|has no release": "deploy one release to all hosts (playbooks/deploy.yml)",
+    r"is paused$": "find out who paused it, then run `patronictl -c /etc/patroni/config.yml resume` on a database host",
+    r"does not stream": "check `journalctl -u patroni` on {0}; playbooks/reinit.yml -e reinit_host={0} copies the data again",
+    r"is not ready$": "check `journalctl -u app -n 50` on {0}",
 }
-OTHERWISE = 'run `ansible-playbook site.yml`, and look at docs/operations.md, "What each fault looks like"'
+DEFAULT_STEP = 'run `ansible-playbook site.yml`, and read docs/operations.md, "What each fault looks like"'
 
 
-def turns(hosts: Iterable[Host], view: View) -> list[str]:
-    """Hosts in the order in which they may be away one after another: leaders come last, and hand over to one that is done."""
+def maintenance_order(hosts: Iterable[Host], view: View) -> list[str]:
+    """Return the hosts in the order of maintenance: leaders come last, so that they switch over to finished hosts."""
 
-    def has_a_role(host: Host) -> bool:
-        return any(leads(view.get(host.name, {}).get(what)) for what in LEADING)
+    def leads(host: Host) -> bool:
+        return any(is_leader(view.get(host.name, {}).get(role)) for role in LEADING)
 
-    return [host.name for host in sorted(in_order(hosts), key=has_a_role)]
+    return [host.name for host in sorted(sorted_by_tier(hosts), key=leads)]
 
 
 def indispensable(hosts: Iterable[Host]) -> dict[str, list[str]]:
-    """The tiers that would not do their work without a host, by host; those that nobody would miss are left out."""
+    """Return the hosts without which a tier stops, each with these tiers."""
     fleet = list(hosts)
     found: dict[str, list[str]] = {}
     for tier in (*SERVING, *VOTING):
@@ -47,9 +47,9 @@ def indispensable(hosts: Iterable[Host]) -> dict[str, list[str]]:
     return found
 
 
-def first_step(lacking: Iterable[str]) -> str:
-    """What helps against the first cause of what is missing; empty where nothing is."""
-    for sentence in lacking:
-        step = next((step for pattern, step in STEPS.items() if re.search(pattern, sentence)), OTHERWISE)
+def first_step(problems: Iterable[str]) -> str:
+    """Return the advice for the first of the sentences of `missing`. It is empty if there is none."""
+    for sentence in problems:
+        step = next((step for pattern, step in STEPS.items() if re.search(pattern, sentence)), DEFAULT_STEP)
         return step.format(sentence.split()[0])
     return ""

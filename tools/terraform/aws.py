@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tools.fleet.context import ROOT, say
+from tools.fleet.context import ROOT, echo
 from tools.terraform.aws_provider import CACHE, environment, missing
 
 REPORTS = ROOT / ".cache" / "reports"
@@ -30,7 +30,7 @@ def terraform(root: Path, *arguments: str, quiet: bool = False) -> subprocess.Co
 
 def skip(action: str, reason: str) -> None:
     """Say it here and in the summary of the checks."""
-    say(f"SKIPPED: {reason}")
+    echo(f"SKIPPED: {reason}")
     suite = ElementTree.Element("testsuite", tests="1", skipped="1")
     case = ElementTree.SubElement(suite, "testcase", classname="terraform/aws", name=f"terraform {action}")
     ElementTree.SubElement(case, "skipped", message=reason)
@@ -49,11 +49,13 @@ def main() -> int:
         if init.returncode != 0 and (reason := missing(init.stderr)):
             skip(action, reason)
             return 0
-        say(f"{root.relative_to(ROOT)}: {init.stderr.strip()}" if init.returncode != 0 else f"{root.relative_to(ROOT)}")
+        echo(
+            f"{root.relative_to(ROOT)}: {init.stderr.strip()}" if init.returncode != 0 else f"{root.relative_to(ROOT)}"
+        )
         if init.returncode != 0 or terraform(root, action).returncode != 0:
             failed.append(root.name)
     if failed:
-        say(f"failed: {', '.join(failed)}")
+        echo(f"failed: {', '.join(failed)}")
     return 1 if failed else 0
 
 

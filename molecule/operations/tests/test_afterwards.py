@@ -13,14 +13,14 @@ from tests.support.drills.changes import CHANGES, REPLACEMENTS, follower
 from tests.support.drills.drill import Drill
 from tests.support.drills.runs import processes, replace, site
 from tests.support.live.fleet import eventually
-from tools.fleet.redundancy import leads
+from tools.fleet.redundancy import is_leader
 
 
 def led(arena: Arena, begin: float) -> dict[str, set[str]]:
     """Who led at any time since then, by kind."""
     samples = arena.observer.between(begin, time.time())
     return {
-        what: {sample.host for sample in samples if sample.what == what and leads(sample.value)} for what in LEADERS
+        what: {sample.host for sample in samples if sample.what == what and is_leader(sample.value)} for what in LEADERS
     }
 
 

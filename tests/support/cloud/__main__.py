@@ -9,7 +9,7 @@ import threading
 from tests.support.cloud import ec2
 from tests.support.cloud.bridge import Bridge
 from tests.support.cloud.door import Door
-from tools.fleet.context import say
+from tools.fleet.context import echo
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     with ec2.serving(arguments.port):
         follower = threading.Thread(target=Bridge(arguments.port, door).follow, args=(over,))
         follower.start()
-        say(f"listening at 127.0.0.1:{arguments.port}")
+        echo(f"listening at 127.0.0.1:{arguments.port}")
         over.wait(arguments.seconds)
         over.set()
         follower.join(timeout=60)

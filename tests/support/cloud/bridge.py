@@ -10,7 +10,7 @@ from typing import Any
 from tests.support.cloud import ec2, hosts, instances
 from tests.support.cloud.balancers import Listener, listeners
 from tests.support.cloud.door import Door
-from tools.fleet.context import say
+from tools.fleet.context import echo
 
 EVERY = 1.0
 
@@ -28,7 +28,7 @@ class Bridge:
             try:
                 self.step()
             except Exception as error:
-                say(f"bridge: {type(error).__name__}: {error}")
+                echo(f"bridge: {type(error).__name__}: {error}")
 
     def step(self) -> None:
         """Look once, and do what is to be done."""
@@ -41,7 +41,7 @@ class Bridge:
             with ThreadPoolExecutor(2) as pool:
                 list(pool.map(hosts.remove, work.remove))
                 list(pool.map(self._boot, work.boot))
-            say(
+            echo(
                 f"bridge: booted {', '.join(i.id for i in work.boot) or 'none'}, removed {', '.join(work.remove) or 'none'}"
             )
         if self.subnet:

@@ -11,7 +11,7 @@ from tests.support.cloud import api
 from tests.support.cloud.ec2 import CREDENTIALS
 from tests.support.cloud.fleet import KEY, CloudFleet
 from tests.support.cloud.hosts import DIRECTORY, FLEET
-from tools.fleet.context import ROOT, FleetError, say
+from tools.fleet.context import ROOT, FleetError, echo
 from tools.fleet.down import down as remove
 from tools.terraform.aws_provider import environment, missing
 
@@ -46,7 +46,7 @@ def up() -> None:
         cloud.apply()
     elif reason := missing(init.stderr):
         UNAVAILABLE.write_text(reason)
-        say(reason)
+        echo(reason)
     else:
         raise FleetError(f"terraform init failed: {init.stderr.strip()}")
 

@@ -22,7 +22,7 @@ from tests.support.drills.verdict import Record, Verdict
 from tests.support.live.clients import visitor
 from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT, Host
-from tools.fleet.redundancy import leads, missing
+from tools.fleet.redundancy import is_leader, missing
 
 RESULTS = ROOT / ".cache" / "drills"
 LEADERS = ("postgres", "store", "cache", "vip")
@@ -80,7 +80,7 @@ class Arena:
 
     def leaders(self, what: str) -> set[str]:
         """The names of the hosts that take writes, or have the virtual address, at this moment."""
-        return {name for name, seen in self.observer.now().items() if what in seen and leads(seen[what])}
+        return {name for name, seen in self.observer.now().items() if what in seen and is_leader(seen[what])}
 
     def leader(self, what: str) -> Host:
         """The host that leads, where one does."""

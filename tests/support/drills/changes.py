@@ -13,7 +13,7 @@ from tests.support.drills import store
 from tests.support.drills.drill import Drill, Fault, Figures, lasts
 from tests.support.drills.runs import make_anew, play, processes, replace, restarted, site
 from tests.support.live.clients import visitor
-from tools.fleet.redundancy import leads
+from tools.fleet.redundancy import is_leader
 
 if TYPE_CHECKING:
     from tests.support.drills.arena import Arena
@@ -87,7 +87,7 @@ def led_again(arena: Arena, what: str, host: str, begin: float) -> bool:
         for sample in arena.observer.between(begin, time.time())
         if (sample.what, sample.host) == (what, host)
     ]
-    seen = [leads(value) for value in answers if value is not None]
+    seen = [is_leader(value) for value in answers if value is not None]
     return [leading for leading, _ in groupby(seen)] in ([True, False, True], [True, False, True, False])
 
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from tests.support.drills.samples import Sample
-from tools.fleet.redundancy import leads
+from tools.fleet.redundancy import is_leader
 
 Record = Mapping[str, Any]
 # Seconds between two samples of a host after which nobody knows what it was meanwhile.
@@ -105,7 +105,7 @@ def stretches(samples: Iterable[Sample], what: str, origin: float) -> list[tuple
     found: list[tuple[str, float, float]] = []
     for host, seen in by_host.items():
         for before, after in pairwise(seen):
-            if leads(before.value) and leads(after.value) and after.t - before.t < SILENCE:
+            if is_leader(before.value) and is_leader(after.value) and after.t - before.t < SILENCE:
                 begin, end = round(before.t - origin, 2), round(after.t - origin, 2)
                 joins = bool(found) and found[-1][0] == host and found[-1][2] == begin
                 found[-1:] = [(host, found[-1][1], end)] if joins else [*found[-1:], (host, begin, end)]

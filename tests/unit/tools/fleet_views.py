@@ -1,4 +1,4 @@
-"""A small fleet and what its hosts say of themselves when all is well."""
+"""A small fleet, and the facts that the probes return if everything is healthy."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ HOSTS = [
     Host("mon1", "10.0.0.61", frozenset({"monitoring", "sentinel", "etcd"})),
 ]
 
-RUNS = {"system": "running", "failed": [], "stopped": []}
-FOLLOWS = {"master": False, "linked": True}
+RUNNING = {"system": "running", "failed": [], "stopped": []}
+LINKED_REPLICA = {"master": False, "linked": True}
 PATRONI = {"state": "running", "paused": False, "failsafe": False}
-WELL: dict[str, dict[str, Any]] = {
-    "lb1": RUNS | {"vip": True, "drained": {}},
-    "lb2": RUNS | {"vip": False, "drained": {}},
-    "app1": RUNS | {"app": True, "release": "r1"},
-    "worker1": RUNS | {"release": "r1", "beat": True},
-    "db1": RUNS
+HEALTHY: dict[str, dict[str, Any]] = {
+    "lb1": RUNNING | {"vip": True, "drained": {}},
+    "lb2": RUNNING | {"vip": False, "drained": {}},
+    "app1": RUNNING | {"app": True, "release": "r1"},
+    "worker1": RUNNING | {"release": "r1", "beat": True},
+    "db1": RUNNING
     | {"etcd": True, "etcd_leads": False, "patroni": PATRONI}
     | {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "sync", 2048]}}},
-    "db2": RUNS
+    "db2": RUNNING
     | {"etcd": True, "etcd_leads": True, "patroni": PATRONI, "postgres": {"primary": False, "standbys": {}}},
-    "cache1": RUNS
+    "cache1": RUNNING
     | {"sentinel": 3, "cache": {"master": True, "replicas": 1, "behind": {"10.0.0.52": 0}}}
     | {"store": {"master": True, "replicas": 2, "behind": {"10.0.0.52": 0, "10.0.0.61": 3 * 1024**2}}},
-    "cache2": RUNS | {"sentinel": 3, "cache": FOLLOWS, "store": FOLLOWS},
-    "mon1": RUNS | {"sentinel": 3, "etcd": True, "etcd_leads": False, "store": FOLLOWS},
+    "cache2": RUNNING | {"sentinel": 3, "cache": LINKED_REPLICA, "store": LINKED_REPLICA},
+    "mon1": RUNNING | {"sentinel": 3, "etcd": True, "etcd_leads": False, "store": LINKED_REPLICA},
 }
 
 
 def but(**changed: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
-    """The same fleet with some facts changed; a host that is None is silent."""
+    """Return the healthy facts with some changed. A host that is None does not answer."""
     return {
         name: {} if name in changed and changed[name] is None else facts | (changed.get(name) or {})
-        for name, facts in WELL.items()
+        for name, facts in HEALTHY.items()
     }

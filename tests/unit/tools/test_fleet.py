@@ -1,4 +1,4 @@
-"""What `make up`, `make status` and their kin decide before and after they call other programs."""
+"""The decisions of `make up`, `make status` and similar commands before and after they run other programs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OUTPUTS = {
 }
 
 
-def test_the_fleet_is_named_after_its_inventory_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fleets_default_name_is_its_inventory(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLEET", raising=False)
     monkeypatch.setenv("INVENTORY", "single")
     assert Fleet.from_environment().name == "single"
@@ -34,14 +34,14 @@ def test_the_fleet_is_named_after_its_inventory_unless_told_otherwise(monkeypatc
 
 
 @pytest.mark.parametrize("name", ["Bad_Name", "1st", "a" * 21, "../x"])
-def test_a_name_that_no_container_can_have_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_an_invalid_container_name_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("FLEET", name)
-    with pytest.raises(FleetError, match=rf"FLEET={re.escape(name)} cannot .* use 1 to 20 lower-case"):
+    with pytest.raises(FleetError, match=rf"FLEET={re.escape(name)} is not valid .* use 1 to 20 lower-case"):
         Fleet.from_environment()
 
 
 @pytest.mark.parametrize("inventory", ["nowhere", "aws"])
-def test_an_inventory_that_is_no_sandbox_is_refused_with_the_fix(
+def test_an_inventory_that_is_not_a_sandbox_is_refused_with_the_fix(
     monkeypatch: pytest.MonkeyPatch, inventory: str
 ) -> None:
     monkeypatch.setenv("INVENTORY", inventory)
@@ -49,7 +49,7 @@ def test_an_inventory_that_is_no_sandbox_is_refused_with_the_fix(
         Fleet.from_environment()
 
 
-def test_a_fleet_keeps_its_state_apart_from_others() -> None:
+def test_fleets_do_not_share_state() -> None:
     sandbox, blue = Fleet("sandbox", "sandbox"), Fleet("blue", "sandbox")
     assert not set(sandbox.state_files) & set(blue.state_files)
     assert sandbox.directory != blue.directory
@@ -66,13 +66,13 @@ def test_hosts_and_their_groups_come_from_the_inventory() -> None:
     assert mon1.groups == {"etcd"}
 
 
-def test_a_fleet_without_hosts_says_how_to_make_them() -> None:
+def test_the_error_for_a_fleet_without_hosts_names_the_command() -> None:
     with pytest.raises(FleetError, match="run 'make up FLEET=a' first"):
         Fleet("a", "sandbox").hosts({})
 
 
 class FakeEngine(Fleet):
-    """A fleet whose engine reports given container states, and notes what it was told to do."""
+    """A fleet whose engine reports given container states and records its calls."""
 
     def outputs(self) -> dict[str, Any]:
         return OUTPUTS
@@ -89,24 +89,26 @@ states: dict[str, str] = {}
 calls: list[tuple[str, ...]] = []
 
 
-def test_stopped_hosts_are_started_and_lost_ones_made_anew() -> None:
+def test_stopped_hosts_are_started_and_lost_ones_recreated() -> None:
     calls.clear()
     states.clear()
     states["a-db1"] = "exited 0"
-    assert up_module.revive(FakeEngine("a", "sandbox")) == ['-replace=module.host["mon1"].terraform_data.host']
+    assert up_module.restart_stopped_hosts(FakeEngine("a", "sandbox")) == [
+        '-replace=module.host["mon1"].terraform_data.host'
+    ]
     assert ("start", "a-db1") in calls
 
 
-def test_a_host_that_a_power_cut_killed_is_stopped_in_the_books_and_started() -> None:
+def test_a_host_that_a_power_cut_killed_is_marked_as_stopped_and_started() -> None:
     calls.clear()
     states.update({"a-db1": "running 999999999", "a-mon1": "running 1"})
-    assert up_module.revive(FakeEngine("a", "sandbox")) == []
+    assert up_module.restart_stopped_hosts(FakeEngine("a", "sandbox")) == []
     assert [call[0] for call in calls if call[-1] == "a-db1"] == ["container", "stop", "start"]
     assert [call[0] for call in calls if call[-1] == "a-mon1"] == ["container"]
 
 
 def test_concurrent_first_runs_agree_on_one_vault_password(tmp_path: Path) -> None:
-    # A copy, in a tree without a vault: where there is one, the script rightly refuses to make another password.
+    # A copy in a tree without a vault, because the script refuses to create a second password for a vault.
     script = shutil.copy(ROOT / "bin" / "vault-password", tmp_path)
     environment = {"FLASKFLEET_VAULT_PASSWORD_FILE": str(tmp_path / "deep" / "password"), "PATH": "/usr/bin:/bin"}
 
@@ -120,15 +122,15 @@ def test_concurrent_first_runs_agree_on_one_vault_password(tmp_path: Path) -> No
     assert (tmp_path / "deep" / "password").stat().st_mode & 0o077 == 0
 
 
-def test_a_subnet_that_this_machine_routes_is_taken() -> None:
+def test_a_subnet_that_this_machine_routes_is_not_free() -> None:
     overlap = ROOT / "terraform" / "modules" / "sandbox_network" / "overlap.py"
     routes = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=False)
     taken = next((line.split()[0] for line in routes.stdout.splitlines() if "/" in line.split()[0]), None)
     if taken is None:
         pytest.skip("this machine has no route to a network")
 
-    def ask(subnet: str) -> str:
+    def overlap_of(subnet: str) -> str:
         return subprocess.run([sys.executable, overlap, subnet], capture_output=True, text=True, check=True).stdout
 
-    assert taken in ask(taken)
-    assert ask("203.0.113.0/24") == ""
+    assert taken in overlap_of(taken)
+    assert overlap_of("203.0.113.0/24") == ""

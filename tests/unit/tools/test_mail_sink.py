@@ -1,4 +1,4 @@
-"""The sink that takes a sandbox's letters: what comes is found by whom it is for."""
+"""The SMTP server that receives the e-mails of a sandbox."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def send(sink: MailSink, recipient: str, subject: str) -> None:
         client.send_message(message)
 
 
-def test_a_letter_is_found_by_recipient_and_subject_and_taken_once(sink: MailSink) -> None:
+def test_an_email_is_found_by_recipient_and_subject_and_taken_once(sink: MailSink) -> None:
     for recipient, subject in (
         ("bo@news.test", "Welcome"),
         ("ada@news.test", "Welcome"),
@@ -52,55 +52,55 @@ def test_a_letter_is_found_by_recipient_and_subject_and_taken_once(sink: MailSin
     ):
         send(sink, recipient, subject)
     assert sink.wait_for("ada@news.test", subject="password")["Subject"] == "A new password"
-    letter = sink.wait_for("ada@news.test")
-    assert letter["Subject"] == "Welcome"
-    assert letter.get_content() == "https://10.77.0.5/auth/reset/" + "x" * 120 + "\n", "a long link is whole"
+    email = sink.wait_for("ada@news.test")
+    assert email["Subject"] == "Welcome"
+    assert email.get_content() == "https://10.77.0.5/auth/reset/" + "x" * 120 + "\n", "a long link is not wrapped"
     assert sink.next()["To"] == "bo@news.test"
 
 
-def test_a_letter_that_does_not_come_names_those_that_did(sink: MailSink) -> None:
+def test_the_error_for_a_missing_email_lists_the_received_ones(sink: MailSink) -> None:
     send(sink, "bo@news.test", "Welcome")
     with pytest.raises(
-        TimeoutError, match=r"no letter 'reset' to ada@news\.test within 0 s; there are \['bo@news\.test: Welcome'\]"
+        TimeoutError, match=r"no e-mail 'reset' to ada@news\.test within 0 s; received: \['bo@news\.test: Welcome'\]"
     ):
         sink.wait_for("ada@news.test", subject="reset", within=0.1)
 
 
-def test_the_sink_listens_where_the_hosts_see_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_listens_on_this_machines_address_in_the_fleets_network(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Fleet, "outputs", lambda _: OUTPUTS)
     assert mail_sink.gateway(Fleet("a", "sandbox")) == "10.77.0.1"
 
 
-def test_a_fleet_that_is_not_up_has_no_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fleet_without_hosts_has_no_gateway(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Fleet, "outputs", lambda _: {})
     with pytest.raises(FleetError, match="run 'make up FLEET=a' first"):
         mail_sink.gateway(Fleet("a", "sandbox"))
 
 
-def test_an_address_in_use_is_said_in_one_sentence(
+def test_an_address_in_use_is_an_error_with_advice(
     sink: MailSink, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(mail_sink, "PORT", sink.port)
     monkeypatch.setattr(mail_sink, "gateway", lambda _: "127.0.0.1")
     assert mail_sink.main() == 1
-    assert f"127.0.0.1:{sink.port} cannot be listened on" in capsys.readouterr().err
+    assert f"cannot listen on 127.0.0.1:{sink.port}" in capsys.readouterr().err
 
 
-def test_letters_are_printed_until_the_user_has_seen_enough(
+def test_emails_are_printed_until_the_user_presses_ctrl_c(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    letter = EmailMessage()
-    letter["To"], letter["Subject"] = "ada@news.test", "Welcome"
-    letter.set_content("Hello\n")
-    letters = [letter]
+    email = EmailMessage()
+    email["To"], email["Subject"] = "ada@news.test", "Welcome"
+    email.set_content("Hello\n")
+    emails = [email]
 
-    def following(_: MailSink) -> EmailMessage:
-        if not letters:
+    def next_email(_: MailSink) -> EmailMessage:
+        if not emails:
             raise KeyboardInterrupt
-        return letters.pop()
+        return emails.pop()
 
     monkeypatch.setattr(mail_sink, "PORT", free_port())
     monkeypatch.setattr(mail_sink, "gateway", lambda _: "127.0.0.1")
-    monkeypatch.setattr(MailSink, "next", following)
+    monkeypatch.setattr(MailSink, "next", next_email)
     assert mail_sink.main() == 0
     assert "\nTo: ada@news.test\nSubject: Welcome\n\nHello\n" in capsys.readouterr().out

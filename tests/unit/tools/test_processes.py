@@ -1,4 +1,4 @@
-"""Whether a run that left its name in the lock is still alive: taking over from a live one would mix two deploys."""
+"""Whether the run that holds a lock still exists. Taking the lock over from a live run would mix two deploys."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from pathlib import Path
 
 from tools.fleet import processes
 
-# The second process is a child of one that looks like a run, as a task's is.
+# The second process is a child of a process that looks like ansible-playbook, as the process of a task is.
 CHILD = "import json; from tools.fleet import processes; print(json.dumps(processes.this_run()))"
 PARENT = "import subprocess, sys; print(subprocess.check_output([sys.executable, '-c', sys.argv[1]], text=True), flush=True); input()"
 
 
-def test_a_run_is_the_outermost_process_and_abandoned_only_when_it_is_dead(tmp_path: Path) -> None:
+def test_a_run_is_the_outermost_process_and_abandoned_only_after_its_end(tmp_path: Path) -> None:
     script = tmp_path / "ansible-playbook"
     script.write_text(PARENT)
     with subprocess.Popen(
@@ -29,10 +29,10 @@ def test_a_run_is_the_outermost_process_and_abandoned_only_when_it_is_dead(tmp_p
     assert processes.abandoned(run)
 
 
-def test_nobody_knows_of_a_run_on_another_machine() -> None:
+def test_a_run_on_another_machine_never_counts_as_abandoned() -> None:
     assert not processes.abandoned(processes.this_run() | {"node": "elsewhere", "pid": 1, "started": "0"})
     assert not processes.abandoned({})
 
 
-def test_a_process_that_has_the_number_of_a_dead_one_is_not_the_run() -> None:
+def test_a_new_process_with_the_same_pid_is_not_the_run() -> None:
     assert processes.abandoned(processes.this_run() | {"started": "1"})

@@ -1,4 +1,4 @@
-"""What counts as missing from a fleet, for `make status` and for the failure drills."""
+"""The problems that keep a fleet from full redundancy, for `make status` and for the failure drills."""
 
 from __future__ import annotations
 
@@ -6,38 +6,42 @@ from typing import Any
 
 import pytest
 
-from tests.unit.tools.fleet_views import FOLLOWS, HOSTS, PATRONI, WELL, but
+from tests.unit.tools.fleet_views import HEALTHY, HOSTS, LINKED_REPLICA, PATRONI, but
 from tools.fleet.context import Host
 from tools.fleet.redundancy import missing
 
 NOTE = {"by": "kim", "when": "2026-11-23T06:00:00Z", "why": "new disk"}
 
 
-def test_nothing_is_missing_from_a_whole_fleet() -> None:
-    assert missing(HOSTS, WELL) == []
+def test_a_healthy_fleet_has_no_problems() -> None:
+    assert missing(HOSTS, HEALTHY) == []
 
 
-def test_facts_that_nobody_asked_for_are_not_missed() -> None:
-    asked = {"system", "vip", "app", "etcd", "postgres", "cache", "store"}
-    assert (
-        missing(HOSTS, {host: {what: facts[what] for what in asked & set(facts)} for host, facts in WELL.items()}) == []
-    )
+def test_facts_that_were_not_collected_are_no_problem() -> None:
+    collected = {"system", "vip", "app", "etcd", "postgres", "cache", "store"}
+    view = {host: {name: facts[name] for name in collected & set(facts)} for host, facts in HEALTHY.items()}
+    assert missing(HOSTS, view) == []
 
 
-def test_a_fleet_behind_a_clouds_balancer_has_no_virtual_address_to_miss() -> None:
-    without = {name: {what: value for what, value in facts.items() if what != "vip"} for name, facts in WELL.items()}
+def test_a_fleet_behind_a_clouds_load_balancer_needs_no_virtual_address() -> None:
+    without = {name: {key: value for key, value in facts.items() if key != "vip"} for name, facts in HEALTHY.items()}
     assert missing(HOSTS, without) == []
 
 
-def test_a_host_alone_in_every_group_is_whole() -> None:
+def test_a_single_host_in_every_group_has_no_problems() -> None:
     groups = frozenset(group for host in HOSTS for group in host.groups)
     master = {"master": True, "replicas": 0, "behind": {}}
-    facts = WELL["lb1"] | WELL["app1"] | WELL["db1"] | {"postgres": {"primary": True, "standbys": {}}, "sentinel": 1}
+    facts = (
+        HEALTHY["lb1"]
+        | HEALTHY["app1"]
+        | HEALTHY["db1"]
+        | {"postgres": {"primary": True, "standbys": {}}, "sentinel": 1}
+    )
     assert missing([Host("node1", "", groups)], {"node1": facts | {"cache": master, "store": master}}) == []
 
 
 @pytest.mark.parametrize(
-    ("host", "facts", "says"),
+    ("host", "facts", "problem"),
     [
         (
             "app1",
@@ -62,7 +66,7 @@ def test_a_host_alone_in_every_group_is_whole() -> None:
         ("db1", {"postgres": {"primary": False, "standbys": {}}}, "Postgres has no primary"),
         ("db2", {"patroni": None}, "db2 has a Patroni that does not answer"),
         ("db2", {"patroni": PATRONI | {"paused": True}}, "Patroni is paused"),
-        ("db1", {"patroni": PATRONI | {"failsafe": True}}, "Patroni goes on without etcd (failsafe)"),
+        ("db1", {"patroni": PATRONI | {"failsafe": True}}, "Patroni runs without etcd (failsafe)"),
         ("cache1", {"store": {"master": True, "replicas": 1}}, "store has 1 of 2 replicas"),
         ("mon1", {"store": {"master": False, "linked": False}}, "store has 1 of 2 replicas (not mon1)"),
         ("mon1", {"store": None}, "store has 1 of 2 replicas (not mon1)"),
@@ -72,19 +76,20 @@ def test_a_host_alone_in_every_group_is_whole() -> None:
         ("mon1", {"sentinel": 1}, "mon1 sees 1 of 3 Sentinels"),
     ],
 )
-def test_whatever_is_missing_is_named(host: str, facts: dict[str, Any], says: str) -> None:
-    assert missing(HOSTS, but(**{host: facts})) == [says]
+def test_each_problem_is_named(host: str, facts: dict[str, Any], problem: str) -> None:
+    assert missing(HOSTS, but(**{host: facts})) == [problem]
 
 
-def test_a_host_that_is_down_is_named_first_and_then_what_the_fleet_lacks_by_it() -> None:
-    alone = WELL["db1"] | {"postgres": {"primary": True, "standbys": {}}}
+def test_a_host_that_is_down_comes_before_its_consequences() -> None:
+    alone = HEALTHY["db1"] | {"postgres": {"primary": True, "standbys": {}}}
     assert missing(HOSTS, but(db2=None, db1=alone)) == [
         "db2 does not answer",
         "no standby is synchronous",
         "etcd has 2 of 3 votes (not db2)",
     ]
     without = {
-        name: WELL["cache1"][name] | {"replicas": WELL["cache1"][name]["replicas"] - 1} for name in ("cache", "store")
+        name: HEALTHY["cache1"][name] | {"replicas": HEALTHY["cache1"][name]["replicas"] - 1}
+        for name in ("cache", "store")
     }
     assert missing(HOSTS, but(cache2=None, cache1=without | {"sentinel": 2}, mon1={"sentinel": 2})) == [
         "cache2 does not answer",
@@ -94,7 +99,7 @@ def test_a_host_that_is_down_is_named_first_and_then_what_the_fleet_lacks_by_it(
     ]
 
 
-def test_what_the_application_lacks_comes_before_that_it_is_not_ready() -> None:
+def test_problems_of_the_applications_servers_come_before_the_application() -> None:
     alone = {"master": False, "linked": False}
     assert missing(HOSTS, but(cache1=None, cache2={"cache": alone, "store": alone}, app1={"app": False})) == [
         "cache1 does not answer",
@@ -105,13 +110,13 @@ def test_what_the_application_lacks_comes_before_that_it_is_not_ready() -> None:
     ]
 
 
-def test_a_quorum_that_is_gone_is_called_so() -> None:
+def test_a_lost_majority_is_named() -> None:
     assert "etcd has 1 of 3 votes, which is no majority (not db1, db2)" in missing(
         HOSTS, but(db1={"etcd": False}, db2=None)
     )
 
 
-def test_a_host_that_hangs_is_missing_although_it_answers() -> None:
+def test_a_service_that_hangs_on_a_host_that_answers_is_a_problem() -> None:
     assert missing(HOSTS, but(app1={"app": None})) == ["app1 has an application that is not ready"]
     alone = {"postgres": {"primary": True, "standbys": {}}}
     assert missing(HOSTS, but(db1=alone, db2={"postgres": None})) == [
@@ -124,15 +129,15 @@ def test_a_host_that_hangs_is_missing_although_it_answers() -> None:
     ]
 
 
-def test_a_drained_host_is_missing_and_says_why() -> None:
+def test_a_drained_host_is_a_problem_with_its_reason() -> None:
     both = but(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {"app1": NOTE}})
     assert missing(HOSTS, both) == ["app1 is drained (kim: new disk)"]
     assert missing(HOSTS, but(lb2={"drained": {"app1": {}}})) == [
-        "app1 is drained on lb2 alone (somebody: no reason given)"
+        "app1 is drained on lb2 only (somebody: no reason given)"
     ]
 
 
-def test_what_follows_a_lost_master_is_not_blamed_on_its_replicas() -> None:
-    assert missing(HOSTS, but(cache1={"cache": None}, cache2={"cache": FOLLOWS | {"linked": False}})) == [
+def test_replicas_of_a_lost_master_are_not_reported() -> None:
+    assert missing(HOSTS, but(cache1={"cache": None}, cache2={"cache": LINKED_REPLICA | {"linked": False}})) == [
         "cache has no master"
     ]

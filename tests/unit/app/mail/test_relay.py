@@ -49,7 +49,7 @@ class Refusing(MailSink):
 
     code = 550
 
-    async def handle_RCPT(self, *_: Any) -> str:  # noqa: N802
+    async def handle_RCPT(self, *_: Any) -> str:
         return f"{self.code} ada@news.example is not here"
 
 
@@ -114,7 +114,7 @@ def test_a_relay_gets_user_and_password_under_encryption_alone(
 def test_a_relay_that_cannot_do_what_is_configured_gets_nothing(url: str) -> None:
     with MailSink("127.0.0.1", free_port()) as sink, pytest.raises(RelayError):
         MailUrl.parse(url.format(port=sink.port)).send(EmailMessage())
-    assert sink.letters == []
+    assert sink.emails == []
 
 
 def test_a_letter_that_was_taken_is_sent_however_the_conversation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
