@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.database.models import ApiKey, FailedTask, User
 from app.extensions import db
 from app.jobs import dead_letters
-from app.jobs.dead_letters import LetterError
+from app.jobs.dead_letters import DeadLetterError
 from app.news import articles
 from app.web.paging import NEWEST, Position
 
@@ -84,6 +84,6 @@ def requeue_all() -> tuple[int, str | None]:
     for letter_id in db.read(lambda session: list(session.scalars(waiting)), primary=True):
         try:
             sent += dead_letters.requeue(letter_id)
-        except LetterError as error:
+        except DeadLetterError as error:
             refused = str(error)
     return sent, refused

@@ -9,7 +9,7 @@ from app.admin import administration
 from app.admin.blueprint import PAGE, audit, bp
 from app.extensions import cache, db, store
 from app.jobs import celery_app, dead_letters
-from app.jobs.dead_letters import LetterError
+from app.jobs.dead_letters import DeadLetterError
 from app.news import articles
 from app.redis.cache import EVERYTHING
 from app.redis.cache_backends import CacheUnavailableError
@@ -43,7 +43,7 @@ def requeue_task(letter_id: int) -> ResponseReturnValue:
     """Send a failed task again."""
     try:
         sent = dead_letters.requeue(letter_id)
-    except LetterError as error:
+    except DeadLetterError as error:
         flash(f"Not sent: {error}.", "error")
         return redirect(url_for("admin.list_tasks"))
     if not sent:

@@ -12,7 +12,7 @@ from app.cli.accounts import key_commands, user_commands
 from app.database.models import Article
 from app.extensions import cache, db
 from app.jobs import dead_letters
-from app.jobs.dead_letters import LetterError
+from app.jobs.dead_letters import DeadLetterError
 from app.news import articles, demo, downloads, feeds, view_counts
 from app.news.downloads import DownloadError
 from app.news.feeds import FeedError
@@ -100,7 +100,7 @@ def requeue_tasks(letter_ids: tuple[int, ...]) -> None:
     for letter_id in letter_ids:
         try:
             sent = dead_letters.requeue(letter_id)
-        except LetterError as error:
+        except DeadLetterError as error:
             raise click.ClickException(f"{letter_id}: {error}") from error
         click.echo(f"{letter_id}: sent again" if sent else f"{letter_id}: there is none, or it was sent again before")
 

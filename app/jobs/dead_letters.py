@@ -35,11 +35,11 @@ REQUEUED_KEPT = timedelta(days=30)
 COLLECTED_AT_ONCE = 100
 
 
-class LetterError(Exception):
+class DeadLetterError(Exception):
     """A letter that cannot be sent again; the message says why."""
 
 
-class Letter(msgspec.Struct):
+class DeadLetter(msgspec.Struct):
     """What is known of a failure."""
 
     task_id: str
@@ -52,9 +52,9 @@ class Letter(msgspec.Struct):
 
 def write(
     task: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException, request_id: str = ""
-) -> Letter:
+) -> DeadLetter:
     """Return the letter of a failure, in what every database can store."""
-    return Letter(
+    return DeadLetter(
         task_id[:64],
         _clean(task)[:100],
         _storable(_positional(task, args, kwargs)),
@@ -64,7 +64,7 @@ def write(
     )
 
 
-def record(letter: Letter) -> None:
+def record(letter: DeadLetter) -> None:
     """Keep a letter. It never fails: a worker has other tasks."""
     try:
         _insert(letter)
@@ -73,10 +73,10 @@ def record(letter: Letter) -> None:
         deposit(letter)
 
 
-def deposit(letter: Letter) -> None:
+def deposit(letter: DeadLetter) -> None:
     """Keep a letter without waiting for a database. It never fails."""
     try:
-        store.keep_letter(msgspec.msgpack.encode(letter))
+        store.keep_dead_letter(msgspec.msgpack.encode(letter))
     except StoreUnavailableError as error:
         log.error("dead letter lost", because=str(error), letter=msgspec.to_builtins(letter))
 
@@ -84,15 +84,15 @@ def deposit(letter: Letter) -> None:
 def collect() -> int:
     """Bring letters from the store to the database and note how many wait for somebody; return how many came."""
     collected = 0
-    for packed in store.letters(COLLECTED_AT_ONCE):
+    for packed in store.dead_letters(COLLECTED_AT_ONCE):
         try:
-            _insert(msgspec.msgpack.decode(packed, type=Letter))
+            _insert(msgspec.msgpack.decode(packed, type=DeadLetter))
             collected += 1
         except (DataError, msgspec.DecodeError) as error:
             log.error("dead letter dropped", error=describe(error))
-        store.drop_letter(packed)
+        store.drop_dead_letter(packed)
     db.write(lambda session: session.execute(delete(FailedTask).where(FailedTask.requeued_at < now() - REQUEUED_KEPT)))
-    store.note_letters(db.read(waiting, primary=True))
+    store.note_dead_letters(db.read(waiting, primary=True))
     return collected
 
 
@@ -107,31 +107,33 @@ def waiting(session: Session) -> int:
     return session.scalar(select(func.count()).select_from(FailedTask).where(FailedTask.requeued_at.is_(None))) or 0
 
 
-def requeue(letter_id: int) -> bool:
-    """Send a letter's task again, once; return whether this call did. Raise LetterError where it cannot be sent."""
-    taken = db.write(lambda session: _take(session, letter_id))
+def requeue(dead_letter_id: int) -> bool:
+    """Send a letter's task again, once; return whether this call did. Raise DeadLetterError where it cannot be sent."""
+    taken = db.write(lambda session: _take(session, dead_letter_id))
     if taken is None:
         return False
     name, arguments = taken
     known = name in _tasks()
     if not known or not celery_app.send(name, *arguments):
-        db.write(lambda session: _mark(session, letter_id, None))
-        raise LetterError(
+        db.write(lambda session: _mark(session, dead_letter_id, None))
+        raise DeadLetterError(
             "the broker does not answer; try again in a moment" if known else f"this release knows no task {name}"
         )
-    log.info("dead letter sent again", letter=letter_id, task=name)
+    log.info("dead letter sent again", letter=dead_letter_id, task=name)
     return True
 
 
-def discard(letter_id: int) -> bool:
+def discard(dead_letter_id: int) -> bool:
     """Forget a letter; return whether there was one."""
     found = db.write(
-        lambda session: session.scalar(delete(FailedTask).where(FailedTask.id == letter_id).returning(FailedTask.id))
+        lambda session: session.scalar(
+            delete(FailedTask).where(FailedTask.id == dead_letter_id).returning(FailedTask.id)
+        )
     )
     return found is not None
 
 
-def _insert(letter: Letter) -> None:
+def _insert(letter: DeadLetter) -> None:
     try:
         db.write(lambda session: session.execute(insert(FailedTask), msgspec.structs.asdict(letter)))
     except IntegrityError:
@@ -139,19 +141,19 @@ def _insert(letter: Letter) -> None:
         log.info("dead letter is known", task_id=letter.task_id)
 
 
-def _take(session: Session, letter_id: int) -> tuple[str, list[Any]] | None:
+def _take(session: Session, dead_letter_id: int) -> tuple[str, list[Any]] | None:
     """Mark a letter as sent, in one statement: of two clicks at once one finds nothing."""
     row = session.execute(
         update(FailedTask)
-        .where(FailedTask.id == letter_id, FailedTask.requeued_at.is_(None))
+        .where(FailedTask.id == dead_letter_id, FailedTask.requeued_at.is_(None))
         .values(requeued_at=now())
         .returning(FailedTask.task, FailedTask.arguments)
     ).one_or_none()
     return None if row is None else (row.task, row.arguments)
 
 
-def _mark(session: Session, letter_id: int, moment: datetime | None) -> None:
-    session.execute(update(FailedTask).where(FailedTask.id == letter_id).values(requeued_at=moment))
+def _mark(session: Session, dead_letter_id: int, moment: datetime | None) -> None:
+    session.execute(update(FailedTask).where(FailedTask.id == dead_letter_id).values(requeued_at=moment))
 
 
 def _tasks() -> Mapping[str, Task[Any, Any]]:

@@ -16,7 +16,7 @@ from prometheus_client.registry import Collector
 from redis.exceptions import RedisError
 
 from app.jobs.celery_app import QUEUE
-from app.redis.store import LETTERS_WAITING, RedisStore, Store
+from app.redis.store import DEAD_LETTERS_WAITING, RedisStore, Store
 
 log = structlog.get_logger(__name__)
 
@@ -93,7 +93,7 @@ class QueueCollector(Collector):
             taken: Any
             letters: Any
             waiting, taken = self._store.client.llen(QUEUE), self._store.client.hlen("unacked")
-            letters = self._store.client.get(LETTERS_WAITING)
+            letters = self._store.client.get(DEAD_LETTERS_WAITING)
         except RedisError as error:
             log.warning("queue not measured", error=str(error))
             return

@@ -27,10 +27,10 @@ VIEWS_FLUSHING = "views:flushing"
 # The field of VIEWS_FLUSHING that names the batch; the others are ids of articles.
 BATCH = "batch"
 # Dead letters on their way to the database, and how many wait there for somebody.
-LETTERS = "letters:pending"
-LETTERS_WAITING = "letters:waiting"
+DEAD_LETTERS = "letters:pending"
+DEAD_LETTERS_WAITING = "letters:waiting"
 # The newest are worth most, and a store that is full of letters would take no sessions.
-MOST_LETTERS = 10_000
+MAX_DEAD_LETTERS = 10_000
 
 
 class StoreUnavailableError(Exception):
@@ -58,16 +58,16 @@ class Store(Protocol):
     def drop_views(self, batch: str) -> None:
         """Forget a batch that is in the database. Another batch is left alone."""
 
-    def keep_letter(self, letter: bytes) -> None:
-        """Keep a dead letter until `drop_letter`."""
+    def keep_dead_letter(self, letter: bytes) -> None:
+        """Keep a dead letter until `drop_dead_letter`."""
 
-    def letters(self, most: int) -> list[bytes]:
+    def dead_letters(self, limit: int) -> list[bytes]:
         """Return the oldest dead letters that are kept here."""
 
-    def drop_letter(self, letter: bytes) -> None:
+    def drop_dead_letter(self, letter: bytes) -> None:
         """Forget a dead letter that is in the database."""
 
-    def note_letters(self, waiting: int) -> None:
+    def note_dead_letters(self, waiting: int) -> None:
         """Note for the workers' metrics how many letters wait for an administrator."""
 
     def queue_length(self, queue: str) -> int:
@@ -91,7 +91,7 @@ class MemoryStore:
         self._sessions: dict[str, tuple[bytes, float]] = {}
         self._pending: dict[int, int] = {}
         self._flushing: tuple[str, dict[int, int]] | None = None
-        self._letters: list[bytes] = []
+        self._dead_letters: list[bytes] = []
 
     def get_session(self, key: str) -> bytes | None:
         """Return a session's bytes."""
@@ -125,19 +125,19 @@ class MemoryStore:
             if self._flushing and self._flushing[0] == batch:
                 self._flushing = None
 
-    def keep_letter(self, letter: bytes) -> None:
-        """Keep a dead letter until `drop_letter`."""
-        self._letters = [*self._letters, letter][-MOST_LETTERS:]
+    def keep_dead_letter(self, letter: bytes) -> None:
+        """Keep a dead letter until `drop_dead_letter`."""
+        self._dead_letters = [*self._dead_letters, letter][-MAX_DEAD_LETTERS:]
 
-    def letters(self, most: int) -> list[bytes]:
+    def dead_letters(self, limit: int) -> list[bytes]:
         """Return the oldest dead letters that are kept here."""
-        return self._letters[:most]
+        return self._dead_letters[:limit]
 
-    def drop_letter(self, letter: bytes) -> None:
+    def drop_dead_letter(self, letter: bytes) -> None:
         """Forget a dead letter that is in the database."""
-        self._letters = [kept for kept in self._letters if kept != letter]
+        self._dead_letters = [kept for kept in self._dead_letters if kept != letter]
 
-    def note_letters(self, waiting: int) -> None:
+    def note_dead_letters(self, waiting: int) -> None:
         """Do nothing: no worker sees this process's store."""
 
     def queue_length(self, _queue: str) -> int:
@@ -194,23 +194,23 @@ class RedisStore:
 
         self._ask(lambda: self.client.transaction(drop, VIEWS_FLUSHING))
 
-    def keep_letter(self, letter: bytes) -> None:
-        """Keep a dead letter until `drop_letter`."""
-        self._ask(lambda: self.client.rpush(LETTERS, letter))
-        self._ask(lambda: self.client.ltrim(LETTERS, -MOST_LETTERS, -1))
+    def keep_dead_letter(self, letter: bytes) -> None:
+        """Keep a dead letter until `drop_dead_letter`."""
+        self._ask(lambda: self.client.rpush(DEAD_LETTERS, letter))
+        self._ask(lambda: self.client.ltrim(DEAD_LETTERS, -MAX_DEAD_LETTERS, -1))
 
-    def letters(self, most: int) -> list[bytes]:
+    def dead_letters(self, limit: int) -> list[bytes]:
         """Return the oldest dead letters that are kept here."""
-        kept: list[bytes] = self._ask(lambda: self.client.lrange(LETTERS, 0, most - 1))
+        kept: list[bytes] = self._ask(lambda: self.client.lrange(DEAD_LETTERS, 0, limit - 1))
         return kept
 
-    def drop_letter(self, letter: bytes) -> None:
+    def drop_dead_letter(self, letter: bytes) -> None:
         """Forget a dead letter that is in the database."""
-        self._ask(lambda: self.client.lrem(LETTERS, 1, letter))  # type: ignore[arg-type]
+        self._ask(lambda: self.client.lrem(DEAD_LETTERS, 1, letter))  # type: ignore[arg-type]
 
-    def note_letters(self, waiting: int) -> None:
+    def note_dead_letters(self, waiting: int) -> None:
         """Note for the workers' metrics how many letters wait for an administrator."""
-        self._ask(lambda: self.client.set(LETTERS_WAITING, waiting))
+        self._ask(lambda: self.client.set(DEAD_LETTERS_WAITING, waiting))
 
     def queue_length(self, queue: str) -> int:
         """Return how many tasks wait for a worker: Celery keeps a queue as a list."""

@@ -14,14 +14,14 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from app.database.models import Article, FailedTask, now
 from app.extensions import db, store
 from app.jobs import dead_letters, retry
-from app.jobs.dead_letters import LetterError
+from app.jobs.dead_letters import DeadLetterError
 from app.jobs.tasks import collect_dead_letters
 from app.jobs.worker_metrics import QueueCollector
 from app.logs.redaction import describe, redact
 from app.mail.relay import DeferredError, RelayError
 from app.mail.tasks import send_email
 from app.news import articles, tasks
-from app.redis.store import LETTERS, MemoryStore, RedisStore, StoreUnavailableError
+from app.redis.store import DEAD_LETTERS, MemoryStore, RedisStore, StoreUnavailableError
 from tests.unit.app.conftest import Author
 from tests.unit.app.redis.fake_redis import FakeRedis
 
@@ -137,7 +137,7 @@ def test_an_unknown_task_leaves_a_letter(app: Flask) -> None:
     collect_dead_letters()
     (letter,) = letters()
     assert (letter.task, letter.arguments, letter.request_id) == ("from_the_future", [1, 2, {"x": 3}], "request-1")
-    with pytest.raises(LetterError, match="knows no task from_the_future"):
+    with pytest.raises(DeadLetterError, match="knows no task from_the_future"):
         dead_letters.requeue(letter.id)
     assert letters()[0].requeued_at is None
 
@@ -160,18 +160,18 @@ def test_while_the_database_is_away_letters_wait_in_the_store(
 
 def test_nothing_fails_where_nothing_answers(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr("app.database.engine.Database.write", away)
-    monkeypatch.setattr("app.redis.store.MemoryStore.keep_letter", store_away)
+    monkeypatch.setattr("app.redis.store.MemoryStore.keep_dead_letter", store_away)
     fail(task_id="lost")
     assert "dead letter lost" in caplog.text
     assert "lost" in caplog.text
 
 
 def test_a_letter_that_no_database_takes_blocks_no_other() -> None:
-    store.keep_letter(b"not a letter")
+    store.keep_dead_letter(b"not a letter")
     dead_letters.deposit(dead_letters.write("process_new_article", "fine", [7], {}, RuntimeError("broken")))
     dead_letters.collect()
     assert [letter.task_id for letter in letters()] == ["fine"]
-    assert store.letters(10) == []
+    assert store.dead_letters(10) == []
 
 
 def test_a_letter_is_sent_again_once(publish: Callable[..., Article]) -> None:
@@ -198,7 +198,7 @@ def test_a_letter_that_no_broker_takes_stays(monkeypatch: pytest.MonkeyPatch) ->
     fail()
     (letter,) = letters()
     monkeypatch.setattr("app.jobs.celery_app.send", lambda *_: False)
-    with pytest.raises(LetterError, match="does not answer"):
+    with pytest.raises(DeadLetterError, match="does not answer"):
         dead_letters.requeue(letter.id)
     assert letters()[0].requeued_at is None
 
@@ -254,8 +254,8 @@ def test_prometheus_sees_how_many_wait(app: Flask) -> None:
     dead_letters.collect()
     found = {metric.name: metric.samples[0].value for metric in QueueCollector(app.extensions["store"]).collect()}
     assert found["celery_dead_letters"] == 2
-    redis.rpush(LETTERS, b"x")
-    assert len(store.letters(5)) == 1
+    redis.rpush(DEAD_LETTERS, b"x")
+    assert len(store.dead_letters(5)) == 1
 
 
 @pytest.mark.parametrize(
