@@ -1,4 +1,4 @@
-"""A small HTTP server that stands for etcd and Patroni: what it answers is a function of what it is asked."""
+"""A small HTTP server in place of etcd and Patroni. A function of the request computes its answers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class Asked(NamedTuple):
-    """A request: by which address of this machine it came, its path, its JSON if it has some, and who sent it."""
+    """A request: the local address that received it, its path, its JSON body if any, and its credentials."""
 
     host: str
     path: str
@@ -21,7 +21,7 @@ class Asked(NamedTuple):
 
 @contextmanager
 def answering(answer: Callable[[Asked], tuple[int, Any]]) -> Iterator[int]:
-    """Serve on all of 127.0.0.0/8, with status and JSON; the port is yielded."""
+    """Answer with status and JSON on all of 127.0.0.0/8. Yields the port."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -38,7 +38,7 @@ def answering(answer: Callable[[Asked], tuple[int, Any]]) -> Iterator[int]:
             self.wfile.write(json.dumps(content).encode())
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Do not log."""
 
     with ThreadingHTTPServer(("0.0.0.0", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -1,4 +1,4 @@
-"""What tests of the roles' own modules share: loading one from its file, and running it like Ansible does."""
+"""Load a module of a role from its file, and run it like Ansible does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ ROLES = Path(__file__).resolve().parents[3] / "roles"
 
 
 def load(name: str, path: Path) -> ModuleType:
-    """The module that a file holds, under the name by which others import it."""
+    """Import a file as a module of the given name."""
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec
     assert spec.loader
@@ -29,7 +29,7 @@ def load(name: str, path: Path) -> ModuleType:
 def run(
     module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False
 ) -> dict[str, Any]:
-    """A run's result."""
+    """Run the module and return its result."""
     with patch_module_args(arguments | {"_ansible_check_mode": check}), pytest.raises(SystemExit):
         module.main()
     return dict(json.loads(capsys.readouterr().out))

@@ -53,14 +53,14 @@ def find_nginx() -> str | None:
 
 @cache
 def knows_http2_directive(nginx: str) -> bool:
-    """Whether `http2 on` exists (1.25.1); the hosts' nginx has it, the machine's may be older."""
-    said = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=True).stderr
-    version = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", said)
+    """Whether nginx supports `http2 on` (since 1.25.1). This machine's may be older than that of the hosts."""
+    output = subprocess.run([nginx, "-v"], capture_output=True, text=True, check=True).stderr
+    version = re.search(r"nginx/(\d+)\.(\d+)\.(\d+)", output)
     return version is not None and tuple(map(int, version.groups())) >= (1, 25, 1)
 
 
 def defaults() -> dict[str, Any]:
-    """The role's variables with what the news application's inventory would add."""
+    """The role's defaults with the variables of the news application."""
     variables: dict[str, Any] = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
     application = yaml.safe_load((ROOT / "inventories/applications/news.yml").read_text())
     variables |= {name: value for name, value in application.items() if name in variables}
@@ -90,7 +90,7 @@ def render(template: str, **variables: Any) -> str:
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody uses."""
+    """A free TCP port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -122,21 +122,21 @@ class Stub(BaseHTTPRequestHandler):
     """Answer with the request's headers; the query can set status, cc (Cache-Control) and reset (close silently)."""
 
     protocol_version = "HTTP/1.1"
-    asked: ClassVar[list[str]]
+    requests: ClassVar[list[str]]
 
     def log_message(self, *_: Any, **__: Any) -> None:
-        """Stay silent."""
+        """Do not log."""
 
     def answer(self) -> None:
         """Answer any method."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.asked.append(f"{self.command} {self.path}")
+        self.requests.append(f"{self.command} {self.path}")
         query = httpx.URL(self.path).params
         if "reset" in query:
             self.close_connection = True
             return
         body = json.dumps(
-            {"count": len(self.asked), "headers": {name.lower(): value for name, value in self.headers.items()}}
+            {"count": len(self.requests), "headers": {name.lower(): value for name, value in self.headers.items()}}
         ).encode()
         self.send_response(int(query.get("status", 200)))
         self.send_header("Content-Length", str(len(body)))
@@ -154,25 +154,25 @@ for method in ("GET", "HEAD", "POST", "PUT", "DELETE"):
 
 
 class Application(ThreadingHTTPServer):
-    """A stub application on a port of its own; `asked` lists the requests that reached it."""
+    """A stub application on its own port. `requests` lists the requests that reached it."""
 
     daemon_threads = True
 
     def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.connections: list[socket.socket] = []
-        super().__init__((address, port), type("OneStub", (Stub,), {"asked": self.asked}))
+        super().__init__((address, port), type("OneStub", (Stub,), {"requests": self.requests}))
         self.port: int = self.server_address[1]
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
 
     def get_request(self) -> tuple[socket.socket, Any]:
-        """Remember the connection, for `stop`."""
+        """Record the connection, for `stop`."""
         connection, address = super().get_request()
         self.connections.append(connection)
         return connection, address
 
     def stop(self) -> None:
-        """Be gone: no new connections, and the old ones end."""
+        """Accept no new connections, and close the existing ones."""
         self.shutdown()
         self.server_close()
         for connection in self.connections:
@@ -198,7 +198,7 @@ class Site:
         assert nginx
         self.nginx = nginx
         text = render("nginx.conf.j2", **variables)
-        # Only what a user without privileges, beside other servers, cannot have.
+        # Replace only what an unprivileged user on a shared machine cannot have.
         for there, here in {
             "/etc/nginx/": f"{folder}/",
             "/run/nginx.pid": f"{folder}/nginx.pid",
@@ -220,13 +220,13 @@ class Site:
         self.base = [nginx, "-p", str(folder), "-e", str(folder / "log/error.log"), "-c", str(self.configuration)]
 
     def check(self) -> tuple[bool, str]:
-        """What `nginx -t` says of the configuration."""
+        """Whether `nginx -t` accepts the configuration, and its output."""
         result = subprocess.run([*self.base, "-t"], capture_output=True, text=True, timeout=20, check=False)
         return result.returncode == 0, result.stderr
 
     @contextmanager
     def running(self) -> Iterator[httpx.Client]:
-        """Run nginx; a client of its HTTPS port, which is no browser: no cookies kept, no redirects followed."""
+        """Run nginx, and return an HTTPS client that keeps no cookies and follows no redirects."""
         insecure = ssl.create_default_context()
         insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
         process = subprocess.Popen(self.base, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -245,6 +245,6 @@ class Site:
             process.wait(timeout=10)
 
     def logged(self) -> list[dict[str, Any]]:
-        """The access log's entries so far; nginx writes them a second late."""
+        """The entries of the access log. nginx writes them up to a second late."""
         time.sleep(1.2)
         return [json.loads(line) for line in self.access_log.read_text().splitlines()]

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Reload nginx and wait until it did. `nginx -s reload` alone succeeds also where the running master then refuses the new files (an
-# address that is taken, a shared zone of another kind) and serves on with the old ones: an operator has to know.
+# Reload nginx, and fail if it keeps the old settings. `nginx -s reload` alone succeeds even if the master then rejects
+# the new files, for instance because an address is in use, or because a shared zone has another type.
 set -eu
 children() { cat "/proc/$MAINPID/task/$MAINPID/children"; }
 
@@ -18,6 +18,6 @@ while [ "$tries" -lt 50 ]; do
     tries=$((tries + 1))
     sleep 0.1
 done
-echo "nginx still serves with its old settings. Its last words in /var/log/nginx/error.log:" >&2
+echo "nginx did not load its new settings and keeps the old ones. The end of /var/log/nginx/error.log:" >&2
 tail -n 3 /var/log/nginx/error.log >&2
 exit 1
