@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Hand a master's role to a replica without losing an acknowledged write."""
+"""Switch a master over to a replica without losing an acknowledged write."""
 
 from __future__ import annotations
 
@@ -7,28 +7,27 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.redis_connection import Connection, RedisError, connect
+from ansible.module_utils.redis_connection import StateError, build_module, client, connect, redis
 
 DOCUMENTATION = r"""
 module: redis_switchover
-short_description: Hand a master's role to a replica without losing an acknowledged write
+short_description: Switch a master over to a replica without losing an acknowledged write
 description:
-  - A plain C(SENTINEL FAILOVER) loses what the old master acknowledges until Sentinel turns it into a replica. This module pauses writes
-    on the master, waits until the replica has all of them, has Sentinel promote it, and turns the old master into its replica before
-    it lets clients go on.
-  - When the replica is not promoted in time, writes go on at the old master, and the module fails with nothing changed.
+  - A plain C(SENTINEL FAILOVER) loses the writes that the old master acknowledges until Sentinel makes it a replica.
+    This module pauses writes on the master, waits until the replica has all of them and lets Sentinel promote the
+    replica. Then it makes the old master a replica and unpauses the clients.
+  - If the replica is not promoted in time, writes continue on the old master, and the module fails without a change.
 options:
   name:
-    description: Name of the master, as Sentinel knows it.
+    description: Name under which Sentinel monitors the master.
     type: str
     required: true
   to:
-    description: Address of the replica to promote; Sentinel's choice by default.
+    description: Address of the replica to promote. By default Sentinel chooses one.
     type: str
     default: ""
   pause:
-    description: Seconds for which writes may wait.
+    description: Maximum time in seconds that writes are paused.
     type: int
     default: 10
   sentinel_host:
@@ -36,17 +35,18 @@ options:
     type: str
     default: 127.0.0.1
   sentinel_port:
-    description: Its port.
+    description: Port of that Sentinel.
     type: int
     default: 26379
   login_user:
-    description: A user that may do everything, on instances and on Sentinels.
+    description: A user that may run every command on instances and on Sentinels.
     type: str
     required: true
   login_password:
-    description: Its password.
+    description: Password of O(login_user).
     type: str
     required: true
+requirements: [redis (Debian's python3-redis)]
 attributes:
   check_mode:
     support: full
@@ -54,7 +54,7 @@ author: [Flaskfleet]
 """
 
 EXAMPLES = r"""
-- name: Hand the store over
+- name: Switch the store over
   redis_switchover:
     name: store
     login_user: admin
@@ -63,15 +63,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 before:
-  description: Address of the master before.
+  description: Address of the master before the switchover.
   type: str
   returned: always
 after:
-  description: Address of the master after; in check mode of the replica that would become it, empty where Sentinel chooses.
+  description: Address of the master after the switchover. In check mode the value of O(to).
   type: str
   returned: always
 seconds:
-  description: How long writes were paused.
+  description: Time in seconds that writes were paused.
   type: float
   returned: success
 """
@@ -82,133 +82,125 @@ PROMOTION_TIMEOUT = 6.0
 FOLLOW_TIMEOUT = 30.0
 
 
-class SwitchoverError(Exception):
-    """The role is not handed over; the message says why, and nothing is changed."""
-
-
 def wait(probe: Callable[[], bool], seconds: float) -> bool:
-    """Return whether the probe came true in time."""
+    """Return whether the probe became true in time."""
     deadline = time.monotonic() + seconds
     while not (true := probe()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return true
 
 
-def address_of(sentinel: Connection, name: str) -> tuple[str, int]:
-    """Return where the master is."""
-    reply = sentinel.call("SENTINEL", "GET-MASTER-ADDR-BY-NAME", name)
-    if reply is None:
-        raise SwitchoverError(f"Sentinel does not know a master {name!r}")
-    return reply[0], int(reply[1])
+def address_of(sentinel: redis.Redis, name: str) -> tuple[str, int]:
+    """Return the master's address and port."""
+    address: tuple[str, int] | None = sentinel.sentinel_get_master_addr_by_name(name)
+    if address is None:
+        raise StateError(f"Sentinel does not know a master {name!r}")
+    return address
 
 
-def replicas(sentinel: Connection, name: str) -> list[dict[str, str]]:
-    """Return what Sentinel knows of the replicas that may be promoted and are well."""
-    found = [dict(zip(reply[::2], reply[1::2], strict=True)) for reply in sentinel.call("SENTINEL", "REPLICAS", name)]
+def replicas(sentinel: redis.Redis, name: str) -> list[dict[str, Any]]:
+    """Return the healthy replicas that may be promoted, as Sentinel sees them."""
     return [
         replica
-        for replica in found
-        if replica["flags"] == "slave" and replica["master-link-status"] == "ok" and int(replica["slave-priority"]) > 0
+        for replica in sentinel.sentinel_slaves(name)
+        if replica["flags"] == "slave" and replica["master-link-status"] == "ok" and replica["slave-priority"] > 0
     ]
 
 
-def choose(sentinel: Connection, name: str, to: str) -> list[dict[str, str]]:
-    """Return the replicas that can take the role over; refuse where none can, or Sentinel cannot decide."""
+def choose(sentinel: redis.Redis, name: str, to: str) -> list[dict[str, Any]]:
+    """Return the replicas that can be promoted; fail if there is none, or if Sentinel has no majority."""
     try:
-        sentinel.call("SENTINEL", "CKQUORUM", name)
-    except RedisError as error:
-        raise SwitchoverError(f"Sentinels have no majority for {name}, so that none can promote: {error}") from error
+        sentinel.sentinel_ckquorum(name)
+    except redis.ResponseError as error:
+        raise StateError(
+            f"the Sentinels have no majority for {name}, so none can promote a replica: {error}"
+        ) from error
     candidates = replicas(sentinel, name)
     if not candidates:
-        raise SwitchoverError(f"{name} has no healthy replica that may be promoted: its master holds the last copy")
-    if to and to not in {candidate["ip"] for candidate in candidates}:
-        names = ", ".join(candidate["ip"] for candidate in candidates)
-        raise SwitchoverError(f"{to} is no healthy replica of {name} that may be promoted; these are: {names}")
+        raise StateError(f"{name} has no healthy replica that may be promoted, so its master holds the last copy")
+    names = [candidate["ip"] for candidate in candidates]
+    if to and to not in names:
+        raise StateError(f"{to} is not a healthy replica of {name} that may be promoted; choose {' or '.join(names)}")
     return candidates
 
 
 def prefer(
-    sentinel: Connection, login: tuple[str, str], name: str, chosen: dict[str, str], rivals: int
+    sentinel: redis.Redis, login: tuple[str, str], name: str, chosen: dict[str, Any], rivals: int
 ) -> Callable[[], None]:
-    """Have Sentinel choose this replica; return what takes that back."""
+    """Make Sentinel choose this replica; return a function that undoes it."""
     if not rivals:
         return lambda: None
 
-    def set_priority(priority: str) -> None:
-        with connect(chosen["ip"], int(chosen["port"]), *login) as instance:
-            instance.call("CONFIG", "SET", "replica-priority", priority)
+    def set_priority(priority: int) -> None:
+        with connect(chosen["ip"], chosen["port"], *login) as instance:
+            instance.config_set("replica-priority", priority)
 
-    set_priority("1")
-    if not wait(
-        lambda: any(one["ip"] == chosen["ip"] and one["slave-priority"] == "1" for one in replicas(sentinel, name)),
-        PRIORITY_TIMEOUT,
-    ):
+    def noticed() -> bool:
+        return any((one["ip"], one["slave-priority"]) == (chosen["ip"], 1) for one in replicas(sentinel, name))
+
+    set_priority(1)
+    if not wait(noticed, PRIORITY_TIMEOUT):
         set_priority(chosen["slave-priority"])
-        raise SwitchoverError(f"Sentinel has not noticed the priority of {chosen['ip']}")
+        raise StateError(f"Sentinel has not noticed the new priority of {chosen['ip']} within {PRIORITY_TIMEOUT:.0f} s")
     return lambda: set_priority(chosen["slave-priority"])
 
 
-def caught_up(master: Connection, login: tuple[str, str], candidates: list[dict[str, str]]) -> bool:
-    """Whether every replica that could be promoted has all that the paused master has."""
-    offset = int(master.info("replication")["master_repl_offset"])
+def caught_up(master: redis.Redis, login: tuple[str, str], candidates: list[dict[str, Any]]) -> bool:
+    """Return whether every candidate has all writes of the paused master."""
+    offset = master.info("replication")["master_repl_offset"]
     for candidate in candidates:
-        with Connection(candidate["ip"], int(candidate["port"]), *login) as replica:
-            if int(replica.info("replication").get("slave_repl_offset", -1)) < offset:
+        with client(candidate["ip"], candidate["port"], *login) as replica:
+            if replica.info("replication").get("slave_repl_offset", -1) < offset:
                 return False
     return True
 
 
-def hand_over(
-    sentinel: Connection,
-    master: Connection,
+def switch_over(
+    sentinel: redis.Redis,
+    master: redis.Redis,
     login: tuple[str, str],
     name: str,
-    candidates: list[dict[str, str]],
+    candidates: list[dict[str, Any]],
     pause: int,
 ) -> str:
-    """Pause writes, promote, make the old master a replica and let clients go on; return the new master's address."""
+    """Pause writes, promote, make the old master a replica and unpause; return the new master's address."""
     before = address_of(sentinel, name)
-    master.call("CLIENT", "PAUSE", pause * 1000, "WRITE")
+    master.client_pause(pause * 1000, all=False)
     try:
         if not wait(lambda: caught_up(master, login, candidates), pause / 4):
-            raise SwitchoverError("a replica did not catch up with the paused master in time")
+            raise StateError("a replica did not catch up with the paused master in time")
         try:
-            sentinel.call("SENTINEL", "FAILOVER", name)
-        except RedisError as error:
-            raise SwitchoverError(f"Sentinel refuses to fail {name} over now: {error}") from error
+            sentinel.sentinel_failover(name)
+        except redis.ResponseError as error:
+            raise StateError(f"Sentinel refuses a failover of {name} now: {error}") from error
         if not wait(lambda: address_of(sentinel, name) != before, min(PROMOTION_TIMEOUT, pause * 0.6)):
-            raise SwitchoverError(
-                "no replica was promoted in time; Sentinel refuses another try within twice its failover timeout"
+            raise StateError(
+                "no replica was promoted in time. Sentinel refuses another failover within twice its failover timeout."
             )
         after = address_of(sentinel, name)
-        master.call("REPLICAOF", *after)
-        # Restarted now, it would otherwise come back as the master of before.
-        master.call("CONFIG", "REWRITE")
-        # Clients ask Sentinel again where to write.
-        master.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        master.replicaof(*after)
+        # Without this, a restart now would bring it back as master.
+        master.config_rewrite()
+        # Makes clients query Sentinel for the new master.
+        master.client_kill_filter(_type="normal", skipme=True)
     finally:
-        master.call("CLIENT", "UNPAUSE")
+        master.client_unpause()
     return after[0]
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "name": {"type": "str", "required": True},
-            "to": {"type": "str", "default": ""},
-            "pause": {"type": "int", "default": 10},
-            "sentinel_host": {"type": "str", "default": "127.0.0.1"},
-            "sentinel_port": {"type": "int", "default": 26379},
-            "login_user": {"type": "str", "required": True},
-            "login_password": {"type": "str", "required": True, "no_log": True},
-        },
-        supports_check_mode=True,
+    module = build_module(
+        name={"type": "str", "required": True},
+        to={"type": "str", "default": ""},
+        pause={"type": "int", "default": 10},
+        sentinel_host={"type": "str", "default": "127.0.0.1"},
+        sentinel_port={"type": "int", "default": 26379},
     )
     given = module.params
     name, login = given["name"], (given["login_user"], given["login_password"])
     result: dict[str, Any] = {"before": "", "after": ""}
     try:
-        with connect(given["sentinel_host"], given["sentinel_port"], *login, patience=0) as sentinel:
+        with connect(given["sentinel_host"], given["sentinel_port"], *login, start_timeout=0) as sentinel:
             address, port = address_of(sentinel, name)
             result |= {"before": address, "after": address}
             if given["to"] == address:
@@ -217,23 +209,25 @@ def main() -> None:
             if module.check_mode:
                 module.exit_json(changed=True, seconds=0.0, **result | {"after": given["to"]})
             chosen = [candidate for candidate in candidates if given["to"] in {"", candidate["ip"]}]
-            forget = prefer(sentinel, login, name, chosen[0], len(candidates) - 1) if given["to"] else lambda: None
+            undo = prefer(sentinel, login, name, chosen[0], len(candidates) - 1) if given["to"] else lambda: None
             try:
-                with connect(address, port, *login, patience=0) as master:
+                with connect(address, port, *login, start_timeout=0) as master:
                     started = time.monotonic()
-                    result["after"] = hand_over(sentinel, master, login, name, chosen, given["pause"])
+                    result["after"] = switch_over(sentinel, master, login, name, chosen, given["pause"])
                     seconds = round(time.monotonic() - started, 2)
             finally:
-                forget()
+                undo()
         with connect(address, port, *login) as former:
             if not wait(lambda: former.info("replication").get("master_link_status") == "up", FOLLOW_TIMEOUT):
                 module.fail_json(
-                    msg=f"{result['after']} is master of {name}, but {address} does not follow it yet", **result
+                    msg=f"{result['after']} is master of {name}, but {address} does not follow it after"
+                    f" {FOLLOW_TIMEOUT:.0f} s: check `journalctl -u redis@{name}` there.",
+                    **result,
                 )
-    except (SwitchoverError, RedisError) as error:
-        module.fail_json(msg=f"{name} is not handed over: {error}", **result)
-    except OSError as error:
-        module.fail_json(msg=f"{name}: a server does not answer: {error}", **result)
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        module.fail_json(msg=f"{name} was not switched over, because a server does not answer: {error}", **result)
+    except (StateError, redis.RedisError) as error:
+        module.fail_json(msg=f"{name} was not switched over: {error}", **result)
     module.exit_json(changed=True, seconds=seconds, **result)
 
 

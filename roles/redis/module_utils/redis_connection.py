@@ -1,110 +1,104 @@
-"""A connection to Redis or Sentinel with the standard library alone: hosts need no package for it, and no password reaches an argv."""
+"""Connect to Redis or Sentinel with Debian's python3-redis."""
 
 from __future__ import annotations
 
-import socket
 import time
+import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule, missing_required_lib
+
+try:
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+except ImportError:
+    redis = None
+    IMPORT_ERROR = traceback.format_exc()
 
 TIMEOUT = 2.0
 START_TIMEOUT = 60.0
 
 
-class RedisError(Exception):
-    """What the server answers instead of a result, such as `NOAUTH …`."""
+class StateError(Exception):
+    """A server or the fleet is in a state that stops the module; the message explains it."""
 
 
-class Connection:
-    """One connection; replies come as str, int, None or lists of them (RESP2)."""
-
-    def __init__(self, address: str, port: int, user: str, password: str, timeout: float = TIMEOUT) -> None:
-        self._socket = socket.create_connection((address, port), timeout=timeout)
-        self._reader = self._socket.makefile("rb")
-        try:
-            self.call("AUTH", user, password)
-        except BaseException:
-            self.close()
-            raise
-
-    def __enter__(self) -> Connection:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._reader.close()
-        self._socket.close()
-
-    def call(self, *arguments: object) -> Any:
-        """Send one command and return its reply; raise RedisError when the server refuses it."""
-        parts = [str(argument).encode() for argument in arguments]
-        self._socket.sendall(b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%s\r\n" % (len(part), part) for part in parts))
-        return self._reply()
-
-    def pairs(self, *arguments: object) -> dict[str, str]:
-        """Send a command whose reply is a flat list of names and values."""
-        reply = self.call(*arguments)
-        return dict(zip(reply[::2], reply[1::2], strict=True))
-
-    def info(self, *sections: str) -> dict[str, str]:
-        """The fields of INFO's sections."""
-        lines = self.call("INFO", *sections).splitlines()
-        return dict(line.split(":", 1) for line in lines if ":" in line)
-
-    def _reply(self) -> Any:
-        line = self._reader.readline()
-        if not line.endswith(b"\r\n"):
-            raise ConnectionError("the server closed the connection")
-        kind, rest = line[:1], line[1:-2].decode(errors="replace")
-        if kind == b"+":
-            return rest
-        if kind == b"-":
-            raise RedisError(rest)
-        if kind == b":":
-            return int(rest)
-        length = int(rest)
-        if length < 0:
-            return None
-        if kind == b"$":
-            return self._reader.read(length + 2)[:-2].decode(errors="replace")
-        # An error inside a list is not raised before the list was read to its end; none of our commands gets one.
-        return [self._reply() for _ in range(length)]
+def build_module(**options: dict[str, Any]) -> AnsibleModule:
+    """Build a module with `options` and a login; fail if the host has no python3-redis."""
+    login = {
+        "login_user": {"type": "str", "required": True},
+        "login_password": {"type": "str", "required": True, "no_log": True},
+    }
+    module = AnsibleModule(argument_spec=options | login, supports_check_mode=True)
+    if redis is None:
+        hint = ". On Debian it is python3-redis: run playbooks/site.yml --tags redis, which installs it."
+        module.fail_json(msg=missing_required_lib("redis") + hint, exception=IMPORT_ERROR)
+    return module
 
 
-def connect(address: str, port: int, user: str, password: str, patience: float = START_TIMEOUT) -> Connection:
-    """Log in; wait `patience` seconds for a server that starts, or loads its data."""
-    deadline = time.monotonic() + patience
+def client(address: str, port: int, user: str, password: str, timeout: float = TIMEOUT) -> redis.Redis:
+    """Return a client that never retries: the modules decide what to do about a server that does not answer."""
+    return redis.Redis(
+        host=address,
+        port=port,
+        username=user,
+        password=password,
+        socket_timeout=timeout,
+        socket_connect_timeout=timeout,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+        protocol=2,
+    )
+
+
+def connect(address: str, port: int, user: str, password: str, start_timeout: float = START_TIMEOUT) -> redis.Redis:
+    """Log in; wait up to `start_timeout` seconds for a server that is starting or loading its data."""
+    server = client(address, port, user, password)
+    deadline = time.monotonic() + start_timeout
     while True:
         try:
-            connection = Connection(address, port, user, password)
-            try:
-                connection.call("PING")
-            except RedisError as error:
-                connection.close()
-                # MASTERDOWN and their kin do not matter to us: the server answers.
-                if str(error).startswith("LOADING"):
-                    raise ConnectionError(str(error)) from error
-                raise
-            return connection
-        except OSError:
+            server.ping()
+            return server
+        except redis.AuthenticationError:
+            raise
+        except (redis.ConnectionError, redis.TimeoutError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 
 
-def is_refusal(error: RedisError) -> bool:
-    """Whether the server knows the user by another password, or not at all."""
-    return str(error).startswith(("WRONGPASS", "NOAUTH"))
+def converge_server(module: AnsibleModule, start_timeout: float, converge: Callable[[redis.Redis], None]) -> bool:
+    """Call `converge` with the server of the module's login options; return whether it rejected the password."""
+    given = module.params
+    host, port = given["login_host"], given["login_port"]
+    try:
+        with connect(host, port, given["login_user"], given["login_password"], start_timeout) as server:
+            converge(server)
+    except redis.AuthenticationError:
+        return True
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        # In check mode the server may be one that this run would start.
+        if not module.check_mode:
+            module.fail_json(msg=f"{host}:{port} does not answer: {error}")
+    except (redis.RedisError, StateError) as error:
+        module.fail_json(msg=f"{host}:{port}: {error}")
+    return False
 
 
-def load_acl(connection: Connection, acl_file: str, check_mode: bool) -> bool:
-    """Have the server load its ACL file if its users are not those of the file; return whether that changed them."""
-    before = sorted(connection.call("ACL", "LIST"))
+def pairs(items: dict[str, Any]) -> list[Any]:
+    """Flatten options to the alternating names and values that commands take."""
+    return [word for item in items.items() for word in item]
+
+
+def load_acl(server: redis.Redis, acl_file: str, check_mode: bool) -> bool:
+    """Load the ACL file if the server's users differ from it; return whether that changed them."""
+    before = sorted(server.acl_list())
     if before == sorted(filter(None, Path(acl_file).read_text().splitlines())):
         return False
     if check_mode:
         return True
-    connection.call("ACL", "LOAD")
-    return bool(sorted(connection.call("ACL", "LIST")) != before)
+    server.acl_load()
+    return sorted(server.acl_list()) != before

@@ -1,4 +1,4 @@
-"""What tests of role redis' modules start with."""
+"""Fixtures for the tests of role redis' modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tests of role redis' modules share: the modules, and a small server that speaks Redis' protocol and remembers what it was told."""
+"""The modules of role redis, and a small server that speaks Redis' protocol and records every command."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ROLE = ROLES / "redis"
 PASSWORD = "not-a-secret-of-anybody"
 ACL = ["user admin on #0 ~* &* +@all", "user default off -@all"]
 LOGIN = {"login_user": "admin", "login_password": PASSWORD}
-SENTINEL_READING = ("MASTER", "REPLICAS", "SENTINELS", "CKQUORUM", "CONFIG GET")
+SENTINEL_READING = ("MASTER", "SLAVES", "SENTINELS", "CKQUORUM", "CONFIG GET")
 READING = ("PING", "INFO", "CONFIG GET", "ACL LIST", *(f"SENTINEL {name}" for name in SENTINEL_READING))
 Answer = Callable[[list[str]], Any]
 
 
-load("ansible.module_utils.redis_connection", ROLE / "module_utils/redis_connection.py")
+connection = load("ansible.module_utils.redis_connection", ROLE / "module_utils/redis_connection.py")
 redis_primary, redis_instance, redis_sentinel, redis_switchover = (
     load(name, ROLE / f"library/{name}.py")
     for name in ("redis_primary", "redis_instance", "redis_sentinel", "redis_switchover")
@@ -31,7 +31,7 @@ redis_primary, redis_instance, redis_sentinel, redis_switchover = (
 
 
 def encode(reply: Any) -> bytes:
-    """A reply in RESP2; an exception becomes an error."""
+    """Encode a reply in RESP2; an exception becomes an error."""
     match reply:
         case None:
             return b"$-1\r\n"
@@ -41,12 +41,14 @@ def encode(reply: Any) -> bytes:
             return f":{reply}\r\n".encode()
         case str():
             return f"${len(reply.encode())}\r\n{reply}\r\n".encode()
+        case dict():
+            return encode([word for item in reply.items() for word in item])
         case _:
             return f"*{len(reply)}\r\n".encode() + b"".join(encode(part) for part in reply)
 
 
 class Server(socketserver.ThreadingTCPServer):
-    """Answers AUTH and PING itself and leaves the rest to `answer`; keeps every command in `commands`."""
+    """Answer AUTH, PING and CLIENT SETINFO itself and all other commands with `answer`; record those in `commands`."""
 
     daemon_threads = True
     allow_reuse_address = True
@@ -54,6 +56,7 @@ class Server(socketserver.ThreadingTCPServer):
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
         self.password = PASSWORD
+        self.loading = 0  # number of pings that fail because the server loads its data
         self.commands: list[list[str]] = []
         super().__init__(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
@@ -62,8 +65,13 @@ class Server(socketserver.ThreadingTCPServer):
     def port(self) -> int:
         return int(self.server_address[1])
 
+    def ping(self) -> Any:
+        """Answer a PING."""
+        self.loading -= 1
+        return ValueError("LOADING Redis is loading the dataset in memory") if self.loading >= 0 else "PONG"
+
     def written(self) -> list[str]:
-        """The commands that change something."""
+        """Return the commands that change something."""
         names = [" ".join(command) for command in self.commands]
         return [name for name in names if not name.startswith(READING)]
 
@@ -81,16 +89,18 @@ class Handler(socketserver.StreamRequestHandler):
                 reply: Any = (
                     "OK" if words[2] == self.server.password else ValueError("WRONGPASS invalid username-password pair")
                 )
+            elif words[:2] == ["CLIENT", "SETINFO"]:
+                reply = "OK"
             else:
                 self.server.commands.append(words)
-                reply = "PONG" if words[0] == "PING" else self.server.answer(words)
+                reply = self.server.ping() if words[0] == "PING" else self.server.answer(words)
             self.wfile.write(encode(reply))
 
 
 def run(
     module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False
 ) -> dict[str, Any]:
-    """A run's result, which never has the password."""
+    """Run a module and return its result, which must not contain the password."""
     result = modules.run(module, arguments, capsys, check)
     assert PASSWORD not in json.dumps(result)
     return result

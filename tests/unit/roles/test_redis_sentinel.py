@@ -1,4 +1,4 @@
-"""What role redis tells running Sentinels, whom it has them forget, and what it leaves alone."""
+"""Which masters, settings and peers role redis changes on a running Sentinel."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.unit.roles.redis_modules import ACL, LOGIN, PASSWORD, Server, redis_s
 
 
 class Sentinel:
-    """What a Sentinel remembers."""
+    """The state of a Sentinel."""
 
     def __init__(self, file: Path, masters: dict[str, dict[str, str]]) -> None:
         self.masters = masters
-        self.known: dict[str, list[dict[str, str]]] = {"REPLICAS": [], "SENTINELS": []}
-        # Who is found again after a reset.
+        self.known: dict[str, list[dict[str, str]]] = {"SLAVES": [], "SENTINELS": []}
+        # Addresses of the peers that it finds again after a reset.
         self.alive = {"10.0.0.3"}
         self.quorum = True
         self.config = {"announce-ip": "10.0.0.2", "sentinel-user": "sentinel", "sentinel-pass": PASSWORD}
@@ -32,14 +32,11 @@ class Sentinel:
             case ["ACL", "LIST"]:
                 return ACL
             case ["SENTINEL", "CONFIG", "GET", _]:
-                return [word for item in self.config.items() for word in item]
+                return self.config
             case ["SENTINEL", "MASTERS"]:
-                return [
-                    [word for item in ({"name": name} | master).items() for word in item]
-                    for name, master in self.masters.items()
-                ]
-            case ["SENTINEL", "REPLICAS" | "SENTINELS" as kind, _]:
-                return [[word for item in one.items() for word in item] for one in self.known[kind]]
+                return [{"name": name} | master for name, master in self.masters.items()]
+            case ["SENTINEL", "SLAVES" | "SENTINELS" as kind, _]:
+                return self.known[kind]
             case ["SENTINEL", "CKQUORUM", _] if not self.quorum:
                 return ValueError("NOQUORUM 1 usable Sentinels")
             case ["SENTINEL", "RESET", _]:
@@ -50,7 +47,7 @@ class Sentinel:
             case ["SENTINEL", "MASTER", name]:
                 if name not in self.masters:
                     return ValueError("ERR No such master with that name")
-                return [word for item in self.masters[name].items() for word in item]
+                return self.masters[name]
         return "OK"
 
 
@@ -94,37 +91,37 @@ def converge_sentinel(
     return converge
 
 
-def test_a_master_that_moved_stays_where_it_is(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+def test_a_failover_is_not_undone(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
     result = converge_sentinel({"store": KNOWN})
     assert (result["changed"], result["written"]) == (False, [])
 
 
-def test_a_new_master_is_monitored_with_its_settings(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+def test_an_unknown_master_is_monitored_with_its_settings(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
     assert converge_sentinel({})["written"] == [
         "SENTINEL MONITOR store 10.0.0.2 6380 2",
         "SENTINEL SET store quorum 2 down-after-milliseconds 5000 auth-user sentinel auth-pass …",
     ]
 
 
-def test_a_new_sentinel_does_not_wait_for_others_that_are_new_too(
+def test_a_new_sentinel_does_not_wait_for_a_quorum(
     converge_sentinel: Callable[..., dict[str, Any]],
 ) -> None:
     assert converge_sentinel({}, quorum=False)["changed"]
     assert "NOQUORUM" in converge_sentinel({"store": KNOWN}, quorum=False)["msg"]
 
 
-def test_only_what_differs_is_told_to_sentinel(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+def test_only_options_that_differ_are_set(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
     result = converge_sentinel({"store": KNOWN | {"quorum": "1"}}, config={"announce-ip": "10.0.0.3"})
     assert result["changes"] == ["announce-ip", "store: quorum"]
     assert result["written"] == ["SENTINEL CONFIG SET announce-ip 10.0.0.3", "SENTINEL SET store quorum 2"]
 
 
-def test_a_master_that_is_not_wanted_is_forgotten(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+def test_an_unwanted_master_is_removed(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
     result = converge_sentinel({"store": KNOWN, "mymaster": KNOWN})
     assert (result["changes"], result["written"]) == (["mymaster: removed"], ["SENTINEL REMOVE mymaster"])
 
 
-def test_checking_a_sentinel_changes_nothing(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+def test_check_mode_changes_nothing(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
     result = converge_sentinel({"mymaster": KNOWN}, check=True)
     assert (result["changed"], result["written"]) == (True, [])
 
@@ -133,36 +130,38 @@ def peer(ip: str, port: int = 26379, flags: str = "sentinel") -> dict[str, str]:
     return {"name": "an identity", "ip": ip, "port": str(port), "flags": flags}
 
 
-FORMER_PEER = {"SENTINELS": [peer("10.0.0.3"), peer("10.0.0.9", flags="sentinel,s_down")]}
-TAKEN_OUT = {"REPLICAS": [peer("10.0.0.9", 6380, "slave,s_down,disconnected")]}
+REMOVED_SENTINEL = {"SENTINELS": [peer("10.0.0.3"), peer("10.0.0.9", flags="sentinel,s_down")]}
+REMOVED_REPLICA = {"SLAVES": [peer("10.0.0.9", 6380, "slave,s_down,disconnected")]}
 
 
 @pytest.mark.parametrize(
-    ("known", "forgotten"), [(FORMER_PEER, "Sentinel 10.0.0.9:26379"), (TAKEN_OUT, "replica 10.0.0.9:6380")]
+    ("known", "forgotten"), [(REMOVED_SENTINEL, "Sentinel 10.0.0.9:26379"), (REMOVED_REPLICA, "replica 10.0.0.9:6380")]
 )
-def test_a_host_that_is_gone_is_forgotten(
+def test_a_removed_host_is_forgotten(
     converge_sentinel: Callable[..., dict[str, Any]], known: dict[str, Any], forgotten: str
 ) -> None:
     result = converge_sentinel({"store": KNOWN}, known=known)
     assert (result["changes"], result["written"]) == ([f"store: forgets {forgotten}"], ["SENTINEL RESET store"])
 
 
-def test_a_host_that_is_only_down_is_not_forgotten(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+def test_a_host_that_is_down_is_not_forgotten(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
     down = {
         "SENTINELS": [peer("10.0.0.1", flags="sentinel,s_down")],
-        "REPLICAS": [peer("10.0.0.3", 6380, "slave,s_down")],
+        "SLAVES": [peer("10.0.0.3", 6380, "slave,s_down")],
     }
     assert converge_sentinel({"store": KNOWN}, known=down)["written"] == []
 
 
-def test_nobody_is_forgotten_during_a_failover_or_a_check(converge_sentinel: Callable[..., dict[str, Any]]) -> None:
+def test_nothing_is_forgotten_during_a_failover_or_in_check_mode(
+    converge_sentinel: Callable[..., dict[str, Any]],
+) -> None:
     failing_over = KNOWN | {"flags": "master,o_down,failover_in_progress"}
-    assert converge_sentinel({"store": failing_over}, known=FORMER_PEER)["written"] == []
-    checked = converge_sentinel({"store": KNOWN}, known=FORMER_PEER, check=True)
+    assert converge_sentinel({"store": failing_over}, known=REMOVED_SENTINEL)["written"] == []
+    checked = converge_sentinel({"store": KNOWN}, known=REMOVED_SENTINEL, check=True)
     assert (checked["changed"], checked["written"]) == (True, [])
 
 
-def test_a_peer_that_is_not_found_again_is_an_error_that_names_it(
+def test_the_error_about_a_missing_peer_names_it(
     converge_sentinel: Callable[..., dict[str, Any]],
 ) -> None:
     known = {"SENTINELS": [peer("10.0.0.2"), peer("10.0.0.9", flags="sentinel,s_down")]}

@@ -1,3 +1,5 @@
+"""How the module redis_switchover moves a master, and when it refuses to."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -9,10 +11,10 @@ from tests.unit.roles.redis_modules import LOGIN, Server, redis_switchover, run
 
 
 class Fleet:
-    """A Sentinel, a master and a replica, each as far as the module asks them."""
+    """A Sentinel, a master and a replica that answer the commands of the module."""
 
     def __init__(self) -> None:
-        self.promotes, self.quorum, self.healthy, self.behind = True, True, True, 0
+        self.promotes, self.quorum, self.healthy, self.lag = True, True, True, 0
         self.promoted = False
         self.master, self.replica, self.sentinel = Server(self._master), Server(self._replica), Server(self._sentinel)
 
@@ -28,7 +30,7 @@ class Fleet:
                 return ["127.0.0.1", str((self.replica if self.promoted else self.master).port)]
             case "CKQUORUM":
                 return "OK" if self.quorum else ValueError("NOQUORUM 1 usable Sentinels")
-            case "REPLICAS":
+            case "SLAVES":
                 link = "ok" if self.healthy else "err"
                 replica = {
                     "ip": "127.0.0.1",
@@ -38,7 +40,7 @@ class Fleet:
                     "slave-priority": 100,
                 }
                 witness = replica | {"ip": "127.0.0.9", "slave-priority": 0}
-                return [[str(word) for item in one.items() for word in item] for one in (replica, witness)]
+                return [{name: str(value) for name, value in one.items()} for one in (replica, witness)]
             case "FAILOVER":
                 self.promoted = self.promotes
                 return "OK"
@@ -48,9 +50,9 @@ class Fleet:
         return "role:master\r\nmaster_repl_offset:1000\r\nmaster_link_status:up\r\n" if words[0] == "INFO" else "OK"
 
     def _replica(self, words: list[str]) -> Any:
-        return f"role:slave\r\nslave_repl_offset:{1000 - self.behind}\r\n" if words[0] == "INFO" else "OK"
+        return f"role:slave\r\nslave_repl_offset:{1000 - self.lag}\r\n" if words[0] == "INFO" else "OK"
 
-    def hand_over(self, capsys: pytest.CaptureFixture[str], check: bool = False, **arguments: Any) -> dict[str, Any]:
+    def switch_over(self, capsys: pytest.CaptureFixture[str], check: bool = False, **arguments: Any) -> dict[str, Any]:
         """Run the module."""
         given = {
             "name": "store",
@@ -71,35 +73,37 @@ def fleet() -> Iterator[Fleet]:
     fleet.close()
 
 
-def test_writes_wait_while_the_role_is_handed_over(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fleet.hand_over(capsys)["changed"]
+def test_writes_are_paused_during_a_switchover(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fleet.switch_over(capsys)["changed"]
     assert "SENTINEL FAILOVER store" in fleet.sentinel.written()
     assert fleet.master.written() == [
         "CLIENT PAUSE 1000 WRITE",
         f"REPLICAOF 127.0.0.1 {fleet.replica.port}",
         "CONFIG REWRITE",
-        "CLIENT KILL TYPE normal SKIPME yes",
+        "CLIENT KILL TYPE normal SKIPME YES",
         "CLIENT UNPAUSE",
     ]
 
 
-def test_a_check_changes_nothing(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fleet.hand_over(capsys, check=True)["changed"]
+def test_check_mode_changes_nothing(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    assert fleet.switch_over(capsys, check=True)["changed"]
     assert fleet.master.written() == []
     assert not fleet.promoted
 
 
-def test_writes_go_on_where_nobody_was_promoted(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+def test_writes_continue_on_the_old_master_if_no_replica_is_promoted(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
     fleet.promotes = False
-    result = fleet.hand_over(capsys)
+    result = fleet.switch_over(capsys)
     assert result["failed"]
     assert "no replica was promoted" in result["msg"]
     assert fleet.master.written() == ["CLIENT PAUSE 1000 WRITE", "CLIENT UNPAUSE"]
 
 
 def test_a_replica_that_lags_is_not_promoted(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.behind = 1
-    assert "catch up" in fleet.hand_over(capsys)["msg"]
+    fleet.lag = 1
+    assert "catch up" in fleet.switch_over(capsys)["msg"]
     assert fleet.master.written() == ["CLIENT PAUSE 1000 WRITE", "CLIENT UNPAUSE"]
     assert not fleet.promoted
 
@@ -109,14 +113,14 @@ def test_a_replica_that_lags_is_not_promoted(fleet: Fleet, capsys: pytest.Captur
     [
         ({"quorum": False}, "no majority"),
         ({"healthy": False}, "holds the last copy"),
-        ({"to": "127.0.0.9"}, "127.0.0.9 is no healthy replica"),
+        ({"to": "127.0.0.9"}, "127.0.0.9 is not a healthy replica"),
     ],
 )
-def test_what_would_lose_the_last_copy_is_refused(
+def test_a_switchover_without_a_majority_or_a_healthy_replica_is_refused(
     fleet: Fleet, capsys: pytest.CaptureFixture[str], broken: dict[str, Any], reason: str
 ) -> None:
     to = broken.pop("to", "")
     for name, value in broken.items():
         setattr(fleet, name, value)
-    assert reason in fleet.hand_over(capsys, to=to)["msg"]
+    assert reason in fleet.switch_over(capsys, to=to)["msg"]
     assert fleet.master.written() == []

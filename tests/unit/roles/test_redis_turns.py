@@ -1,4 +1,4 @@
-"""In which order hosts restart what they run of Redis."""
+"""The order in which hosts restart Redis."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ ROLE = Path(__file__).parents[3] / "roles" / "redis"
 MEMBERS = [{"name": "cache1", "address": "10.0.0.1"}, {"name": "cache2", "address": "10.0.0.2"}]
 
 
-def turns(store: str, cache: str, stale: dict[str, list[str]]) -> list[str]:
-    """The order, by the masters' addresses and what each host has to restart."""
+def restart_order(store: str, cache: str, stale: dict[str, list[str]]) -> list[str]:
+    """Return the order for the masters' addresses and the units that each host has to restart."""
     private: dict[str, Any] = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
-    names = ("__redis_stale_anywhere", "__redis_stale_primaries", "__redis_leading", "__redis_turns")
+    names = ("__redis_stale_anywhere", "__redis_stale_primaries", "__redis_hosts_with_masters", "__redis_restart_order")
     variables = {name: trust_as_template(private[name]) for name in names} | {
         "redis_members": MEMBERS,
         "ansible_play_hosts": ["cache1", "cache2", "mon1"],
@@ -26,7 +26,7 @@ def turns(store: str, cache: str, stale: dict[str, list[str]]) -> list[str]:
         },
         "__redis_primary": {"primaries": {"store": store, "cache": cache}},
     }
-    order: list[str] = Templar(DataLoader(), variables=variables).template(variables["__redis_turns"])
+    order: list[str] = Templar(DataLoader(), variables=variables).template(variables["__redis_restart_order"])
     return order
 
 
@@ -40,13 +40,13 @@ ALL = {name: ["redis@store", "redis@cache"] for name in ("cache1", "cache2", "mo
         ("10.0.0.1", "10.0.0.1", ALL, ["cache2", "mon1", "cache1"]),
         ("10.0.0.2", "10.0.0.2", ALL, ["cache1", "mon1", "cache2"]),
         ("10.0.0.1", "10.0.0.2", ALL, ["mon1", "cache1", "cache2"]),
-        # cache2 leads the cache alone, which goes on: it restarts before the store is handed over to it.
+        # cache2 is master of the cache, which is not stale. So cache2 restarts before it becomes master of the store.
         ("10.0.0.1", "10.0.0.2", STORE, ["cache2", "mon1", "cache1"]),
         ("10.0.0.1", "10.0.0.2", {"cache1": ["redis@store"]}, ["cache2", "mon1", "cache1"]),
         ("10.0.0.1", "10.0.0.2", {}, ["cache1", "cache2", "mon1"]),
     ],
 )
-def test_whoever_takes_over_has_restarted_before(
+def test_the_next_master_restarts_before_it_is_promoted(
     store: str, cache: str, stale: dict[str, list[str]], order: list[str]
 ) -> None:
-    assert turns(store, cache, stale) == order
+    assert restart_order(store, cache, stale) == order

@@ -1,4 +1,4 @@
-"""Role redis' users: nobody is `default`, and what a transaction wrote is in the append-only file's replay."""
+"""The users of role redis: nobody can log in as `default`, but the append-only file is replayed with its rights."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ ROLE = Path(__file__).parents[3] / "roles" / "redis"
 
 
 def users(item: str) -> list[str]:
-    """The lines of an instance's or Sentinel's file of users."""
+    """Return the lines of the ACL file of an instance or of Sentinel."""
     jinja = Environment(loader=FileSystemLoader(ROLE / "templates"), undefined=StrictUndefined, trim_blocks=True)
     jinja.filters.update(FilterModule().filters())
     rules = {"__redis_instance_acl": {"admin": "~* &* +@all"}, "__redis_sentinel_acl": {"admin": "&* +@all"}}
@@ -19,7 +19,7 @@ def users(item: str) -> list[str]:
     return text.splitlines()
 
 
-def test_nobody_is_the_default_user() -> None:
+def test_the_default_user_cannot_log_in() -> None:
     for item in ("store", "cache", "sentinel"):
         default, admin = users(item)
         assert default.startswith("user default off ")
@@ -27,7 +27,7 @@ def test_nobody_is_the_default_user() -> None:
         assert admin.startswith("user admin on ")
 
 
-def test_an_instance_replays_its_file_with_all_rights() -> None:
-    # By the rights of `default`: Redis 8.0 drops the transactions of its append-only file where that user may not run them.
+def test_the_default_user_of_an_instance_has_all_rights() -> None:
+    # Redis 8.0 replays its append-only file as `default`, and drops transactions that this user may not run.
     assert users("store")[0].endswith(" ~* &* +@all")
     assert users("sentinel")[0].endswith(" -@all")
