@@ -15,9 +15,9 @@ from ansible.plugins.action import ActionBase
 
 from plugins.action.fleet_check_hosts import connection, ssh_command
 from tools.fleet.context import Host
+from tools.fleet.maintenance import first_step, indispensable, maintenance_order
 from tools.fleet.redundancy import View, missing
 from tools.fleet.status import CONNECT_TIMEOUT, SSH_OPTIONS, probe, settings
-from tools.fleet.upkeep import first_step, indispensable, maintenance_order
 
 NOT_TIERS = ("all", "ungrouped")
 

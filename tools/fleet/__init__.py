@@ -1,1 +1,1 @@
-"""What `make up`, `make down`, `make status`, `make ssh` and `make secret` do: a thin wrapper over terraform and ansible-playbook."""
+"""The commands `make up`, `down`, `status`, `ssh`, `secret` and `mail`: a thin layer over Terraform and Ansible."""

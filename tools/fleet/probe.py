@@ -1,7 +1,8 @@
-"""The probe of `make status`: runs on a host (`sudo python3 -IS -`, standard library only) and prints its facts as JSON.
+"""The probe of `make status`: runs on a host (`sudo python3 -IS -`) and prints its facts as JSON.
 
-Its only argument is the settings as JSON. They have no secrets: the probe reads the Redis password from a file on the host.
-All checks run at the same time. A check that has no answer after TIMEOUT yields null.
+It uses only the standard library. Its only argument is the settings as JSON. They have no secrets: the probe reads the
+Redis password from a file on the host. All checks run at the same time. A check that has no answer after TIMEOUT yields
+null.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def run(*command: str, user: str | None = None) -> str:
 
 
 def send(address: str, port: int, request: str, shutdown: bool = False) -> str:
-    """Send a request and return the answer up to its end. Redis closes the connection after a `shutdown` of our side."""
+    """Send a request and return the answer up to its end.
+
+    Redis closes the connection after a `shutdown` of our side.
+    """
     with socket.create_connection((address, port), timeout=TIMEOUT) as connection:
         connection.sendall(request.encode())
         if shutdown:

@@ -42,5 +42,8 @@ def this_run() -> dict[str, Any]:
 
 
 def abandoned(run: Mapping[str, Any]) -> bool:
-    """Whether a run was a process of this machine and has ended. For a run on another machine this is unknown: False."""
+    """Whether a run was a process of this machine and has ended.
+
+    For a run on another machine this is unknown: False.
+    """
     return bool(node()) and run.get("node") == node() and stat(int(run.get("pid", 0)))[1] != run.get("started")

@@ -24,7 +24,8 @@ class Drain(NamedTuple):
 def missing(hosts: Iterable[Host], view: View) -> list[str]:
     """Return what keeps the fleet from full redundancy, one sentence each, causes before consequences.
 
-    Some callers do not collect every fact (failed units, drained hosts, Sentinels, releases). An absent fact is no problem.
+    Some callers do not collect every fact (failed units, drained hosts, Sentinels, releases). An absent fact is no
+    problem.
     """
     fleet = list(hosts)
     members: dict[str, list[str]] = {}

@@ -23,8 +23,8 @@ from tools.fleet.table import Row, render, rows, sorted_by_tier
 PROBE = Path(__file__).with_name("probe.py").read_text()
 # Seconds after which a host counts as down: to connect over SSH, and for the whole probe.
 CONNECT_TIMEOUT, PROBE_TIMEOUT = 2, 6
-# If an option is given twice, ssh uses the first. The default key exchange is safe from quantum computers, which costs 50 ms of CPU
-# at both ends of a connection. The probe transfers no secrets.
+# If an option is given twice, ssh uses the first. The default key exchange is safe from quantum computers, which costs
+# 50 ms of CPU at both ends of a connection. The probe transfers no secrets.
 SSH_OPTIONS = ["-o", f"ConnectTimeout={CONNECT_TIMEOUT}", "-o", "KexAlgorithms=^curve25519-sha256"]
 # Units that no other fact covers. Each must run on the hosts of its group.
 UNITS = {
@@ -53,7 +53,7 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
 
 
 def deploys(view: View, dead: bool = False) -> list[str]:
-    """Describe the deploy or rollback that holds the lock: a live run, or with `dead` one that is known to have died."""
+    """Describe the deploy or rollback that holds the lock: a live run, or with `dead` one that has died."""
     lock: Facts = next((facts["deploying"] for facts in view.values() if facts.get("deploying")), {})
     if not lock or abandoned(lock.get("process") or {}) != dead:
         return []
@@ -119,7 +119,10 @@ def settings(host: Host, vip: str, application: dict[str, Any]) -> dict[str, Any
 
 
 def probe(shell: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """Run the probe by `shell`, a command that runs a shell script on the host. Without an answer, the facts are empty."""
+    """Run the probe by `shell`, a command that runs a shell script on the host.
+
+    Without an answer, the facts are empty.
+    """
     command = [*shell, f"sudo python3 -IS - {shlex.quote(json.dumps(settings))}"]
     try:
         result = subprocess.run(command, input=PROBE, capture_output=True, text=True, timeout=PROBE_TIMEOUT, check=True)

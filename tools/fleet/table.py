@@ -8,7 +8,8 @@ from typing import NamedTuple
 from tools.fleet.context import Host
 from tools.fleet.redundancy import Facts, View, drained, is_leader, unit_problems, voters
 
-# The order in which a request passes the tiers. The tiers that only vote come last, because they run on hosts of other tiers.
+# The order in which a request passes the tiers. The tiers that only vote come last, because they run on hosts of other
+# tiers.
 TIERS = ("loadbalancers", "app", "workers", "postgres", "redis", "monitoring", "etcd", "sentinel")
 
 

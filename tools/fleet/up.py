@@ -1,4 +1,7 @@
-"""`make up`: hosts, then every tier, then a summary. Every phase can be repeated, so a rerun continues an interrupted run."""
+"""`make up`: hosts, then every tier, then a summary.
+
+Every phase can be repeated, so a rerun continues an interrupted run.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from tests.support.deploys.variants import (
     UNDER_TRAFFIC,
     Variant,
 )
-from tests.support.drills.faults import dead
+from tests.support.drills.faults import powered_off
 from tests.support.live.fleet import eventually
 from tests.support.tiers import core
 
@@ -195,7 +195,7 @@ def test_a_host_that_dies_meanwhile_takes_the_deploy_back(stage: Stage) -> None:
         deploy = pool.submit(stage.deploy, successor(stage, "dies"), deploy_canary_seconds=30)
         assert eventually(lambda: not stage.running(hosts[0]) <= before and not stage.drained(), within=200, every=1)
         died = time.time()
-        with dead(stage.fleet, *hosts[1:]):
+        with powered_off(stage.fleet, *hosts[1:]):
             run = deploy.result()
             assert stage.running(hosts[0]) == before
         assert eventually(lambda: stage.running() == before, within=60, every=1)

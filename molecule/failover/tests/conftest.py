@@ -1,7 +1,7 @@
 """Drills are held on one fleet that is watched all the while."""
 
-from tests.support.drills.fixtures import arena
+from tests.support.drills.fixtures import runner
 from tests.support.live.fixtures import api_key, fleet
 from tests.support.tiers import pytest_collection_modifyitems, pytest_configure
 
-__all__ = ["api_key", "arena", "fleet", "pytest_collection_modifyitems", "pytest_configure"]
+__all__ = ["api_key", "fleet", "pytest_collection_modifyitems", "pytest_configure", "runner"]

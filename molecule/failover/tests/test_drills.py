@@ -6,9 +6,9 @@ import os
 
 import pytest
 
-from tests.support.drills.arena import Arena
 from tests.support.drills.catalogue import DRILLS
 from tests.support.drills.drill import Drill
+from tests.support.drills.runner import DrillRunner
 from tests.support.live.fleet import eventually
 from tests.support.tiers import core
 
@@ -21,11 +21,11 @@ CASES = [pytest.param(drill, id=drill.name, marks=core if drill.core else ()) fo
 @pytest.mark.parametrize("drill", CASES)
 # All drills, then all again: after a failover away from clients, the next one is blocked for five minutes.
 @pytest.mark.parametrize("round_", ROUNDS)
-def test_drill(arena: Arena, drill: Drill, round_: int) -> None:
-    assert drill.breaches(arena.run(drill, round_)) == []
+def test_drill(runner: DrillRunner, drill: Drill, round_: int) -> None:
+    assert drill.breaches(runner.run(drill, round_)) == []
 
 
 @core
-def test_every_task_of_every_drill_was_done(arena: Arena) -> None:
+def test_every_task_of_every_drill_was_done(runner: DrillRunner) -> None:
     # What no broker took is found again within a minute and a half.
-    assert eventually(lambda: not arena.unprocessed(), within=120, every=2), arena.unprocessed()
+    assert eventually(lambda: not runner.unprocessed(), within=120, every=2), runner.unprocessed()

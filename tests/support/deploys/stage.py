@@ -17,10 +17,10 @@ from typing import Any
 from uuid import uuid4
 
 from tests.support.deploys.variants import GOOD, UNDO, Variant, write
-from tests.support.drills.arena import log_in
 from tests.support.drills.background import running
 from tests.support.drills.load import Plan
-from tests.support.drills.runs import command, kill
+from tests.support.drills.playbooks import command, kill
+from tests.support.drills.runner import log_in
 from tests.support.drills.verdict import Record
 from tests.support.live.clients import visitor
 from tests.support.live.fleet import LiveFleet

@@ -1,1 +1,1 @@
-"""Failure drills: a load, one fault, a verdict. `arena.py` is the story, `catalogue.py` lists the faults."""
+"""Failure drills: a load, one fault, a verdict. `runner.py` runs a drill, `catalogue.py` lists them."""

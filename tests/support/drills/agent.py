@@ -1,7 +1,7 @@
-"""Runs on a host of the fleet (`sudo python3 -c`) and prints what the host is, some times a second, one JSON line an observation.
+"""Runs on a host (`sudo python3 -c`) and prints the host's state several times a second, one JSON line for each fact.
 
-Its settings come as the first line of standard input; it ends when standard input does. Debian's own Python is all that it needs. Each
-observation has a thread of its own: one that hangs is not printed, which says as much.
+The first line of standard input has the settings. The agent ends with standard input. It needs only Debian's Python.
+Each fact has its own thread, so a check that hangs delays no other.
 """
 
 from __future__ import annotations
@@ -25,21 +25,20 @@ REPLICATION = "select application_name, state, sync_state from pg_stat_replicati
 
 
 def system() -> str:
-    """What systemd says of the host."""
+    """Query systemd's state of the host."""
     return subprocess.run(
         ["systemctl", "is-system-running"], capture_output=True, text=True, check=False
     ).stdout.strip()
 
 
-def holds(vip: str) -> bool:
-    """Whether the host answers for the virtual address."""
-    return (
-        f" {vip}/" in subprocess.run(["ip", "-o", "-4", "address"], capture_output=True, text=True, check=False).stdout
-    )
+def has_address(vip: str) -> bool:
+    """Whether the host has the virtual address."""
+    addresses = subprocess.run(["ip", "-o", "-4", "address"], capture_output=True, text=True, check=False).stdout
+    return f" {vip}/" in addresses
 
 
-def answers(url: str) -> bool:
-    """Whether a health address answers with success."""
+def is_healthy(url: str) -> bool:
+    """Whether a health check answers with success."""
     try:
         with urllib.request.urlopen(url, timeout=2) as answer:
             return bool(answer.status == 200)
@@ -48,13 +47,16 @@ def answers(url: str) -> bool:
 
 
 class Postgres:
-    """The host's own server, asked over one connection: what it believes itself, whatever Patroni or etcd say."""
+    """The host's own Postgres, queried over one connection.
+
+    It reports its own view, independent of Patroni and etcd.
+    """
 
     def __init__(self) -> None:
         self.cursor: Any = None
 
     def __call__(self) -> dict[str, Any] | None:
-        psycopg2 = importlib.import_module("psycopg2")  # there where Patroni is
+        psycopg2 = importlib.import_module("psycopg2")  # installed wherever Patroni is
 
         try:
             if self.cursor is None:
@@ -69,7 +71,7 @@ class Postgres:
             return None
 
     def _connect(self, psycopg2: Any) -> Any:
-        # Only while connecting: the server asks the kernel who we are, and a drill may freeze every process of this user.
+        # Only while connecting, for peer authentication: a drill may freeze every process of this user.
         os.seteuid(pwd.getpwnam("postgres").pw_uid)
         try:
             connection = psycopg2.connect(dbname="postgres", application_name="drill", connect_timeout=2)
@@ -80,7 +82,7 @@ class Postgres:
 
 
 class Redis:
-    """One Redis of the host: its role, and how many copies it has or whether it has its master."""
+    """One Redis of the host: its role, and its number of replicas or its link to the master."""
 
     def __init__(self, address: str, port: int, password: str) -> None:
         self.address, self.port, self.password = address, port, password
@@ -101,31 +103,31 @@ class Redis:
         return {"master": False, "linked": facts.get("master_link_status") == "up"}
 
 
-def watch(what: str, probe: Callable[[], Any], every: float, printing: threading.Lock) -> None:
-    """Print an observation again and again."""
+def watch(fact: str, probe: Callable[[], Any], every: float, printing: threading.Lock) -> None:
+    """Print a fact periodically."""
     while True:
         try:
             value = probe()
         except (ImportError, KeyError):
-            value = None  # a host that is being filled lacks the module, or the user, as yet
+            value = None  # a new host does not have the module or the user yet
         except Exception:
-            # Of a module that is just being unpacked Python remembers an empty package: whoever follows starts the agent anew.
+            # Python caches an incomplete module while its package is being unpacked. The observer restarts the agent.
             os._exit(1)
         with printing:
-            print(json.dumps({"t": time.time(), "what": what, "value": value}), flush=True)
+            print(json.dumps({"t": time.time(), "fact": fact, "value": value}), flush=True)
         time.sleep(every)
 
 
 def main() -> None:
-    """Watch what the settings name until standard input ends."""
+    """Print the facts that the settings name until standard input ends."""
     settings = json.loads(sys.stdin.readline())
     probes: dict[str, tuple[Callable[[], Any], float]] = {"system": (system, 1.0)}
     if settings.get("vip"):
-        probes["vip"] = (partial(holds, settings["vip"]), 0.5)
+        probes["vip"] = (partial(has_address, settings["vip"]), 0.5)
     if settings.get("postgres"):
         probes["postgres"] = (Postgres(), 0.25)
     for name, url in settings.get("health", {}).items():
-        probes[name] = (partial(answers, url), 1.0)
+        probes[name] = (partial(is_healthy, url), 1.0)
     for name, port in settings.get("redis", {}).items():
         probes[name] = (Redis(settings["address"], port, settings["password"]), 0.5)
     printing = threading.Lock()

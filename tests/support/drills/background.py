@@ -1,4 +1,4 @@
-"""A load that runs beside a test, in a process of its own."""
+"""Runs a load during a test, in a separate process."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.support.drills.verdict import Record
 from tests.support.live.fleet import eventually
 from tools.fleet.context import ROOT
 
-# Seconds within which a load must have begun.
-START = 60.0
+# Seconds within which the first request must be answered.
+START_TIMEOUT = 60.0
 
 
 @contextmanager
 def running(plan: Plan, log: Path) -> Iterator[list[Record]]:
-    """Send a plan's requests while entered; the list has their records afterwards, until then `log` has them.
+    """Send a plan's requests inside the context. The list has their records afterwards. Until then they are in `log`.
 
-    Entered when the first request has been answered: on a busy machine the process takes seconds to start, which is no outage.
+    The context is entered after the first answer, because the process takes seconds to start on a busy machine.
     """
     records: list[Record] = []
     command = [sys.executable, "-m", "tests.support.drills.load"]
@@ -36,8 +36,8 @@ def running(plan: Plan, log: Path) -> Iterator[list[Record]]:
         process.stdin.write(json.dumps(asdict(plan)))
         process.stdin.close()
         try:
-            begun = eventually(lambda: log.stat().st_size or process.poll() is not None, within=START)
-            assert begun, f"no request was answered in {START:.0f} s"
+            started = eventually(lambda: log.stat().st_size or process.poll() is not None, within=START_TIMEOUT)
+            assert started, f"no request was answered in {START_TIMEOUT:.0f} s"
             yield records
             process.terminate()
             assert process.wait(timeout=SETTLE + 120) == 0, "the load ended with an error"

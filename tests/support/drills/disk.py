@@ -1,4 +1,4 @@
-"""A disk that can be filled: a Postgres host whose write-ahead log lies on a file system of its own, small enough to be full at once."""
+"""A small disk that can be filled: moves the write-ahead log of a Postgres host to a small file system."""
 
 from __future__ import annotations
 
@@ -8,26 +8,27 @@ from contextlib import contextmanager
 from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import Host
 
-LOG = "/var/lib/postgresql/17/main/pg_wal"
+WAL = "/var/lib/postgresql/17/main/pg_wal"
 SMALL = "/var/lib/postgresql/small-disk"
-# MiB beyond what the log has by now, which is up to max_wal_size.
+# MiB in addition to the current size of the log, which is at most max_wal_size.
 ROOM = 200
 MOVE_IN = f"""
 set -e
 systemctl stop patroni
 install -d -o postgres -g postgres -m 700 {SMALL}
-mount -t tmpfs -o size=$(($(du -sm {LOG} | cut -f1) + {ROOM}))m,uid=$(id -u postgres),gid=$(id -g postgres),mode=700 tmpfs {SMALL}
-cp -a {LOG}/. {SMALL}/
-mount --bind {SMALL} {LOG}
+size=$(($(du -sm {WAL} | cut -f1) + {ROOM}))m
+mount -t tmpfs -o size=$size,uid=$(id -u postgres),gid=$(id -g postgres),mode=700 tmpfs {SMALL}
+cp -a {WAL}/. {SMALL}/
+mount --bind {SMALL} {WAL}
 systemctl start patroni
 """
 MOVE_OUT = f"""
 set -e
 systemctl stop patroni
-if mountpoint -q {LOG}; then
-    umount {LOG}
-    find {LOG} -mindepth 1 -delete
-    cp -a {SMALL}/. {LOG}/
+if mountpoint -q {WAL}; then
+    umount {WAL}
+    find {WAL} -mindepth 1 -delete
+    cp -a {SMALL}/. {WAL}/
 fi
 if mountpoint -q {SMALL}; then
     umount {SMALL}
@@ -35,18 +36,20 @@ fi
 rm -rf {SMALL}
 systemctl start patroni
 """
-# A full disk is felt when the next segment of the log is needed: the server has a few in reserve.
+# A full disk has an effect only when the server needs a new log segment, and it keeps a few in reserve. So use these
+# up.
 FILL = f"""
-fallocate -l $(df --output=avail -B1 {LOG} | tail -1) {LOG}/filler || dd if=/dev/zero of={LOG}/filler bs=1M 2>/dev/null
+fallocate -l $(df --output=avail -B1 {WAL} | tail -1) {WAL}/filler || dd if=/dev/zero of={WAL}/filler bs=1M 2>/dev/null
 for _ in $(seq 200); do
-    sudo -u postgres psql -qAtc "select pg_logical_emit_message(true, 'drill', 'x'), pg_switch_wal()" >/dev/null 2>&1 || exit 0
+    sudo -u postgres psql -qAtc "select pg_logical_emit_message(true, 'drill', 'x'), pg_switch_wal()" \\
+        >/dev/null 2>&1 || exit 0
 done
 """
 
 
 @contextmanager
 def small(fleet: LiveFleet, host: Host) -> Iterator[None]:
-    """The host, which must be a standby, keeps its log on a small disk."""
+    """Move the log of a standby to a small disk. On exit, move it back."""
     try:
         fleet.run(host, MOVE_IN)
         yield
@@ -56,9 +59,9 @@ def small(fleet: LiveFleet, host: Host) -> Iterator[None]:
 
 @contextmanager
 def full(fleet: LiveFleet, host: Host) -> Iterator[None]:
-    """No byte is left for the log, then somebody makes room."""
+    """Fill the disk of the log. On exit, free the space."""
     fleet.run(host, FILL)
     try:
         yield
     finally:
-        fleet.run(host, f"rm -f {LOG}/filler")
+        fleet.run(host, f"rm -f {WAL}/filler")

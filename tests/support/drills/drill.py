@@ -1,4 +1,4 @@
-"""What a drill is, and when its verdict is a failure."""
+"""A drill: one fault with its limits."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from tests.support.drills.verdict import Verdict
 
 if TYPE_CHECKING:
-    from tests.support.drills.arena import Arena
+    from tests.support.drills.runner import DrillRunner
 
-# Every time is for a machine with processors of its own; a slow one gets this much more. Losses get nothing.
+# The time limits are for an otherwise idle machine. This factor relaxes them for a slow one. It does not apply to
+# losses.
 ROOM = float(os.environ.get("DRILL_ROOM", "2"))
 
 Figures = Mapping[str, float]
-Fault = Callable[["Arena"], AbstractContextManager[Figures | None]]
+Fault = Callable[["DrillRunner"], AbstractContextManager[Figures | None]]
 
 
 @dataclass(frozen=True)
@@ -27,22 +28,22 @@ class Drill:
 
     Args:
         name: Short, for files and tables.
-        fault: Breaks something of the arena's fleet; leaving it heals. What it yields are figures of its own.
-        hold: How long the fault lasts.
-        write_gap: Longest time without an acknowledged write, in seconds.
-        read_gap: Longest time without a served read.
-        failed: Largest share of requests that may fail, by kind; a kind that is not named may fail.
-        primaries: Largest number of hosts that may take writes at the same moment.
-        extra: Largest value of the fault's own figures.
-        setting: What is made ready before the load begins, and put back when the drill is over.
-        heals_itself: The fault is over at once; the fleet is to mend what it did.
-        patience: Seconds until the fleet must be whole again.
-        core: Part of `make test`; the other drills run in `make test-all` only.
+        fault: A context that breaks something and heals it on exit. It yields figures of its own.
+        hold: Returns when the fault is to end.
+        write_gap: Maximum time without an acknowledged write, in seconds.
+        read_gap: Maximum time without a served read, in seconds.
+        failed: Maximum share of failed requests by kind. Other kinds have no limit.
+        primaries: Maximum number of hosts that accept writes at the same moment.
+        extra: Maximum values of the fault's own figures.
+        setting: A context around the drill that prepares the fleet before the load starts.
+        heals_itself: The fault is over at once, and the fleet must repair the damage itself.
+        timeout: Seconds until the fleet must be fully redundant again.
+        core: Whether the drill is part of `make test`. The others run only in `make test-all`.
     """
 
     name: str
     fault: Fault
-    hold: Callable[[Arena], None]
+    hold: Callable[[DrillRunner], None]
     write_gap: float
     read_gap: float = 1.5
     failed: Mapping[str, float] = field(default_factory=dict)
@@ -50,45 +51,49 @@ class Drill:
     extra: Mapping[str, float] = field(default_factory=dict)
     setting: Fault = lambda _: nullcontext()
     heals_itself: bool = False
-    patience: float = 90.0
+    timeout: float = 90.0
     core: bool = False
 
-    def breaches(self, seen: Verdict) -> list[str]:
-        """Where a verdict is worse than the limits, one sentence each."""
+    def breaches(self, verdict: Verdict) -> list[str]:
+        """Return the limits that a verdict exceeds, one sentence each."""
         found = []
-        for what, limit in (("write", self.write_gap), ("read", self.read_gap)):
-            if (gap := getattr(seen, f"{what}_gap")) > limit * ROOM:
-                found.append(f"{gap:.1f} s without a {what}, {limit * ROOM:.1f} are allowed")
+        for kind, limit in (("write", self.write_gap), ("read", self.read_gap)):
+            if (gap := getattr(verdict, f"{kind}_gap")) > limit * ROOM:
+                found.append(f"{gap:.1f} s without a {kind}, the limit is {limit * ROOM:.1f} s")
         for kind, share in self.failed.items():
-            if (failed := seen.failed.get(kind, 0)) > share * seen.sent.get(kind, 0):
+            if (failed := verdict.failed.get(kind, 0)) > share * verdict.sent.get(kind, 0):
                 reasons = ", ".join(
-                    f"{number} {why}" for why, number in seen.reasons.items() if why.startswith(f"{kind} ")
+                    f"{number} {why}" for why, number in verdict.reasons.items() if why.startswith(f"{kind} ")
                 )
-                found.append(f"{failed} of {seen.sent[kind]} requests failed: {reasons or kind}")
-        for name, most in self.extra.items():
-            if seen.extra[name] > most * ROOM:
-                found.append(f"{name} is {seen.extra[name]:g}, {most * ROOM:g} are allowed")
-        for what, number in (("lost", seen.lost), ("doubled", seen.doubled), ("never acknowledged", seen.open)):
+                found.append(f"{failed} of {verdict.sent[kind]} requests failed: {reasons or kind}")
+        for name, maximum in self.extra.items():
+            if verdict.extra[name] > maximum * ROOM:
+                found.append(f"{name} is {verdict.extra[name]:g}, the limit is {maximum * ROOM:g}")
+        for outcome, number in (
+            ("lost", verdict.lost),
+            ("doubled", verdict.doubled),
+            ("never acknowledged", verdict.open),
+        ):
             if number:
-                found.append(f"{number} writes {what}")
-        if seen.session_lost:
-            found.append("the session is gone")
-        if seen.most_primaries > self.primaries:
-            found.append(f"{seen.most_primaries} primaries at the same time")
+                found.append(f"{number} writes {outcome}")
+        if verdict.session_lost:
+            found.append("the session was lost")
+        if verdict.max_primaries > self.primaries:
+            found.append(f"{verdict.max_primaries} primaries at the same time")
         return found
 
 
-def lasts(seconds: float) -> Callable[[Arena], None]:
-    """A fault that is healed after so long."""
+def hold_for(seconds: float) -> Callable[[DrillRunner], None]:
+    """Keep the fault for a number of seconds."""
     return lambda _: time.sleep(seconds)
 
 
-def until_taken_over(what: str, most: float = 60.0) -> Callable[[Arena], None]:
-    """A fault that is healed a moment after another host has taken over."""
+def until_failover(role: str, timeout: float = 60.0) -> Callable[[DrillRunner], None]:
+    """Keep the fault until three seconds after another host has taken over."""
 
-    def hold(arena: Arena) -> None:
-        before, deadline = arena.leaders(what), time.monotonic() + most
-        while time.monotonic() < deadline and not arena.leaders(what) - before - arena.led_before[what]:
+    def hold(runner: DrillRunner) -> None:
+        before, deadline = runner.leaders(role), time.monotonic() + timeout
+        while time.monotonic() < deadline and not runner.leaders(role) - before - runner.leaders_before[role]:
             time.sleep(0.2)
         time.sleep(3)
 

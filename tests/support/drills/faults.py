@@ -1,4 +1,4 @@
-"""What breaks: each fault is a context in which it lasts, and leaving the context heals it."""
+"""The faults of the drills. Each is a context that breaks something and heals it on exit."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import Host
 from tools.fleet.up import apply, wait_for_hosts
 
-# A table of the fault's own: the firewall's is not touched, and healing is removing this one.
+# A separate table, so that the fault never changes the firewall's own rules and is healed by removing the table.
 CUT = """
 table inet drill {{
     chain input {{ type filter hook input priority -10; policy accept; iif lo accept; {input}; }}
@@ -20,39 +20,39 @@ table inet drill {{
 
 
 def engine(fleet: LiveFleet, *arguments: str) -> None:
-    """Run the container engine; fail with what it said."""
+    """Run the container engine. Fail with its error message."""
     result = fleet.fleet.engine(*arguments)
     assert result.returncode == 0, f"{' '.join(arguments)}: {result.stderr}"
 
 
 def container(fleet: LiveFleet, host: Host) -> str:
-    """The container that is this host."""
+    """Return the name of a host's container."""
     return f"{fleet.fleet.name}-{host.name}"
 
 
 def everywhere(hosts: Sequence[Host], work: Callable[[Host], object]) -> None:
-    """Do something to several hosts at once."""
+    """Call a function for several hosts at the same time."""
     with ThreadPoolExecutor(len(hosts)) as pool:
         list(pool.map(work, hosts))
 
 
 @contextmanager
-def struck(fleet: LiveFleet, hosts: Sequence[Host], command: str) -> Iterator[None]:
-    """Something that happens at once and that the hosts have to heal by themselves."""
+def command_run(fleet: LiveFleet, hosts: Sequence[Host], command: str) -> Iterator[None]:
+    """Run a command on hosts. They must repair the damage by themselves."""
     everywhere(hosts, lambda host: fleet.run(host, command))
     yield
 
 
 @contextmanager
-def played(fleet: LiveFleet, *arguments: str) -> Iterator[None]:
-    """What an operator does on purpose: a playbook."""
+def playbook_run(fleet: LiveFleet, *arguments: str) -> Iterator[None]:
+    """Run a playbook, as an operator would."""
     _play(fleet, *arguments)
     yield
 
 
 @contextmanager
 def replaced(fleet: LiveFleet, host: Host) -> Iterator[None]:
-    """A host that is gone with its disk; an empty one of the same name takes its place."""
+    """Destroy a host with its disk. On exit, an empty host of the same name replaces it."""
     engine(fleet, "rm", "--force", "--volumes", container(fleet, host))
     try:
         yield
@@ -70,26 +70,25 @@ def _play(fleet: LiveFleet, *arguments: str) -> None:
 
 
 def etcd_killed(fleet: LiveFleet, leader: bool) -> AbstractContextManager[None]:
-    """SIGKILL for the etcd member that leads, or for one that follows."""
+    """Kill the leader of etcd, or another member."""
 
-    def leads(host: Host) -> bool:
+    def is_leader(host: Host) -> bool:
         (status,) = fleet.json_of(host, f"etcdctl --endpoints http://{host.address}:2379 endpoint status -w json")
         return bool(status["Status"]["leader"] == status["Status"]["header"]["member_id"])
 
-    return struck(
-        fleet, [next(host for host in fleet.group("etcd") if leads(host) == leader)], "systemctl kill -s KILL etcd"
-    )
+    member = next(host for host in fleet.group("etcd") if is_leader(host) == leader)
+    return command_run(fleet, [member], "systemctl kill -s KILL etcd")
 
 
 def cache_flushed(fleet: LiveFleet) -> AbstractContextManager[None]:
-    """Everything that is cached is forgotten at once. On a replica the command fails: it gets it from its master."""
+    """Empty the cache at once. On a replica the command fails, but the replica follows its master."""
     flush = f"REDISCLI_AUTH={fleet.secrets['redis_admin_password']} redis-cli -p 6379 --user admin flushall"
-    return struck(fleet, fleet.group("redis"), flush)
+    return command_run(fleet, fleet.group("redis"), flush)
 
 
 @contextmanager
 def stopped(fleet: LiveFleet, hosts: Sequence[Host], *units: str) -> Iterator[None]:
-    """Services that are away, then started again."""
+    """Stop services. On exit, start them again."""
     names = " ".join(units)
     everywhere(hosts, lambda host: fleet.run(host, f"systemctl stop {names}"))
     try:
@@ -99,10 +98,10 @@ def stopped(fleet: LiveFleet, hosts: Sequence[Host], *units: str) -> Iterator[No
 
 
 @contextmanager
-def dead(fleet: LiveFleet, *hosts: Host) -> Iterator[None]:
-    """Hosts that lose their power, then get it back."""
+def powered_off(fleet: LiveFleet, *hosts: Host) -> Iterator[None]:
+    """Cut the power of hosts. On exit, switch it on again."""
     names = [container(fleet, host) for host in hosts]
-    # Of `kill` the engine would think that the host rebooted, and start it.
+    # After `kill`, the engine would treat this as a reboot and start the host again.
     engine(fleet, "stop", "--time", "0", *names)
     try:
         yield
@@ -112,7 +111,7 @@ def dead(fleet: LiveFleet, *hosts: Host) -> Iterator[None]:
 
 @contextmanager
 def frozen(fleet: LiveFleet, host: Host) -> Iterator[None]:
-    """A host that stands still, as a virtual machine that is being moved, then goes on."""
+    """Freeze a host, like a virtual machine that is being migrated. On exit, let it continue."""
     engine(fleet, "pause", container(fleet, host))
     try:
         yield
@@ -122,7 +121,7 @@ def frozen(fleet: LiveFleet, host: Host) -> Iterator[None]:
 
 @contextmanager
 def processes_frozen(fleet: LiveFleet, host: Host, user: str) -> Iterator[None]:
-    """Every process of a user stands still, then goes on."""
+    """Freeze every process of a user. On exit, let them continue."""
     fleet.run(host, f"pkill -STOP -u {user}")
     try:
         yield
@@ -132,7 +131,10 @@ def processes_frozen(fleet: LiveFleet, host: Host, user: str) -> Iterator[None]:
 
 @contextmanager
 def cut_off(fleet: LiveFleet, host: Host, *peers: Host) -> Iterator[None]:
-    """A host and `peers`, by default the whole fleet, that cannot reach each other. This machine still reaches it, to watch it."""
+    """Block the traffic between a host and `peers`, by default the whole fleet.
+
+    This machine still reaches the host, so that the observer works.
+    """
     others = [peer.address for peer in (peers or fleet.hosts.values()) if peer != host]
     names = f"{{ {', '.join([*others, fleet.vip])} }}"
     rules = CUT.format(input=f"ip saddr {names} drop", output=f"ip daddr {names} drop")

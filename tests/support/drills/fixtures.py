@@ -1,4 +1,4 @@
-"""The arena: one fleet, watched, on which all drills are held one after another."""
+"""The fixture for drills: one observed fleet on which all drills run one after another."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.drills.arena import Arena
-from tests.support.drills.samples import Observer
+from tests.support.drills.observer import Observer
+from tests.support.drills.runner import DrillRunner
 from tests.support.live.fleet import LiveFleet
 
 
 @pytest.fixture(scope="session")
-def arena(fleet: LiveFleet, api_key: str) -> Iterator[Arena]:
-    """The fleet with an observer on every host."""
+def runner(fleet: LiveFleet, api_key: str) -> Iterator[DrillRunner]:
+    """Run drills on the fleet, with an agent on every host."""
     with Observer(fleet) as observer:
-        yield Arena(fleet, observer, api_key)
+        yield DrillRunner(fleet, observer, api_key)

@@ -1,8 +1,8 @@
-"""A bounded open-loop load through the front door: `python -m tests.support.drills.load`, the plan as JSON on standard input.
+"""An open-loop load through the front door: `python -m tests.support.drills.load`, with its plan as JSON on stdin.
 
-A process of its own, so that nothing else in a drill disturbs its clock. Requests begin when they are due, whatever became of those before
-them, and each leaves one JSON line. SIGTERM ends the load; then every write without an acknowledgement is sent again with its
-Idempotency-Key, as a careful client does, until it has one.
+It runs in a separate process, so that nothing else in a drill delays its requests. Each request starts on time, even if
+earlier ones have no answer yet, and prints one JSON line. SIGTERM ends the load. Then every unacknowledged write is
+sent again with its Idempotency-Key, like a careful client would, until it is acknowledged.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ from typing import Any, TextIO
 
 import httpx
 
-CONTENT = "A drill writes this while something breaks. Whoever reads it knows that the write was not lost. " * 3
-# What a person waits for.
+CONTENT = "A drill writes this text during a fault. If it can be read later, the write was not lost. " * 3
+# As long as a person would wait.
 TIMEOUT = 10.0
-# Seconds in which a write must at last be acknowledged when everything is well again, and how many are sent a second: nginx takes 30.
+# Seconds in which every write must be acknowledged after the fault, and how many are sent per second: nginx allows 30.
 SETTLE, SETTLE_RATE = 60.0, 15.0
-# A connection that was closed before the answer. Where it had been used before, the request is sent on another, as browsers do; on a new
-# one it is a failure.
+# The connection was closed before the answer. If it was a reused connection, the request is sent again on a new one, as
+# browsers do. On a new connection it is a failure.
 CLOSED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is sent, and where to.
+    """The requests of a load, and their destination.
 
     Args:
         url: The front door.
-        run: Begins the titles and keys of this load's writes.
+        run: Prefix of the titles and idempotency keys of this load's writes.
         key: An API key that may write.
-        cookie: A session of somebody who has logged in.
-        articles: Ids to read.
-        rates: Requests a second by kind: read, write, session, slow, door.
-        seconds: The load ends by itself after so long.
+        cookie: The session cookie of a logged-in user.
+        articles: Ids of articles to read.
+        rates: Requests per second by kind: read, write, session, slow, door.
+        seconds: Maximum duration of the load.
     """
 
     url: str
@@ -55,7 +55,7 @@ class Plan:
 
 @dataclass
 class Record:
-    """What became of one request."""
+    """The outcome of one request."""
 
     kind: str
     due: float
@@ -69,15 +69,15 @@ class Record:
 
 
 class Load:
-    """The requests of a plan."""
+    """Sends the requests of a plan."""
 
     def __init__(self, plan: Plan, client: httpx.AsyncClient, log: TextIO) -> None:
         self.plan, self.client, self.log = plan, client, log
-        self.over = asyncio.Event()
+        self.stopped = asyncio.Event()
         self.unacknowledged: set[int] = set()
 
     async def run(self) -> None:
-        """Send everything, settle what is open."""
+        """Send all requests, then send unacknowledged writes again."""
         kinds: dict[str, Callable[[int, float], Coroutine[Any, Any, None]]] = {
             "read": self.read,
             "write": self.write,
@@ -95,13 +95,13 @@ class Load:
                 await asyncio.sleep(1 / SETTLE_RATE)
 
     async def read(self, _number: int, due: float) -> None:
-        """Read an article, or a list of some length: mostly what no cache has."""
+        """Read an article, or a list of random length. Most of these are not cached."""
         list_it = random.random() < 0.3
         path = f"?limit={random.randint(5, 50)}" if list_it else f"/{random.choice(self.plan.articles)}"
         await self._request(Record("read", due), "GET", f"/api/v1/articles{path}")
 
     async def write(self, number: int, due: float, kind: str = "write") -> None:
-        """Publish the article of a number; the same number is the same request."""
+        """Publish the article with this number. The same number is the same request."""
         title = f"{self.plan.run}-{number}"
         self.unacknowledged.add(number)
         headers = {"Authorization": f"Bearer {self.plan.key}", "Idempotency-Key": title}
@@ -111,15 +111,15 @@ class Load:
             self.unacknowledged.discard(number)
 
     async def session(self, _number: int, due: float) -> None:
-        """Look at the account page, which only who is logged in sees."""
+        """Read the account page, which requires a login."""
         await self._request(Record("session", due), "GET", "/account", headers={"Cookie": self.plan.cookie})
 
     async def slow(self, _number: int, due: float) -> None:
-        """Ask for a page that takes seconds, which only releases of tests have."""
+        """Request a page that takes seconds. Only releases of tests have it."""
         await self._request(Record("slow", due), "GET", "/slow")
 
     async def door(self, _number: int, due: float) -> None:
-        """Ask for what a load balancer answers by itself: it takes longer where the machine is busy, and nowhere else."""
+        """Request a page that the load balancer answers itself. It is slow only if the machine is busy."""
         await self._request(Record("door", due), "GET", "/lb-health")
 
     async def _send(self, request: Callable[[int, float], Coroutine[Any, Any, None]], rate: float) -> None:
@@ -128,12 +128,12 @@ class Load:
                 group.create_task(request(number, due))
 
     async def _due(self, rate: float) -> AsyncIterator[tuple[int, float]]:
-        """Yield a number and the time at which its request is due."""
+        """Yield numbers, each with the time at which its request is due."""
         begin = time.time()
         for number in range(int(rate * self.plan.seconds)):
             due = begin + number / rate
             try:
-                await asyncio.wait_for(self.over.wait(), timeout=max(due - time.time(), 0.0001))
+                await asyncio.wait_for(self.stopped.wait(), timeout=max(due - time.time(), 0.0001))
                 return
             except TimeoutError:
                 yield number, due
@@ -162,10 +162,11 @@ class Load:
 
 
 async def main() -> None:
-    """Run the plan of standard input; records go to standard output."""
+    """Run the plan from standard input. Print records to standard output."""
     plan = Plan(**json.loads(sys.stdin.read()))
-    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]  # who waits for the first answer reads them at once
-    # The sandbox's certificate is its own.
+    # The caller waits for the first record.
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
+    # The sandbox's certificate is self-signed.
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=20)
@@ -173,7 +174,7 @@ async def main() -> None:
         base_url=plan.url, verify=context, trust_env=False, timeout=TIMEOUT, limits=limits
     ) as client:
         load = Load(plan, client, sys.stdout)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, load.over.set)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, load.stopped.set)
         await load.run()
 
 

@@ -1,4 +1,4 @@
-"""A drill's timeline as SVG: requests a second, failures, and who led, with the fault as a shade behind it all."""
+"""Draws a drill's timeline as SVG: requests per second, failures, leaders, and the fault as a shaded area."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ LANE, GAP, ROW = 64, 26, 20
 BUCKET = 0.5
 LEADERS = {"postgres": "Postgres primary", "store": "Redis store", "cache": "Redis cache", "vip": "virtual address"}
 LANES = {"read": "reads/s", "write": "writes/s"}
-# Readable on white and on black; the page chooses by the reader's setting.
+# Readable on white and on black. The page chooses by the reader's setting.
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f } .title { font-size: 15px; font-weight: 600 }
 .small { font-size: 11px; fill: #57606a }
-.back { fill: #ffffff } .fault { fill: #cf222e; opacity: .1 } .line { stroke: #d0d7de } .whole { stroke: #1a7f37; stroke-dasharray: 4 3 }
-.read { fill: #218bff } .write { fill: #1a7f37 } .failed { fill: #cf222e } .a { fill: #8250df } .b { fill: #bf8700 } .in { fill: #ffffff }
+.back { fill: #ffffff } .fault { fill: #cf222e; opacity: .1 } .line { stroke: #d0d7de }
+.redundant { stroke: #1a7f37; stroke-dasharray: 4 3 }
+.read { fill: #218bff } .write { fill: #1a7f37 } .failed { fill: #cf222e } .a { fill: #8250df }
+.b { fill: #bf8700 } .in { fill: #ffffff }
 @media (prefers-color-scheme: dark) {
-text { fill: #e6edf3 } .small { fill: #9198a1 } .back { fill: #0d1117 } .fault { fill: #ff7b72; opacity: .16 } .line { stroke: #3d444d }
-.read { fill: #4493f8 } .write { fill: #3fb950 } .failed { fill: #f85149 } .whole { stroke: #3fb950 } }
+text { fill: #e6edf3 } .small { fill: #9198a1 } .back { fill: #0d1117 } .fault { fill: #ff7b72; opacity: .16 }
+.line { stroke: #3d444d }
+.read { fill: #4493f8 } .write { fill: #3fb950 } .failed { fill: #f85149 } .redundant { stroke: #3fb950 } }
 """
 
 Timeline = dict[str, Any]
@@ -27,11 +30,11 @@ Timeline = dict[str, Any]
 
 def draw(title: str, subtitle: str, timeline: Timeline) -> str:
     """Return the picture of one drill."""
-    end: float = max([timeline["whole"], *(t for _, t, _ in timeline["requests"])])
+    end: float = max([timeline["redundant"], *(t for _, t, _ in timeline["requests"])])
     begin: float = min([0.0, *(t for _, t, _ in timeline["requests"])])
-    # Who led is shown where it says something: where more than one host did, or where the only one was away.
-    roles = {what: spans for what, spans in timeline["roles"].items() if _changes(spans, begin, end)}
-    rows = [(what, host) for what, spans in roles.items() for host in sorted({host for host, _, _ in spans})]
+    # Leaders are drawn only if they changed: more than one host led, or the only one was down for a while.
+    roles = {role: spans for role, spans in timeline["roles"].items() if _changes(spans, begin, end)}
+    rows = [(role, host) for role, spans in roles.items() for host in sorted({host for host, _, _ in spans})]
     bottom = TOP + len(LANES) * (LANE + GAP)
     height = bottom + len(rows) * ROW + 44
 
@@ -39,23 +42,25 @@ def draw(title: str, subtitle: str, timeline: Timeline) -> str:
         return round(LEFT + (t - begin) / (end - begin) * (WIDTH - LEFT - RIGHT), 1)
 
     shade = max(2.0, round(x(timeline["healed"]) - x(0), 1))
+    label = f'aria-label="{escape(title)}"'
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" {label}>',
         f"<style>{STYLE}</style>",
         f'<rect class="back" width="{WIDTH}" height="{height}"/>',
-        f'<text class="title" x="16" y="24">{escape(title)}</text><text class="small" x="16" y="43">{escape(subtitle)}</text>',
+        f'<text class="title" x="16" y="24">{escape(title)}</text>',
+        f'<text class="small" x="16" y="43">{escape(subtitle)}</text>',
         f'<rect class="fault" x="{x(0)}" y="{TOP - 6}" width="{shade}" height="{height - TOP - 30}"/>',
-        f'<path class="whole" d="M{x(timeline["whole"])} {TOP - 6}V{height - 36}"/>',
+        f'<path class="redundant" d="M{x(timeline["redundant"])} {TOP - 6}V{height - 36}"/>',
     ]
     for number, (kind, label) in enumerate(LANES.items()):
         parts += _lane(kind, label, TOP + number * (LANE + GAP), timeline["requests"], begin, end, x)
-    for number, (what, host) in enumerate(rows):
+    for number, (role, host) in enumerate(rows):
         y = bottom + number * ROW
-        first = number == 0 or rows[number - 1][0] != what
-        parts += [f'<text class="small" x="16" y="{y + 11}">{LEADERS[what]}</text>'] if first else []
+        first = number == 0 or rows[number - 1][0] != role
+        parts += [f'<text class="small" x="16" y="{y + 11}">{LEADERS[role]}</text>'] if first else []
         color = "a" if first else "b"
         for since, until in (
-            (max(begin, since), until) for name, since, until in roles[what] if name == host and until > begin
+            (max(begin, since), until) for name, since, until in roles[role] if name == host and until > begin
         ):
             width = round(x(until) - x(since), 1)
             parts.append(
@@ -73,7 +78,7 @@ def _changes(spans: Sequence[Sequence[Any]], begin: float, end: float) -> bool:
 
 
 def _lane(kind: str, label: str, y: float, requests: list[Any], begin: float, end: float, x: Any) -> Iterator[str]:
-    """Bars of what succeeded from below, of what failed from above."""
+    """Draw bars: successes from the bottom, failures from the top."""
     good, bad = _buckets(kind, True, requests, begin), _buckets(kind, False, requests, begin)
     top = max([1, *good.values(), *bad.values()])
     yield f'<text class="small" x="16" y="{y + 12}">{label}</text>'
@@ -85,7 +90,8 @@ def _lane(kind: str, label: str, y: float, requests: list[Any], begin: float, en
             since = x(begin + bucket * BUCKET)
             if since < WIDTH - RIGHT:
                 where = y if name == "failed" else round(y + LANE - tall, 1)
-                yield f'<rect class="{name}" x="{since}" y="{where}" width="{max(0.5, width - 0.6):.2f}" height="{tall}"/>'
+                wide = f"{max(0.5, width - 0.6):.2f}"
+                yield f'<rect class="{name}" x="{since}" y="{where}" width="{wide}" height="{tall}"/>'
     yield f'<path class="line" d="M{LEFT} {y + LANE}H{x(end)}"/>'
 
 
@@ -102,4 +108,5 @@ def _axis(begin: float, end: float, y: float, x: Any) -> Iterator[str]:
     step = next(step for step in (2, 5, 10, 20, 60) if (end - begin) / step < 12 or step == 60)
     first = -(-int(begin) // step) * step
     for t in range(first, int(end) + 1, step):
-        yield f'<path class="line" d="M{x(t)} {y}v4"/><text class="small" x="{x(t)}" y="{y + 16}" text-anchor="middle">{t} s</text>'
+        yield f'<path class="line" d="M{x(t)} {y}v4"/>'
+        yield f'<text class="small" x="{x(t)}" y="{y + 16}" text-anchor="middle">{t} s</text>'

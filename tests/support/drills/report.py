@@ -1,10 +1,11 @@
-"""`python -m tests.support.drills.report`: the table and the pictures in docs/ from what the drills have left in .cache/drills/."""
+"""`python -m tests.support.drills.report`: writes the drills' table and pictures in docs/ from .cache/drills/."""
 
 from __future__ import annotations
 
 import json
 import re
 import statistics
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +17,14 @@ RESULTS = ROOT / ".cache" / "drills"
 PICTURES = ROOT / "docs" / "failover"
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- drills: begin, made by python -m tests.support.drills.report -->", "<!-- drills: end -->"
-COLUMNS = [
-    "drill",
-    "n",
-    "no acknowledged write for",
-    "limit",
-    "no served read for",
-    "failed",
-    "lost",
-    "doubled",
-    "primaries",
-]
-COLUMNS += ["whole again after", "load average"]
+COLUMNS = ["drill", "n", "no acknowledged write for", "limit", "no served read for", "failed", "lost", "doubled"]
+COLUMNS += ["primaries", "fully redundant again after", "load average"]
 
 Result = dict[str, Any]
 
 
 def results(folder: Path = RESULTS) -> dict[str, list[Result]]:
-    """The rounds of each drill, in the catalogue's order."""
+    """Return the rounds of each drill, in the catalogue's order."""
     found: dict[str, list[Result]] = {}
     for drill in DRILLS:
         names = re.compile(rf"{re.escape(drill.name)}-\d+\.json")
@@ -44,30 +35,30 @@ def results(folder: Path = RESULTS) -> dict[str, list[Result]]:
 
 
 def table(found: dict[str, list[Result]]) -> str:
-    """One row a drill: median and worst of its rounds, failures and losses summed."""
+    """Return one row for each drill: median and worst of its rounds, sums of failures and losses."""
     limits = {drill.name: drill.write_gap for drill in DRILLS}
     lines = [f"| {' | '.join(COLUMNS)} |", "|" + " --- |" * len(COLUMNS)]
     for name, rounds in found.items():
-        seen = [result["verdict"] for result in rounds]
+        verdicts = [result["verdict"] for result in rounds]
         cells = [
             f"[{name}](failover/{name}.svg)",
-            str(len(seen)),
-            _spread([verdict["write_gap"] for verdict in seen]),
+            str(len(verdicts)),
+            _spread([verdict["write_gap"] for verdict in verdicts]),
             f"{limits[name]:g} s",
-            _spread([verdict["read_gap"] for verdict in seen]),
-            _failures(seen),
-            str(sum(verdict["lost"] for verdict in seen)),
-            str(sum(verdict["doubled"] for verdict in seen)),
-            str(max(verdict["most_primaries"] for verdict in seen)),
-            _spread([verdict["whole_after"] for verdict in seen]),
-            _spread([verdict["load_average"] for verdict in seen], unit=""),
+            _spread([verdict["read_gap"] for verdict in verdicts]),
+            _failures(verdicts),
+            str(sum(verdict["lost"] for verdict in verdicts)),
+            str(sum(verdict["doubled"] for verdict in verdicts)),
+            str(max(verdict["max_primaries"] for verdict in verdicts)),
+            _spread([verdict["redundant_after"] for verdict in verdicts]),
+            _spread([verdict["load_average"] for verdict in verdicts], unit=""),
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join([*lines, *_extras(found)])
 
 
 def main() -> None:
-    """Write the pictures of each drill's worst round, and the table into its place."""
+    """Write a picture of each drill's worst round, and replace the table in the page."""
     PICTURES.mkdir(parents=True, exist_ok=True)
     found = results()
     for name, rounds in found.items():
@@ -85,36 +76,37 @@ def _spread(values: list[float], unit: str = " s") -> str:
     return f"{median:.1f}{unit}" if len(values) == 1 else f"{median:.1f}, worst {worst:.1f}{unit}"
 
 
-def _plainly(values: list[float]) -> str:
+def _number(values: list[float]) -> str:
     median, worst = statistics.median(values), max(values)
     return f"{median:g}" if len(values) == 1 else f"{median:g}, worst {worst:g}"
 
 
-def _failures(seen: list[Result]) -> str:
-    kinds = sorted({kind for verdict in seen for kind in verdict["failed"]})
-    parts = [
-        f"{sum(verdict['failed'].get(kind, 0) for verdict in seen)} of {sum(verdict['sent'].get(kind, 0) for verdict in seen)} {kind}s"
-        for kind in kinds
-    ]
+def _failures(verdicts: list[Result]) -> str:
+    kinds = sorted({kind for verdict in verdicts for kind in verdict["failed"]})
+
+    def total(figure: str, kind: str) -> int:
+        return sum(verdict[figure].get(kind, 0) for verdict in verdicts)
+
+    parts = [f"{total('failed', kind)} of {total('sent', kind)} {kind}s" for kind in kinds]
     return ", ".join(parts) or "0"
 
 
 def _extras(found: dict[str, list[Result]]) -> list[str]:
-    """The figures that a drill has for itself, a sentence each."""
+    """Return a list item with the figures that only one drill has."""
     lines = []
     for name, rounds in found.items():
         figures = [result["verdict"]["extra"] for result in rounds]
         if keys := sorted(figures[0]):
-            told = "; ".join(f"{key.replace('_', ' ')} {_plainly([figure[key] for figure in figures])}" for key in keys)
-            lines.append(f"- {name}: {told}.")
+            text = "; ".join(f"{key.replace('_', ' ')} {_number([figure[key] for figure in figures])}" for key in keys)
+            lines.append(textwrap.fill(f"- {name}: {text}.", 120, subsequent_indent="  "))
     return ["", *lines] if lines else []
 
 
 def _subtitle(verdict: Result) -> str:
     parts = [
         f"{verdict['write_gap']:.1f} s without an acknowledged write, {verdict['lost']} lost",
-        f"whole again after {verdict['whole_after']:.0f} s (load average {verdict['load_average']:g})",
-        "shade: the fault, red: failed requests, dashed: whole again",
+        f"fully redundant again after {verdict['redundant_after']:.0f} s (load average {verdict['load_average']:g})",
+        "shade: the fault, red: failed requests, dashed: fully redundant again",
     ]
     return "; ".join(parts)
 

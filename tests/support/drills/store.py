@@ -1,4 +1,4 @@
-"""A writer of the Redis store beside a drill's load: what the site writes there is too little to measure a gap."""
+"""Continuous writes to the Redis store during a drill. The site's own writes are too few to measure a gap."""
 
 from __future__ import annotations
 
@@ -19,15 +19,19 @@ WRITER = Path(__file__).with_name("store_writer.py").read_text()
 READ = """
 import json, os, sys
 from app.redis.url import RedisUrl
-print(json.dumps([int(n) for n in RedisUrl.parse(os.environ["STORE_URL"]).client(timeout=5.0).lrange(sys.argv[1], 0, -1)]))
+client = RedisUrl.parse(os.environ["STORE_URL"]).client(timeout=5.0)
+print(json.dumps([int(number) for number in client.lrange(sys.argv[1], 0, -1)]))
 """
 
 
 @contextmanager
-def written(fleet: LiveFleet, client: Host, address: str = "", name: str = "store") -> Iterator[dict[str, float]]:
-    """Write to the store from `client` while entered; afterwards the figures say how long it refused, and what it has forgotten.
+def continuous_writes(
+    fleet: LiveFleet, client: Host, address: str = "", name: str = "store"
+) -> Iterator[dict[str, float]]:
+    """Write to the store from the host `client` inside the context.
 
-    With an `address` to that instance alone, whatever Sentinel says.
+    Afterwards the figures have the longest gap between acknowledged writes, their number, and how many were lost.
+    With an `address`, write to that instance, whatever Sentinel reports.
     """
     figures: dict[str, float] = {}
     key = f"drill:{uuid4().hex[:8]}"
@@ -46,7 +50,7 @@ def written(fleet: LiveFleet, client: Host, address: str = "", name: str = "stor
             output = writer.communicate(timeout=30)[0]
     acknowledged = [(begin, 1), *(tuple(json.loads(line)) for line in output.splitlines())]
     times = [t for t, _ in acknowledged if begin <= t <= end]
-    kept = set(fleet.json_of(client, f"news python -c {shlex.quote(READ)} {key}"))
+    stored = set(fleet.json_of(client, f"news python -c {shlex.quote(READ)} {key}"))
     figures[f"{name}_gap"] = round(max(after - before for before, after in pairwise([begin, *times, end])), 2)
     figures[f"{name}_acknowledged"] = len(acknowledged)
-    figures[f"{name}_lost"] = sum(number not in kept for _, number in acknowledged)
+    figures[f"{name}_lost"] = sum(number not in stored for _, number in acknowledged)

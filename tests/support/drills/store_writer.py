@@ -1,7 +1,8 @@
-"""Runs on an application host (`news python -c`) and writes to the store as fast as drills need, with the application's own client.
+"""Runs on an application host (`news python -c`) and writes to the store with the application's own client.
 
-One JSON line a write: when it was acknowledged, and its number. Standard input ends it. With an address it writes to that instance, as
-a client does that is on the wrong side of a cut and has not asked a Sentinel since.
+It prints one JSON line for each acknowledged write: its time and number. It ends with standard input. With an address
+it writes to that instance, like a client that is cut off together with the old master and has not queried a Sentinel
+since.
 """
 
 from __future__ import annotations
@@ -32,7 +33,8 @@ def main() -> None:
     while True:
         number += 1
         try:
-            # A transaction, as Celery's transport makes them: a server may lose these and keep single commands.
+            # A transaction, as in Celery's transport: a server may lose transactions even where it keeps single
+            # commands.
             transaction = client.pipeline(transaction=True)
             transaction.rpush(key, number)
             transaction.execute()

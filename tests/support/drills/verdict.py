@@ -1,4 +1,4 @@
-"""What a drill has shown, computed from what was sent, what was seen and what the database has afterwards."""
+"""Computes a drill's verdict from the requests, the observations and the final content of the database."""
 
 from __future__ import annotations
 
@@ -8,33 +8,34 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from tests.support.drills.samples import Sample
+from tests.support.drills.observer import Sample
 from tools.fleet.redundancy import is_leader
 
 Record = Mapping[str, Any]
-# Seconds between two samples of a host after which nobody knows what it was meanwhile.
-SILENCE = 2.0
+# If two samples of a host are further apart, in seconds, its state between them is unknown.
+MAX_SAMPLE_GAP = 2.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """A drill's figures; times in seconds.
+    """A drill's figures. Times are in seconds.
 
     Args:
         write_gap: Longest time without an acknowledged write.
         read_gap: Longest time without a served read.
         sent: Requests by kind.
-        failed: Requests without success by kind, the same for those that got no answer at all.
-        reasons: What the failed ones got: kind and status, or kind and error.
-        lost: Acknowledged writes that the database does not have.
-        doubled: Writes that it has more than once.
-        open: Writes that were never acknowledged, although they were sent again when everything was well.
-        session_lost: Whether the session was gone when everything was well.
-        most_primaries: Largest number of hosts that took writes at the same moment.
-        whole_after: From the end of the fault until the fleet had all of its redundancy again.
-        missed_last: What the fleet lacked to the last.
-        load_average: Of this machine, when the drill ended.
-        extra: Figures of this drill alone.
+        failed: Failed requests by kind.
+        unanswered: Failed requests without any answer, by kind.
+        reasons: Failed requests by kind and status, or by kind and error.
+        lost: Acknowledged writes that are not in the database.
+        doubled: Writes that are in the database more than once.
+        open: Writes that were never acknowledged, although they were sent again after the fault.
+        session_lost: Whether the session was invalid after the fault.
+        max_primaries: Largest number of hosts that accepted writes at the same moment.
+        redundant_after: Time from the end of the fault until the fleet was fully redundant.
+        last_problems: The last problems before the fleet was fully redundant.
+        load_average: The load average of this machine at the end of the drill.
+        extra: Figures that only this drill has.
     """
 
     drill: str
@@ -49,21 +50,21 @@ class Verdict:
     doubled: int
     open: int
     session_lost: bool
-    most_primaries: int
-    whole_after: float
+    max_primaries: int
+    redundant_after: float
     load_average: float
-    missed_last: list[str] = field(default_factory=list)
+    last_problems: list[str] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=dict)
     extra: dict[str, float] = field(default_factory=dict)
 
 
 def succeeded(record: Record) -> bool:
-    """Whether a request got what it asked for: 302 is the way to the log-in page."""
+    """Whether a request succeeded. A redirect is a failure, because it leads to the login page."""
     return bool(200 <= record["status"] < 300)
 
 
 def longest_gap(records: Iterable[Record], kinds: set[str], begin: float, end: float) -> float:
-    """Longest time between `begin` and `end` in which no request of these kinds succeeded."""
+    """Return the longest time between `begin` and `end` without a successful request of these kinds."""
     times: list[float] = sorted(
         record["end"]
         for record in records
@@ -73,47 +74,51 @@ def longest_gap(records: Iterable[Record], kinds: set[str], begin: float, end: f
 
 
 def count(records: Iterable[Record]) -> dict[str, int]:
-    """How many there are by kind."""
+    """Count requests by kind."""
     return dict(Counter(record["kind"] for record in records))
 
 
 def reasons(failed: Iterable[Record]) -> dict[str, int]:
-    """Why requests failed: how many by kind and what they got."""
+    """Count failed requests by kind and status, or by kind and error."""
     return dict(Counter(f"{record['kind']} {record['status'] or record['error']}" for record in failed))
 
 
-def most_primaries(samples: Iterable[Sample]) -> int:
-    """Largest number of hosts that took writes at the same moment."""
-    edges = [edge for _, begin, end in stretches(samples, "postgres", 0.0) for edge in ((begin, 1), (end, -1))]
-    most = current = 0
-    # At the same time ends come first: stretches of one host follow each other.
+def max_primaries(samples: Iterable[Sample]) -> int:
+    """Return the largest number of hosts that accepted writes at the same moment."""
+    edges = [edge for _, begin, end in leaderships(samples, "postgres", 0.0) for edge in ((begin, 1), (end, -1))]
+    maximum = current = 0
+    # At equal times, ends sort before beginnings, so consecutive periods do not count as overlap.
     for _, step in sorted(edges):
         current += step
-        most = max(most, current)
-    return most
+        maximum = max(maximum, current)
+    return maximum
 
 
-def stretches(samples: Iterable[Sample], what: str, origin: float) -> list[tuple[str, float, float]]:
-    """Who led, from when to when: hosts that took writes or had the virtual address, in seconds from `origin`.
+def leaderships(samples: Iterable[Sample], role: str, origin: float) -> list[tuple[str, float, float]]:
+    """Return the periods in which a host led: its name, begin and end in seconds from `origin`.
 
-    A host leads from the first of two samples that say so, one after the other, to the second: what was not seen is not assumed.
+    A period lies between two consecutive samples that both show the host as the leader. Nothing is assumed without
+    samples.
     """
     by_host: dict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        if sample.what == what:
+        if sample.fact == role:
             by_host[sample.host].append(sample)
     found: list[tuple[str, float, float]] = []
-    for host, seen in by_host.items():
-        for before, after in pairwise(seen):
-            if is_leader(before.value) and is_leader(after.value) and after.t - before.t < SILENCE:
+    for host, own in by_host.items():
+        for before, after in pairwise(own):
+            if is_leader(before.value) and is_leader(after.value) and after.t - before.t < MAX_SAMPLE_GAP:
                 begin, end = round(before.t - origin, 2), round(after.t - origin, 2)
                 joins = bool(found) and found[-1][0] == host and found[-1][2] == begin
                 found[-1:] = [(host, found[-1][1], end)] if joins else [*found[-1:], (host, begin, end)]
     return found
 
 
-def fate(records: Sequence[Record], found: Mapping[int, int]) -> tuple[int, int, int]:
-    """How many writes were lost, doubled, and never acknowledged; `found` is how often the database has each number."""
+def count_lost_and_doubled(records: Sequence[Record], found: Mapping[int, int]) -> tuple[int, int, int]:
+    """Count the writes that were lost, doubled, and never acknowledged.
+
+    `found` is how often each number is in the database.
+    """
     writes = [record for record in records if record["kind"] in {"write", "settle"}]
     acknowledged = {record["number"] for record in writes if record["status"] == 201}
     lost = sum(number not in found for number in acknowledged)

@@ -1,4 +1,4 @@
-"""The agent that watches a host, here on a machine without Postgres."""
+"""The agent that reports a host's state, here on a machine without Postgres."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.drills.samples import AGENT
+from tests.support.drills.observer import AGENT
 
 
 @pytest.fixture
 def packages(tmp_path: Path) -> Path:
-    """Where the agent's Python finds its packages, and no others."""
+    """The only folder in which the agent's Python finds packages."""
     return tmp_path
 
 
 def run(packages: Path, lines: int) -> tuple[list[dict[str, object]], int]:
-    """Return what the agent says first, and how it ended when nobody wanted more."""
+    """Return the agent's first lines, and its exit code after its input was closed."""
     command = [sys.executable, "-S", "-c", AGENT]
     with subprocess.Popen(
         command,
@@ -33,19 +33,19 @@ def run(packages: Path, lines: int) -> tuple[list[dict[str, object]], int]:
         assert agent.stdout
         agent.stdin.write('{"postgres": true}\n')
         agent.stdin.flush()
-        told = [json.loads(line) for line, _ in zip(agent.stdout, range(lines), strict=False)]
+        reports = [json.loads(line) for line, _ in zip(agent.stdout, range(lines), strict=False)]
         agent.stdin.close()
-        return told, agent.wait(timeout=30)
+        return reports, agent.wait(timeout=30)
 
 
 def test_a_host_without_the_module_has_no_postgres(packages: Path) -> None:
-    told, code = run(packages, 8)
-    assert {"postgres": None}.items() <= {line["what"]: line["value"] for line in told}.items()
+    reports, code = run(packages, 8)
+    assert {"postgres": None}.items() <= {line["fact"]: line["value"] for line in reports}.items()
     assert code == 0
 
 
-def test_a_module_that_is_being_unpacked_is_not_remembered(packages: Path) -> None:
+def test_the_agent_exits_while_the_module_is_being_unpacked(packages: Path) -> None:
     (packages / "psycopg2").mkdir()
-    told, code = run(packages, 8)
-    assert "postgres" not in {line["what"] for line in told}
+    reports, code = run(packages, 8)
+    assert "postgres" not in {line["fact"] for line in reports}
     assert code == 1

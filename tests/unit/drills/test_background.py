@@ -1,4 +1,4 @@
-"""A load beside a test has begun when the test goes on."""
+"""A background load has started when the test continues."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from tests.support.drills.background import running
 from tests.support.drills.load import Plan
 
 
-class Answers(BaseHTTPRequestHandler):
+class Server(BaseHTTPRequestHandler):
     """A server that answers everything with 200."""
 
     def do_GET(self) -> None:
-        """Answer."""
+        """Answer with 200."""
         self.send_response(200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
-def test_a_load_has_begun_when_it_is_entered(tmp_path: Path) -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Answers) as server:
+def test_the_first_request_was_answered_when_the_context_is_entered(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         plan = Plan(f"http://127.0.0.1:{server.server_port}", "run", "key", "session=x", [1], {"read": 20.0}, 30.0)
         with running(plan, tmp_path / "log.jsonl") as records:

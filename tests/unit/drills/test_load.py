@@ -1,4 +1,4 @@
-"""The load is open-loop, sends again what browsers send again, and settles what it wrote."""
+"""The load is open-loop, retries like a browser, and sends unacknowledged writes again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def answer(status: int) -> bytes:
 
 
 def send(serve: Serve, seconds: float = 0.5, **rates: float) -> list[dict[str, Any]]:
-    """Run a load on a server of one's own; return the records."""
+    """Run a load on a server, and return the records."""
 
     async def run() -> list[dict[str, Any]]:
         log = io.StringIO()
@@ -40,7 +40,7 @@ async def request(reader: asyncio.StreamReader) -> str:
     return head
 
 
-def test_requests_begin_when_they_are_due_although_the_first_hang() -> None:
+def test_requests_start_on_time_while_earlier_ones_hang() -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await request(reader)
         await asyncio.sleep(1)
@@ -54,7 +54,7 @@ def test_requests_begin_when_they_are_due_although_the_first_hang() -> None:
     assert all(record["end"] - record["due"] >= 1 for record in records)
 
 
-def test_a_reused_connection_that_was_closed_is_no_failure_and_a_new_one_is() -> None:
+def test_a_closed_connection_is_a_failure_only_if_it_was_new() -> None:
     connections = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,7 +72,7 @@ def test_a_reused_connection_that_was_closed_is_no_failure_and_a_new_one_is() ->
     assert outcomes[2][0] == 0
 
 
-def test_a_write_that_failed_is_sent_again_with_its_key_until_it_is_acknowledged() -> None:
+def test_a_failed_write_is_sent_again_with_its_key_until_it_is_acknowledged() -> None:
     seen: list[str] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -1,4 +1,4 @@
-"""The report: medians and worsts, sums of what was lost, and a picture that shows what happened when."""
+"""The report: medians, worst values, sums of losses, and a picture of the timeline."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ VERDICT: dict[str, Any] = {
     "failed": {"write": 5},
     "lost": 0,
     "doubled": 0,
-    "most_primaries": 1,
-    "whole_after": 8.0,
+    "max_primaries": 1,
+    "redundant_after": 8.0,
     "load_average": 2.0,
     "extra": {},
 }
 TIMELINE: dict[str, Any] = {
     "healed": 10.0,
-    "whole": 18.0,
+    "redundant": 18.0,
     "requests": [["read", t / 2, True] for t in range(-4, 40)] + [["write", t / 2, t > 20] for t in range(-4, 40)],
     "roles": {"postgres": [("db1", -2.0, 0.2), ("db2", 9.0, 20.0)], "vip": [("lb1", -2.0, 19.9)]},
 }
 
 
-def test_rounds_are_summed_up_by_drill_in_the_catalogues_order(tmp_path: Path) -> None:
+def test_rounds_are_aggregated_by_drill_in_the_catalogues_order(tmp_path: Path) -> None:
     for number, (gap, lost) in enumerate([(20.0, 0), (24.0, 1), (21.0, 0)], 1):
         path = tmp_path / f"primary-killed-{number}.json"
         path.write_text(json.dumps({"verdict": VERDICT | {"write_gap": gap, "lost": lost}, "timeline": TIMELINE}))
@@ -47,10 +47,10 @@ def test_rounds_are_summed_up_by_drill_in_the_catalogues_order(tmp_path: Path) -
     assert "- cache-away: store gap 2." in table(found)
 
 
-def test_the_picture_shows_failures_the_fault_and_who_led_where_that_changed() -> None:
+def test_the_picture_shows_failures_the_fault_and_leaders_that_changed() -> None:
     picture = ElementTree.fromstring(draw("primary <killed>", "20 s", TIMELINE))
     shapes = [element.get("class") for element in picture.iter()]
-    assert shapes.count("fault") == shapes.count("whole") == 1
+    assert shapes.count("fault") == shapes.count("redundant") == 1
     assert {"read", "write", "failed"} <= set(shapes)
     words = {element.text for element in picture.iter() if element.text}
     assert {"primary <killed>", "Postgres primary", "db2"} <= words

@@ -1,4 +1,4 @@
-"""What a drill's verdict is made of, and that it catches what it is for."""
+"""A drill's verdict and the limits that it must not exceed."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.drills import verdict
 from tests.support.drills.drill import ROOM, Drill
-from tests.support.drills.samples import Sample
+from tests.support.drills.observer import Sample
 from tests.support.drills.verdict import Verdict
 
 
@@ -17,7 +17,7 @@ def record(end: float, kind: str = "write", status: int = 201, number: int = 0) 
     return {"kind": kind, "due": end - 0.01, "end": end, "status": status, "number": number}
 
 
-def test_the_longest_gap_counts_from_the_fault_to_the_end_and_only_successes() -> None:
+def test_the_longest_gap_is_between_successes_from_the_fault_to_the_end() -> None:
     records = [
         record(9.0),
         record(10.1),
@@ -30,34 +30,34 @@ def test_the_longest_gap_counts_from_the_fault_to_the_end_and_only_successes() -
     assert verdict.longest_gap([], {"write"}, 10.0, 14.5) == pytest.approx(4.5)
 
 
-def test_a_write_that_was_acknowledged_and_is_not_there_is_lost() -> None:
+def test_an_acknowledged_write_that_is_not_in_the_database_is_lost() -> None:
     records = [record(1, number=1), record(2, number=2), record(3, number=3, status=503), record(4, number=4, status=0)]
-    assert verdict.fate(records, {1: 1, 2: 1}) == (0, 0, 2)
-    assert verdict.fate(records, {1: 1, 3: 1}) == (1, 0, 2)
-    assert verdict.fate(records, {1: 2, 2: 1, 4: 2}) == (0, 2, 2)
+    assert verdict.count_lost_and_doubled(records, {1: 1, 2: 1}) == (0, 0, 2)
+    assert verdict.count_lost_and_doubled(records, {1: 1, 3: 1}) == (1, 0, 2)
+    assert verdict.count_lost_and_doubled(records, {1: 2, 2: 1, 4: 2}) == (0, 2, 2)
 
 
-def test_a_write_that_was_acknowledged_when_sent_again_is_settled() -> None:
-    assert verdict.fate([record(1, status=504), record(9, kind="settle")], {0: 1}) == (0, 0, 0)
+def test_a_write_that_was_acknowledged_after_a_retry_is_not_open() -> None:
+    assert verdict.count_lost_and_doubled([record(1, status=504), record(9, kind="settle")], {0: 1}) == (0, 0, 0)
 
 
 def primary(t: float, host: str, leads: bool = True) -> Sample:
     return Sample(t, host, "postgres", {"primary": leads})
 
 
-def test_two_primaries_are_seen_where_they_overlap_and_not_where_they_follow_each_other() -> None:
+def test_two_primaries_count_only_if_they_overlap() -> None:
     before = [primary(1.0, "db1"), primary(1.25, "db1"), primary(1.5, "db1", leads=False)]
     after = [primary(1.1, "db2", leads=False), primary(1.35, "db2"), primary(1.6, "db2")]
-    assert verdict.most_primaries(before + after) == 1
-    assert verdict.most_primaries([*before, primary(1.1, "db2"), primary(1.35, "db2")]) == 2
+    assert verdict.max_primaries(before + after) == 1
+    assert verdict.max_primaries([*before, primary(1.1, "db2"), primary(1.35, "db2")]) == 2
 
 
-def test_a_host_that_was_not_seen_is_not_taken_for_a_primary() -> None:
+def test_a_host_without_samples_does_not_count_as_a_primary() -> None:
     silent = [primary(1.0, "db1"), primary(30.0, "db1"), primary(30.2, "db1", leads=False)]
-    assert verdict.most_primaries([*silent, primary(10.0, "db2"), primary(10.2, "db2")]) == 1
+    assert verdict.max_primaries([*silent, primary(10.0, "db2"), primary(10.2, "db2")]) == 1
 
 
-def test_stretches_name_who_led_and_when() -> None:
+def test_leaderships_have_the_host_and_the_period() -> None:
     samples = [
         primary(10.0, "db1"),
         primary(10.5, "db1"),
@@ -65,7 +65,7 @@ def test_stretches_name_who_led_and_when() -> None:
         primary(11.5, "db1", leads=False),
         Sample(10, "lb1", "vip", True),
     ]
-    assert verdict.stretches(samples, "postgres", 10.0) == [("db1", 0.0, 1.0)]
+    assert verdict.leaderships(samples, "postgres", 10.0) == [("db1", 0.0, 1.0)]
 
 
 GOOD: dict[str, Any] = {
@@ -81,8 +81,8 @@ GOOD: dict[str, Any] = {
     "doubled": 0,
     "open": 0,
     "session_lost": False,
-    "most_primaries": 1,
-    "whole_after": 3.0,
+    "max_primaries": 1,
+    "redundant_after": 3.0,
     "load_average": 1.0,
     "extra": {"store_lost": 0},
 }
@@ -101,7 +101,7 @@ def test_a_good_verdict_has_no_breaches() -> None:
 
 
 @pytest.mark.parametrize(
-    ("worse", "says"),
+    ("worse", "message"),
     [
         ({"write_gap": 2 * ROOM + 0.1}, "without a write"),
         ({"read_gap": 99.0}, "without a read"),
@@ -114,11 +114,11 @@ def test_a_good_verdict_has_no_breaches() -> None:
         ({"lost": 1}, "1 writes lost"),
         ({"doubled": 1}, "1 writes doubled"),
         ({"open": 1}, "1 writes never acknowledged"),
-        ({"session_lost": True}, "the session is gone"),
-        ({"most_primaries": 2}, "2 primaries"),
+        ({"session_lost": True}, "the session was lost"),
+        ({"max_primaries": 2}, "2 primaries"),
         ({"extra": {"store_lost": 1}}, "store_lost is 1"),
     ],
 )
-def test_whatever_is_worse_than_the_limits_is_a_breach(worse: dict[str, Any], says: str) -> None:
+def test_each_exceeded_limit_is_a_breach(worse: dict[str, Any], message: str) -> None:
     (breach,) = DRILL.breaches(Verdict(**GOOD | worse))
-    assert says in breach
+    assert message in breach

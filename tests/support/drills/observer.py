@@ -1,4 +1,4 @@
-"""Who is what at every moment of a drill: an agent on each host tells, over a connection that is made again when it breaks."""
+"""Records the state of every host during a drill. An agent on each host reports it over SSH."""
 
 from __future__ import annotations
 
@@ -17,30 +17,30 @@ from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import Host
 
 AGENT = Path(__file__).with_name("agent.py").read_text()
-# A host that has said nothing for so long is not known to be well.
+# Seconds after which a host without new samples counts as not answering.
 STALE = 3.0
-# Over this the connection to a host counts as broken: a killed host closes nothing.
-ALIVE = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3"]
+# A killed host does not close its connection, so ssh has to detect that.
+KEEPALIVE = ["-o", "ServerAliveInterval=1", "-o", "ServerAliveCountMax=3"]
 
 
 class Sample(NamedTuple):
-    """One observation of a host by itself."""
+    """One fact that a host reported."""
 
     t: float
     host: str
-    what: str
+    fact: str
     value: Any
 
 
 class Observer:
-    """Follows every host of the fleet while it is entered."""
+    """Records the samples of every host inside the context."""
 
     def __init__(self, fleet: LiveFleet) -> None:
         self.fleet = fleet
         self.samples: list[Sample] = []
         self._latest: dict[tuple[str, str], Sample] = {}
         self._agents: dict[str, subprocess.Popen[str]] = {}
-        self._over = threading.Event()
+        self._stopped = threading.Event()
 
     def __enter__(self) -> Self:
         self._threads = [
@@ -53,33 +53,40 @@ class Observer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._over.set()
+        self._stopped.set()
         for agent in list(self._agents.values()):
             agent.kill()
         for thread in self._threads:
             thread.join(timeout=5)
 
     def between(self, begin: float, end: float) -> list[Sample]:
-        """The samples of a stretch of time."""
+        """Return the samples of a period."""
         return [sample for sample in list(self.samples) if begin <= sample.t <= end]
 
     def now(self) -> dict[str, dict[str, Any]]:
-        """What each host said last, by host and kind, without what is too old to be true."""
-        seen: dict[str, dict[str, Any]] = defaultdict(dict)
+        """Return the latest facts of each host, without those that are too old."""
+        facts: dict[str, dict[str, Any]] = defaultdict(dict)
         oldest = time.time() - STALE
-        for (host, what), sample in list(self._latest.items()):
+        for (host, fact), sample in list(self._latest.items()):
             if sample.t > oldest:
-                seen[host][what] = sample.value
-        return seen
+                facts[host][fact] = sample.value
+        return facts
 
     def _follow(self, host: Host) -> None:
         settings = json.dumps(self._settings(host))
         command = [*self.fleet.fleet.ssh_command(host), f"sudo python3 -c {shlex.quote(AGENT)}"]
-        while not self._over.is_set():
-            # Also leaving Popen writes: what was not sent yet, to a connection that may be gone.
-            with suppress(BrokenPipeError), subprocess.Popen(
-                [command[0], *ALIVE, *command[1:]], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-            ) as agent:  # fmt: skip
+        while not self._stopped.is_set():
+            # Popen flushes its buffer on exit too, possibly to a closed connection.
+            with (
+                suppress(BrokenPipeError),
+                subprocess.Popen(
+                    [command[0], *KEEPALIVE, *command[1:]],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                ) as agent,
+            ):
                 self._agents[host.name] = agent
                 assert agent.stdin
                 assert agent.stdout
@@ -87,19 +94,19 @@ class Observer:
                     agent.stdin.write(settings + "\n")
                     agent.stdin.flush()
                     for line in agent.stdout:
-                        self._take(host, line)
+                        self._record(host, line)
                 except (BrokenPipeError, ValueError):
                     agent.kill()
-            self._over.wait(0.5)
+            self._stopped.wait(0.5)
 
-    def _take(self, host: Host, line: str) -> None:
-        told = json.loads(line)
-        sample = Sample(told["t"], host.name, told["what"], told["value"])
+    def _record(self, host: Host, line: str) -> None:
+        report = json.loads(line)
+        sample = Sample(report["t"], host.name, report["fact"], report["value"])
         self.samples.append(sample)
-        self._latest[sample.host, sample.what] = sample
+        self._latest[sample.host, sample.fact] = sample
 
     def _settings(self, host: Host) -> dict[str, Any]:
-        """What the agent of a host is to watch, by the host's groups."""
+        """Return the agent's settings for a host, which depend on its groups."""
         health = {"app": f"http://{host.address}:8000/readyz", "etcd": f"http://{host.address}:2381/health"}
         redis = {"redis": {"cache": 6379, "store": 6380}, "sentinel": {"store": 6380}}
         return {

@@ -17,10 +17,10 @@ STEPS = {
     r"does not answer$": "start {0}, or replace it (playbooks/replace.yml -e replace_host={0})",
     r"is drained": "ask the person who drained it, then undrain it (playbooks/drain.yml -e undrain={0})",
     r"failed units|does not run": "check `systemctl --failed` on {0}, then run `ansible-playbook site.yml --limit {0}`",
-    r" is (starting|stopping|degraded|unresponsive)": "wait until {0} has started, or check `systemctl list-jobs` on it",
+    r" is (starting|stopping|degraded|unresponsive)": "wait until {0} has started, or check its `systemctl list-jobs`",
     r"releases differ|has no release": "deploy one release to all hosts (playbooks/deploy.yml)",
     r"is paused$": "find out who paused it, then run `patronictl -c /etc/patroni/config.yml resume` on a database host",
-    r"does not stream": "check `journalctl -u patroni` on {0}; playbooks/reinit.yml -e reinit_host={0} copies the data again",
+    r"does not stream": "check `journalctl -u patroni` on {0}; playbooks/reinit.yml -e reinit_host={0} copies it again",
     r"is not ready$": "check `journalctl -u app -n 50` on {0}",
 }
 DEFAULT_STEP = 'run `ansible-playbook site.yml`, and read docs/operations.md, "What each fault looks like"'

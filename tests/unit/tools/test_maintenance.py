@@ -6,8 +6,8 @@ import pytest
 
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS, but
 from tools.fleet.context import Host
+from tools.fleet.maintenance import DEFAULT_STEP, first_step, indispensable, maintenance_order
 from tools.fleet.redundancy import missing
-from tools.fleet.upkeep import DEFAULT_STEP, first_step, indispensable, maintenance_order
 
 
 def test_leaders_come_last_and_tiers_are_in_the_order_of_a_request() -> None:
@@ -45,7 +45,7 @@ def test_a_host_is_indispensable_if_its_tier_or_its_majority_depends_on_it() -> 
             "check `systemctl --failed` on lb2, then run `ansible-playbook site.yml --limit lb2`",
         ),
         (but(worker1={"release": "r2"}), "deploy one release to all hosts (playbooks/deploy.yml)"),
-        (but(app1={"system": "starting"}), "wait until app1 has started, or check `systemctl list-jobs` on it"),
+        (but(app1={"system": "starting"}), "wait until app1 has started, or check its `systemctl list-jobs`"),
         (but(lb1={"vip": False}), DEFAULT_STEP),
         (HEALTHY, ""),
     ],

@@ -1,8 +1,8 @@
-"""Which processes a run has replaced, of what systemd says before and after it."""
+"""Detects which services a run restarted, from systemd's state before and after it."""
 
 from __future__ import annotations
 
-from tests.support.drills.runs import restarted
+from tests.support.drills.playbooks import restarted
 
 BEFORE = "MainPID=11\nId=nginx.service\n\nMainPID=12\nId=app.service\n814\n"
 
@@ -12,5 +12,5 @@ def test_a_unit_with_another_process_was_restarted() -> None:
     assert restarted({"app1": BEFORE, "app2": BEFORE}, {"app1": after, "app2": BEFORE}) == {("app1", "app")}
 
 
-def test_everything_on_a_host_that_does_not_answer_counts() -> None:
+def test_all_services_of_a_host_that_does_not_answer_count_as_restarted() -> None:
     assert restarted({"app1": BEFORE}, {}) == {("app1", "nginx"), ("app1", "app")}

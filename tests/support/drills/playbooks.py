@@ -1,4 +1,4 @@
-"""Playbooks run on a fleet that serves, and what they did to each host."""
+"""Runs playbooks on a fleet under load, and reports what they did to each host."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import ROOT, Host
 
 RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
-# What a run must not restart without a reason; a host has those of its tiers.
+# The services that a run must not restart without a reason. A host has those of its tiers.
 UNITS = (
     "patroni",
     "etcd",
@@ -31,24 +31,27 @@ UNITS = (
 
 @dataclass(frozen=True)
 class Run:
-    """One run: how it ended, what it printed (as one line, since Ansible breaks lines), and its counts by host."""
+    """One run: its exit code, its output and its counts by host.
+
+    The output is one line, because Ansible wraps lines.
+    """
 
     code: int
     output: str
     counts: dict[str, dict[str, int]]
 
-    def hosts_with(self, what: str) -> set[str]:
-        """The hosts that were changed, failed or unreachable at least once."""
-        return {host for host, counts in self.counts.items() if counts[what]}
+    def hosts_with(self, outcome: str) -> set[str]:
+        """Return the hosts that were `changed`, `failed` or `unreachable` at least once."""
+        return {host for host, counts in self.counts.items() if counts[outcome]}
 
 
 def command(fleet: LiveFleet, playbook: str, *arguments: str) -> list[str]:
-    """The command line of a playbook of this fleet."""
+    """Return the command line that runs a playbook on this fleet."""
     return ["ansible-playbook", f"--inventory=inventories/{fleet.fleet.inventory}", playbook, *arguments]
 
 
 def play(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
-    """Run a playbook, and return what came of it, whatever that is."""
+    """Run a playbook and return the result, also if it fails."""
     result = fleet.fleet.run(*command(fleet, playbook, *arguments), quiet=True)
     found = {
         match["host"]: dict(re.findall(r"(\w+)=(\d+)", match["counts"])) for match in RECAP.finditer(result.stdout)
@@ -57,27 +60,32 @@ def play(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
     return Run(result.returncode, " ".join((result.stdout + result.stderr).split()), counts)
 
 
-def comes_to(output: Iterable[str], task: str, host: str) -> bool:
-    """Read what a playbook prints until a task begins, or, where a host is named, until that host has done it."""
-    now = ""
+def reaches(output: Iterable[str], task: str, host: str) -> bool:
+    """Read a playbook's output until a task begins, or until `host` has finished the task."""
+    current = ""
     for line in output:
-        now = line if line.startswith("TASK") else now
-        if task in now and (not host or line.startswith((f"changed: [{host}", f"ok: [{host}"))):
+        current = line if line.startswith("TASK") else current
+        if task in current and (not host or line.startswith((f"changed: [{host}", f"ok: [{host}"))):
             return True
     return False
 
 
 def kill(fleet: LiveFleet, command: Sequence[str], at: str, host: str = "", after: float = 0.5) -> None:
-    """Begin a run, and kill the control node's side of it a moment after it has come to a task, or as soon as a host has done it."""
+    """Start a run, and kill it `after` seconds into a task, or as soon as `host` has finished the task."""
     with subprocess.Popen(
-        command, cwd=ROOT, env=fleet.fleet.environment | {"PYTHONUNBUFFERED": "1"},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
-    ) as process:  # fmt: skip
+        command,
+        cwd=ROOT,
+        env=fleet.fleet.environment | {"PYTHONUNBUFFERED": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as process:
         assert process.stdout
-        seen = comes_to(process.stdout, at, host)
+        reached = reaches(process.stdout, at, host)
         time.sleep(0 if host else after)
         os.killpg(process.pid, signal.SIGKILL)
-    assert seen, f"the run never came to {at} {host}"
+    assert reached, f"the run never reached the task {at} {host}"
 
 
 def site(fleet: LiveFleet, *arguments: str) -> Run:
@@ -86,28 +94,29 @@ def site(fleet: LiveFleet, *arguments: str) -> Run:
 
 
 def replace(fleet: LiveFleet, host: Host) -> Run:
-    """Ask for a host to be replaced."""
+    """Run the playbook that replaces a host."""
     return play(fleet, "playbooks/replace.yml", "--extra-vars", f"replace_host={host.name}")
 
 
-def make_anew(fleet: LiveFleet, host: Host) -> None:
-    """Put an empty host of the same name and address in the place of one."""
+def recreate_host(fleet: LiveFleet, host: Host) -> None:
+    """Recreate a host: empty, with the same name and address."""
     resource = f'module.host["{host.name}"].terraform_data.host'
-    made = fleet.fleet.terraform(
+    result = fleet.fleet.terraform(
         "apply", "-auto-approve", "-input=false", *fleet.fleet.var_files, f"-replace={resource}", quiet=True
     )
-    assert made.returncode == 0, made.stderr
+    assert result.returncode == 0, result.stderr
 
 
 def processes(fleet: LiveFleet) -> dict[str, str]:
-    """What runs on each host that answers: the main processes of its units, and the postmaster, which is Patroni's child."""
-    shown = f"systemctl show --property=Id,MainPID {' '.join(UNITS)}; head -1 /var/lib/postgresql/*/main/postmaster.pid 2>/dev/null"
-    answers = {name: fleet.run(host, f"{shown}; true", check=False) for name, host in fleet.hosts.items()}
+    """Return the main processes of each host that answers, and its postmaster, which is Patroni's child."""
+    postmaster = "head -1 /var/lib/postgresql/*/main/postmaster.pid 2>/dev/null"
+    show = f"systemctl show --property=Id,MainPID {' '.join(UNITS)}; {postmaster}; true"
+    answers = {name: fleet.run(host, show, check=False) for name, host in fleet.hosts.items()}
     return {name: answer.stdout for name, answer in answers.items() if answer.returncode == 0}
 
 
 def restarted(before: dict[str, str], after: dict[str, str]) -> set[tuple[str, str]]:
-    """Host and unit of what runs by other processes than before."""
+    """Return the host and unit of each service that has another process than before."""
     return {
         (host, unit)
         for host in before
@@ -116,6 +125,6 @@ def restarted(before: dict[str, str], after: dict[str, str]) -> set[tuple[str, s
     }
 
 
-def _pids(shown: str) -> dict[str, str]:
-    blocks = (dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in shown.split("\n\n"))
+def _pids(output: str) -> dict[str, str]:
+    blocks = (dict(line.split("=", 1) for line in block.splitlines() if "=" in line) for block in output.split("\n\n"))
     return {block["Id"].removesuffix(".service"): block["MainPID"] for block in blocks if "Id" in block}
