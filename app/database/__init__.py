@@ -1,1 +1,1 @@
-"""The database: two sessions, one for the primary and one for a replica."""
+"""Postgres: sessions for the primary and a replica, models, and failover handling."""

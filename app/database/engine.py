@@ -1,4 +1,4 @@
-"""Two explicit sessions: `read` on a replica, `write` on the primary, each retried once on a connection that has died."""
+"""Two explicit sessions: `read` on a replica and `write` on the primary. Both retry once after a lost connection."""
 
 from __future__ import annotations
 
@@ -17,60 +17,63 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.database.primary_wait import PrimaryWait
-from app.database.replica_lag import LagWatch
-from app.database.watchdog import patient_for
+from app.database.replica_lag import LagMonitor
+from app.database.watchdog import watched
 
 T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
-# What a request meets while no database answers: worth a 503 and a retry, not a bug report.
+# Errors of a database that is down. The client gets a 503 and may retry.
 UNAVAILABLE = (OperationalError, PoolTimeoutError)
 READ_ONLY_TRANSACTION = "25006"
-# A failed-over address must not be used for longer, even by a connection that is never idle.
+# Seconds until a connection is replaced, even one that is never idle. After a failover it may lead to the wrong server.
 POOL_RECYCLE = 300
-# Seconds that a request waits for a connection of a full pool.
+# Seconds that a request waits for a free connection of the pool.
 POOL_TIMEOUT = 2
 
 
 def make_database(app: Flask) -> Database:
-    """Return the database that the configuration names. Nothing connects yet."""
+    """Create the database from the settings, without connecting."""
     settings = app.config
     return Database(settings["DATABASE_URL"] or embedded_url(app), settings["DATABASE_REPLICA_URL"], settings)
 
 
 class Database:
-    """The engines of the primary and of a replica, and the work that runs on them."""
+    """The engines of the primary and the replica."""
 
     def __init__(self, url: str, replica_url: str, settings: dict[str, Any]) -> None:
-        """Make the engines. They connect at their first query, so that a process can be forked before."""
+        """Create the engines. They connect at the first query, so that gunicorn can fork before that."""
         self.on_query: list[Callable[[float], None]] = []
-        # `web.read_your_writes` replaces it: this package knows nothing of requests.
+        # `web.read_your_writes` replaces it, because this package must not depend on requests.
         self.reads_from_primary: Callable[[], bool] = lambda: False
         self.primary = self._engine(url, settings)
         if self.primary.dialect.name == "postgresql":
             _wait_for_a_primary(self.primary, settings)
-        # A read needs no transaction: AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips. A pool of its own connects so.
-        # In one that writers share, a connection's level is set at each use and set back after it, and of a connection that dies between
-        # the two SQLAlchemy 2.1 loses the place for good: who reads from the primary does so in a transaction.
+        # A read needs no transaction. AUTOCOMMIT saves BEGIN and ROLLBACK, two of its three round trips. This needs a
+        # separate pool. In a shared pool SQLAlchemy sets and resets the level at each use, and 2.1 leaks the pool's
+        # slot if the connection dies in between. That is why reads from the primary run in a transaction.
         self.replica = (
             self._engine(replica_url, settings, isolation_level="AUTOCOMMIT") if replica_url else self.primary
         )
         self.on_lag: list[Callable[[], None]] = []
         lag_is_known = self.replica.dialect.name == "postgresql" and bool(replica_url)
-        self.lag = LagWatch(settings["DATABASE_MAX_LAG"]) if lag_is_known else None
+        self.lag = LagMonitor(settings["DATABASE_MAX_LAG"]) if lag_is_known else None
         self._sessions: sessionmaker[Session] = sessionmaker(expire_on_commit=False)
         os.register_at_fork(after_in_child=self._forget_connections)
 
     def read(self, work: Callable[[Session], T], *, primary: bool = False) -> T:
-        """Return what `work` reads, from the replica unless the reader has just written or `primary` asks for the truth."""
+        """Run `work` on the replica, or on the primary if `primary` is set or the client has just written."""
         if primary or self.reads_from_primary():
-            return self._once_more(lambda: self._run(self.primary, work))
-        return self._once_more(lambda: self._run_on_replica(work))
+            return self._retry_once(lambda: self._run(self.primary, work))
+        return self._retry_once(lambda: self._run_on_replica(work))
 
     def write(self, work: Callable[[Session], T]) -> T:
-        """Run `work` in one transaction on the primary and commit it. `work` may run twice, so it only touches its session."""
-        session, result = self._once_more(lambda: self._begin(work))
-        # Outside of the second attempt: of a commit that was cut off nobody knows whether it happened.
+        """Run `work` in one transaction on the primary.
+
+        `work` may run twice, so it must change nothing but its session.
+        """
+        session, result = self._retry_once(lambda: self._begin(work))
+        # Never retry the commit: if its connection is lost, nobody knows whether it happened.
         with session:
             session.commit()
         return result
@@ -81,14 +84,14 @@ class Database:
 
     def _run_on_replica(self, work: Callable[[Session], T]) -> T:
         with self._sessions(bind=self.replica) as session:
-            if self.lag is None or self.lag.trusts(session):
+            if self.lag is None or self.lag.may_read(session):
                 return work(session)
         for listener in self.on_lag:
             listener()
         try:
             return self._run(self.primary, work)
         except UNAVAILABLE:
-            self.lag.miss_primary()
+            self.lag.ignore_for_a_while()
         return self._run(self.replica, work)
 
     def _begin(self, work: Callable[[Session], T]) -> tuple[Session, T]:
@@ -101,15 +104,15 @@ class Database:
             raise
         return session, result
 
-    def _once_more(self, attempt: Callable[[], T]) -> T:
+    def _retry_once(self, attempt: Callable[[], T]) -> T:
         try:
             return attempt()
         except DBAPIError as error:
-            # A dead connection takes the whole pool with it, so that the second attempt connects anew: to the new primary after a
-            # failover. This makes pool_pre_ping, a round trip before each query, unnecessary.
+            # SQLAlchemy empties the pool after a lost connection, so the retry opens a new one, after a failover to the
+            # new primary. So we need no pool_pre_ping, which costs a round trip before each query.
             if not error.connection_invalidated:
                 raise
-            log.warning("database connection lost, trying once more", error=str(error.orig).strip())
+            log.warning("database connection lost, retrying once", error=str(error.orig).strip())
         return attempt()
 
     def _engine(self, url: str, settings: dict[str, Any], **options: Any) -> Engine:
@@ -130,13 +133,13 @@ class Database:
             listener(seconds)
 
     def _forget_connections(self) -> None:
-        """Leave a parent's connections to the parent."""
+        """Do not use or close the connections of the parent process."""
         for engine in (self.primary, self.replica):
             engine.dispose(close=False)
 
 
 def embedded_url(app: Flask) -> str:
-    """Return the URL of the SQLite file that serves where no database is configured."""
+    """Return the URL of the SQLite file that is used if no database is configured."""
     folder = Path(app.instance_path)
     folder.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{folder / 'news.sqlite3'}"
@@ -154,14 +157,18 @@ def _engine_options(address: URL, settings: dict[str, Any]) -> dict[str, Any]:
         "connect_args": {
             "options": f"-c statement_timeout={timeout} -c timezone=UTC",
             "application_name": "news",
-            # A little longer than the server's own patience: it has the first word.
-            **(patient_for(timeout / 1000 + 0.5) if timeout else {}),
+            # Half a second longer than the server's own timeout, which ends a slow statement without losing the
+            # connection.
+            **(watched(timeout / 1000 + 0.5) if timeout else {}),
         },
     }
 
 
 def _wait_for_a_primary(engine: Engine, settings: dict[str, Any]) -> None:
-    """Let whoever connects outlast a hand-over; a quarter of the threads stays free for whoever needs no primary."""
+    """Let new connections wait during a switchover.
+
+    A quarter of the threads stays free for requests that need no primary.
+    """
     wait = PrimaryWait(settings["DATABASE_PRIMARY_WAIT"], max(1, settings["DATABASE_POOL_SIZE"] * 3 // 4))
 
     def connect(dialect: Any, _record: Any, args: tuple[Any, ...], parameters: dict[str, Any]) -> Any:
@@ -171,7 +178,7 @@ def _wait_for_a_primary(engine: Engine, settings: dict[str, Any]) -> None:
 
 
 def _drop_read_only_connection(context: ExceptionContext) -> None:
-    """Treat a primary that has become a standby under an open connection as a lost connection; the pool would keep it."""
+    """Drop a connection whose primary has become a standby: it still works, so the pool would keep it."""
     if getattr(context.original_exception, "pgcode", None) == READ_ONLY_TRANSACTION:
         context.is_disconnect = True
 

@@ -1,4 +1,4 @@
-"""The tables, with every index that a query of the application uses."""
+"""The tables and their indexes."""
 
 from __future__ import annotations
 
@@ -27,38 +27,38 @@ TITLE_LENGTH = 200
 NAME_LENGTH = 80
 EMAIL_LENGTH = 254
 
-# SQLite numbers rows itself only where the key is an INTEGER.
+# SQLite generates ids for INTEGER keys only.
 Id = BigInteger().with_variant(Integer, "sqlite")
 StringList = JSON().with_variant(JSONB, "postgresql")
 
 
 def now() -> datetime:
-    """Return the present, with its time zone."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A point in time. SQLite keeps no time zone, so that UTC is stored and restored here."""
+    """A timestamp in UTC. SQLite stores no time zone, so this type removes and restores it."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Store UTC."""
+        """Convert to UTC before storing."""
         if value is None:
             return None
         value = value.astimezone(UTC)
         return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Restore the time zone."""
+        """Set the time zone after loading."""
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
 class Base(DeclarativeBase):
-    """Names constraints, so that migrations can name them too."""
+    """Base of the tables. Its naming convention gives constraints the names that migrations use."""
 
     metadata = MetaData(
         naming_convention={
@@ -71,39 +71,39 @@ class Base(DeclarativeBase):
 
 
 class User(UserMixin, Base):
-    """Somebody who can log in, and the author of articles."""
+    """A user who can log in and write articles."""
 
     __tablename__ = "account"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
-    # Lower case: see accounts.normalise_email.
+    # Normalised by accounts.users.normalise_email.
     email: Mapped[str] = mapped_column(String(EMAIL_LENGTH), unique=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
     password_hash: Mapped[str] = mapped_column(String(200))
     is_admin: Mapped[bool] = mapped_column(default=False)
     is_active: Mapped[bool] = mapped_column(default=True)
-    # When the owner of the address followed the link that was sent there; nobody logs in before.
+    # When the user followed the link in the confirmation e-mail. Log-in is refused before.
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # A session carries the number that it was made under: raising it ends all of them.
+    # Sessions store this number. Increasing it ends all sessions of the user.
     session_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
 
     def get_id(self) -> str:
-        """Return what a session keeps of its user: see `auth.load_user`."""
+        """Return the value that a session stores. `auth.load_user` reads it."""
         return f"{self.id}.{self.session_epoch}"
 
 
 class ApiKey(Base):
-    """A program's right to act for a user. Only a hash of the secret is kept."""
+    """An API key of a user. Only a hash of its secret is stored."""
 
     __tablename__ = "api_key"
 
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    # The public part, by which the key is found.
+    # The public part, which finds the key.
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
-    # Hexadecimal SHA-256 of the secret part: it is random, so that a slow hash would protect nothing.
+    # Hexadecimal SHA-256 of the secret part. The secret is random, so a slow hash would add no protection.
     secret_hash: Mapped[str] = mapped_column(String(64))
     scopes: Mapped[list[str]] = mapped_column(StringList)
     created_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
@@ -125,25 +125,25 @@ class Article(Base):
     keywords: Mapped[list[str]] = mapped_column(StringList, default=list)
     views: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     published_at: Mapped[datetime] = mapped_column(UtcDateTime, default=now)
-    # When title or content were last changed; the version counts those changes, for ETag and If-Match.
+    # The last change of title or content. The version counts these changes, for ETag and If-Match.
     updated_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     version: Mapped[int] = mapped_column(default=1, server_default="1")
-    # When a worker has written summary and keywords.
+    # When a worker wrote summary and keywords.
     processed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    # Hexadecimal SHA-256 of the id that a feed gave its entry: an import that is repeated adds nothing twice.
+    # Hexadecimal SHA-256 of the entry's id in its feed. It keeps a repeated import from adding the article twice.
     entry_hash: Mapped[str | None] = mapped_column(String(64))
 
     author: Mapped[User] = relationship(lazy="raise")
 
 
-# The order of the pages; id decides between articles of the same moment.
+# The order of the pages. The id decides between articles of the same time.
 Index("ix_article_newest", Article.published_at.desc(), Article.id.desc())
 Index("ix_article_author_newest", Article.author_id, Article.published_at.desc(), Article.id.desc())
 Index("ix_article_popular", Article.views.desc(), Article.id.desc())
 Index(
     "ix_article_keywords", Article.keywords, postgresql_using="gin", postgresql_ops={"keywords": "jsonb_path_ops"}
 ).ddl_if(dialect="postgresql")
-# Nearly empty: what a lost task has left behind.
+# This index is nearly empty: it lists only articles that wait for their task.
 UNPROCESSED = Article.processed_at.is_(None)
 Index("ix_article_unprocessed", Article.published_at, postgresql_where=UNPROCESSED, sqlite_where=UNPROCESSED)
 IMPORTED = Article.entry_hash.is_not(None)
@@ -151,7 +151,7 @@ Index("ix_article_entry_hash", Article.entry_hash, unique=True, postgresql_where
 
 
 class ViewBatch(Base):
-    """A batch of counted views that is in the database: written with the counts, so that none is added twice."""
+    """A batch of views that has been added. It is written together with the counts, so that no batch is added twice."""
 
     __tablename__ = "view_batch"
 
@@ -160,13 +160,13 @@ class ViewBatch(Base):
 
 
 class IdempotentRequest(Base):
-    """The answer to a POST that carried an Idempotency-Key: written with what the POST did, so that a repetition does nothing."""
+    """The response to a POST with an Idempotency-Key, written in the transaction of the POST. A retry returns it."""
 
     __tablename__ = "idempotent_request"
 
-    # Hexadecimal SHA-256 of caller and key.
+    # Hexadecimal SHA-256 of the caller and the key.
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    # Hexadecimal SHA-256 of the request: the same key with another request is refused.
+    # Hexadecimal SHA-256 of the request. The same key with a different request is refused.
     request_hash: Mapped[str] = mapped_column(String(64))
     status: Mapped[int]
     location: Mapped[str] = mapped_column(String(200), default="")
@@ -175,10 +175,10 @@ class IdempotentRequest(Base):
 
 
 class Mail(Base):
-    """A letter that somebody is to get: an outbox, written with what it is about, emptied by workers.
+    """An e-mail in the outbox. It is written in the transaction that causes it, and a worker sends it.
 
-    It names kind and address alone. The worker finds the account and makes the link, so that nothing secret is stored, and asking for
-    a letter takes as long for an unknown address as for a known one.
+    It stores only a kind and an address. The worker looks up the account and creates the link. So no secret is stored,
+    and requesting an e-mail takes the same time for an unknown address as for a known one.
     """
 
     __tablename__ = "mail"
@@ -195,7 +195,7 @@ Index("ix_mail_unsent", Mail.created_at, postgresql_where=UNSENT, sqlite_where=U
 
 
 class FailedTask(Base):
-    """A task that failed for good: the dead letters that administrators see and can send again."""
+    """A dead letter: a task that failed permanently. Administrators can send it again."""
 
     __tablename__ = "failed_task"
 

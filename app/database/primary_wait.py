@@ -1,8 +1,8 @@
-"""Connections that wait for a primary which is being appointed.
+"""Wait for a new primary when a connection is refused.
 
-A planned hand-over leaves the database without a primary for a second or two. Whoever connects meanwhile has said nothing yet, so that
-waiting loses nothing and does nothing twice. A longer outage must not hold every thread of the application: it is waited for once, and
-by some of the threads; everybody else is told at once.
+A planned switchover leaves the database without a primary for a second or two. Waiting is safe at this point: nothing
+has been sent yet, so nothing is lost and nothing runs twice. A longer outage must not block every thread of the
+application. So only some threads wait, and only at the beginning of an outage. All other threads get the error at once.
 """
 
 from __future__ import annotations
@@ -14,43 +14,42 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-# Seconds between two attempts.
-PAUSE = 0.1
+RETRY_SECONDS = 0.1
 
 
 class PrimaryWait:
-    """Repeats attempts to connect for some seconds after the first one that failed."""
+    """Retries refused connections during the first seconds of an outage."""
 
-    def __init__(self, seconds: float, waiting: int) -> None:
-        """Wait for `seconds` from an outage's first failure on, in at most `waiting` threads at a time."""
+    def __init__(self, seconds: float, max_threads: int) -> None:
+        """Retry for `seconds` after the first refusal of an outage, in at most `max_threads` threads at a time."""
         self.seconds = seconds
-        self._places = threading.BoundedSemaphore(waiting)
-        self._began = self._failed = float("-inf")
+        self._slots = threading.BoundedSemaphore(max_threads)
+        self._outage_began = self._last_refusal = float("-inf")
 
     def connect(self, attempt: Callable[[], T], refusal: type[Exception]) -> T:
-        """Return what `attempt` returns, or let its `refusal` pass once there is no sense in waiting."""
-        waits = False
+        """Return the result of `attempt`. Raise its `refusal` when the outage is too long or too many threads wait."""
+        has_slot = False
         try:
             while True:
                 started = time.monotonic()
                 try:
                     return attempt()
                 except refusal:
-                    if not self._is_young(started):
+                    if not self._outage_is_new(started):
                         raise
-                    waits = waits or self._places.acquire(blocking=False)
-                    if not waits:
+                    has_slot = has_slot or self._slots.acquire(blocking=False)
+                    if not has_slot:
                         raise
-                time.sleep(PAUSE)
+                time.sleep(RETRY_SECONDS)
         finally:
-            if waits:
-                self._places.release()
+            if has_slot:
+                self._slots.release()
 
-    def _is_young(self, started: float) -> bool:
-        """Note that an attempt of that time was refused, and tell whether its outage has only begun."""
+    def _outage_is_new(self, started: float) -> bool:
+        """Record a refusal, and return whether its outage began less than `seconds` ago."""
         now = time.monotonic()
-        # Where nobody was refused for so long, this is another outage.
-        if started > self._failed + self.seconds:
-            self._began = started
-        self._failed = now
-        return now < self._began + self.seconds
+        # A refusal after a quiet time belongs to a new outage.
+        if started > self._last_refusal + self.seconds:
+            self._outage_began = started
+        self._last_refusal = now
+        return now < self._outage_began + self.seconds

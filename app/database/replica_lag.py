@@ -1,4 +1,4 @@
-"""How far behind a replica is, asked once a second: what lags for longer is not read."""
+"""Replica lag, measured once a second. The application does not read from a replica that lags too much."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 
 log = structlog.get_logger(__name__)
 
-# Seconds between two questions to the same replica, by each process.
+# Each process measures each replica this often.
 INTERVAL = 1.0
-# Seconds for which lag does not matter after the primary has not answered: old news are better than none.
-REST_WITHOUT_PRIMARY = 30.0
+# Lag is ignored for this time after the primary did not answer: old data is better than none.
+IGNORED_SECONDS = 30.0
 
-# Behind is who has not replayed what has come. Without new transactions the last one is old everywhere, so the time alone says nothing;
-# but a replica to which nothing streams cannot know what it lacks.
+# A replica lags if it has received WAL that it has not replayed. The age of the last transaction alone proves nothing:
+# if nobody writes, it is old everywhere. But without a WAL receiver a replica cannot know what it lacks, so then the
+# age counts.
 SECONDS_BEHIND = text("""
     SELECT CASE
         WHEN NOT pg_is_in_recovery() THEN 0
@@ -32,61 +33,62 @@ SECONDS_BEHIND = text("""
 
 @dataclass
 class _Replica:
-    asked: float
-    behind: bool = False
-    suspected: bool = False
+    measured_at: float
+    lags: bool = False
+    was_late: bool = False
 
 
-class LagWatch:
-    """Decides whether a replica may be read. A pool holds connections to several, each judged for itself."""
+class LagMonitor:
+    """Decides whether a replica may be read. A pool has connections to several replicas, so each has its own state."""
 
     def __init__(
         self,
-        longest: float,
+        max_lag: float,
         *,
         measure: Callable[[Session], float] | None = None,
         clock: Callable[[], float] = monotonic,
     ) -> None:
-        """Allow replicas to be this many seconds behind."""
-        self._longest = longest
+        """Allow a lag of `max_lag` seconds."""
+        self._max_lag = max_lag
         self._measure = measure or _seconds_behind
         self._clock = clock
         self._replicas: dict[str, _Replica] = {}
         self._lock = threading.Lock()
         self._ignored_until = 0.0
 
-    def trusts(self, session: Session) -> bool:
-        """Whether the replica of this session may be read."""
+    def may_read(self, session: Session) -> bool:
+        """Return whether the replica of this session is current enough."""
         now = self._clock()
         if now < self._ignored_until:
             return True
         name = _server(session)
         with self._lock:
             replica = self._replicas.get(name)
-            if due := replica is None or now >= replica.asked + INTERVAL:
-                # Before the answer is there: the other threads go on meanwhile.
+            if due := replica is None or now >= replica.measured_at + INTERVAL:
+                # Set the time before the measurement, so that other threads do not wait or measure too.
                 replica = self._replicas[name] = replica or _Replica(now)
-                replica.asked = now
+                replica.measured_at = now
         assert replica
         if due:
-            self._judge(name, replica, self._measure(session))
-        return not replica.behind
+            self._update(name, replica, self._measure(session))
+        return not replica.lags
 
-    def miss_primary(self) -> None:
-        """Trust every replica for a while: the primary does not answer."""
-        self._ignored_until = self._clock() + REST_WITHOUT_PRIMARY
+    def ignore_for_a_while(self) -> None:
+        """Allow every replica for IGNORED_SECONDS, because the primary does not answer."""
+        self._ignored_until = self._clock() + IGNORED_SECONDS
 
-    def _judge(self, name: str, replica: _Replica, seconds: float) -> None:
-        # Twice in a row: the first transaction after a quiet hour is an hour behind for the blink of an eye.
-        late = seconds > self._longest
-        behind = late and replica.suspected
-        if behind != replica.behind:
+    def _update(self, name: str, replica: _Replica, seconds: float) -> None:
+        # Two late measurements in a row count as lag. After a quiet hour the first transaction looks an hour late for
+        # an instant.
+        late = seconds > self._max_lag
+        lags = late and replica.was_late
+        if lags != replica.lags:
             log.warning(
-                "replica lags, reading from the primary" if behind else "replica has caught up",
+                "replica lags, reading from the primary" if lags else "replica has caught up",
                 replica=name,
                 seconds=round(seconds, 1),
             )
-        replica.suspected, replica.behind = late, behind
+        replica.was_late, replica.lags = late, lags
 
 
 def _seconds_behind(session: Session) -> float:
@@ -94,6 +96,6 @@ def _seconds_behind(session: Session) -> float:
 
 
 def _server(session: Session) -> str:
-    """Return the address of the server to which a session is connected; the URL names several."""
+    """Return the address of the session's server. The URL names several servers."""
     info: Any = getattr(session.connection().connection.dbapi_connection, "info", None)
     return f"{info.host}:{info.port}" if info else "embedded"

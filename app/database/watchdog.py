@@ -1,8 +1,8 @@
-"""Database connections that give up on a server which has stopped answering.
+"""Watchdog for frozen database connections.
 
-Postgres ends a statement that takes too long, but not where it stands still itself: frozen, or waiting for a disk. Its kernel goes on
-acknowledging, so that no timeout of TCP applies, and libpq has none for an answer. Every thread of the application would wait for such a
-primary, long after another has taken over.
+Postgres ends a slow statement itself, but not if the whole server is frozen or waits for its disk. The kernel of such a
+server still acknowledges packets, so no TCP timeout applies. libpq has no timeout for an answer either. Without this
+watchdog every thread of the application would wait for the frozen primary, long after a failover.
 """
 
 from __future__ import annotations
@@ -18,76 +18,76 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection, cursor
 
-# Seconds between two looks.
-INTERVAL = 0.25
+CHECK_SECONDS = 0.25
 
 
-class Watch:
-    """Knows who waits for an answer, and hangs up for whoever waits too long: to libpq the server has then closed the connection."""
+class Watchdog:
+    """Shuts down the socket of a connection that waits too long. libpq then reports that the server closed it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[object, tuple[float, connection]] = {}
-        self._looking = False
-        os.register_at_fork(after_in_child=self._forget)
+        self._running = False
+        os.register_at_fork(after_in_child=self._reset)
 
     @contextmanager
-    def answered_within(self, seconds: float, waiting: connection) -> Iterator[None]:
-        """Hang up where what is done in this context takes longer."""
+    def timeout(self, seconds: float, waiting: connection) -> Iterator[None]:
+        """Shut the connection down if the body of this context takes longer than `seconds`."""
         token = object()
         with self._lock:
             self._waiting[token] = (time.monotonic() + seconds, waiting)
-            if not self._looking:
-                self._looking = True
-                threading.Thread(target=self._look, name="database-stalls", daemon=True).start()
+            if not self._running:
+                self._running = True
+                threading.Thread(target=self._run, name="database-watchdog", daemon=True).start()
         try:
             yield
         finally:
             with self._lock:
                 self._waiting.pop(token, None)
 
-    def _look(self) -> None:
+    def _run(self) -> None:
         while True:
-            time.sleep(INTERVAL)
-            # Under the lock: a connection whose answer has come meanwhile may serve somebody else already.
+            time.sleep(CHECK_SECONDS)
+            # Keep the lock until the shutdown: without it the connection could get its answer and serve another
+            # request.
             with self._lock:
                 for token, (deadline, waiting) in list(self._waiting.items()):
                     if time.monotonic() > deadline:
                         del self._waiting[token]
-                        _hang_up(waiting)
+                        _shut_down(waiting)
 
-    def _forget(self) -> None:
-        """Begin anew in a child process: threads and connections stay with the parent."""
-        self._lock, self._waiting, self._looking = threading.Lock(), {}, False
-
-
-watch = Watch()
+    def _reset(self) -> None:
+        """Start with no thread and no connections in a forked child: they belong to the parent."""
+        self._lock, self._waiting, self._running = threading.Lock(), {}, False
 
 
-def patient_for(seconds: float) -> dict[str, Any]:
-    """Arguments of psycopg2.connect for connections that wait so long for an answer."""
+watchdog = Watchdog()
 
-    class PatientCursor(cursor):
-        """Waits for a statement's answer as long as its connection may."""
+
+def watched(seconds: float) -> dict[str, Any]:
+    """Return the arguments of `psycopg2.connect` for connections that wait at most `seconds` for an answer."""
+
+    class WatchedCursor(cursor):
+        """Limits the time of statements."""
 
         def execute(self, *args: Any, **kwargs: Any) -> None:
-            with watch.answered_within(seconds, self.connection):
+            with watchdog.timeout(seconds, self.connection):
                 super().execute(*args, **kwargs)
 
-    class PatientConnection(connection):
-        """Waits for the end of a transaction no longer than for anything else."""
+    class WatchedConnection(connection):
+        """Limits the time of COMMIT and ROLLBACK."""
 
         def commit(self) -> None:
-            with watch.answered_within(seconds, self):
+            with watchdog.timeout(seconds, self):
                 super().commit()
 
         def rollback(self) -> None:
-            with watch.answered_within(seconds, self):
+            with watchdog.timeout(seconds, self):
                 super().rollback()
 
-    return {"connection_factory": PatientConnection, "cursor_factory": PatientCursor}
+    return {"connection_factory": WatchedConnection, "cursor_factory": WatchedCursor}
 
 
-def _hang_up(waiting: connection) -> None:
+def _shut_down(waiting: connection) -> None:
     with suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(waiting.fileno())) as line:
         line.shutdown(socket.SHUT_RDWR)

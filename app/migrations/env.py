@@ -1,4 +1,4 @@
-"""Run by Alembic (`flask db …`): as the schema's owner where DATABASE_MIGRATION_URL is set, else as the application."""
+"""Alembic runs this for `flask db …`. It connects as the schema's owner if DATABASE_MIGRATION_URL is set."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sqlalchemy.pool import NullPool
 from app.database.engine import embedded_url
 from app.database.models import Base
 
-# Names the lock that lets one migration run at a time.
+# Id of the advisory lock that allows one migration at a time.
 LOCK = 0x6E657773
 
 
 def migrate() -> None:
-    """Run migrations over a connection of their own."""
+    """Run the migrations on a separate connection."""
     settings = current_app.config
     url = settings["DATABASE_MIGRATION_URL"] or settings["DATABASE_URL"] or embedded_url(current_app)
     engine = create_engine(url, poolclass=NullPool)
@@ -31,7 +31,8 @@ def migrate() -> None:
         with context.begin_transaction():
             if postgres:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-                # A migration that waits for a table makes every query behind it wait: it gives up instead.
+                # While a migration waits for a table lock, all later queries on that table wait too. So it gives up
+                # early.
                 connection.execute(text("SET LOCAL lock_timeout = '5s'"))
             context.run_migrations()
 

@@ -1,6 +1,6 @@
-"""Confirmed addresses, ended sessions, edited and searchable articles, repeated requests, letters and dead tasks.
+"""Confirmed addresses, session epochs, article versions and search, idempotent requests, e-mails, failed tasks.
 
-Only adds, so that the release before it runs on this schema too.
+This migration only adds, so the previous release still works on the new schema.
 """
 
 from __future__ import annotations
@@ -20,16 +20,23 @@ MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Upgrade the schema."""
     op.add_column("account", sa.Column("confirmed_at", MOMENT, nullable=True))
     op.add_column("account", sa.Column("session_epoch", sa.Integer(), nullable=False, server_default="0"))
-    # Who could log in until now still can.
+    # Existing users can still log in.
     op.execute("UPDATE account SET confirmed_at = created_at")
     op.add_column("article", sa.Column("updated_at", MOMENT, nullable=True))
     op.add_column("article", sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
     op.add_column("article", sa.Column("entry_hash", sa.String(64), nullable=True))
     imported = sa.text("entry_hash IS NOT NULL")
-    op.create_index("ix_article_entry_hash", "article", ["entry_hash"], unique=True, postgresql_where=imported, sqlite_where=imported)
+    op.create_index(
+        "ix_article_entry_hash",
+        "article",
+        ["entry_hash"],
+        unique=True,
+        postgresql_where=imported,
+        sqlite_where=imported,
+    )
     if op.get_context().dialect.name == "postgresql":
         op.execute(
             "ALTER TABLE article ADD COLUMN search tsvector NOT NULL GENERATED ALWAYS AS"
@@ -37,7 +44,11 @@ def upgrade() -> None:
         )
         op.create_index("ix_article_search", "article", ["search"], postgresql_using="gin")
         op.create_index(
-            "ix_article_keywords", "article", ["keywords"], postgresql_using="gin", postgresql_ops={"keywords": "jsonb_path_ops"}
+            "ix_article_keywords",
+            "article",
+            ["keywords"],
+            postgresql_using="gin",
+            postgresql_ops={"keywords": "jsonb_path_ops"},
         )
     op.create_table(
         "idempotent_request",
@@ -83,7 +94,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Downgrade the schema."""
     for table in ("failed_task", "mail", "idempotent_request"):
         op.drop_table(table)
     if op.get_context().dialect.name == "postgresql":

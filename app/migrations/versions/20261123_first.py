@@ -17,7 +17,7 @@ MOMENT = sa.DateTime(timezone=True)
 
 
 def upgrade() -> None:
-    """Apply."""
+    """Upgrade the schema."""
     op.create_table(
         "account",
         sa.Column("id", ID, nullable=False),
@@ -60,7 +60,9 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["author_id"], ["account.id"], name="fk_article_author_id_account"),
     )
     op.create_index("ix_article_newest", "article", [sa.text("published_at DESC"), sa.text("id DESC")])
-    op.create_index("ix_article_author_newest", "article", ["author_id", sa.text("published_at DESC"), sa.text("id DESC")])
+    op.create_index(
+        "ix_article_author_newest", "article", ["author_id", sa.text("published_at DESC"), sa.text("id DESC")]
+    )
     op.create_index("ix_article_popular", "article", [sa.text("views DESC"), sa.text("id DESC")])
     op.create_index(
         "ix_article_unprocessed",
@@ -79,6 +81,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Take back."""
+    """Downgrade the schema."""
     for table in ("view_batch", "article", "api_key", "account"):
         op.drop_table(table)

@@ -23,10 +23,10 @@ from tests.unit.app.conftest import Author, cookies
 
 @pytest.fixture
 def settings(migrated: Path, tmp_path: Path) -> dict[str, Any]:
-    """A replica that never gets what the primary is told, so that one sees which of them was asked."""
+    """A replica that never receives a write, so that a result shows which database was read."""
     replica = tmp_path / "replica.sqlite3"
     shutil.copy(migrated, replica)
-    # Nothing of the cache is fresh: every read asks a database.
+    # Cached entries expire at once, so every read queries a database.
     return {"DATABASE_REPLICA_URL": f"sqlite:///{replica}", "ARTICLES_TTL": 1e-6, "ARTICLE_TTL": 1e-6, "PIN_SECONDS": 1}
 
 
@@ -36,16 +36,16 @@ def test_reads_go_to_the_replica_and_writes_to_the_primary(publish: Callable[...
     assert db.read(articles.count, primary=True) == 1
 
 
-def test_a_replica_takes_no_transaction(app: Flask) -> None:
-    # The driver of the test's database begins no transaction where this is None.
+def test_reads_from_the_replica_use_no_transaction(app: Flask) -> None:
+    # None is SQLite's autocommit mode.
     assert db.read(_driver_level) is None
     assert app.extensions["database"].replica.pool is not db.primary.pool
 
 
-# What may be asked of a connection when its reader is done with it.
-@pytest.mark.parametrize("question", ["do_rollback", "reset_isolation_level"])
-def test_a_connection_that_dies_after_its_answer_takes_no_place_of_the_pool_along(
-    app: Flask, monkeypatch: pytest.MonkeyPatch, question: str
+# SQLAlchemy may call these when it returns a connection to the pool.
+@pytest.mark.parametrize("method", ["do_rollback", "reset_isolation_level"])
+def test_a_connection_that_dies_after_its_answer_leaks_no_slot_of_the_pool(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
     primary = app.extensions["database"].primary
     dying: list[bool] = []
@@ -55,7 +55,7 @@ def test_a_connection_that_dies_after_its_answer_takes_no_place_of_the_pool_alon
             dying.clear()
             raise sqlite3.ProgrammingError("Cannot operate on a closed database.")
 
-    monkeypatch.setattr(primary.dialect, question, die_once)
+    monkeypatch.setattr(primary.dialect, method, die_once)
     for _ in range(20):
         dying.append(True)
         assert db.read(articles.count, primary=True) == 0
@@ -67,19 +67,19 @@ def _driver_level(session: Session) -> Any:
     return driver.isolation_level
 
 
-def test_who_has_written_by_the_api_reads_from_the_primary(app: Flask, author: Author) -> None:
+def test_an_api_client_that_has_just_written_reads_from_the_primary(app: Flask, author: Author) -> None:
     path = author.post(title="mine").headers["Location"]
     forget_recent_writes(app)
     assert author.client.get(path, headers=author.headers).status_code == 200
-    assert app.test_client().get(path).status_code == 404, "the replica does not have it"
+    assert app.test_client().get(path).status_code == 404, "read from the primary"
 
 
-def test_readers_of_an_entry_that_was_just_outdated_get_it_from_the_primary(app: Flask, author: Author) -> None:
+def test_a_recently_invalidated_entry_is_read_from_the_primary(app: Flask, author: Author) -> None:
     author.post(title="breaking")
     assert "breaking" in app.test_client().get("/api/v1/articles").text
 
 
-def test_the_sites_pin_is_signed_and_expires(
+def test_the_pin_cookie_is_signed_and_expires(
     app: Flask, publish: Callable[..., Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     article = publish()
@@ -96,7 +96,7 @@ def test_the_sites_pin_is_signed_and_expires(
 
     stranger = app.test_client()
     stranger.set_cookie(read_your_writes.COOKIE, "1")
-    assert stranger.get(f"/articles/{article.id}").status_code == 404, "a forged pin was believed"
+    assert stranger.get(f"/articles/{article.id}").status_code == 404, "accepted a forged cookie"
 
     cookie = client.get_cookie(read_your_writes.COOKIE)
     assert cookie is not None
@@ -104,16 +104,16 @@ def test_the_sites_pin_is_signed_and_expires(
     late = app.test_client()
     late.set_cookie(read_your_writes.COOKIE, value)
     monkeypatch.setattr("itsdangerous.timed.TimestampSigner.get_timestamp", lambda _self: 4_000_000_000)
-    assert late.get(f"/articles/{article.id}").status_code == 404, "an expired pin was believed"
+    assert late.get(f"/articles/{article.id}").status_code == 404, "accepted an expired cookie"
 
 
 class ReadOnlyError(sqlite3.OperationalError):
-    """What psycopg2 raises on a primary that has become a standby."""
+    """The error of a primary that has become a standby."""
 
     pgcode = "25006"
 
 
-def test_a_connection_that_has_become_read_only_is_dropped_and_the_write_repeated(app: Flask) -> None:
+def test_a_write_on_a_connection_that_became_read_only_is_retried_on_a_new_one(app: Flask) -> None:
     engine = app.extensions["database"].primary
     seen: list[Any] = []
 
@@ -124,10 +124,10 @@ def test_a_connection_that_has_become_read_only_is_dropped_and_the_write_repeate
     with failing(engine, ReadOnlyError("cannot execute UPDATE in a read-only transaction")):
         db.write(write)
     assert len(seen) == 2
-    assert seen[0] is not seen[1], "the dead connection was used again"
+    assert seen[0] is not seen[1], "used the same connection again"
 
 
-def test_a_write_is_repeated_once_and_no_more(app: Flask) -> None:
+def test_a_write_is_retried_only_once(app: Flask) -> None:
     attempts = 0
 
     def write(session: Session) -> None:
@@ -144,7 +144,7 @@ def test_a_write_is_repeated_once_and_no_more(app: Flask) -> None:
 
 
 @pytest.mark.usefixtures("app")
-def test_an_error_of_the_statement_is_not_repeated() -> None:
+def test_an_error_of_the_statement_is_not_retried() -> None:
     attempts = 0
 
     def write(session: Session) -> None:
@@ -157,7 +157,7 @@ def test_an_error_of_the_statement_is_not_repeated() -> None:
     assert attempts == 1
 
 
-def test_a_failed_write_leaves_nothing(publish: Callable[..., Article]) -> None:
+def test_a_failed_write_is_rolled_back(publish: Callable[..., Article]) -> None:
     def write(session: Session) -> None:
         session.execute(text("UPDATE article SET views = 99"))
         raise RuntimeError("crash")
@@ -168,7 +168,7 @@ def test_a_failed_write_leaves_nothing(publish: Callable[..., Article]) -> None:
     assert db.read(lambda session: session.scalar(text("SELECT max(views) FROM article")), primary=True) == 0
 
 
-def test_a_database_that_is_away_is_a_503_with_a_time_to_come_back(app: Flask, client: FlaskClient) -> None:
+def test_a_database_outage_gives_503_with_retry_after(app: Flask, client: FlaskClient) -> None:
     with failing(app.extensions["database"].replica, sqlite3.OperationalError("refused"), times=9):
         for path, kind in (("/api/v1/articles", "application/problem+json"), ("/", "text/html; charset=utf-8")):
             response = client.get(path)

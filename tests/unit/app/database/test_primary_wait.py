@@ -13,11 +13,11 @@ from sqlalchemy.exc import OperationalError
 
 from app import config
 from app.database.engine import Database
-from app.database.primary_wait import PAUSE, PrimaryWait
+from app.database.primary_wait import RETRY_SECONDS, PrimaryWait
 
 
 class RefusedError(Exception):
-    """No primary is there."""
+    """There is no primary."""
 
 
 def refused(times: int) -> Callable[[], str]:
@@ -33,48 +33,48 @@ def refused(times: int) -> Callable[[], str]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A time that passes only where somebody waits."""
+    """A clock that only `time.sleep` advances."""
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     return now
 
 
-def test_a_hand_over_is_waited_for(clock: list[float]) -> None:
-    assert PrimaryWait(3, waiting=1).connect(refused(20), RefusedError) == "connected"
-    assert clock[0] == pytest.approx(1000 + 20 * PAUSE)
+def test_a_connection_waits_during_a_switchover(clock: list[float]) -> None:
+    assert PrimaryWait(3, max_threads=1).connect(refused(20), RefusedError) == "connected"
+    assert clock[0] == pytest.approx(1000 + 20 * RETRY_SECONDS)
 
 
-def test_a_longer_outage_is_waited_for_once(clock: list[float]) -> None:
-    wait = PrimaryWait(3, waiting=1)
+def test_a_long_outage_delays_only_the_first_connection(clock: list[float]) -> None:
+    wait = PrimaryWait(3, max_threads=1)
     for _ in range(3):
         with pytest.raises(RefusedError):
             wait.connect(refused(1000), RefusedError)
-    assert clock[0] == pytest.approx(1003, abs=2 * PAUSE)
+    assert clock[0] == pytest.approx(1003, abs=2 * RETRY_SECONDS)
 
 
-def test_the_next_outage_is_waited_for_again(clock: list[float]) -> None:
-    wait = PrimaryWait(3, waiting=1)
+def test_a_connection_waits_again_in_the_next_outage(clock: list[float]) -> None:
+    wait = PrimaryWait(3, max_threads=1)
     with pytest.raises(RefusedError):
         wait.connect(refused(1000), RefusedError)
     clock[0] += 60
     assert wait.connect(refused(5), RefusedError) == "connected"
 
 
-def test_nobody_waits_where_that_is_switched_off(clock: list[float]) -> None:
+def test_zero_seconds_disable_the_wait(clock: list[float]) -> None:
     with pytest.raises(RefusedError):
-        PrimaryWait(0, waiting=1).connect(refused(1), RefusedError)
+        PrimaryWait(0, max_threads=1).connect(refused(1), RefusedError)
     assert clock[0] == 1000
 
 
-def test_another_error_is_nothing_to_wait_for(clock: list[float]) -> None:
+def test_other_errors_are_raised_at_once(clock: list[float]) -> None:
     with pytest.raises(RefusedError):
-        PrimaryWait(3, waiting=1).connect(refused(1), ValueError)
+        PrimaryWait(3, max_threads=1).connect(refused(1), ValueError)
     assert clock[0] == 1000
 
 
-def test_only_some_wait() -> None:
-    wait = PrimaryWait(30, waiting=1)
+def test_only_max_threads_wait() -> None:
+    wait = PrimaryWait(30, max_threads=1)
     there, waiting = threading.Event(), threading.Event()
 
     def attempt() -> str:
@@ -86,21 +86,21 @@ def test_only_some_wait() -> None:
     first = threading.Thread(target=wait.connect, args=(attempt, RefusedError))
     first.start()
     assert waiting.wait(10)
-    time.sleep(PAUSE)
+    time.sleep(RETRY_SECONDS)
     with pytest.raises(RefusedError):
         wait.connect(attempt, RefusedError)
     there.set()
     first.join(10)
     there.clear()
-    assert wait._places.acquire(blocking=False), "who has waited gives the place back"
+    assert wait._slots.acquire(blocking=False), "a slot was not released"
 
 
 @pytest.mark.usefixtures("clock")
-def test_writes_wait_for_a_primary_and_reads_of_a_replica_do_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_only_connections_to_the_primary_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    attempts: list[str] = []
 
     def connect(*_: Any, **parameters: Any) -> None:
-        asked.append(parameters["host"])
+        attempts.append(parameters["host"])
         raise psycopg2.OperationalError("session is read-only")
 
     monkeypatch.setattr(psycopg2, "connect", connect)
@@ -111,5 +111,5 @@ def test_writes_wait_for_a_primary_and_reads_of_a_replica_do_not(monkeypatch: py
         database.write(lambda session: session.execute(text("SELECT 1")))
     with pytest.raises(OperationalError):
         database.read(lambda session: session.execute(text("SELECT 1")))
-    assert asked.count("primary") > 10
-    assert asked.count("replica") == 1
+    assert attempts.count("primary") > 10
+    assert attempts.count("replica") == 1

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 from app.database.models import Article
-from app.database.replica_lag import INTERVAL, REST_WITHOUT_PRIMARY, LagWatch
+from app.database.replica_lag import IGNORED_SECONDS, INTERVAL, LagMonitor
 from app.extensions import db
 from app.news import articles
 from tests.unit.app.database.test_database import failing
@@ -19,22 +19,22 @@ from tests.unit.app.database.test_database import failing
 
 @pytest.fixture
 def settings(migrated: Path, tmp_path: Path) -> dict[str, Any]:
-    """A replica that never gets what the primary is told, so that one sees which of them was asked."""
+    """A replica that never receives a write, so that a result shows which database was read."""
     replica = tmp_path / "replica.sqlite3"
     shutil.copy(migrated, replica)
     return {"DATABASE_REPLICA_URL": f"sqlite:///{replica}"}
 
 
 class FakeReplica:
-    """A replica's lag, and the time."""
+    """The lag of a replica, and a clock."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.now = 1000.0
-        self.asked = 0
+        self.measured = 0
 
     def measure(self, _session: Session) -> float:
-        self.asked += 1
+        self.measured += 1
         return self.seconds
 
     def clock(self) -> float:
@@ -45,16 +45,16 @@ class FakeReplica:
 def replica(app: Flask, publish: Callable[..., Article]) -> FakeReplica:
     publish()
     fake = FakeReplica()
-    app.extensions["database"].lag = LagWatch(10.0, measure=fake.measure, clock=fake.clock)
+    app.extensions["database"].lag = LagMonitor(10.0, measure=fake.measure, clock=fake.clock)
     return fake
 
 
 def source() -> str:
-    """Which database a read asks."""
+    """The database that a read uses."""
     return "primary" if db.read(articles.count) else "replica"
 
 
-def test_a_replica_that_lags_is_not_read_until_it_has_caught_up(replica: FakeReplica, app: Flask) -> None:
+def test_a_lagging_replica_is_not_read_until_it_has_caught_up(replica: FakeReplica, app: Flask) -> None:
     counted: list[None] = []
     app.extensions["database"].on_lag.append(lambda: counted.append(None))
     seen = []
@@ -62,21 +62,21 @@ def test_a_replica_that_lags_is_not_read_until_it_has_caught_up(replica: FakeRep
         replica.seconds = seconds
         seen.append(source())
         replica.now += INTERVAL
-    # Not at the first sight: the first transaction after a quiet hour is late for the blink of an eye.
+    # One late measurement does not count: after a quiet hour the first transaction looks late for an instant.
     assert seen == ["replica", "replica", "replica", "primary", "primary", "replica", "replica"]
     assert len(counted) == 2
 
 
-def test_a_replica_is_asked_once_a_second(replica: FakeReplica) -> None:
+def test_the_lag_is_measured_once_a_second(replica: FakeReplica) -> None:
     for _ in range(20):
         source()
-    assert replica.asked == 1
+    assert replica.measured == 1
     replica.now += INTERVAL
     source()
-    assert replica.asked == 2
+    assert replica.measured == 2
 
 
-def test_what_lags_is_read_where_the_primary_is_away(replica: FakeReplica, app: Flask) -> None:
+def test_a_lagging_replica_is_read_while_the_primary_is_down(replica: FakeReplica, app: Flask) -> None:
     replica.seconds = 60
     for _ in range(2):
         source()
@@ -84,17 +84,17 @@ def test_what_lags_is_read_where_the_primary_is_away(replica: FakeReplica, app: 
     assert source() == "primary"
     with failing(app.extensions["database"].primary, sqlite3.OperationalError("refused"), times=99):
         assert source() == "replica"
-        replica.now += REST_WITHOUT_PRIMARY / 2
-        asked = replica.asked
+        replica.now += IGNORED_SECONDS / 2
+        measured = replica.measured
         assert source() == "replica"
-        assert replica.asked == asked, "nobody waits for the primary again"
+        assert replica.measured == measured, "the lag must not be measured in this time"
     for _ in range(2):
-        replica.now += REST_WITHOUT_PRIMARY
+        replica.now += IGNORED_SECONDS
         last = source()
     assert last == "primary"
 
 
-def test_the_metric_counts_reads_that_were_moved(replica: FakeReplica, app: Flask) -> None:
+def test_a_metric_counts_reads_that_moved_to_the_primary(replica: FakeReplica, app: Flask) -> None:
     replica.seconds = 60
     for _ in range(3):
         source()

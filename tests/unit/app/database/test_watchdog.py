@@ -1,4 +1,4 @@
-"""A database that stands still is given up; one that answers in time is left alone."""
+"""The watchdog closes connections to a frozen database, and no others."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from collections.abc import Iterator
 import psycopg2
 import pytest
 
-from app.database import watchdog
+from app.database.watchdog import CHECK_SECONDS, watchdog, watched
 
-# What Postgres says to a client that it lets in: authenticated, its settings, ready for a query.
+# Postgres sends these settings after authentication.
 SETTINGS = {
     b"server_version": b"17.0",
     b"client_encoding": b"UTF8",
     b"standard_conforming_strings": b"on",
     b"DateStyle": b"ISO",
 }
-# And to BEGIN: done, in a transaction.
+# The response to BEGIN: complete, in a transaction.
 BEGUN = b"C\0\0\0\nBEGIN\0Z\0\0\0\x05T"
 
 
 def welcome() -> bytes:
-    """The first words of a Postgres."""
-    told = b"".join(
+    """The first messages of Postgres: authenticated, settings, ready for a query."""
+    settings = b"".join(
         b"S" + (6 + len(name) + len(value)).to_bytes(4, "big") + name + b"\0" + value + b"\0"
         for name, value in SETTINGS.items()
     )
-    return b"R\0\0\0\x08\0\0\0\0" + told + b"Z\0\0\0\x05I"
+    return b"R\0\0\0\x08\0\0\0\0" + settings + b"Z\0\0\0\x05I"
 
 
 @pytest.fixture
 def frozen_server() -> Iterator[int]:
-    """The port of a Postgres that lets clients in and then stands still; its kernel goes on acknowledging."""
+    """The port of a Postgres that accepts clients and then freezes. The kernel still acknowledges packets."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         lines: list[socket.socket] = []
 
@@ -55,7 +55,7 @@ def frozen_server() -> Iterator[int]:
 
 
 def connect(port: int, seconds: float) -> psycopg2.extensions.connection:
-    """A connection that waits so long."""
+    """A connection that waits at most this long for an answer."""
     connected: psycopg2.extensions.connection = psycopg2.connect(
         host="127.0.0.1",
         port=port,
@@ -63,12 +63,12 @@ def connect(port: int, seconds: float) -> psycopg2.extensions.connection:
         dbname="d",
         sslmode="disable",
         gssencmode="disable",
-        **watchdog.patient_for(seconds),
+        **watched(seconds),
     )
     return connected
 
 
-def test_a_statement_without_an_answer_is_given_up_and_so_is_the_connection(frozen_server: int) -> None:
+def test_a_statement_without_an_answer_fails_and_closes_its_connection(frozen_server: int) -> None:
     connection = connect(frozen_server, seconds=0.3)
     began = time.monotonic()
     with pytest.raises(psycopg2.OperationalError):
@@ -77,11 +77,11 @@ def test_a_statement_without_an_answer_is_given_up_and_so_is_the_connection(froz
     assert connection.closed
 
 
-def test_an_answer_in_time_is_left_alone() -> None:
+def test_a_connection_that_answers_in_time_stays_open() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
-        with watchdog.watch.answered_within(0.4, ours):
+        with watchdog.timeout(0.4, ours):
             pass
-        time.sleep(0.4 + 2 * watchdog.INTERVAL)
+        time.sleep(0.4 + 2 * CHECK_SECONDS)
         theirs.sendall(b"still there")
         assert ours.recv(20) == b"still there"
