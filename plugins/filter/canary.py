@@ -1,28 +1,32 @@
-"""Whether the first host of a new release does as well as the others."""
+"""Decides whether the first host of a new release does as well as the others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Fewer errors or slow answers are chance, and so is much among few answers.
-CHANCE, ANSWERS = 3, 50
-# How much worse than the others a canary may be.
-RATIO, SLOWER, SECONDS = 0.02, 2.0, 0.25
+# Fewer errors than these, or slow answers, are chance.
+MIN_ERRORS = 3
+# Fewer answers than these say nothing about a host's speed.
+MIN_ANSWERS = 50
+# Limits for the canary: errors above the others' share, and a p99 above both of these.
+ERROR_MARGIN = 0.02
+SLOWER_FACTOR = 2.0
+SLOWER_SECONDS = 0.25
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value that a share of all does not exceed."""
+    """The value that a share of all values does not exceed."""
     return sorted(values)[min(int(len(values) * share), len(values) - 1)] if values else 0.0
 
 
-def typical_worst(values: Sequence[float]) -> float:
-    """The 99th percentile; where so few were answered that one or two of them are it, the slowest but those."""
-    return min(quantile(values, 0.99), sorted(values)[-CHANCE]) if len(values) >= CHANCE else 0.0
+def robust_p99(values: Sequence[float]) -> float:
+    """The 99th percentile without outliers: among few values, one or two slow answers would be the percentile."""
+    return min(quantile(values, 0.99), sorted(values)[-MIN_ERRORS]) if len(values) >= MIN_ERRORS else 0.0
 
 
-def together(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The counts of several load balancers or hosts as one."""
+def total(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The sum of the counts of several load balancers or hosts."""
     return {
         "answers": sum(count["answers"] for count in counts),
         "errors": sum(count["errors"] for count in counts),
@@ -31,30 +35,31 @@ def together(counts: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def canary(balancers: Sequence[Mapping[str, Mapping[str, Any]]], hosts: Sequence[str]) -> dict[str, str]:
-    """Compare hosts with all others.
+    """Compare the canary's answers with those of all other hosts.
 
     Args:
         balancers: What each load balancer has counted, by the hosts' addresses.
-        hosts: Addresses of the canaries.
+        hosts: Addresses of the canary.
 
     Returns:
-        `verdict`, a sentence where they do worse, else empty; and `seen`, what they were judged by.
+        `verdict`, a sentence if the canary does worse, else empty; and `seen`, the counts behind it.
     """
-    own = together([counts for seen in balancers for address, counts in seen.items() if address in hosts])
-    others = together([counts for seen in balancers for address, counts in seen.items() if address not in hosts])
-    ratio, usual = (count["errors"] / max(count["answers"], 1) for count in (own, others))
-    p99, usual_p99 = typical_worst(own["seconds"]), quantile(others["seconds"], 0.99)
-    seen = f"{own['answers']} answers, {own['errors']} errors, p99 {p99:.3f} s; the other hosts {ratio_text(others)}, p99 {usual_p99:.3f} s"
+    own = total([counts for seen in balancers for address, counts in seen.items() if address in hosts])
+    others = total([counts for seen in balancers for address, counts in seen.items() if address not in hosts])
+    share, others_share = (count["errors"] / max(count["answers"], 1) for count in (own, others))
+    p99, others_p99 = robust_p99(own["seconds"]), quantile(others["seconds"], 0.99)
+    seen = f"{counts_text(own)}, p99 {p99:.3f} s; the other hosts {counts_text(others)}, p99 {others_p99:.3f} s"
+    enough = min(own["answers"], others["answers"]) >= MIN_ANSWERS
     verdict = ""
-    if own["errors"] >= CHANCE and ratio > usual + RATIO:
-        verdict = f"{ratio:.0%} of its answers are errors ({seen})"
-    elif min(own["answers"], others["answers"]) >= ANSWERS and p99 > max(SLOWER * usual_p99, usual_p99 + SECONDS):
+    if own["errors"] >= MIN_ERRORS and share > others_share + ERROR_MARGIN:
+        verdict = f"{share:.0%} of its answers are errors ({seen})"
+    elif enough and p99 > max(SLOWER_FACTOR * others_p99, others_p99 + SLOWER_SECONDS):
         verdict = f"it is slower than the others ({seen})"
     return {"verdict": verdict, "seen": seen}
 
 
-def ratio_text(count: Mapping[str, Any]) -> str:
-    """Answers and errors in words."""
+def counts_text(count: Mapping[str, Any]) -> str:
+    """Counts as text."""
     return f"{count['answers']} answers, {count['errors']} errors"
 
 

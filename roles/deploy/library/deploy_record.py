@@ -17,34 +17,34 @@ DOCUMENTATION = r"""
 module: deploy_record
 short_description: Keep the lock of deploys and their log in etcd
 description:
-  - Takes the lock by a compare-and-swap, so that of two runs one gets it wherever they were started. It has no time to live: a run that was
-    killed has left something half done, and the next one takes over on purpose.
-  - The first entry of the log tells those who find the lock taken which release it is for.
-  - The member of etcd that this is run on also writes for the node exporter since when the lock is held.
+  - Takes the lock by a compare-and-swap, so only one of two runs gets it, wherever they were started. The lock does not
+    expire, because a run that was killed may have left hosts half switched. The next run takes it over on purpose.
+  - The first log entry of a run adds its release to the lock, for the error message of other runs.
+  - Also writes a metric for the node exporter of the etcd member that it runs on, since when the lock is held.
 options:
   do:
     description: What to do.
     type: str
-    choices: [look, lock, unlock, log]
-    default: look
+    choices: [read, lock, unlock, log]
+    default: read
   entry:
-    description: For V(lock) who takes it, with C(run) that names the run; for V(unlock) at least that; for V(log) what is to be remembered.
+    description: For V(lock) the holder; for V(unlock) at least C(run), the name of the run; for V(log) the entry.
     type: dict
     default: {}
   take_over:
-    description: Whether V(lock) takes it from another run.
+    description: Whether V(lock) takes the lock from another run.
     type: bool
     default: false
   keep:
-    description: Entries of the log that are kept.
+    description: Log entries to keep.
     type: int
     default: 200
   url:
-    description: The member of etcd.
+    description: URL of the etcd member.
     type: str
     default: http://127.0.0.1:2379
   metrics:
-    description: File for the node exporter; left out where its folder does not exist.
+    description: File for the node exporter. It is only written where its folder exists.
     type: path
     default: /var/lib/prometheus/node-exporter/flaskfleet_deploy.prom
 attributes:
@@ -62,12 +62,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 lock:
-  description: Who has the lock now, empty where nobody has.
+  description: The holder of the lock, empty if it is free.
   returned: always
   type: dict
 log:
-  description: What is remembered, oldest first.
-  returned: with V(look) and V(lock), else empty
+  description: The log, oldest entry first.
+  returned: with V(read) and V(lock), else empty
   type: list
 """
 
@@ -76,36 +76,41 @@ TIMEOUT = 5
 
 
 class EtcdError(Exception):
-    """What etcd refuses or does not answer, in a sentence."""
+    """An error of etcd, in a sentence."""
 
 
 class Etcd:
-    """A member of etcd, by the JSON way into its API."""
+    """A client of an etcd member's JSON API."""
 
     def __init__(self, url: str) -> None:
         self.url = url
 
     def call(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """What the member answers."""
+        """Send a request and return the response."""
         request = urllib.request.Request(f"{self.url}/v3/kv/{path}", json.dumps(body).encode())
         try:
-            # No proxy of the environment is asked for the way to this host.
+            # The member is on this host, so a proxy of the environment must not be used.
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT) as answer:
                 return dict(json.loads(answer.read()))
         except urllib.error.HTTPError as error:
-            raise EtcdError(f"etcd at {self.url} refuses: {error.read().decode(errors='replace').strip()}") from error
+            raise EtcdError(
+                f"etcd at {self.url} refuses the request: {error.read().decode(errors='replace').strip()}"
+            ) from error
         except (OSError, ValueError) as error:
             raise EtcdError(
-                f"etcd at {self.url} does not answer: {error}; without its quorum nobody can hold the lock"
+                f"etcd at {self.url} does not answer: {error}. Deploys need its quorum; check it with `make status`."
             ) from error
 
     def get(self, key: str, end: str = "") -> dict[str, dict[str, Any]]:
-        """Keys and values from a key up to another, or one key alone."""
+        """The values from one key up to another, or of one key, by key."""
         found = self.call("range", {"key": encode(key)} | ({"range_end": encode(end)} if end else {})).get("kvs", [])
         return {decode(pair["key"]): json.loads(decode(pair["value"])) for pair in found}
 
     def swap(self, key: str, before: dict[str, Any], after: dict[str, Any]) -> bool:
-        """Put a value where the key still has another, or none; remove it where the new one is empty. Return whether it was so."""
+        """Replace a key's value if it still is `before`, and return whether it was.
+
+        An empty `before` means that the key must not exist. An empty `after` deletes it.
+        """
         same: dict[str, Any] = {"key": encode(key), "result": "EQUAL"}
         same |= (
             {"target": "VALUE", "value": encode(text(before))}
@@ -118,22 +123,22 @@ class Etcd:
 
 
 def encode(value: str) -> str:
-    """As etcd's JSON wants keys and values."""
+    """Encode a key or a value for etcd's JSON API."""
     return base64.b64encode(value.encode()).decode()
 
 
 def decode(value: str) -> str:
-    """The way back."""
+    """Decode a key or a value of etcd's JSON API."""
     return base64.b64decode(value).decode()
 
 
 def text(value: dict[str, Any]) -> str:
-    """The one way in which a value is written, so that it can be compared."""
+    """Write a value in a stable form, so that it can be compared."""
     return json.dumps(value, sort_keys=True)
 
 
 def lock(etcd: Etcd, entry: dict[str, Any], take_over: bool) -> bool:
-    """Take the lock, also from another run if that is wanted, or say more about it where this run has it; return whether it has changed."""
+    """Take the lock, or update it if this run holds it; return whether it has changed."""
     holder = etcd.get(LOCK).get(LOCK, {})
     own = holder.get("run") == entry["run"]
     if holder and not own and not take_over:
@@ -143,13 +148,13 @@ def lock(etcd: Etcd, entry: dict[str, Any], take_over: bool) -> bool:
 
 
 def unlock(etcd: Etcd, entry: dict[str, Any]) -> bool:
-    """Give the lock back, if this run has it."""
+    """Release the lock, if this run holds it."""
     holder = etcd.get(LOCK).get(LOCK, {})
     return holder.get("run") == entry["run"] and etcd.swap(LOCK, holder, {})
 
 
 def log(etcd: Etcd, entry: dict[str, Any], keep: int) -> bool:
-    """Remember an entry once, and forget the oldest. The lock, if this run has it, tells the entry's release from now on."""
+    """Add an entry to the log once, delete the oldest ones, and add the entry's release to the lock of this run."""
     holder = etcd.get(LOCK).get(LOCK, {})
     if holder.get("run") == entry["run"] and holder.get("release") != entry.get("release"):
         etcd.swap(LOCK, holder, holder | {"release": entry.get("release")})
@@ -162,7 +167,7 @@ def log(etcd: Etcd, entry: dict[str, Any], keep: int) -> bool:
 
 
 def write_metrics(path: Path, holder: dict[str, Any]) -> None:
-    """Tell the node exporter since when the lock is held, 0 where nobody has it."""
+    """Write the metric for the node exporter, 0 if the lock is free."""
     since = holder.get("since", 0)
     new = path.with_suffix(".new")
     new.write_text(
@@ -178,7 +183,7 @@ def main() -> None:
     """Ansible's entry point."""
     module = AnsibleModule(
         argument_spec={
-            "do": {"type": "str", "choices": ["look", "lock", "unlock", "log"], "default": "look"},
+            "do": {"type": "str", "choices": ["read", "lock", "unlock", "log"], "default": "read"},
             "entry": {"type": "dict", "default": {}},
             "take_over": {"type": "bool", "default": False},
             "keep": {"type": "int", "default": 200},
@@ -186,21 +191,21 @@ def main() -> None:
             "metrics": {"type": "path", "default": "/var/lib/prometheus/node-exporter/flaskfleet_deploy.prom"},
         }
     )
-    asked = module.params
-    etcd, entry = Etcd(asked["url"]), {name: value for name, value in asked["entry"].items() if value is not None}
+    options = module.params
+    etcd, entry = Etcd(options["url"]), {name: value for name, value in options["entry"].items() if value is not None}
     changed = False
     try:
-        if asked["do"] == "lock":
-            changed = lock(etcd, entry, asked["take_over"])
-        elif asked["do"] == "unlock":
+        if options["do"] == "lock":
+            changed = lock(etcd, entry, options["take_over"])
+        elif options["do"] == "unlock":
             changed = unlock(etcd, entry)
-        elif asked["do"] == "log":
-            changed = log(etcd, entry, asked["keep"])
+        elif options["do"] == "log":
+            changed = log(etcd, entry, options["keep"])
         holder = etcd.get(LOCK).get(LOCK, {})
-        entries = etcd.get(LOG, LOG_END) if asked["do"] in ("look", "lock") else {}
+        entries = etcd.get(LOG, LOG_END) if options["do"] in ("read", "lock") else {}
     except EtcdError as error:
         module.fail_json(msg=str(error))
-    metrics = Path(asked["metrics"])
+    metrics = Path(options["metrics"])
     if metrics.parent.is_dir():
         write_metrics(metrics, holder)
     module.exit_json(changed=changed, lock=holder, log=[entries[key] for key in sorted(entries)])

@@ -1,4 +1,4 @@
-"""The lock of deploys and their log, by the module that keeps them: against a small server that speaks etcd's JSON."""
+"""The module that keeps the lock of deploys and their log, against a small server with etcd's JSON API."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ANNA, BERT = ({"run": run, "by": by, "when": "2026-01-01"} for run, by in (("1",
 
 
 class Store(BaseHTTPRequestHandler):
-    """The part of etcd that the module uses. Keys and values stay as they come."""
+    """The part of etcd that the module uses. Keys and values stay encoded."""
 
     data: ClassVar[dict[str, str]]
 
@@ -66,7 +66,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
         server.shutdown()
 
 
-def test_one_of_two_runs_gets_the_lock_and_the_other_learns_who_has_it(run: Run) -> None:
+def test_one_of_two_runs_gets_the_lock_and_the_other_sees_its_holder(run: Run) -> None:
     assert run(do="lock", entry=ANNA)["changed"]
     second = run(do="lock", entry=BERT)
     assert (second["changed"], second["lock"]["by"]) == (False, "anna")
@@ -75,35 +75,35 @@ def test_one_of_two_runs_gets_the_lock_and_the_other_learns_who_has_it(run: Run)
     assert run(do="lock", entry=BERT)["lock"]["by"] == "bert"
 
 
-def test_the_run_that_has_the_lock_may_take_it_again_and_say_more(run: Run) -> None:
+def test_the_holder_may_take_the_lock_again_and_add_to_it(run: Run) -> None:
     since = run(do="lock", entry=ANNA)["lock"]["since"]
     assert not run(do="lock", entry=ANNA)["changed"]
     assert run(do="lock", entry=ANNA | {"release": "c"})["lock"] == ANNA | {"release": "c", "since": since}
 
 
-def test_the_lock_tells_the_release_once_the_log_knows_it(run: Run) -> None:
+def test_the_lock_names_the_release_after_the_first_log_entry(run: Run) -> None:
     run(do="lock", entry=ANNA | {"release": ""})
     run(do="log", entry=BERT | {"release": "b", "result": "begun"})
-    assert run(do="look")["lock"]["release"] == ""
+    assert run(do="read")["lock"]["release"] == ""
     run(do="log", entry=ANNA | {"release": "a", "result": "begun"})
-    assert run(do="look")["lock"]["release"] == "a"
+    assert run(do="read")["lock"]["release"] == "a"
     assert run(do="unlock", entry=ANNA)["lock"] == {}
 
 
-def test_a_dead_runs_lock_is_taken_over_on_purpose(run: Run) -> None:
+def test_take_over_takes_the_lock_of_a_dead_run(run: Run) -> None:
     run(do="lock", entry=ANNA)
     assert run(do="lock", entry=BERT, take_over=True)["lock"]["by"] == "bert"
     assert not run(do="unlock", entry=ANNA)["changed"]
 
 
-def test_prometheus_learns_since_when_the_lock_is_held(run: Run, tmp_path: Path) -> None:
+def test_a_metric_shows_since_when_the_lock_is_held(run: Run, tmp_path: Path) -> None:
     since = run(do="lock", entry=ANNA)["lock"]["since"]
     assert (tmp_path / "deploy.prom").read_text().endswith(f"flaskfleet_deploy_lock_since_seconds {since}\n")
     run(do="unlock", entry=ANNA)
     assert (tmp_path / "deploy.prom").read_text().endswith("flaskfleet_deploy_lock_since_seconds 0\n")
 
 
-def test_the_log_is_kept_in_order_each_entry_once_and_the_oldest_go(run: Run) -> None:
+def test_the_log_is_ordered_without_duplicates_and_drops_the_oldest_entries(run: Run) -> None:
     entries = [{"run": "1", "when": f"2026-01-0{day}", "result": "done", "release": "ü"} for day in (1, 2, 3)]
     assert [run(do="log", entry=entry)["changed"] for entry in (entries[1], entries[0], entries[1])] == [
         True,
@@ -115,8 +115,8 @@ def test_the_log_is_kept_in_order_each_entry_once_and_the_oldest_go(run: Run) ->
     assert run()["log"] == entries[1:]
 
 
-def test_an_etcd_that_does_not_answer_is_told_in_a_sentence(run: Run) -> None:
+def test_an_etcd_that_does_not_answer_is_reported_in_a_sentence(run: Run) -> None:
     result = run(do="lock", entry=ANNA, url="http://127.0.0.1:1")
     assert result["failed"]
     assert "does not answer: " in result["msg"]
-    assert result["msg"].endswith("without its quorum nobody can hold the lock")
+    assert "Deploys need its quorum" in result["msg"]

@@ -1,0 +1,213 @@
+"""Plans a deploy or a rollback, follows it host by host, and reports why one failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from itertools import pairwise, zip_longest
+from typing import Any
+
+Host = Mapping[str, Any]
+Plan = dict[str, Any]
+
+
+def survey(
+    hosts: Sequence[Host],
+    apps: Sequence[str],
+    served: str,
+    bad: Mapping[str, str],
+    drained: Mapping[str, Mapping[str, str]],
+    batch: int,
+) -> dict[str, Any]:
+    """Compare the hosts of a run with the release that role app has prepared on them.
+
+    Args:
+        hosts: Variables of the run's hosts, with `app_prepared` and `app_found`.
+        apps: Names of all hosts that serve requests.
+        served: The last release that was deployed to the whole fleet; empty where there is none.
+        bad: Releases that are marked bad, each with the reason.
+        drained: Notes of the load balancers, by drained host.
+        batch: Hosts that are switched at the same time.
+
+    Returns:
+        - `release`: the source's release.
+        - `leftovers`: hosts that an interrupted run left drained and that have nothing to change.
+        - `bad`: why the release is marked bad, empty where it is not.
+        - `plan`: what is to be done, empty where nothing is.
+    """
+    prepared = {host["inventory_hostname"]: host["app_prepared"] for host in hosts}
+    first = next(iter(prepared.values()))
+    stale = [name for name, state in prepared.items() if state["stale"]]
+    left = [name for name, note in drained.items() if note["by"] == "deploy"]
+    # A drained host comes first, so that it serves again when the others are drained.
+    order = [name for name in left if name in stale] + [name for name in stale if name not in left]
+    plan = make_plan(hosts, first["release"], order, apps, served, batch)
+    plan |= {"pending": first["migrate"], "migrate": first["migrate"] or first["set_up"], "watch": plan["serving"]}
+    # A run that was killed at its end has switched every host, but the log does not have its end.
+    needed = stale or plan["migrate"] or served != plan["release"]
+    return {
+        "release": plan["release"],
+        "leftovers": [name for name in left if name in prepared and name not in stale],
+        "bad": bad.get(plan["release"], ""),
+        "plan": plan if needed else {},
+    }
+
+
+def rollback(hosts: Sequence[Host], release: str, apps: Sequence[str], served: str, batch: int) -> Plan:
+    """The plan of a rollback: no migrations and no canary watch, because its release has served before."""
+    names = [host["inventory_hostname"] for host in hosts]
+    return make_plan(hosts, release, names, apps, served, batch) | {"pending": False, "migrate": False, "watch": False}
+
+
+def make_plan(
+    hosts: Sequence[Host], release: str, order: Sequence[str], apps: Sequence[str], served: str, batch: int
+) -> Plan:
+    """The part that the plans of a deploy and of a rollback have in common."""
+    before = {host["inventory_hostname"]: previous(host["app_found"], served) for host in hosts}
+    serving = any(before.values())
+    groups = host_groups(order, apps, batch, serving)
+    return {"release": release, "hosts": list(before), "groups": groups, "before": before, "serving": serving}
+
+
+def previous(found: Mapping[str, Any], served: str) -> str:
+    """Where a host goes back to: the release that was deployed everywhere, where the host has it, else its current one.
+
+    After an interrupted run the current one may be the release that the run wanted to deploy.
+    """
+    return str(served if served in found["installed"] else found["current"])
+
+
+def host_groups(hosts: Sequence[str], apps: Sequence[str], batch: int, serving: bool) -> list[list[str]]:
+    """Hosts that change together, in their order: the canary, then application hosts and workers side by side.
+
+    Where nothing serves yet, nobody has to wait: all hosts are one group.
+    """
+    if not serving:
+        return [list(hosts)] if hosts else []
+    first, workers = ([host for host in hosts if (host in apps) is web] for web in (True, False))
+    none: list[str] = []
+    pairs = zip_longest(batches(first[1:], batch), batches(workers, batch), fillvalue=none)
+    return [group for group in [first[:1], *(web + work for web, work in pairs)] if group]
+
+
+def batches(hosts: list[str], size: int) -> list[list[str]]:
+    """Hosts in groups of a size."""
+    return [hosts[start : start + size] for start in range(0, len(hosts), size)]
+
+
+def progress(hosts: Sequence[Host], plan: Mapping[str, Any], failure: str = "") -> dict[str, Any]:
+    """How far a run has come, and its result once it has failed.
+
+    Args:
+        hosts: Variables of the plan's hosts, also of those that have failed.
+        plan: The plan; empty where the run failed before it had one.
+        failure: What went wrong; empty while the run goes forward.
+
+    Returns:
+        - `healthy`: hosts that serve the release of the run's direction, forward or back.
+        - `touched`: hosts that were switched, fully or not, and have a release to go back to.
+        - `result`: for the log.
+        - `verdict`: what happened, in sentences; empty while the run goes forward.
+    """
+    before = plan.get("before", {})
+    direction = "back" if failure else "forward"
+    begun = [host["inventory_hostname"] for host in hosts if "deploy_switched" in host]
+    healthy = [host["inventory_hostname"] for host in hosts if host.get("deploy_switched") == direction]
+    touched = [name for name in begun if before.get(name)]
+    result = "reverted" if touched else "failed" if begun else "refused"
+    sentences = [failure, *verdict(hosts, begun, healthy, before)] if failure else []
+    return {"healthy": healthy, "touched": touched, "result": result, "verdict": " ".join(sentences)}
+
+
+def verdict(
+    hosts: Sequence[Host], begun: Sequence[str], healthy: Sequence[str], before: Mapping[str, str]
+) -> list[str]:
+    """What became of the hosts of a run that failed, in sentences."""
+    restored = [host["inventory_hostname"] for host in hosts if host.get("app_restored", {}).get("changed")]
+    silent = silent_hosts(hosts)
+    back = [name for name in begun if before.get(name) and name in healthy]
+    lost = [name for name in begun if before.get(name) and name not in healthy]
+    first_time = [name for name in begun if not before.get(name)]
+    sentences = [] if begun else ["No host was switched."]
+    if back:
+        everywhere = "" if lost else ", which serves everywhere"
+        sentences.append(f"{', '.join(back)} went back to {before[back[0]]}{everywhere}.")
+    if lost:
+        are = "is" if len(lost) == 1 else "are"
+        sentences.append(
+            f"{', '.join(lost)} could not go back to the previous release and {are} left drained; "
+            f"repair {'it' if len(lost) == 1 else 'them'} and run this again."
+        )
+    if set(lost) - set(silent) and not restored:
+        sentences.append(
+            "Settings are not rolled back with a release: if a setting is the cause, correct it in the inventory."
+        )
+    if restored:
+        sentences.append(f"The previous settings were restored on {', '.join(restored)}.")
+    if first_time:
+        sentences.append(
+            f"{', '.join(first_time)} had no previous release to go back to; fix the cause and run this again."
+        )
+    return sentences
+
+
+def silent_hosts(hosts: Sequence[Host]) -> list[str]:
+    """The hosts that did not take part in the rescue."""
+    return [host["inventory_hostname"] for host in hosts if "deploy_answers" not in host]
+
+
+def phases(clock: Sequence[tuple[str, float | str]]) -> dict[str, float]:
+    """The seconds that each phase took, from the clock's pairs of a phase and the moment at which it ended."""
+    return {name: round(float(at) - float(since), 1) for (_, since), (name, at) in pairwise(clock)}
+
+
+# A delegated task fails without a result for its host.
+NO_RESULT = "A load balancer, or another host that the run needs, does not answer."
+
+
+def failure(hosts: Sequence[Host]) -> str:
+    """What went wrong, in sentences: the host, the task, its message and its log.
+
+    Hosts with the same message share a sentence. Hosts that do not answer any more have no result.
+    """
+    names_by_kind: dict[str, list[str]] = {}
+    sentences: dict[str, str] = {}
+    for host in (host for host in hosts if "ansible_failed_result" in host):
+        name, task, result = host["inventory_hostname"], host["ansible_failed_task"], host["ansible_failed_result"]
+        failed = [part for part in result.get("results", []) if part.get("failed")]
+        message = " ".join(" ".join(map(message_of, failed or [result])).split()) or "it gave no message"
+        # The messages of these two are sentences of this project.
+        if task["action"].rpartition(".")[2] not in ("fail", "assert"):
+            log = f"`journalctl -u app -u celery-worker -n 50` on {name} shows more."
+            message = f'{name} failed at "{task["name"]}": {message.rstrip(".")}. {log}'
+        kind = re.sub(rf"\b{re.escape(name)}\b", "HOST", message)
+        names_by_kind.setdefault(kind, []).append(name)
+        sentences.setdefault(kind, message)
+    parts = [
+        sentences[kind] + (f" The same on {', '.join(names[1:])}." if len(names) > 1 and "HOST" in kind else "")
+        for kind, names in names_by_kind.items()
+    ]
+    if silent := silent_hosts(hosts):
+        parts.append(f"{', '.join(silent)} did not answer any more.")
+    return " ".join(parts) or NO_RESULT
+
+
+def message_of(result: Mapping[str, Any]) -> str:
+    """The message of a result, with the item of its loop."""
+    item = result.get("item")
+    return (f"{item}: " if isinstance(item, str) else "") + str(result.get("msg", ""))
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """The filters by name."""
+        return {
+            "deploy_survey": survey,
+            "deploy_rollback": rollback,
+            "deploy_groups": host_groups,
+            "deploy_progress": progress,
+            "deploy_phases": phases,
+            "deploy_failure": failure,
+        }
