@@ -32,8 +32,8 @@ SLOWER = 10
 POINTS = [
     ("app : Install the wheels", ""),
     ("app : Point at the release", "app1"),
-    ("nginx : Put the hosts back into every load balancer", ""),
-    ("deploy : Let it work", ""),
+    ("deploy : Put them back into the load balancers", ""),
+    ("deploy : Let the canary work", ""),
     ("app : Point at the release", "worker1"),
 ]
 
@@ -102,7 +102,7 @@ def test_settings_that_fail_are_taken_back_where_they_were_read_and_where_not(st
             stage.serving, app_database_url=nowhere, app_database_replica_url=nowhere, app_ready_timeout=3
         )
     assert_refused(
-        run, "failed at", "Ask the application whether it is ready", "went back to", "Its settings were taken back on"
+        run, "failed at", "Wait until the application is ready", "went back to", "The previous settings were restored on"
     )
     assert stage.running() == before
     assert stage.settings() == settings
@@ -136,11 +136,11 @@ def test_a_release_with_a_slow_start_is_waited_for(stage: Stage) -> None:
     ("variant", "words"),
     [
         (NO_IMPORT, ("does not start on", "No module named", "No host was switched.")),
-        (SMOKE, ("failed at", "Ask for the pages that must work", "500", "went back to", "journalctl -u app")),
+        (SMOKE, ("failed at", "Request the pages that must work", "500", "went back to", "journalctl -u app")),
         pytest.param(
             UNDER_TRAFFIC, ("was ready with release", "of its answers are errors", "went back to"), marks=core
         ),
-        (HALF_MIGRATION, ("division by zero", "The schema is as it was", "No host was switched.")),
+        (HALF_MIGRATION, ("division by zero", "the schema is unchanged", "No host was switched.")),
         (CONTRACT, ("was refused", "drops a column of article", "No host was switched.")),
     ],
     ids=lambda value: value.name if isinstance(value, Variant) else "",

@@ -35,7 +35,7 @@ def test_only_hosts_that_need_it_are_taken_and_held_packages_stay(runner: DrillR
         assert {name: seen for name, seen in processes(runner.fleet).items() if name != host.name} == {
             name: seen for name, seen in running.items() if name != host.name
         }
-        assert "No host had anything to be done" in maintain(runner.fleet, *limit).output
+        assert "No host had any work to do" in maintain(runner.fleet, *limit).output
 
 
 def test_a_fleet_that_lacks_something_is_left_alone_and_what_helps_is_said(runner: DrillRunner) -> None:
@@ -46,7 +46,7 @@ def test_a_fleet_that_lacks_something_is_left_alone_and_what_helps_is_said(runne
     refused = maintain(runner.fleet, upgrade="false", reboot="always")
     assert play(runner.fleet, "playbooks/drain.yml", "-e", f"undrain={name}").code == 0
     assert refused.code != 0
-    assert "No host was taken out of service: the fleet is not whole" in refused.output
+    assert "No host was taken out of service: the fleet is not fully redundant" in refused.output
     assert f"playbooks/drain.yml -e undrain={name}" in refused.output
     assert processes(runner.fleet) == running
 
@@ -63,7 +63,7 @@ def test_a_run_stops_at_a_host_that_does_not_come_back_and_the_next_one_puts_it_
         faults.engine(runner.fleet, "exec", faults.container(runner.fleet, first), "systemctl", "unmask", "ssh")
         faults.engine(runner.fleet, "exec", faults.container(runner.fleet, first), "systemctl", "start", "ssh")
     assert stopped.code != 0
-    assert f"{first.name} has not come back from its maintenance" in stopped.output
+    assert f"{first.name} did not come back from its maintenance" in stopped.output
     assert f"Not touched: {second.name}" in stopped.output
     assert boots(runner.fleet, [second]) == before
     assert runner.wait_until_redundant(60) is not None, runner.missing()

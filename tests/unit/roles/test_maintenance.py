@@ -1,4 +1,4 @@
-"""What a maintenance says: what it is going to do, how it ended, and why it stopped."""
+"""The plan, the summary and the error message of a maintenance."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Inst linux-image-6.12.57+deb13-amd64 (6.12.57-1 Debian-Security:13/stable-securi
 Conf curl (8.14.1-2+deb13u2 Debian:13.2/stable [amd64])
 """
 ORDER = ["app1", "db2", "db1"]
-WHOLE: dict[str, Any] = {"missing": [], "first_step": ""}
+REDUNDANT: dict[str, Any] = {"missing": [], "first_step": ""}
 WITHOUT_DB2 = {"missing": ["db2 does not answer", "no standby is synchronous"], "first_step": "start db2"}
 
 
@@ -30,7 +30,7 @@ def failed(name: str, task: str, action: str, msg: str) -> dict[str, Any]:
     return host(name, maintain_done=False, **result)
 
 
-def test_what_apt_would_do_is_read_from_its_simulation() -> None:
+def test_the_packages_to_upgrade_come_from_apts_simulation() -> None:
     assert maintenance.upgrades(SIMULATED) == [
         "curl 8.14.1-2 → 8.14.1-2+deb13u2",
         "linux-image-6.12.57+deb13-amd64 6.12.57-1 (new)",
@@ -38,65 +38,68 @@ def test_what_apt_would_do_is_read_from_its_simulation() -> None:
     assert maintenance.upgrades("0 upgraded, 0 newly installed, 0 to remove and 3 not upgraded.") == []
 
 
-def test_hosts_without_work_are_left_alone() -> None:
+def test_hosts_without_work_are_not_queued() -> None:
     hosts = [
         host("db1", needs=["etcd.service runs with files that an upgrade has replaced"]),
         host("db2"),
         host("app1", ["curl 1 → 2"]),
     ]
-    assert maintenance.turns(hosts, ORDER, "auto") == ["app1", "db1"]
-    assert maintenance.turns(hosts, ORDER, "never") == ["app1"]
-    assert maintenance.turns(hosts, ORDER, "always") == ORDER
+    assert maintenance.queue(hosts, ORDER, "auto") == ["app1", "db1"]
+    assert maintenance.queue(hosts, ORDER, "never") == ["app1"]
+    assert maintenance.queue(hosts, ORDER, "always") == ORDER
 
 
-def test_the_plan_says_of_each_host_what_and_why() -> None:
-    hosts = [host("db1", needs=["linux asks for it"]), host("db2"), host("app1", ["curl 1 → 2"])]
+def test_the_plan_has_the_work_of_each_host_and_its_reason() -> None:
+    hosts = [host("db1", needs=["linux requires it"]), host("db2"), host("app1", ["curl 1 → 2"])]
     assert maintenance.plan(hosts, ORDER, "auto") == [
-        "app1: upgrade curl 1 → 2, then reboot if the upgrade asks for it",
+        "app1: upgrade curl 1 → 2, then reboot if the upgrade requires it",
         "db2: nothing to do",
-        "db1: reboot (linux asks for it)",
+        "db1: reboot (linux requires it)",
     ]
-    assert maintenance.plan(hosts, ORDER, "never")[2] == "db1: no reboot, although linux asks for it"
+    assert maintenance.plan(hosts, ORDER, "never")[2] == "db1: no reboot, although linux requires it"
     assert maintenance.plan(hosts, ORDER, "always")[1] == "db2: reboot"
 
 
-def test_the_summary_names_who_still_needs_a_reboot() -> None:
+def test_the_summary_names_hosts_that_still_need_a_reboot() -> None:
     assert maintenance.summary([host("app1")], ["app1"]) == "Maintained, one after another: app1."
-    told = maintenance.summary([host("app1", needs=["linux asks for it"])], [])
-    assert told == "No host had anything to be done. A reboot is still needed by app1 (linux asks for it)."
+    text = maintenance.summary([host("app1", needs=["linux requires it"])], [])
+    assert text == "No host had any work to do. Still to be rebooted: app1 (linux requires it)."
 
 
-def test_a_refusal_says_that_nothing_was_touched_and_what_helps() -> None:
+def test_a_refusal_tells_that_no_host_was_touched_and_what_to_do() -> None:
     hosts = [
-        failed("app1", "Require", "ansible.builtin.assert", "the fleet is not whole: db2 does not answer"),
+        failed("app1", "Require", "ansible.builtin.assert", "the fleet is not fully redundant: db2 does not answer"),
         host("db1"),
     ]
     assert maintenance.stop(hosts, "", [], WITHOUT_DB2) == (
-        "No host was taken out of service: the fleet is not whole: db2 does not answer. To mend it: start db2. Then run this again."
+        "No host was taken out of service: the fleet is not fully redundant: db2 does not answer. "
+        "To repair it: start db2. Then run this again."
     )
 
 
-def test_a_host_that_does_not_come_back_is_named_with_its_task_and_what_is_left_to_do() -> None:
+def test_a_host_that_does_not_come_back_is_named_with_its_task_and_the_remaining_hosts() -> None:
     done = host("app1", maintain_done=True)
     gone = failed(
         "db2", "Reboot it", "ansible.builtin.reboot", "Timed out waiting for last boot time check (timeout=600)"
     )
     assert maintenance.stop([done, gone, host("db1", maintain_done=False)], "db2", ORDER, WITHOUT_DB2) == (
-        'db2 has not come back from its maintenance, so the run has stopped there: it failed at "Reboot it" with: Timed out waiting for '
-        "last boot time check (timeout=600). Missing now: db2 does not answer; no standby is synchronous. To mend it: start db2. "
-        "Then run this again: it puts db2 back and goes on. Done: app1. Not touched: db1."
+        'db2 did not come back from its maintenance, so the run stopped: it failed at "Reboot it" with: Timed out '
+        "waiting for last boot time check (timeout=600). Missing now: db2 does not answer; no standby is synchronous. "
+        "To repair it: start db2. Then run this again: it puts db2 back and goes on. Done: app1. Not touched: db1."
     )
 
 
-def test_a_host_that_is_gone_says_nothing_and_is_named_all_the_same() -> None:
-    told = maintenance.stop([host("app1", maintain_done=False), host("db2")], "app1", ["app1", "db2"], WHOLE)
-    assert told.startswith(
-        "app1 has not come back from its maintenance, so the run has stopped there: it does not answer any more."
+def test_a_host_that_does_not_answer_is_named_without_an_error() -> None:
+    text = maintenance.stop([host("app1", maintain_done=False), host("db2")], "app1", ["app1", "db2"], REDUNDANT)
+    assert text.startswith(
+        "app1 did not come back from its maintenance, so the run stopped: it does not answer any more."
     )
-    assert "Nothing is missing by now. Run this again" in told
+    assert "Nothing is missing now. Run this again" in text
 
 
-def test_a_run_that_cannot_go_on_between_two_hosts_says_before_which() -> None:
-    lacking = failed("db2", "Require", "ansible.builtin.assert", "the fleet is not whole: db1 does not stream")
-    told = maintenance.stop([host("app1", maintain_done=True), lacking], "app1", ["app1", "db2"], WHOLE)
-    assert told == "The run has stopped before db2: the fleet is not whole: db1 does not stream. Done: app1."
+def test_a_run_that_stops_between_two_hosts_names_the_next_one() -> None:
+    lacking = failed(
+        "db2", "Require", "ansible.builtin.assert", "the fleet is not fully redundant: db1 does not stream"
+    )
+    text = maintenance.stop([host("app1", maintain_done=True), lacking], "app1", ["app1", "db2"], REDUNDANT)
+    assert text == "The run stopped before db2: the fleet is not fully redundant: db1 does not stream. Done: app1."
