@@ -102,7 +102,11 @@ def test_settings_that_fail_are_taken_back_where_they_were_read_and_where_not(st
             stage.serving, app_database_url=nowhere, app_database_replica_url=nowhere, app_ready_timeout=3
         )
     assert_refused(
-        run, "failed at", "Wait until the application is ready", "went back to", "The previous settings were restored on"
+        run,
+        "failed at",
+        "Wait until the application is ready",
+        "went back to",
+        "The previous settings were restored on",
     )
     assert stage.running() == before
     assert stage.settings() == settings

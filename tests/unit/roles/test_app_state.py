@@ -1,4 +1,4 @@
-"""What a host says of its releases, by the module that looks."""
+"""The module that reads a host's releases and what its services were started with."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ def sha1(text: str) -> str:
     return hashlib.sha1(text.encode()).hexdigest()
 
 
-def look(home: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+def read_state(home: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     result = modules.run(app_state, {"home": str(home), "run": str(home / "run")}, capsys)
     assert not result["changed"]
     return result
 
 
-def test_a_fresh_host_has_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = look(tmp_path / "missing", capsys)
-    assert (found["installed"], found["left"], found["current"], found["set_up"], found["services"]) == (
+def test_a_new_host_has_no_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = read_state(tmp_path / "missing", capsys)
+    assert (found["installed"], found["incomplete"], found["current"], found["set_up"], found["services"]) == (
         [],
         [],
         "",
@@ -35,7 +35,7 @@ def test_a_fresh_host_has_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[
     )
 
 
-def test_whole_releases_are_told_from_what_an_interrupted_run_left(
+def test_complete_releases_are_listed_apart_from_those_of_an_interrupted_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name, mark in {"b": "1234\nkey\n", "a": "1234\n", "c": None}.items():
@@ -46,15 +46,15 @@ def test_whole_releases_are_told_from_what_an_interrupted_run_left(
     (tmp_path / ".setup").write_text("done\n")
     (tmp_path / ".settings").mkdir()
     (tmp_path / ".settings/env").touch()
-    found = look(tmp_path, capsys)
+    found = read_state(tmp_path, capsys)
     assert found["settings"] == ["env"]
-    assert (found["installed"], found["left"], found["current"]) == (["a", "b"], ["c"], "b")
-    # One of an earlier layout cannot be built upon.
+    assert (found["installed"], found["incomplete"], found["current"]) == (["a", "b"], ["c"], "b")
+    # A release of an earlier version has no key, so no other release can link its dependencies.
     assert found["dependencies"] == {"a": "", "b": "key"}
     assert (found["set_up"], found["socket"]) == (sha1("done\n"), "")
 
 
-def test_a_service_that_was_not_restarted_is_found_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_service_that_was_not_restarted_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def require(release: str) -> Any:
         return modules.run(
             app_state, {"home": str(tmp_path), "run": str(tmp_path / "run"), "require": release}, capsys
@@ -71,13 +71,13 @@ def test_a_service_that_was_not_restarted_is_found_out(tmp_path: Path, capsys: p
     assert require("a") == "app has another release than a"
 
 
-def test_a_service_is_known_by_what_it_has_read_not_by_what_lies_there_now(
+def test_a_service_is_identified_by_the_files_that_it_has_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = f"{sha1('x')}  /etc/news/env\n{sha1('APP_RELEASE=a')}  /opt/news/current/release.env\n"
     (tmp_path / "run/celery-worker").mkdir(parents=True)
     (tmp_path / "run/app.socket.fingerprint").write_text("sum")
     (tmp_path / "run/celery-worker/fingerprint").write_text(text)
-    found = look(tmp_path, capsys)
+    found = read_state(tmp_path, capsys)
     assert found["socket"] == sha1("sum")
     assert found["services"] == {"celery-worker": {"files": sha1(text), "release": sha1("APP_RELEASE=a")}}

@@ -1,4 +1,4 @@
-"""Role app's templates, rendered without a host: the environment survives quoting, gunicorn knows its settings."""
+"""Role app's templates, rendered without a host."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FLEET = {
 
 
 def rendered(template: str, **variables: Any) -> str:
-    """Return a template as a host would get it."""
+    """Return a template as a host gets it."""
     jinja = Environment(
         loader=FileSystemLoader(ROLE / "templates"),
         undefined=StrictUndefined,
@@ -72,14 +72,13 @@ def test_a_value_reaches_the_command_line_tool_unchanged(tmp_path: Path, value: 
     assert shown.stdout == str(value)
 
 
-def test_an_applications_own_variable_wins() -> None:
+def test_a_variable_of_the_application_overrides_the_roles_one() -> None:
     text = rendered("env.j2", __app_variables={"LOG_LEVEL": "INFO"}, app_environment={"LOG_LEVEL": "DEBUG"})
     assert [line for line in text.splitlines() if line.startswith("LOG_LEVEL")] == ['LOG_LEVEL="DEBUG"']
 
 
 @pytest.mark.parametrize(("given", "seen"), [("", "unset"), ("\n", "unset"), ("TOKEN=a b=c\n", "a b=c")])
-def test_a_command_gets_what_stands_on_standard_input(given: str, seen: str) -> None:
-    """The lines of the tool that read it."""
+def test_a_command_gets_variables_from_standard_input(given: str, seen: str) -> None:
     block = re.search(r'^if \[ -n "\$from_stdin" \]; then\n.*?^fi$', rendered("cli.j2"), re.MULTILINE | re.DOTALL)
     assert block is not None
     shown = subprocess.run(
@@ -92,7 +91,7 @@ def test_a_command_gets_what_stands_on_standard_input(given: str, seen: str) -> 
     assert shown.stdout == seen
 
 
-def test_a_setup_command_is_given_its_environment_a_line_each() -> None:
+def test_a_setup_command_gets_its_environment_as_one_line_per_variable() -> None:
     block = yaml.safe_load((ROLE / "tasks" / "setup.yml").read_text())[0]["block"]
     given = Environment().from_string(block[0]["ansible.builtin.command"]["stdin"])
     assert given.render(item={"command": "x", "environment": {"B": "two words", "A": 1}}) == "A=1\nB=two words"
@@ -101,8 +100,8 @@ def test_a_setup_command_is_given_its_environment_a_line_each() -> None:
 
 @pytest.fixture
 def gunicorn_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What gunicorn reads of its file."""
-    monkeypatch.setattr("gunicorn.workers.gthread.STOP_KEEPALIVE_LINGER", 2.0)  # fails where gunicorn has it no more
+    """The names that gunicorn's file defines."""
+    monkeypatch.setattr("gunicorn.workers.gthread.STOP_KEEPALIVE_LINGER", 2.0)  # fails if gunicorn has removed it
     settings: dict[str, Any] = {}
     text = rendered("gunicorn.conf.py.j2", app_domain="shop.test", app_health_path="/readyz")
     exec(compile(text, "gunicorn.conf.py", "exec"), settings)
@@ -120,7 +119,7 @@ def test_gunicorn_knows_every_setting(gunicorn_settings: dict[str, Any]) -> None
     assert settings["preload_app"] is True
 
 
-def test_a_worker_is_asked_for_its_health_before_it_takes_requests(gunicorn_settings: dict[str, Any]) -> None:
+def test_a_worker_requests_its_health_page_before_it_takes_requests(gunicorn_settings: dict[str, Any]) -> None:
     app, seen = Flask(__name__), []
 
     @app.get("/readyz")
@@ -132,14 +131,14 @@ def test_a_worker_is_asked_for_its_health_before_it_takes_requests(gunicorn_sett
     assert seen == ["https://shop.test/readyz"]
 
 
-def test_a_worker_that_cannot_tell_its_health_serves_all_the_same(gunicorn_settings: dict[str, Any]) -> None:
+def test_a_worker_whose_health_page_fails_serves_anyway(gunicorn_settings: dict[str, Any]) -> None:
     def broken(*_: object) -> list[bytes]:
         raise RuntimeError("no database")
 
     gunicorn_settings["post_worker_init"](SimpleNamespace(wsgi=broken))
 
 
-def test_requests_in_flight_are_given_less_time_than_the_unit() -> None:
+def test_the_unit_waits_longer_than_gunicorn_for_requests_in_flight() -> None:
     unit = rendered("app.service.j2", app_graceful_timeout=25)
     stop = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
     assert stop is not None
@@ -154,9 +153,9 @@ def test_the_socket_listens_once_on_each_address(address: str, listens: list[str
     assert re.findall(r"^ListenStream=(.*)$", unit, re.MULTILINE) == listens
 
 
-def test_what_the_service_writes_down_is_what_the_role_compares() -> None:
-    """The files in ExecStartPre and in __app_fingerprint, in the same order."""
-    command = re.search(r"sha1sum (.*) >/run/app/fingerprint", rendered("app.service.j2"))
+def test_the_service_writes_the_fingerprint_that_the_role_compares() -> None:
+    """ExecStartPre and __app_fingerprint name the same files in the same order."""
+    command = re.search(r"sha1sum (.*) >/run/app/fingerprint", rendered("app.service.j2").replace("\\\n", ""))
     assert command is not None
     wanted = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__app_fingerprint"]
     for name, value in PRIVATE.items():

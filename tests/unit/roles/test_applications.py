@@ -1,4 +1,4 @@
-"""What inventories say of their applications: only what the roles know, and the example is whole, alone and documented."""
+"""The applications' inventory files have only variables that roles know, and the example is complete and documented."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def settings(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("path", APPLICATIONS, ids=lambda path: path.stem)
-def test_the_roles_know_every_variable(path: Path) -> None:
+def test_every_variable_is_known_to_a_role(path: Path) -> None:
     known = {name for options in specifications(ROOT / "roles").values() for name in options}
     shared = set(settings(ROOT / "inventories/shared/fleet.yml"))
     names = {
@@ -45,7 +45,7 @@ def test_role_defaults_name_no_application() -> None:
         ] == []
 
 
-def test_the_example_imports_nothing_of_the_news_application() -> None:
+def test_the_example_does_not_import_the_news_application() -> None:
     for path in EXAMPLE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
@@ -53,6 +53,6 @@ def test_the_example_imports_nothing_of_the_news_application() -> None:
             assert not [name for name in names if name.split(".")[0] == "app"], path
 
 
-def test_the_documented_example_is_the_one_that_is_deployed() -> None:
+def test_the_documentation_shows_the_deployed_example() -> None:
     block = (ROOT / "inventories/applications/guestbook.yml").read_text().split("\n", 2)[2].strip()
     assert f"```yaml\n{block}\n```" in (ROOT / "docs/your-application.md").read_text()

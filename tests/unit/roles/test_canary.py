@@ -1,4 +1,4 @@
-"""Whether the first host of a new release is found out when it does worse than the others."""
+"""The verdict on the first host of a new release, from the load balancers' logs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def verdict(own: dict[str, Any], others: dict[str, Any]) -> str:
     return canary([{"192.0.2.1": own}, {"192.0.2.2": others}], ["192.0.2.1"])["verdict"]
 
 
-def test_one_that_does_as_well_as_the_others_is_fine() -> None:
+def test_a_canary_that_does_as_well_as_the_others_passes() -> None:
     assert verdict(counts(400, errors=1), counts(400, errors=1)) == ""
     assert verdict(counts(0), counts(400)) == ""
     assert (
@@ -32,31 +32,31 @@ def test_one_that_does_as_well_as_the_others_is_fine() -> None:
     )
 
 
-def test_errors_that_others_do_not_have_are_the_release() -> None:
+def test_errors_that_other_hosts_do_not_have_fail_the_canary() -> None:
     assert verdict(counts(100, errors=10), counts(100)).startswith(
         "10% of its answers are errors (100 answers, 10 errors, p99 0.020 s;"
     )
     assert verdict(counts(3, errors=3), counts(0)).startswith("100% of its answers are errors")
 
 
-def test_errors_that_all_have_are_not() -> None:
+def test_errors_that_all_hosts_have_do_not_fail_the_canary() -> None:
     assert verdict(counts(100, errors=10), counts(100, errors=9)) == ""
 
 
-def test_one_error_among_few_answers_is_chance() -> None:
+def test_fewer_than_three_errors_are_chance() -> None:
     assert verdict(counts(2, errors=2), counts(100)) == ""
 
 
-def test_one_that_is_slower_is_refused_where_enough_was_answered() -> None:
+def test_a_slower_canary_fails_after_enough_answers() -> None:
     assert verdict(counts(100, seconds=0.6), counts(100)).startswith("it is slower than the others")
     assert verdict(counts(40, seconds=0.6), counts(100)) == ""
     assert verdict(counts(100, seconds=0.2), counts(100)) == ""
 
 
-def test_two_slow_answers_are_chance_and_three_are_not() -> None:
-    for slow, says in ((2, ""), (3, "it is slower")):
+def test_three_slow_answers_fail_the_canary_and_two_do_not() -> None:
+    for slow, expected in ((2, ""), (3, "it is slower")):
         own = {"answers": 100, "errors": 0, "seconds": [0.02] * (100 - slow) + [5.0] * slow}
-        assert verdict(own, counts(400))[:12] == says
+        assert verdict(own, counts(400))[:12] == expected
 
 
 def line(age: float, address: str, status: str, seconds: str = "0.010") -> str:
@@ -66,7 +66,7 @@ def line(age: float, address: str, status: str, seconds: str = "0.010") -> str:
     )
 
 
-def test_the_log_tells_what_each_host_has_answered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_is_counted_by_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "access.log.1").write_text(line(5, "192.0.2.2:8000", "200") + "\n")
     lines = [
         line(600, "192.0.2.1:8000", "500"),

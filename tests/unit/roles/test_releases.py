@@ -33,12 +33,12 @@ def test_a_rollback_goes_to_the_last_good_release_before_the_current_one() -> No
     assert releases.rollback_target([entry("c")], HOSTS) == ""
 
 
-def test_a_rollback_of_a_half_done_deploy_goes_to_what_served_everywhere() -> None:
+def test_a_rollback_of_an_interrupted_deploy_goes_to_the_release_that_served_everywhere() -> None:
     hosts = [host("app1", current="b"), host("app2")]
     assert releases.rollback_target([entry("a", when=1), entry("b", when=2)], hosts) == "b"
 
 
-def test_a_rollback_is_refused_in_a_sentence() -> None:
+def test_a_refused_rollback_has_a_reason() -> None:
     log = [
         entry("a", when=1),
         entry("b", when=2),
@@ -52,7 +52,7 @@ def test_a_rollback_is_refused_in_a_sentence() -> None:
     assert releases.rollback_refusal(log, "a", some) == "worker1 does not have release a. Every host has b, c."
 
 
-def test_a_release_that_a_contract_migration_has_left_behind_is_refused() -> None:
+def test_a_release_that_a_later_migration_broke_is_refused() -> None:
     log = [
         entry("a", when=1),
         entry("b", "migrated", 2, contract=["drops table t"]),
@@ -67,22 +67,22 @@ def test_a_release_that_a_contract_migration_has_left_behind_is_refused() -> Non
     assert releases.rollback_refusal([entry("a", when=1), entry("b", "migrated", 2, contract=[])], "a", HOSTS) == ""
 
 
-def test_what_was_rolled_back_is_bad_until_it_is_deployed_again() -> None:
+def test_a_release_that_was_rolled_back_is_bad_until_it_is_deployed_again() -> None:
     log = [entry("a", when=1), entry("b", when=2), entry("a", when=3, action="rollback", left=["b"])]
     assert releases.bad(log) == {"b": "anna rolled it back"}
     assert releases.bad([*log, entry("b", when=4)]) == {}
 
 
-def test_settings_that_failed_on_the_release_that_serves_do_not_make_it_bad() -> None:
+def test_failed_settings_do_not_mark_the_release_that_serves_as_bad() -> None:
     assert releases.bad([entry("a", when=1), entry("a", "reverted", 2)]) == {}
     assert list(releases.bad([entry("a", when=1), entry("b", when=2), entry("a", "reverted", 3)])) == ["a"]
 
 
-def test_a_failed_rollback_marks_nothing() -> None:
+def test_a_failed_rollback_marks_no_release_as_bad() -> None:
     assert releases.bad([entry("a", when=1), entry("a", "reverted", 2, action="rollback")]) == {}
 
 
-def test_the_report_shows_hosts_lock_and_log_newest_first() -> None:
+def test_the_report_shows_hosts_lock_and_log_with_the_newest_entry_first() -> None:
     log = [
         entry("a", "begun", 1, run="one"),
         entry("a", "done", 1, run="one", seconds={"prepare": 3.0, "canary": 9.0}),

@@ -1,0 +1,57 @@
+"""Reports what a run of site.yml left to do, and finds the units that its roles run on a host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+# Facts in which roles leave a sentence about work that they postponed.
+POSTPONED = ("grafana_skipped_reason", "etcd_postponed", "postgres_postponed", "redis_postponed")
+UNITS = "/etc/systemd/system/"
+
+
+def site_report(hosts: Sequence[Mapping[str, Any]], missing: Sequence[str], silent: Mapping[str, str]) -> list[str]:
+    """What is left to do after a run, in sentences; empty if nothing is.
+
+    Args:
+        hosts: Variables of the hosts that took part to the end.
+        missing: Names of the hosts that did not.
+        silent: By host that does not answer, a sentence that begins with its name.
+    """
+    left = dict.fromkeys(host.get(fact, "") for host in hosts for fact in POSTPONED)
+    lines = [sentence for sentence in left if sentence]
+    if missing:
+        reasons = [f"{name} {reason_of(name, silent)}" for name in sorted(missing)]
+        finish = f"ansible-playbook site.yml --limit {','.join(sorted(missing))}"
+        lines.append(
+            f"Not finished: {'; '.join(reasons)}. All other hosts are converged and do the work of the missing ones. "
+            f"Start or repair the missing hosts, then run `{finish}`. "
+            "Replace a host that is lost for good with playbooks/replace.yml."
+        )
+    return lines
+
+
+def reason_of(name: str, silent: Mapping[str, str]) -> str:
+    """Why a host is missing."""
+    return silent[name].partition(" ")[2] if name in silent else "failed, see its error above"
+
+
+def written_units(paths: Iterable[str], services: Iterable[str]) -> list[str]:
+    """The units of a host that roles have written a file or a drop-in for.
+
+    Args:
+        paths: Files below /etc/systemd/system that roles wrote.
+        services: All services of the host, among them the instances of template units.
+    """
+    names = {path.removeprefix(UNITS).split("/")[0].removesuffix(".d") for path in paths}
+    instances = {service for service in services if re.sub("@[^.]+", "@", service) in names}
+    return sorted({name for name in names if "@." not in name} | instances)
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """The filters by name."""
+        return {"site_report": site_report, "written_units": written_units}

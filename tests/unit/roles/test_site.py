@@ -1,0 +1,28 @@
+"""The report at the end of site.yml, and the units that playbooks/replace.yml stops."""
+
+from __future__ import annotations
+
+from plugins.filter.site import site_report, written_units
+
+
+def test_a_complete_run_reports_nothing() -> None:
+    assert site_report([{"grafana_skipped_reason": ""}, {"inventory_hostname": "db1"}], [], {}) == []
+
+
+def test_postponed_work_is_reported_once() -> None:
+    hosts = [{"etcd_postponed": "etcd waits."}, {"etcd_postponed": "etcd waits.", "redis_postponed": "Redis waits."}]
+    assert site_report(hosts, [], {}) == ["etcd waits.", "Redis waits."]
+
+
+def test_missing_hosts_are_named_with_the_reason_and_the_command_that_finishes_them() -> None:
+    (line,) = site_report([], ["db2", "app1"], {"db2": "db2 does not answer on port 22"})
+    assert line.startswith("Not finished: app1 failed, see its error above; db2 does not answer on port 22. ")
+    assert "`ansible-playbook site.yml --limit app1,db2`" in line
+
+
+def test_units_are_found_by_their_files_their_drop_ins_and_as_instances_of_templates() -> None:
+    folder = "/etc/systemd/system"
+    paths = [f"{folder}/app.socket", f"{folder}/nginx.service.d/fleet.conf", f"{folder}/redis@.service"]
+    services = ["nginx.service", "redis@store.service", "ssh.service", "user@1000.service"]
+    assert written_units(paths, services) == ["app.socket", "nginx.service", "redis@store.service"]
+    assert written_units([], services) == []
