@@ -99,8 +99,8 @@ def test_a_change_that_would_cost_the_majority_waits_until_all_are_back(runner: 
             "-e",
             "postgres_max_connections=210",
         )
-        assert "etcd goes on with its old settings" in waiting.output
-        assert "Postgres goes on with its old settings" in waiting.output
+        assert "etcd keeps its old settings" in waiting.output
+        assert "Postgres keeps its old settings" in waiting.output
         assert waiting.hosts_with("failed") == set(), waiting.output
         assert processes(runner.fleet) == running
     assert runner.wait_until_redundant(120) is not None, runner.missing()
@@ -113,7 +113,7 @@ def test_a_change_that_would_cost_the_majority_waits_until_all_are_back(runner: 
         "-e",
         "postgres_max_connections=210",
     )
-    assert "goes on with its old settings" not in done.output
+    assert "keeps its old settings" not in done.output
     assert done.code == 0, done.output[-3000:]
     assert processes(runner.fleet) != running
     assert site(runner.fleet, "--tags", "etcd,postgres").code == 0
@@ -126,15 +126,15 @@ def test_what_leads_or_is_needed_is_not_replaced(runner: DrillRunner) -> None:
     for what, leader in (("Postgres primary", runner.leader("postgres")), ("master of", runner.leader("store"))):
         refused = replace(runner.fleet, leader)
         assert refused.code != 0
-        assert f"{leader.name} is not taken out: it is" in refused.output
+        assert f"{leader.name} was not removed, because it is" in refused.output
         assert what in refused.output
         assert "playbooks/switchover.yml" in refused.output
     with faults.stopped(runner.fleet, runner.group("monitoring"), "etcd", "redis-sentinel"):
         for host, sentence in (
-            (runner.standby, "of the other etcd members"),
-            (follower("store", "redis")(runner), "of the other Sentinels"),
+            (runner.standby, "etcd would lose its majority"),
+            (follower("store", "redis")(runner), "without it Sentinel would have no majority"),
         ):
-            assert f"{host.name} is not taken out: {sentence}" in replace(runner.fleet, host).output
+            assert f"{host.name} was not removed, because {sentence}" in replace(runner.fleet, host).output
     assert runner.wait_until_redundant(90) is not None, runner.missing()
     witness = {host.name for host in runner.group("monitoring")}
     assert {name: seen for name, seen in processes(runner.fleet).items() if name not in witness} == {

@@ -1,4 +1,4 @@
-"""A primary that no client reaches hands over: when, to whom, and when not. The programs that it talks to are here; Patroni's is not."""
+"""When a primary that no client reaches switches over, and to which standby. Etcd and Patroni are faked."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ program = load("clients_in_sight", ROLES / "postgres/files/clients_in_sight.py")
 
 
 class Servers:
-    """Etcd's notes and Patroni's API, as far as the program asks them."""
+    """The parts of etcd and of Patroni's API that the program uses."""
 
     def __init__(self) -> None:
-        self.notes: set[str] = set()
+        self.keys: set[str] = set()
         self.leases: list[str] = []
         self.primary = True
         self.refuses = False
@@ -33,7 +33,7 @@ class Servers:
         self.logins: list[str] = []
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
-        """Status and JSON for a request."""
+        """Return the status and JSON for a request."""
         if asked.path == "/primary":
             return (200 if self.primary else 503), {}
         if asked.path == "/cluster":
@@ -52,15 +52,15 @@ class Servers:
             return {"result": {"ID": body["ID"], "TTL": "6"} if body["ID"] in self.leases else {"ID": body["ID"]}}
         if path == "/v3/kv/txn":
             key = b64decode(body["success"][0]["request_put"]["key"]).decode()
-            if body["compare"] and key in self.notes:
+            if body["compare"] and key in self.keys:
                 return {}
-            self.notes.add(key)
+            self.keys.add(key)
             return {"succeeded": True}
         key = b64decode(body["key"]).decode()
         if path == "/v3/kv/deleterange":
-            self.notes.discard(key)
+            self.keys.discard(key)
             return {}
-        return {"kvs": [{"key": body["key"]}]} if key in self.notes else {}
+        return {"kvs": [{"key": body["key"]}]} if key in self.keys else {}
 
 
 @pytest.fixture
@@ -75,18 +75,18 @@ def address(servers: Servers) -> Iterator[str]:
 
 
 class Host:
-    """One host of the cluster, and whether it sees a client."""
+    """One host of the cluster, and whether it reaches a client."""
 
     def __init__(self, config: Path, etcd: str) -> None:
         patroni = program.Patroni(str(config))
-        self.sees = True
-        self.watch = program.Watch(patroni, program.Etcd([etcd], patroni.scope), lambda: self.sees)
+        self.reaches_client = True
+        self.monitor = program.Monitor(patroni, program.Etcd([etcd], patroni.scope), lambda: self.reaches_client)
 
-    def look(self, times: int = 1, *, sees: bool = False) -> None:
-        """Let it look."""
-        self.sees = sees
+    def check(self, times: int = 1, *, reaches: bool = False) -> None:
+        """Run some checks."""
+        self.reaches_client = reaches
         for _ in range(times):
-            self.watch.look()
+            self.monitor.check()
 
 
 def host(name: str, address: str, folder: Path) -> Host:
@@ -108,82 +108,82 @@ def standby(address: str, tmp_path: Path) -> Host:
     return host("db2", address, tmp_path)
 
 
-def test_a_primary_without_clients_hands_over_to_a_standby_that_has_some(
+def test_a_primary_without_clients_switches_over_to_a_standby_that_reaches_one(
     servers: Servers, primary: Host, standby: Host
 ) -> None:
-    standby.look(sees=True)
-    primary.look(2)
-    assert servers.candidates == [], "two looks may be an accident"
-    primary.look()
+    standby.check(reaches=True)
+    primary.check(2)
+    assert servers.candidates == [], "two failed checks may be a coincidence"
+    primary.check()
     assert servers.candidates == ["db2"]
     assert servers.logins[0].startswith("Basic ")
 
 
-def test_one_client_is_enough_to_stay(servers: Servers, primary: Host, standby: Host) -> None:
-    standby.look(sees=True)
-    primary.look(2)
-    primary.look(sees=True)
-    primary.look(2)
+def test_a_primary_that_reaches_one_client_stays_primary(servers: Servers, primary: Host, standby: Host) -> None:
+    standby.check(reaches=True)
+    primary.check(2)
+    primary.check(reaches=True)
+    primary.check(2)
     assert servers.candidates == []
 
 
-def test_nobody_hands_over_where_all_clients_are_down(servers: Servers, primary: Host, standby: Host) -> None:
-    standby.look(5)
-    primary.look(5)
+def test_there_is_no_switchover_if_all_clients_are_down(servers: Servers, primary: Host, standby: Host) -> None:
+    standby.check(5)
+    primary.check(5)
     assert servers.candidates == []
 
 
 def test_a_standby_without_clients_does_nothing(servers: Servers, standby: Host) -> None:
     servers.primary = False
-    standby.look(5)
+    standby.check(5)
     assert servers.candidates == []
 
 
 @pytest.mark.parametrize("change", [{"role": "replica"}, {"state": "stopped"}])
-def test_only_a_synchronous_standby_that_streams_takes_over(
+def test_only_a_streaming_synchronous_standby_takes_over(
     servers: Servers, primary: Host, standby: Host, change: dict[str, str]
 ) -> None:
-    standby.look(sees=True)
+    standby.check(reaches=True)
     servers.members[1] |= change
-    primary.look(5)
+    primary.check(5)
     assert servers.candidates == []
 
 
-def test_a_network_that_comes_and_goes_moves_the_primary_once(servers: Servers, primary: Host, standby: Host) -> None:
-    standby.look(sees=True)
-    primary.look(9)
-    primary.look(sees=True)
-    primary.look(9)
+def test_a_flapping_network_moves_the_primary_once(servers: Servers, primary: Host, standby: Host) -> None:
+    standby.check(reaches=True)
+    primary.check(9)
+    primary.check(reaches=True)
+    primary.check(9)
     assert servers.candidates == ["db2"]
 
 
-def test_a_hand_over_that_patroni_refuses_is_tried_again(
+def test_a_switchover_that_patroni_refuses_is_retried(
     servers: Servers, primary: Host, standby: Host, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    standby.look(sees=True)
+    standby.check(reaches=True)
     servers.refuses = True
-    primary.look(5)
+    primary.check(5)
     servers.refuses = False
-    primary.look()
+    primary.check()
     assert servers.candidates == ["db2"] * 4
-    assert len(capsys.readouterr().out.splitlines()) == 2, "what does not change is said once"
+    assert len(capsys.readouterr().out.splitlines()) == 2, "an unchanged message is logged once"
 
 
-def test_sight_is_renewed_and_noted_anew_after_it_has_expired(servers: Servers, standby: Host) -> None:
-    standby.look(3, sees=True)
+def test_a_key_is_kept_alive_and_written_again_after_it_has_expired(servers: Servers, standby: Host) -> None:
+    standby.check(3, reaches=True)
     assert len(servers.leases) == 1
     servers.leases[0] = "expired"
-    servers.notes.clear()
-    standby.look(sees=True)
-    assert servers.notes == {"/flaskfleet/main/clients-in-sight/db2"}
+    servers.keys.clear()
+    standby.check(reaches=True)
+    assert servers.keys == {"/flaskfleet/main/clients-in-sight/db2"}
 
 
-def test_a_client_that_refuses_is_reached_and_one_that_does_not_answer_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refused_connection_counts_as_reached_and_a_timeout_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(program, "TIMEOUT", 0.2)
     with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf, socket.create_server(("127.0.0.1", 0)) as server:
         silent, answering = (f"127.0.0.1:{one.getsockname()[1]}" for one in (deaf, server))
-        with socket.create_connection(deaf.getsockname()):  # takes the only place
-            assert not program.sees([silent])
-            assert program.sees([silent, silent, answering])
+        with socket.create_connection(deaf.getsockname()):  # fills the backlog
+            assert not program.reaches_any([silent])
+            assert program.reaches_any([silent, silent, answering])
             server.close()
-            assert program.sees([answering, silent])
+            assert program.reaches_any([answering, silent])

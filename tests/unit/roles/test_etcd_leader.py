@@ -1,4 +1,4 @@
-"""Where etcd's leader goes, and when it stays: the program against a server that answers as etcd and Patroni do."""
+"""Where the program moves etcd's leader, tested against a fake server for etcd and Patroni."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ NAMES = {"1": "db1", "2": "db2", "3": "mon1"}
 
 
 class Cluster:
-    """Three members by id; addresses other than the server's own answer as well, since all of 127.0.0.0/8 is this machine."""
+    """Three members. Every address in 127.0.0.0/8 is this machine, so one server answers for all of them."""
 
     def __init__(self) -> None:
         self.leader = "1"
         self.primary = False
-        self.ill: set[str] = set()
+        self.unhealthy: set[str] = set()
         self.moved_to: list[str] = []
         self.port = 0
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
-        """Status and JSON for a request."""
+        """Return the status and JSON for a request."""
         if asked.path == "/primary":
             return (200 if self.primary else 503), {}
         if asked.path == "/health":
-            return (503 if asked.host in self.ill else 200), {}
+            return (503 if asked.host in self.unhealthy else 200), {}
         if asked.path == "/v3/maintenance/status":
             return 200, {"header": {"member_id": "1"}, "leader": self.leader}
         if asked.path == "/v3/cluster/member/list":
@@ -57,27 +57,27 @@ def run(cluster: Cluster, postgres: str = "127.0.1.1,127.0.1.2") -> list[str]:
 
 
 @pytest.mark.parametrize("primary", [True, False])
-def test_the_leader_goes_to_the_member_without_postgres(cluster: Cluster, primary: bool) -> None:
+def test_the_leader_moves_to_a_member_without_postgres(cluster: Cluster, primary: bool) -> None:
     cluster.primary = primary
     assert run(cluster) == ["3"]
 
 
-def test_without_such_a_member_it_leaves_the_primary(cluster: Cluster) -> None:
+def test_without_such_a_member_the_leader_leaves_the_primary(cluster: Cluster) -> None:
     cluster.primary = True
-    cluster.ill = {"127.0.1.3"}
+    cluster.unhealthy = {"127.0.1.3"}
     assert run(cluster) == ["2"]
 
 
-def test_without_such_a_member_it_stays_with_a_standby(cluster: Cluster) -> None:
+def test_without_such_a_member_the_leader_stays_on_a_standby(cluster: Cluster) -> None:
     assert run(cluster, "127.0.1.1,127.0.1.2,127.0.1.3") == []
 
 
-def test_who_does_not_lead_moves_nobody(cluster: Cluster) -> None:
+def test_a_member_that_is_not_the_leader_moves_nothing(cluster: Cluster) -> None:
     cluster.leader, cluster.primary = "2", True
     assert run(cluster) == []
 
 
-def test_it_stays_where_nobody_else_is_well(cluster: Cluster) -> None:
+def test_the_leader_stays_if_no_other_member_is_healthy(cluster: Cluster) -> None:
     cluster.primary = True
-    cluster.ill = {"127.0.1.2", "127.0.1.3"}
+    cluster.unhealthy = {"127.0.1.2", "127.0.1.3"}
     assert run(cluster) == []
