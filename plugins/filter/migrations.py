@@ -274,7 +274,8 @@ def contract_reasons(sql: str, sizes: Mapping[str, int], big: int) -> list[str]:
         big: Bytes from which on users notice a lock that lasts as long as a statement reads or writes the whole table.
     """
     judge = Judge(sizes, big)
-    judge.script(sql)
+    # The parser takes no subclass of str, such as Ansible's tagged one.
+    judge.script(str(sql))
     return list(dict.fromkeys(judge.reasons))
 
 

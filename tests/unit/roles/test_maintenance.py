@@ -50,20 +50,20 @@ def test_hosts_without_work_are_not_queued() -> None:
 
 
 def test_the_plan_has_the_work_of_each_host_and_its_reason() -> None:
-    hosts = [host("db1", needs=["linux requires it"]), host("db2"), host("app1", ["curl 1 → 2"])]
+    hosts = [host("db1", needs=["required by linux"]), host("db2"), host("app1", ["curl 1 → 2"])]
     assert maintenance.plan(hosts, ORDER, "auto") == [
         "app1: upgrade curl 1 → 2, then reboot if the upgrade requires it",
         "db2: nothing to do",
-        "db1: reboot (linux requires it)",
+        "db1: reboot (required by linux)",
     ]
-    assert maintenance.plan(hosts, ORDER, "never")[2] == "db1: no reboot, although linux requires it"
+    assert maintenance.plan(hosts, ORDER, "never")[2] == "db1: no reboot, although required by linux"
     assert maintenance.plan(hosts, ORDER, "always")[1] == "db2: reboot"
 
 
 def test_the_summary_names_hosts_that_still_need_a_reboot() -> None:
     assert maintenance.summary([host("app1")], ["app1"]) == "Maintained, one after another: app1."
-    text = maintenance.summary([host("app1", needs=["linux requires it"])], [])
-    assert text == "No host had any work to do. Still to be rebooted: app1 (linux requires it)."
+    text = maintenance.summary([host("app1", needs=["required by linux"])], [])
+    assert text == "No host had any work to do. Still to be rebooted: app1 (required by linux)."
 
 
 def test_a_refusal_tells_that_no_host_was_touched_and_what_to_do() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from ansible._internal._datatag._tags import Origin
 
 from plugins.filter.migrations import contract_reasons
 
@@ -158,6 +159,10 @@ def test_each_reason_is_given_once_and_in_order() -> None:
         "drops table note",
         "drops table c",
     ]
+
+
+def test_a_tagged_string_of_ansible_is_accepted() -> None:
+    assert reasons(Origin(description="a task").tag("DROP TABLE note")) == ["drops table note"]
 
 
 def test_an_empty_script_has_no_reason() -> None:

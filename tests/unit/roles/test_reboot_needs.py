@@ -1,4 +1,4 @@
-"""Why a host has to be rebooted, of a made-up root."""
+"""The reasons for a reboot, from the files below a made-up root."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def process(root: Path, pid: int, cgroup: str, maps: str) -> None:
     (folder / "maps").write_text(f"5500-5501 r-xp 00000000 08:01 99 /usr/bin/program\n{maps}")
 
 
-def test_a_fresh_host_needs_none(tmp_path: Path) -> None:
+def test_a_fresh_host_needs_no_reboot(tmp_path: Path) -> None:
     process(tmp_path, 10, "/system.slice/nginx.service", "")
     assert reboot_needs.reasons(tmp_path, "6.12.57+deb13-amd64") == []
 
@@ -39,14 +39,14 @@ def test_services_whose_files_were_replaced_are_named_once(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("cgroup", "maps"),
     [
-        ("/system.slice/ssh.service", LIBSSL),  # the session that asks
+        ("/system.slice/ssh.service", LIBSSL),  # the session of the test itself
         ("/user.slice/user-1000.slice/session-1.scope", LIBSSL),
         ("/system.slice/app.service", OPEN.format("/opt/news/releases/r1/venv/lib/x.so")),
         ("/system.slice/app.service", OPEN.format("/tmp/gunicorn")),
         ("/system.slice/patroni.service", LIBSSL.replace("r-xp", "rw-p")),
     ],
 )
-def test_what_no_reboot_would_mend_is_no_reason(tmp_path: Path, cgroup: str, maps: str) -> None:
+def test_replaced_files_that_a_reboot_would_not_help_with_are_ignored(tmp_path: Path, cgroup: str, maps: str) -> None:
     process(tmp_path, 10, cgroup, maps)
     assert reboot_needs.reasons(tmp_path, "6.12.57+deb13-amd64") == []
 
@@ -61,7 +61,7 @@ def test_what_no_reboot_would_mend_is_no_reason(tmp_path: Path, cgroup: str, map
         ("4.4.0", [], ""),
     ],
 )
-def test_a_kernel_is_old_where_a_newer_one_of_its_kind_is_installed(
+def test_a_kernel_is_old_if_a_newer_one_of_its_flavour_is_installed(
     tmp_path: Path, running: str, installed: list[str], newest: str
 ) -> None:
     (tmp_path / "boot").mkdir()
@@ -72,9 +72,9 @@ def test_a_kernel_is_old_where_a_newer_one_of_its_kind_is_installed(
     assert not newest or found[0].endswith(f"runs and {newest} is installed")
 
 
-def test_a_package_that_asks_is_named(tmp_path: Path) -> None:
+def test_a_package_that_requires_a_reboot_is_named(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     (tmp_path / "run/reboot-required").touch()
-    assert reboot_needs.reasons(tmp_path, "1") == ["a package asks for it"]
+    assert reboot_needs.reasons(tmp_path, "1") == ["required by a package"]
     (tmp_path / "run/reboot-required.pkgs").write_text("linux-base\ndbus\ndbus\n")
-    assert reboot_needs.reasons(tmp_path, "1") == ["dbus, linux-base asks for it"]
+    assert reboot_needs.reasons(tmp_path, "1") == ["required by dbus, linux-base"]
