@@ -1,4 +1,4 @@
-"""Data volumes on a loop device of this machine, in a mount namespace with an /etc of its own: nothing here outlives the test."""
+"""Data volumes on a loop device, in a mount namespace with its own /etc, so that the test leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLAYBOOK = """\
   tasks:
     - ansible.builtin.include_role: {name: base, tasks_from: volumes}
 """
-# overlay does not lie on overlay, hence the tmpfs.
+# An overlay cannot be mounted on an overlay, so it needs a tmpfs.
 PREPARE = """
 set -e
 mount -t tmpfs tmpfs "$1"
@@ -31,7 +31,7 @@ exec sleep 300
 
 
 def may_grow() -> bool:
-    """Whether this process has CAP_SYS_RESOURCE."""
+    """Return whether this process has CAP_SYS_RESOURCE."""
     (capabilities,) = re.findall(r"^CapEff:\s*(\w+)", Path("/proc/self/status").read_text(), flags=re.MULTILINE)
     return bool(int(capabilities, 16) >> 24 & 1)
 
@@ -43,7 +43,7 @@ class Machine:
         self.pid, self.directory, self.device = pid, directory, device
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command there."""
+        """Run a command in the namespace."""
         environment = os.environ | {
             "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
             "ANSIBLE_STRATEGY": "linear",
@@ -55,13 +55,13 @@ class Machine:
         )
 
     def shell(self, script: str) -> str:
-        """Run a script in the data's folder there; return what it printed."""
+        """Run a script in the test's folder; return its output."""
         done = self.run("sh", "-ec", f"cd {self.directory}; {script}")
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
     def mount(self, folder: str, *options: str) -> str:
-        """Let the role mount the device at a folder; return what Ansible printed."""
+        """Mount the device at a folder with the role; return Ansible's output."""
         self.shell(f"echo '{PLAYBOOK}' >volumes.yml")
         given = {"base_data_volumes": [{"device": self.device, "path": str(self.directory / folder)}]}
         playbook = str(self.directory / "volumes.yml")
@@ -77,7 +77,9 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
         assert holder.stderr
         device = holder.stdout.readline().strip()
         if not device:
-            pytest.skip(f"this user or machine has no mount namespaces or loop devices: {holder.stderr.read().strip()}")
+            pytest.skip(
+                f"this machine has no mount namespaces or loop devices for this user: {holder.stderr.read().strip()}"
+            )
         machine = Machine(holder.pid, tmp_path, device)
         try:
             yield machine
@@ -87,30 +89,30 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             holder.kill()
 
 
-def test_data_outlive_the_host(machine: Machine) -> None:
+def test_data_survives_the_replacement_of_a_host(machine: Machine) -> None:
     assert "failed=0" in machine.mount("data", "--check")
     assert "changed=2" in machine.mount("data")
     machine.shell("echo kept >data/file")
     assert "changed=0" in machine.mount("data")
     assert "ext4 defaults,noatime" in machine.shell("cat /etc/fstab")
 
-    # Another host, to which the volume was attached.
+    # Simulate the next host that the volume is attached to.
     machine.shell("umount data; : >/etc/fstab")
     assert "changed=1" in machine.mount("data")
     assert machine.shell("cat data/file") == "kept"
 
 
 @pytest.mark.skipif(
-    not may_grow(), reason="only CAP_SYS_RESOURCE may make a mounted file system larger, and this machine withholds it"
+    not may_grow(), reason="growing a mounted file system needs CAP_SYS_RESOURCE, which this machine does not grant"
 )
-def test_a_volume_that_was_made_larger_is_filled(machine: Machine) -> None:
+def test_the_file_system_of_an_enlarged_volume_grows(machine: Machine) -> None:
     machine.mount("data")
     machine.shell(f"truncate --size 256M image; losetup --set-capacity {machine.device}")
     assert "changed=1" in machine.mount("data")
     assert int(machine.shell("df --output=size --block-size=1M data | tail -1")) > 200
 
 
-def test_files_that_a_volume_would_hide_are_named_and_nothing_is_made(machine: Machine) -> None:
+def test_a_volume_that_would_hide_files_is_refused(machine: Machine) -> None:
     machine.shell("mkdir data; echo precious >data/.file")
     assert f"{machine.directory}/data/.file of localhost" in " ".join(machine.mount("data").split())
     assert machine.shell(f"blkid {machine.device} || echo empty") == "empty"

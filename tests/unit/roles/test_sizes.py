@@ -1,4 +1,4 @@
-"""What roles take of a host follows from its cores and memory, and of a shared host only a part."""
+"""Sizes that roles derive from a host's cores and memory, also on a host that several tiers share."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ JINJA.filters["intersect"] = FilterModule().filters()["intersect"]
 
 
 def size(role: str, name: str, cores: int, megabytes: int, **given: Any) -> Any:
-    """A default of a role on a host of that many cores and megabytes."""
+    """Return a role's default on a host with these cores and megabytes."""
     values: dict[str, Any] = {"ansible_facts": {"processor_vcpus": cores, "memtotal_mb": megabytes}}
     for variable, default in yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text()).items():
         try:
             values[variable] = given.get(
                 variable, JINJA.from_string(default).render(values) if isinstance(default, str) else default
             )
-        except UndefinedError:  # of another role's or the inventory's
+        except UndefinedError:  # uses a variable of another role or of the inventory
             continue
     return values[name]
 
@@ -42,12 +42,12 @@ def size(role: str, name: str, cores: int, megabytes: int, **given: Any) -> Any:
         ("redis", "redis_store_maxmemory_mb", 384, 12288),
     ],
 )
-def test_a_size_follows_from_the_host(role: str, name: str, small: Any, large: Any) -> None:
+def test_a_size_depends_on_the_host(role: str, name: str, small: Any, large: Any) -> None:
     assert size(role, name, cores=2, megabytes=2048) == small
     assert size(role, name, cores=16, megabytes=65536) == large
 
 
-def test_the_cache_and_a_store_that_is_rewritten_fit_into_what_redis_may_take() -> None:
+def test_the_cache_and_twice_the_store_fit_into_the_memory_of_redis() -> None:
     cache, store = (size("redis", f"redis_{name}_maxmemory_mb", cores=2, megabytes=4096) for name in ("cache", "store"))
     assert cache + 2 * store <= size("redis", "redis_memory_mb", cores=2, megabytes=4096)
 
