@@ -1,7 +1,7 @@
-# Hosts as EC2 instances, with the same topology and the same inventory as terraform/sandbox. How to begin: docs/aws.md.
+# Hosts as EC2 instances, with the same topology and inventory as terraform/sandbox. See docs/aws.md.
 
 terraform {
-  # use_lockfile came with 1.10.
+  # use_lockfile needs 1.10.
   required_version = ">= 1.10"
 
   required_providers {
@@ -11,7 +11,7 @@ terraform {
     }
   }
 
-  # Bucket, key and region come from `init -backend-config`.
+  # `init -backend-config` sets bucket, key and region.
   backend "s3" {
     use_lockfile = true
     encrypt      = true
@@ -61,7 +61,7 @@ module "network" {
 
   fleet = var.fleet
   cidr  = var.vpc_cidr
-  # Named, not looked up: a zone that AWS reports as impaired would move hosts to others.
+  # Not from a data source: if AWS reported a zone as impaired, hosts would move to other zones.
   zones = [for letter in var.zones : "${var.region}${letter}"]
 }
 

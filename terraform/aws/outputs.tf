@@ -1,10 +1,12 @@
 locals {
-  reached_at = { for name, host in module.hosts.hosts : name => var.connect_by == "public" ? host.public : host.private }
-  consoles   = local.reached_at[module.topology.groups.monitoring[0]]
+  ssh_addresses = {
+    for name, host in module.hosts.hosts : name => var.connect_by == "public" ? host.public : host.private
+  }
+  consoles = local.ssh_addresses[module.topology.groups.monitoring[0]]
 }
 
 output "inventory" {
-  description = "The Ansible inventory, in the form that executable inventories print."
+  description = "The Ansible inventory, in the format of an inventory script."
   value = merge(
     { for group, names in module.topology.groups : group => { hosts = names } },
     {
@@ -12,7 +14,7 @@ output "inventory" {
         hostvars = {
           for name, host in module.hosts.hosts :
           name => {
-            ansible_host       = local.reached_at[name]
+            ansible_host       = local.ssh_addresses[name]
             fleet_address      = host.private
             fleet_zone         = host.zone
             fleet_data_volumes = host.data_volumes
@@ -26,7 +28,7 @@ output "inventory" {
             ansible_user = "admin"
             fleet_name   = var.fleet
             fleet_subnet = var.vpc_cidr
-            # The network load balancer stands in for the virtual address.
+            # The network load balancer replaces the virtual address.
             fleet_vip            = ""
             fleet_domain         = var.domain
             fleet_admin_networks = var.admin_networks
@@ -39,7 +41,7 @@ output "inventory" {
 }
 
 output "urls" {
-  description = "What can be opened in a browser: the site from everywhere, the consoles from the admin networks."
+  description = "URLs for a browser: the site from everywhere, the consoles from the admin networks."
   value = {
     site         = "https://${var.domain}/"
     entry        = module.entry.dns_name
@@ -50,8 +52,8 @@ output "urls" {
 }
 
 output "ssh" {
-  description = "Host name → the command that logs in."
-  value       = { for name, address in local.reached_at : name => "ssh admin@${address}" }
+  description = "Login command of each host, by host name."
+  value       = { for name, address in local.ssh_addresses : name => "ssh admin@${address}" }
 }
 
 output "backups" {

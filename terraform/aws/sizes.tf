@@ -1,4 +1,4 @@
-# What `fleet_size` stands for; docs/aws.md explains it. Memory is the least that the tier's settings were made for.
+# The presets of `fleet_size`; see docs/aws.md. memory_mb is the minimum for the settings of each tier.
 
 locals {
   hosts_per_size = {
@@ -8,13 +8,16 @@ locals {
   }
   types_per_size = {
     small = {
-      loadbalancers = "t3.small", app = "t3.small", workers = "t3.small", postgres = "t3.medium", redis = "t3.small", monitoring = "t3.medium"
+      loadbalancers = "t3.small", app = "t3.small", workers = "t3.small",
+      postgres      = "t3.medium", redis = "t3.small", monitoring = "t3.medium"
     }
     standard = {
-      loadbalancers = "c7i.large", app = "c7i.large", workers = "c7i.large", postgres = "m7i.large", redis = "m7i.large", monitoring = "m7i.large"
+      loadbalancers = "c7i.large", app = "c7i.large", workers = "c7i.large",
+      postgres      = "m7i.large", redis = "m7i.large", monitoring = "m7i.large"
     }
     large = {
-      loadbalancers = "c7i.xlarge", app = "c7i.xlarge", workers = "c7i.xlarge", postgres = "r7i.xlarge", redis = "r7i.large", monitoring = "m7i.large"
+      loadbalancers = "c7i.xlarge", app = "c7i.xlarge", workers = "c7i.xlarge",
+      postgres      = "r7i.xlarge", redis = "r7i.large", monitoring = "m7i.large"
     }
   }
   data_gb_per_size = {
@@ -22,7 +25,7 @@ locals {
     standard = { postgres = 100, redis = 20, monitoring = 50 }
     large    = { postgres = 500, redis = 50, monitoring = 100 }
   }
-  # Where the roles of a tier keep what must outlive an instance.
+  # The folder of each tier whose data must outlive an instance.
   data_path = { postgres = "/var/lib/postgresql", redis = "/var/lib/redis", monitoring = "/var/lib/prometheus" }
   memory_mb = { loadbalancers = 1024, app = 2048, workers = 2048, postgres = 4096, redis = 2048, monitoring = 4096 }
 
@@ -34,7 +37,9 @@ locals {
     redis         = var.redis_hosts
     monitoring    = var.monitoring_hosts
   }
-  hosts_per_tier = { for tier, hosts in local.hosts_per_size[var.fleet_size] : tier => coalesce(local.hosts_given[tier], hosts) }
+  hosts_per_tier = {
+    for tier, hosts in local.hosts_per_size[var.fleet_size] : tier => coalesce(local.hosts_given[tier], hosts)
+  }
 
   tiers = {
     for tier, instance_type in local.types_per_size[var.fleet_size] : tier => {

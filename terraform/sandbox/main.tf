@@ -1,4 +1,4 @@
-# Hosts as containers on this machine. `make up` calls it; `terraform -chdir=terraform/sandbox apply` is the same by hand.
+# Hosts as containers on this machine. `make up` runs it, like `terraform -chdir=terraform/sandbox apply`.
 
 terraform {
   required_version = ">= 1.9"
@@ -7,13 +7,14 @@ terraform {
 locals {
   fleet           = coalesce(var.fleet, terraform.workspace == "default" ? "sandbox" : terraform.workspace)
   state_directory = abspath("${path.root}/../../.fleets/${local.fleet}")
-  default_subnet  = local.fleet == "sandbox" ? "10.77.0.0/24" : "10.77.${1 + parseint(substr(sha256(local.fleet), 0, 8), 16) % 254}.0/24"
+  hash            = parseint(substr(sha256(local.fleet), 0, 8), 16)
+  default_subnet  = local.fleet == "sandbox" ? "10.77.0.0/24" : "10.77.${1 + local.hash % 254}.0/24"
   subnet          = terraform_data.subnet.input
   gateway         = cidrhost(local.subnet, 1)
   vip             = cidrhost(local.subnet, 5)
 }
 
-# Chosen when the fleet is made, and kept: another network would make every host anew, and empty.
+# Chosen when the fleet is created, and never changed: another network would replace every host by an empty one.
 resource "terraform_data" "subnet" {
   input = coalesce(var.subnet, local.default_subnet)
 
@@ -21,8 +22,11 @@ resource "terraform_data" "subnet" {
     ignore_changes = [input]
 
     postcondition {
-      condition     = var.subnet == null || var.subnet == self.input
-      error_message = "subnet is ${coalesce(var.subnet, "unset")}, and the fleet ${local.fleet} lives in ${self.input}: leave it out, or remove the fleet first (make down FLEET=${local.fleet})."
+      condition = var.subnet == null || var.subnet == self.input
+      error_message = join(" ", [
+        "subnet = ${jsonencode(var.subnet)}, but the fleet ${local.fleet} already uses ${self.input};",
+        "remove the variable, or remove the fleet first (make down FLEET=${local.fleet}).",
+      ])
     }
   }
 }

@@ -1,37 +1,47 @@
 variable "fleet" {
   type        = string
   default     = null
-  description = "Name of the fleet. By default the Terraform workspace's name (`sandbox` in the workspace `default`), so that every fleet has its own state."
+  description = "Name of the fleet. By default the name of the workspace, or `sandbox` in the workspace `default`."
 
   validation {
-    condition     = var.fleet == null || can(regex("^[a-z][a-z0-9-]{0,19}$", var.fleet))
-    error_message = "fleet names containers and a network: 1 to 20 lower-case letters, digits and dashes, a letter first."
+    condition = var.fleet == null || can(regex("^[a-z][a-z0-9-]{0,19}$", var.fleet))
+    error_message = join(" ", [
+      "fleet = ${jsonencode(var.fleet)} must be 1 to 20 lower-case letters, digits and dashes, starting with a letter.",
+    ])
   }
 }
 
 variable "subnet" {
   type        = string
   default     = null
-  description = "IPv4 network of the fleet (CIDR, /24 or larger). By default 10.77.0.0/24 for the fleet `sandbox`, and 10.77.N.0/24 with N from the name for others."
+  description = "IPv4 network (CIDR, /24 or larger). By default 10.77.0.0/24 for `sandbox`, 10.77.N.0/24 for other fleets."
 
   validation {
-    condition     = var.subnet == null || can(cidrhost(var.subnet, 70)) && can(regex("^[0-9.]+/[0-9]+$", var.subnet))
-    error_message = "subnet must be an IPv4 network with room for 70 addresses, such as \"10.78.0.0/24\"."
+    condition = var.subnet == null || can(cidrhost(var.subnet, 70)) && can(regex("^[0-9.]+/[0-9]+$", var.subnet))
+    error_message = join(" ", [
+      "subnet = ${jsonencode(var.subnet)} must be an IPv4 network with at least 70 addresses, such as",
+      "\"10.78.0.0/24\".",
+    ])
   }
   validation {
-    condition     = var.subnet == null || try(cidrhost(var.subnet, 0) == split("/", var.subnet)[0], false)
-    error_message = "subnet must name the network's first address, such as \"10.78.0.0/24\", not a host in it."
+    condition = var.subnet == null || try(cidrhost(var.subnet, 0) == split("/", var.subnet)[0], false)
+    error_message = join(" ", [
+      "subnet = ${jsonencode(var.subnet)} must be the network's first address, such as \"10.78.0.0/24\", and not a",
+      "host's.",
+    ])
   }
 }
 
 variable "loadbalancer_hosts" {
   type        = number
   default     = 2
-  description = "Nginx hosts that share the virtual address; two, so that one may die."
+  description = "Nginx hosts that share the virtual address. Two, so that one may fail."
 
   validation {
-    condition     = contains(range(1, 11), var.loadbalancer_hosts)
-    error_message = "loadbalancer_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
+    condition = contains(range(1, 11), var.loadbalancer_hosts)
+    error_message = join(" ", [
+      "loadbalancer_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses.",
+    ])
   }
 }
 
@@ -42,7 +52,7 @@ variable "app_hosts" {
 
   validation {
     condition     = contains(range(1, 11), var.app_hosts)
-    error_message = "app_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
+    error_message = "app_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -53,7 +63,7 @@ variable "worker_hosts" {
 
   validation {
     condition     = contains(range(1, 11), var.worker_hosts)
-    error_message = "worker_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
+    error_message = "worker_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -64,7 +74,7 @@ variable "postgres_hosts" {
 
   validation {
     condition     = contains(range(1, 11), var.postgres_hosts)
-    error_message = "postgres_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
+    error_message = "postgres_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
@@ -75,35 +85,37 @@ variable "redis_hosts" {
 
   validation {
     condition     = contains(range(1, 11), var.redis_hosts)
-    error_message = "redis_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
+    error_message = "redis_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
   }
 }
 
 variable "monitoring_hosts" {
   type        = number
   default     = 1
-  description = "Prometheus hosts; the first is also the witness that gives etcd and Sentinel their third vote."
+  description = "Prometheus hosts. The first is also the witness: the third vote of etcd and Sentinel."
 
   validation {
-    condition     = contains(range(1, 11), var.monitoring_hosts)
-    error_message = "monitoring_hosts must be a whole number from 1 to 10: no tier may be empty, and each has ten addresses."
+    condition = contains(range(1, 11), var.monitoring_hosts)
+    error_message = join(" ", [
+      "monitoring_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses.",
+    ])
   }
 }
 
 variable "etcd_on" {
   type        = list(string)
   default     = []
-  description = "Names of the hosts that vote for the Postgres primary; an odd number. Empty: db1, db2 and mon1."
+  description = "An odd number of hosts that vote for the Postgres primary. By default db1, db2 and mon1."
 }
 
 variable "sentinel_on" {
   type        = list(string)
   default     = []
-  description = "Names of the hosts that vote for the Redis masters; an odd number. Empty: cache1, cache2 and mon1."
+  description = "An odd number of hosts that vote for the Redis masters. By default cache1, cache2 and mon1."
 }
 
 variable "single_host" {
   type        = bool
   default     = false
-  description = "One host, node1, that is in every group: the smallest fleet, without redundancy."
+  description = "Whether to create one host, node1, in every group: the smallest fleet, without redundancy."
 }

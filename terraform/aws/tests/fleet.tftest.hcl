@@ -1,4 +1,4 @@
-# The fleet that variables give, with the provider's schema and no account: every run is a plan of mocked resources.
+# The fleet for given variables. Every run is a plan with mocked resources, so it needs no AWS account.
 
 mock_provider "aws" {
   mock_data "aws_ec2_instance_type" {
@@ -26,7 +26,7 @@ run "presets_grow" {
 
   assert {
     condition     = length(module.topology.hosts) == 10 && local.tiers.postgres.instance_type == "t3.medium"
-    error_message = "small is the ten hosts of docs/architecture.md"
+    error_message = "small must have the ten hosts of docs/architecture.md"
   }
 }
 
@@ -36,11 +36,11 @@ run "large_has_more_hosts" {
 
   assert {
     condition     = length(module.topology.groups.app) == 6 && length(module.topology.hosts) == 20
-    error_message = "large has six application hosts of twenty"
+    error_message = "large must have twenty hosts, six of them application hosts"
   }
 }
 
-run "a_tier_variable_beats_the_preset" {
+run "a_tier_variable_overrides_the_preset" {
   command = plan
   variables {
     app_hosts      = 5
@@ -48,8 +48,10 @@ run "a_tier_variable_beats_the_preset" {
   }
 
   assert {
-    condition     = length(module.topology.groups.app) == 5 && local.tiers.redis.instance_type == "r7i.large" && local.tiers.app.instance_type == "c7i.large"
-    error_message = "a tier's own variable changes that tier and no other"
+    condition = [
+      length(module.topology.groups.app), local.tiers.redis.instance_type, local.tiers.app.instance_type,
+    ] == [5, "r7i.large", "c7i.large"]
+    error_message = "the variables of a tier must change only that tier"
   }
 }
 
@@ -61,14 +63,16 @@ run "a_lost_zone_leaves_every_tier_and_every_quorum" {
       for group, names in module.topology.groups :
       length(names) < 2 || length(distinct([for name in names : output.inventory._meta.hostvars[name].fleet_zone])) >= 2
     ])
-    error_message = "a tier stands in one zone"
+    error_message = "every tier must be in more than one zone"
   }
   assert {
     condition = alltrue([
       for group in ["etcd", "sentinel"] :
-      length(distinct([for name in module.topology.groups[group] : output.inventory._meta.hostvars[name].fleet_zone])) == 3
+      length(distinct([
+        for name in module.topology.groups[group] : output.inventory._meta.hostvars[name].fleet_zone
+      ])) == 3
     ])
-    error_message = "the three voters must stand in three zones"
+    error_message = "the three voters must be in three zones"
   }
 }
 
@@ -81,16 +85,19 @@ run "every_port_of_the_matrix_has_its_rules" {
         for pair in setproduct(port.to, port.from) : length([
           for rule in module.access.rules : rule
           if rule.port == port.port && rule.protocol == port.protocol && rule.to == pair[0] && (
-            pair[1] == "any" ? rule.network == "0.0.0.0/0" : pair[1] == "admin" ? rule.network == "198.51.100.7/32" : rule.from == pair[1]
+            pair[1] == "any" ? rule.network == "0.0.0.0/0" :
+            pair[1] == "admin" ? rule.network == "198.51.100.7/32" : rule.from == pair[1]
           )
         ]) == 1
       ]) if port.protocol != "vrrp"
     ])
-    error_message = "a port of inventories/shared/ports.yml has no rule"
+    error_message = "every port of inventories/shared/ports.yml must have a rule"
   }
   assert {
-    condition     = toset([for rule in module.access.rules : rule.port if rule.network == "0.0.0.0/0"]) == toset([80, 443])
-    error_message = "the world may reach the site's two ports and nothing else"
+    condition = (
+      toset([for rule in module.access.rules : rule.port if rule.network == "0.0.0.0/0"]) == toset([80, 443])
+    )
+    error_message = "only the site's two ports may be open to everybody"
   }
 }
 
@@ -136,13 +143,13 @@ run "a_domain_without_a_zone_is_refused" {
   expect_failures = [var.dns_zone]
 }
 
-run "a_record_may_be_made_elsewhere" {
+run "a_record_may_be_created_elsewhere" {
   command = plan
   variables { dns_zone = "" }
 
   assert {
     condition     = length(data.aws_route53_zone.site) == 0
-    error_message = "no zone is looked for"
+    error_message = "without a zone, none must be read"
   }
 }
 
@@ -164,7 +171,7 @@ run "one_zone_is_refused" {
   expect_failures = [var.zones]
 }
 
-run "a_whole_name_as_zone_is_refused" {
+run "a_full_zone_name_is_refused" {
   command = plan
   variables { zones = ["eu-central-1a", "eu-central-1b"] }
   expect_failures = [var.zones]
@@ -179,11 +186,11 @@ run "other_zones_may_be_named" {
 
   assert {
     condition     = output.inventory._meta.hostvars["mon1"].fleet_zone == "ap-northeast-1d"
-    error_message = "the witness stands in the third zone of the list"
+    error_message = "the witness must be in the third zone of the list"
   }
 }
 
-run "data_go_where_the_roles_keep_them" {
+run "data_volumes_are_mounted_where_the_roles_store_data" {
   command = plan
   variables { data_gb = { redis = 33 } }
 
@@ -191,7 +198,7 @@ run "data_go_where_the_roles_keep_them" {
     condition = { for tier, plan in local.tiers : tier => [plan.data_gb, plan.data_path] if plan.data_gb > 0 } == {
       postgres = [100, "/var/lib/postgresql"], redis = [33, "/var/lib/redis"], monitoring = [50, "/var/lib/prometheus"]
     }
-    error_message = "each tier that keeps data has a volume of the given size at its roles' folder"
+    error_message = "each tier with data must have a volume of the given size at the folder of its role"
   }
 }
 
@@ -201,7 +208,7 @@ run "a_data_volume_without_a_role_to_use_it_is_refused" {
   expect_failures = [var.data_gb]
 }
 
-run "a_broken_data_volume_is_refused" {
+run "a_fractional_data_volume_is_refused" {
   command = plan
   variables { data_gb = { redis = 0.5 } }
   expect_failures = [var.data_gb]

@@ -1,7 +1,7 @@
-# A security group per inventory group, with rules from the port matrix that the hosts' own firewalls come from.
+# One security group for each inventory group, with rules from the same port matrix as the firewalls of the hosts.
 
 locals {
-  # A VPC carries no multicast, so VRRP has no way there: module entry stands in for the virtual address.
+  # VRRP does not work in a VPC. Module entry replaces the virtual address.
   ports = [for port in var.ports : port if port.protocol != "vrrp"]
 
   rules = merge([
@@ -43,10 +43,10 @@ resource "aws_vpc_security_group_ingress_rule" "port" {
   referenced_security_group_id = each.value.from == null ? null : aws_security_group.group[each.value.from].id
 }
 
-# Hosts fetch packages and send mail; what they may reach is not narrowed, as on any other place of the fleet.
+# Hosts download packages and send e-mail, so outgoing traffic is not restricted, as everywhere in the fleet.
 resource "aws_vpc_security_group_egress_rule" "out" {
   security_group_id = aws_security_group.group["all"].id
-  description       = "outwards"
+  description       = "outgoing"
   ip_protocol       = "-1"
   cidr_ipv4         = "0.0.0.0/0"
 }

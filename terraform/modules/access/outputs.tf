@@ -1,9 +1,9 @@
 output "groups" {
-  description = "Inventory group, or all → its security group's id."
+  description = "Id of each security group, by inventory group, and of the group \"all\"."
   value       = { for name, group in aws_security_group.group : name => group.id }
 }
 
 output "rules" {
-  description = "Name of each rule → protocol, port, receiving group, and the network or the group it is open to."
+  description = "Rules by name: protocol, port, group, and the network or group with access."
   value       = local.rules
 }

@@ -1,11 +1,11 @@
 variable "fleet" {
   type        = string
-  description = "Name of the fleet; names its security groups."
+  description = "Name of the fleet, used in the names of its security groups."
 }
 
 variable "vpc_id" {
   type        = string
-  description = "The VPC that the groups belong to."
+  description = "Id of the VPC of the groups."
 }
 
 variable "groups" {
@@ -21,15 +21,20 @@ variable "ports" {
     to       = list(string)
     from     = list(string)
   }))
-  description = "The port matrix: fleet_ports of inventories/shared/ports.yml."
+  description = "The port matrix: fleet_ports in inventories/shared/ports.yml."
 }
 
 variable "admin_networks" {
   type        = list(string)
-  description = "Networks that `admin` in the matrix stands for."
+  description = "Networks for `admin` in the matrix."
 
   validation {
-    condition     = length(var.admin_networks) > 0 && !anytrue([for network in var.admin_networks : endswith(network, "/0")])
-    error_message = "admin_networks = ${jsonencode(var.admin_networks)} must name at least one network and never the whole world: SSH and the consoles are open to it."
+    condition = (
+      length(var.admin_networks) > 0 && !anytrue([for network in var.admin_networks : endswith(network, "/0")])
+    )
+    error_message = join(" ", [
+      "admin_networks = ${jsonencode(var.admin_networks)} must have at least one network, but not the whole",
+      "Internet: it gets access to SSH and the consoles.",
+    ])
   }
 }

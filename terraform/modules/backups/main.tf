@@ -1,4 +1,4 @@
-# A bucket for backups, and the one role that reaches it: it may write and read, but not remove a version.
+# A bucket for backups, and a role that may read and write it, but not delete old versions.
 
 resource "aws_s3_bucket" "backups" {
   bucket_prefix = "${var.fleet}-backups-"

@@ -4,6 +4,6 @@ output "bucket" {
 }
 
 output "instance_profile" {
-  description = "Name of the instance profile that reaches it."
+  description = "Name of the instance profile with access to it."
   value       = aws_iam_instance_profile.backups.name
 }

@@ -1,4 +1,4 @@
-# The fleet's front door: a network load balancer before the nginx hosts, since VRRP does not cross a VPC.
+# A network load balancer in front of the nginx hosts, because VRRP does not work in a VPC.
 
 resource "aws_lb" "entry" {
   name                             = var.fleet
@@ -14,7 +14,7 @@ resource "aws_lb_target_group" "nginx" {
   vpc_id   = var.vpc_id
   port     = each.value
   protocol = "TCP"
-  # nginx closes a drained host's connections itself; waiting longer than a page takes only delays a replacement.
+  # nginx itself closes the connections of a drained host. A longer delay would only slow down replacements.
   deregistration_delay = 30
 
   health_check {

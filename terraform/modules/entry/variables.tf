@@ -1,27 +1,27 @@
 variable "fleet" {
   type        = string
-  description = "Name of the fleet; names the load balancer."
+  description = "Name of the fleet and of the load balancer."
 }
 
 variable "vpc_id" {
   type        = string
-  description = "The VPC that the nginx hosts are in."
+  description = "Id of the VPC of the nginx hosts."
 }
 
 variable "subnet_ids" {
   type        = list(string)
-  description = "A subnet per zone."
+  description = "One subnet for each zone."
 }
 
 variable "instances" {
   type        = map(string)
-  description = "Name of each nginx host → its instance id."
+  description = "Instance ids of the nginx hosts, by host name."
 }
 
 variable "health_path" {
   type        = string
   default     = "/lb-health"
-  description = "Path at which nginx says over plain HTTP whether it takes traffic (role nginx, site/health.conf.j2)."
+  description = "Path of nginx's health check over plain HTTP (role nginx, site/health.conf.j2)."
 }
 
 variable "domain" {
@@ -33,5 +33,5 @@ variable "domain" {
 variable "zone_id" {
   type        = string
   default     = null
-  description = "Route 53 zone that gets the site's record; none without it."
+  description = "Route 53 zone for the site's DNS record. If null, no record is created."
 }

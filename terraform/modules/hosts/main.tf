@@ -1,17 +1,21 @@
-# One instance per host, spread over zones, and a data volume of its own where its tier keeps data.
+# One instance for each host, spread over zones, with a data volume if its tier stores data.
 
 locals {
-  # The witness stands in the third zone, so that it outvotes a lost one: db1 and cache1 are in the first, db2 and cache2 in the second.
+  # db1 and cache1 are in the first zone, db2 and cache2 in the second. The witness is in the third, so that the loss of
+  # any zone leaves a majority.
   first_zone = { monitoring = 2 }
   zones      = keys(var.subnets)
 
+  tier_of = {
+    for name, host in var.hosts : name => one([for group in host.groups : group if contains(keys(var.tiers), group)])
+  }
   hosts = {
     for name, host in var.hosts : name => {
-      tier    = one([for group in host.groups : group if contains(keys(var.tiers), group)])
+      tier    = local.tier_of[name]
       groups  = host.groups
       address = host.number
       zone = local.zones[(
-        host.number % 10 - 1 + lookup(local.first_zone, one([for group in host.groups : group if contains(keys(var.tiers), group)]), 0)
+        host.number % 10 - 1 + lookup(local.first_zone, local.tier_of[name], 0)
       ) % length(local.zones)]
     }
   }
@@ -23,7 +27,9 @@ locals {
   }
   crowded = [
     for quorum, zones in local.voters : quorum
-    if length(zones) > 1 && anytrue([for zone in distinct(zones) : 2 * length([for other in zones : other if other == zone]) > length(zones)])
+    if length(zones) > 1 && anytrue([
+      for zone in distinct(zones) : 2 * length([for other in zones : other if other == zone]) > length(zones)
+    ])
   ]
 }
 
@@ -43,6 +49,10 @@ data "aws_ec2_instance_type" "tier" {
   for_each = toset([for tier in var.tiers : tier.instance_type])
 
   instance_type = each.key
+}
+
+locals {
+  type_of = { for name, tier in local.tier_of : name => data.aws_ec2_instance_type.tier[var.tiers[tier].instance_type] }
 }
 
 resource "aws_key_pair" "admin" {
@@ -78,28 +88,28 @@ resource "aws_instance" "host" {
   }
 
   lifecycle {
-    # A newer image or another key must not replace a running host; `terraform apply -replace` does, one host at a time.
+    # A newer image or another key must not replace a running host. Use `terraform apply -replace`, one host at a time.
     ignore_changes = [ami, key_name]
 
     precondition {
-      condition = data.aws_ec2_instance_type.tier[var.tiers[each.value.tier].instance_type].memory_size >= var.tiers[each.value.tier].memory_mb
+      condition = local.type_of[each.key].memory_size >= var.tiers[each.value.tier].memory_mb
       error_message = join(" ", [
-        "${var.tiers[each.value.tier].instance_type} has too little memory for the tier ${each.value.tier}, which needs",
-        "${var.tiers[each.value.tier].memory_mb} MiB: choose a larger type in instance_types.",
+        "instance_types: ${local.type_of[each.key].instance_type} has too little memory for the tier",
+        "${each.value.tier}, which needs ${var.tiers[each.value.tier].memory_mb} MiB; choose a larger type.",
       ])
     }
     precondition {
-      condition = contains(data.aws_ec2_instance_type.tier[var.tiers[each.value.tier].instance_type].supported_architectures, "x86_64")
+      condition = contains(local.type_of[each.key].supported_architectures, "x86_64")
       error_message = join(" ", [
-        "${var.tiers[each.value.tier].instance_type} of the tier ${each.value.tier} does not run amd64, which the image and the application's",
-        "wheels are for: choose a type with an Intel or AMD processor in instance_types.",
+        "instance_types: ${local.type_of[each.key].instance_type} of the tier ${each.value.tier} cannot run the image",
+        "and the application's wheels, which are for amd64; choose a type with an Intel or AMD processor.",
       ])
     }
     precondition {
-      condition = data.aws_ec2_instance_type.tier[var.tiers[each.value.tier].instance_type].hypervisor == "nitro"
+      condition = local.type_of[each.key].hypervisor == "nitro"
       error_message = join(" ", [
-        "${var.tiers[each.value.tier].instance_type} of the tier ${each.value.tier} is too old to name its data volume by its id:",
-        "choose a type of the Nitro system, such as t3 or m7i, in instance_types.",
+        "instance_types: ${local.type_of[each.key].instance_type} of the tier ${each.value.tier} does not show the ids",
+        "of its volumes to the operating system; choose a type of the Nitro system, such as t3 or m7i.",
       ])
     }
   }
@@ -125,6 +135,6 @@ resource "aws_volume_attachment" "data" {
   device_name = "/dev/sdf"
   volume_id   = aws_ebs_volume.data[each.key].id
   instance_id = aws_instance.host[each.key].id
-  # A volume that is in use does not come off: its host stops first, as it does before it is replaced.
+  # A mounted volume cannot be detached, so the host stops first.
   stop_instance_before_detaching = true
 }

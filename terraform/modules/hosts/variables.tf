@@ -1,11 +1,11 @@
 variable "fleet" {
   type        = string
-  description = "Name of the fleet; names its key pair."
+  description = "Name of the fleet and of its key pair."
 }
 
 variable "hosts" {
   type        = map(object({ number = number, groups = list(string) }))
-  description = "Host name → its number in the network and its inventory groups, as module topology gives them."
+  description = "Hosts by name: number in the network and inventory groups, as returned by module topology."
 }
 
 variable "tiers" {
@@ -16,36 +16,39 @@ variable "tiers" {
     data_gb       = number
     data_path     = optional(string)
   }))
-  description = "Tier → instance type, the memory that it must have, sizes of the root and the data volume (0: none), and where that is mounted."
+  description = "Tiers by name: instance type, minimum memory, sizes of root and data volume (0: none), mount point."
 }
 
 variable "subnets" {
   type        = map(object({ id = string, cidr = string }))
-  description = "Availability zone → its subnet."
+  description = "Subnets by availability zone."
 
   validation {
-    condition     = length(var.subnets) >= 2
-    error_message = "One zone only: its loss would take whole tiers along; give at least two, and three where a quorum has three members."
+    condition = length(var.subnets) >= 2
+    error_message = join(" ", [
+      "subnets has only one zone, whose loss would stop the fleet; use at least two, or three if a quorum has three",
+      "members.",
+    ])
   }
 }
 
 variable "security_groups" {
   type        = map(string)
-  description = "Inventory group, or all → its security group's id."
+  description = "Ids of the security groups by inventory group, and of the group \"all\"."
 }
 
 variable "ssh_public_key" {
   type        = string
-  description = "Public key that logs in as admin."
+  description = "Public key for logins as admin."
 }
 
 variable "ami_id" {
   type        = string
   default     = null
-  description = "Machine image; by default Debian's newest image of Debian 13."
+  description = "Machine image. By default the newest Debian 13 image."
 }
 
 variable "backup_profile" {
   type        = string
-  description = "Instance profile of Postgres hosts, which alone reach the backups."
+  description = "Instance profile with access to the backups, for Postgres hosts only."
 }

@@ -1,4 +1,4 @@
-# A VPC with one public subnet per availability zone. Nothing reaches a host but what module access lets in.
+# A VPC with one public subnet for each availability zone. Module access controls which traffic reaches the hosts.
 
 resource "aws_vpc" "fleet" {
   cidr_block           = var.cidr
@@ -6,7 +6,7 @@ resource "aws_vpc" "fleet" {
   tags                 = { Name = var.fleet }
 }
 
-# AWS puts a default group into every VPC that lets its members talk to each other; without rules it lets nobody.
+# Every VPC has a default group that allows all traffic between its members. This removes its rules.
 resource "aws_default_security_group" "closed" {
   vpc_id = aws_vpc.fleet.id
 }

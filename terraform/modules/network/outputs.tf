@@ -1,9 +1,9 @@
 output "vpc_id" {
-  description = "The VPC."
+  description = "Id of the VPC."
   value       = aws_vpc.fleet.id
 }
 
 output "subnets" {
-  description = "Availability zone → its subnet's id and network."
+  description = "Id and network of each subnet, by availability zone."
   value       = { for zone, subnet in aws_subnet.zone : zone => { id = subnet.id, cidr = subnet.cidr_block } }
 }

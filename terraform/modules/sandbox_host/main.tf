@@ -1,4 +1,4 @@
-# One host. Replaced only when its own name, address or network changes, so that growing a tier leaves the others alone.
+# One host. Only a change of its name, address or network replaces it, so that a growing tier replaces no other host.
 
 resource "terraform_data" "host" {
   input = {

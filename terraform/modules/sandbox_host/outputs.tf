@@ -1,4 +1,4 @@
 output "address" {
-  description = "Address at which the host answers SSH."
+  description = "Address of the host for SSH."
   value       = terraform_data.host.output.address
 }

@@ -1,6 +1,6 @@
 variable "fleet" {
   type        = string
-  description = "Name of the fleet that the host belongs to."
+  description = "Name of the host's fleet."
 }
 
 variable "name" {
@@ -10,7 +10,7 @@ variable "name" {
 
 variable "address" {
   type        = string
-  description = "IPv4 address on the fleet's network."
+  description = "IPv4 address in the fleet's network."
 }
 
 variable "network" {

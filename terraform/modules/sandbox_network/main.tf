@@ -1,4 +1,4 @@
-# A bridge network on this machine, with an SSH key pair and the host image that its hosts share.
+# A bridge network on this machine, and the SSH key pair and image of all its hosts.
 
 resource "terraform_data" "network" {
   input = {
@@ -7,7 +7,7 @@ resource "terraform_data" "network" {
     subnet = var.subnet
     owner  = abspath("${path.root}/../..")
   }
-  # The subnet and the fleet's name cannot change under running hosts.
+  # The subnet and the fleet's name cannot change while hosts run.
   triggers_replace = [var.fleet, var.subnet]
 
   provisioner "local-exec" {
@@ -22,13 +22,16 @@ resource "terraform_data" "network" {
   }
 }
 
-# The key pair that Ansible logs in with: made once per fleet, kept outside git.
+# The key pair for Ansible, generated once for each fleet and stored outside git.
 resource "terraform_data" "ssh_key" {
   input            = { file = "${var.state_directory}/id_ed25519" }
   triggers_replace = [var.state_directory]
 
   provisioner "local-exec" {
-    command     = "mkdir -p \"$(dirname \"$FILE\")\" && chmod 700 \"$(dirname \"$FILE\")\" && { [ -s \"$FILE\" ] || ssh-keygen -q -t ed25519 -N '' -C flaskfleet -f \"$FILE\"; }"
+    command     = <<-EOT
+      mkdir -p "$(dirname "$FILE")" && chmod 700 "$(dirname "$FILE")" &&
+        { [ -s "$FILE" ] || ssh-keygen -q -t ed25519 -N '' -C flaskfleet -f "$FILE"; }
+    EOT
     environment = { FILE = self.input.file }
   }
 }

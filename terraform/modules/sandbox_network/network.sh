@@ -1,5 +1,5 @@
 #!/bin/sh
-# Creates or removes a fleet's bridge network. Environment: FLEET, SUBNET, OWNER (the clone that the fleet belongs to), ENGINE.
+# Creates or removes a fleet's bridge network. Environment: FLEET, SUBNET, OWNER (the fleet's clone), ENGINE.
 set -eu
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 engine() { "$root/bin/engine" "$@"; }
@@ -8,7 +8,7 @@ network=flaskfleet-$FLEET
 
 containers() { engine ps --all --quiet --filter "label=flaskfleet.fleet=$FLEET"; }
 
-# A container may be left "running" in the engine's books after a power cut: only one whose init lives counts.
+# After a power cut the engine may list a container as running that is not. It runs only if its init process exists.
 alive() {
     pid=$(engine inspect --format '{{.State.Pid}}' "$1" 2>/dev/null || echo 0)
     [ "$pid" -gt 0 ] && grep -q systemd "/proc/$pid/comm" 2>/dev/null
@@ -17,7 +17,7 @@ alive() {
 clear_leftovers() {
     for id in $(containers); do engine rm --force --volumes "$id" >/dev/null; done
     ! engine network inspect "$network" >/dev/null 2>&1 || engine network rm --force "$network" >/dev/null
-    # What the engine forgets when it was killed: address leases, and a bridge that no network of its claims any more.
+    # A killed engine leaves address leases, and bridges without a network.
     rm -rf "/var/lib/cni/networks/$network"
     claimed=$(engine network ls --quiet | while read -r name; do engine network inspect "$name"; done)
     for link in $(ip -o -4 address show to "$SUBNET" | awk '{print $2}'); do
@@ -32,12 +32,14 @@ create)
     for id in $(containers); do
         owner=$(engine inspect --format '{{index .Config.Labels "flaskfleet.owner"}}' "$id")
         if [ "$owner" != "$OWNER" ] && alive "$id"; then
-            fail "FLEET=$FLEET already runs from the clone $owner; choose another name (FLEET=other) or run 'make down FLEET=$FLEET' there."
+            fail "FLEET=$FLEET already runs from the clone $owner. Choose another name (FLEET=other)," \
+                "or run 'make down FLEET=$FLEET' there."
         fi
     done
     clear_leftovers
     taken=$(python3 "$(dirname "$0")/overlap.py" "$SUBNET")
-    [ -z "$taken" ] || fail "subnet = \"$SUBNET\" overlaps $taken on this machine; choose a free one (make up SUBNET=10.78.1.0/24)."
+    [ -z "$taken" ] ||
+        fail "subnet = \"$SUBNET\" overlaps $taken on this machine. Choose a free one (make up SUBNET=10.78.1.0/24)."
     engine network create --subnet "$SUBNET" --label "flaskfleet.fleet=$FLEET" "$network" >/dev/null
     ;;
 destroy)

@@ -4,6 +4,6 @@ output "name" {
 }
 
 output "ssh_key_file" {
-  description = "Private key that logs in to every host of the fleet."
+  description = "File with the private key for all hosts of the fleet."
   value       = terraform_data.ssh_key.output.file
 }

@@ -1,4 +1,4 @@
-"""Prints the route of this machine that overlaps the subnet given as argument, or nothing."""
+"""Print the route of this machine that overlaps the given subnet, or nothing."""
 
 from __future__ import annotations
 

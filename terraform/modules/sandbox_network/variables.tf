@@ -1,6 +1,6 @@
 variable "fleet" {
   type        = string
-  description = "Name of the fleet; names its containers and its network."
+  description = "Name of the fleet, used in the names of its containers and network."
 }
 
 variable "subnet" {

@@ -1,7 +1,7 @@
-# Which hosts there are and to which groups they belong: variables in, a map out. Shared by every place that hosts are made in.
+# Computes the hosts and their groups from variables, for all roots.
 
 locals {
-  # A host's number in the network is fixed by its tier and its position, so that growing one tier moves nobody.
+  # Tier and position determine a host's number in the network, so that a growing tier changes no other host.
   tiers = {
     loadbalancers = { prefix = "lb", offset = 10 }
     app           = { prefix = "app", offset = 20 }

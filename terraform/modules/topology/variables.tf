@@ -7,20 +7,20 @@ variable "hosts_per_tier" {
     redis         = number
     monitoring    = number
   })
-  description = "How many hosts each tier has."
+  description = "Number of hosts in each tier."
 }
 
 variable "etcd_on" {
   type        = list(string)
-  description = "Names of the hosts that vote for the Postgres primary; empty: db1, db2 and mon1, or db1 alone where it has no standby."
+  description = "Hosts that vote for the Postgres primary. If empty, db1, db2 and mon1, or db1 if it is alone."
 }
 
 variable "sentinel_on" {
   type        = list(string)
-  description = "Names of the hosts that vote for the Redis masters; empty: cache1, cache2 and mon1, or cache1 alone where it has no replica."
+  description = "Hosts that vote for the Redis masters. If empty, cache1, cache2 and mon1, or cache1 without replica."
 }
 
 variable "single_host" {
   type        = bool
-  description = "One host, node1, in every group, instead of a tier on its own hosts."
+  description = "Whether to create one host, node1, in every group, instead of hosts for each tier."
 }

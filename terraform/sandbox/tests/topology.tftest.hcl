@@ -1,37 +1,37 @@
-# The topology that variables give, and the sentences that reject nonsense. Nothing is created: every run is a plan.
+# The topology for given variables, and rejected variables. Every run is a plan, so nothing is created.
 
 run "the_default_fleet_has_ten_hosts" {
   command = plan
 
   assert {
     condition     = join(" ", keys(module.topology.hosts)) == "app1 app2 cache1 cache2 db1 db2 lb1 lb2 mon1 worker1"
-    error_message = "the default fleet is not the ten hosts of docs/architecture.md"
+    error_message = "the default fleet must have the ten hosts of docs/architecture.md"
   }
   assert {
     condition     = module.topology.groups.etcd == ["db1", "db2", "mon1"]
-    error_message = "etcd must stand on both Postgres hosts and the witness"
+    error_message = "etcd must be on both Postgres hosts and the witness"
   }
   assert {
     condition     = module.topology.groups.sentinel == ["cache1", "cache2", "mon1"]
-    error_message = "Sentinel must stand on both Redis hosts and the witness"
+    error_message = "Sentinel must be on both Redis hosts and the witness"
   }
 }
 
-run "growing_a_tier_moves_nobody" {
+run "a_growing_tier_changes_no_other_host" {
   command = plan
   variables { app_hosts = 3 }
 
   assert {
     condition     = module.topology.hosts["app3"].number == 23 && module.topology.hosts["worker1"].number == 31
-    error_message = "a third application host must take the next number of its tier and leave the others theirs"
+    error_message = "a third application host must get the next number of its tier, and the others must keep theirs"
   }
   assert {
     condition     = length(module.topology.hosts) == 11
-    error_message = "one more host, not more"
+    error_message = "there must be exactly one more host"
   }
 }
 
-run "ten_hosts_in_every_tier_have_addresses_of_their_own" {
+run "ten_hosts_in_every_tier_have_different_addresses" {
   command = plan
   variables {
     loadbalancer_hosts = 10
@@ -44,11 +44,11 @@ run "ten_hosts_in_every_tier_have_addresses_of_their_own" {
 
   assert {
     condition     = length(distinct([for host in module.topology.hosts : host.number])) == 60
-    error_message = "two hosts have one address"
+    error_message = "no two hosts may have the same address"
   }
 }
 
-run "one_host_may_be_everything" {
+run "a_single_host_is_in_every_group" {
   command = plan
   variables { single_host = true }
 
@@ -58,7 +58,7 @@ run "one_host_may_be_everything" {
   }
 }
 
-run "without_a_standby_one_member_is_the_quorum" {
+run "a_fleet_without_standby_has_one_voter" {
   command = plan
   variables {
     postgres_hosts = 1
@@ -67,7 +67,7 @@ run "without_a_standby_one_member_is_the_quorum" {
 
   assert {
     condition     = module.topology.groups.etcd == ["db1"] && module.topology.groups.sentinel == ["cache1"]
-    error_message = "a tier of one host votes alone"
+    error_message = "a tier with one host must have one voter"
   }
 }
 
@@ -76,8 +76,10 @@ run "every_fleet_has_its_own_subnet" {
   variables { fleet = "blue" }
 
   assert {
-    condition     = local.subnet != "10.77.0.0/24" && startswith(local.subnet, "10.77.") && local.vip == cidrhost(local.subnet, 5)
-    error_message = "a second fleet must not share the first one's network"
+    condition = (
+      local.subnet != "10.77.0.0/24" && startswith(local.subnet, "10.77.") && local.vip == cidrhost(local.subnet, 5)
+    )
+    error_message = "a second fleet must not use the network of the first one"
   }
 }
 
@@ -87,7 +89,7 @@ run "a_given_subnet_is_used" {
 
   assert {
     condition     = local.vip == "10.78.3.5" && local.gateway == "10.78.3.1"
-    error_message = "addresses must lie in the given subnet"
+    error_message = "addresses must be in the given subnet"
   }
 }
 
@@ -99,7 +101,7 @@ run "a_fleet_is_given_a_subnet" {
   variables { subnet = "10.78.3.0/24" }
 }
 
-run "and_keeps_it_where_none_is_given" {
+run "and_keeps_it_if_none_is_given" {
   command = plan
   plan_options {
     target = [terraform_data.subnet]
@@ -107,7 +109,7 @@ run "and_keeps_it_where_none_is_given" {
 
   assert {
     condition     = terraform_data.subnet.input == "10.78.3.0/24"
-    error_message = "another network would make every host anew"
+    error_message = "another network would replace every host"
   }
 }
 
@@ -120,7 +122,7 @@ run "and_refuses_another" {
   expect_failures = [terraform_data.subnet]
 }
 
-# Preconditions of a module can only be expected where the module itself is run.
+# Only a run of the module itself can expect its preconditions to fail.
 run "an_even_quorum_is_refused" {
   command = plan
   module {
@@ -155,13 +157,13 @@ run "an_empty_tier_is_refused" {
   expect_failures = [var.app_hosts]
 }
 
-run "more_hosts_than_a_tier_has_addresses_are_refused" {
+run "more_hosts_than_addresses_of_a_tier_are_refused" {
   command = plan
   variables { app_hosts = 11 }
   expect_failures = [var.app_hosts]
 }
 
-run "a_broken_number_of_hosts_is_refused" {
+run "a_fractional_number_of_hosts_is_refused" {
   command = plan
   variables { redis_hosts = 1.5 }
   expect_failures = [var.redis_hosts]

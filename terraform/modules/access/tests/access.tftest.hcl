@@ -18,21 +18,25 @@ run "the_matrix_becomes_rules" {
 
   assert {
     condition = keys(output.rules) == [
-      "app app loadbalancers", "https loadbalancers any", "ssh all admin 198.51.100.7/32", "ssh all admin 203.0.113.0/24",
+      "app app loadbalancers", "https loadbalancers any",
+      "ssh all admin 198.51.100.7/32", "ssh all admin 203.0.113.0/24",
     ]
-    error_message = "one rule per port, receiver and sender, and none for VRRP"
+    error_message = "there must be one rule for each port, target and source, and none for VRRP"
   }
   assert {
-    condition     = output.rules["app app loadbalancers"].from == "loadbalancers" && output.rules["app app loadbalancers"].network == null
-    error_message = "a group lets in a group, never a network"
+    condition = (
+      output.rules["app app loadbalancers"].from == "loadbalancers" &&
+      output.rules["app app loadbalancers"].network == null
+    )
+    error_message = "a rule between groups must name a group and no network"
   }
   assert {
     condition     = aws_vpc_security_group_ingress_rule.port["https loadbalancers any"].cidr_ipv4 == "0.0.0.0/0"
-    error_message = "`any` is everybody"
+    error_message = "`any` must mean everybody"
   }
 }
 
-run "the_world_as_admin_is_refused" {
+run "the_whole_internet_as_admin_network_is_refused" {
   command = plan
   variables { admin_networks = ["0.0.0.0/0"] }
   expect_failures = [var.admin_networks]

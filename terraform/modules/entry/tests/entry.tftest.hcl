@@ -8,7 +8,7 @@ variables {
   domain     = "news.example.org"
 }
 
-run "every_nginx_host_takes_both_ports" {
+run "every_nginx_host_serves_both_ports" {
   command = plan
   override_resource {
     target          = aws_lb_target_group.nginx
@@ -18,15 +18,18 @@ run "every_nginx_host_takes_both_ports" {
 
   assert {
     condition     = keys(aws_lb_target_group_attachment.nginx) == ["http-lb1", "http-lb2", "https-lb1", "https-lb2"]
-    error_message = "ports 80 and 443 of each nginx host"
+    error_message = "each nginx host must be a target for ports 80 and 443"
   }
   assert {
-    condition     = alltrue([for group in aws_lb_target_group.nginx : group.health_check[0].path == "/lb-health" && group.health_check[0].port == "80"])
-    error_message = "health is nginx's own word, at its own endpoint"
+    condition = alltrue([
+      for group in aws_lb_target_group.nginx :
+      [group.health_check[0].path, group.health_check[0].port] == ["/lb-health", "80"]
+    ])
+    error_message = "the health check must use nginx's own endpoint"
   }
   assert {
     condition     = length(aws_route53_record.site) == 0
-    error_message = "no record without a zone"
+    error_message = "without a zone there must be no record"
   }
 }
 
@@ -36,6 +39,6 @@ run "a_zone_gets_the_record" {
 
   assert {
     condition     = aws_route53_record.site[0].name == "news.example.org" && aws_route53_record.site[0].zone_id == "Z1"
-    error_message = "the site's name belongs into the given zone"
+    error_message = "the site's record must be in the given zone"
   }
 }

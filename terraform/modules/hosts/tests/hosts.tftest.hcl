@@ -1,4 +1,4 @@
-# Where hosts stand and what is refused, on mocked resources.
+# Zones of hosts, and rejected settings, with mocked resources.
 
 mock_provider "aws" {
   mock_data "aws_ec2_instance_type" {
@@ -11,9 +11,13 @@ variables {
   ssh_public_key = "ssh-ed25519 AAAA"
   backup_profile = "backups"
   tiers = {
-    postgres   = { instance_type = "t3.medium", memory_mb = 4096, root_gb = 20, data_gb = 20, data_path = "/var/lib/postgresql" }
-    app        = { instance_type = "t3.medium", memory_mb = 2048, root_gb = 20, data_gb = 0 }
-    monitoring = { instance_type = "t3.medium", memory_mb = 4096, root_gb = 20, data_gb = 20, data_path = "/var/lib/prometheus" }
+    app = { instance_type = "t3.medium", memory_mb = 2048, root_gb = 20, data_gb = 0 }
+    postgres = {
+      instance_type = "t3.medium", memory_mb = 4096, root_gb = 20, data_gb = 20, data_path = "/var/lib/postgresql"
+    }
+    monitoring = {
+      instance_type = "t3.medium", memory_mb = 4096, root_gb = 20, data_gb = 20, data_path = "/var/lib/prometheus"
+    }
   }
   hosts = {
     app1 = { number = 21, groups = ["app"] }
@@ -29,24 +33,32 @@ variables {
   security_groups = { all = "sg-0", app = "sg-1", etcd = "sg-2", postgres = "sg-3", monitoring = "sg-4" }
 }
 
-run "hosts_stand_where_their_number_says" {
+run "the_number_of_a_host_determines_its_zone_and_address" {
   command = plan
 
   assert {
-    condition     = aws_instance.host["db2"].private_ip == "10.80.4.42" && aws_instance.host["mon1"].private_ip == "10.80.8.61"
-    error_message = "the second of a tier stands in the second zone, the witness in the third"
+    condition = (
+      aws_instance.host["db2"].private_ip == "10.80.4.42" && aws_instance.host["mon1"].private_ip == "10.80.8.61"
+    )
+    error_message = "the second host of a tier must be in the second zone, the witness in the third"
   }
   assert {
-    condition     = keys(aws_ebs_volume.data) == ["db1", "db2", "mon1"] && alltrue([for volume in aws_ebs_volume.data : volume.encrypted])
-    error_message = "every host of a tier with data has an encrypted volume of its own, and no other host has"
+    condition = (
+      keys(aws_ebs_volume.data) == ["db1", "db2", "mon1"] &&
+      alltrue([for volume in aws_ebs_volume.data : volume.encrypted])
+    )
+    error_message = "only hosts of a tier with data must have an encrypted data volume"
   }
   assert {
-    condition     = alltrue([for host in aws_instance.host : host.metadata_options[0].http_tokens == "required" && host.root_block_device[0].encrypted])
-    error_message = "instance metadata must ask for a token, and root volumes must be encrypted"
+    condition = alltrue([
+      for host in aws_instance.host :
+      host.metadata_options[0].http_tokens == "required" && host.root_block_device[0].encrypted
+    ])
+    error_message = "instance metadata must require a token, and root volumes must be encrypted"
   }
   assert {
     condition     = aws_instance.host["db1"].iam_instance_profile == "backups"
-    error_message = "Postgres hosts reach the backups"
+    error_message = "Postgres hosts must have access to the backups"
   }
 }
 
@@ -78,7 +90,7 @@ run "a_type_without_enough_memory_is_refused" {
   expect_failures = [aws_instance.host]
 }
 
-run "a_type_for_another_processor_is_refused" {
+run "a_type_with_another_architecture_is_refused" {
   command = plan
   override_data {
     target = data.aws_ec2_instance_type.tier
@@ -87,7 +99,7 @@ run "a_type_for_another_processor_is_refused" {
   expect_failures = [aws_instance.host]
 }
 
-run "a_type_that_renames_devices_is_refused" {
+run "a_type_without_stable_device_names_is_refused" {
   command = plan
   override_data {
     target = data.aws_ec2_instance_type.tier
@@ -96,7 +108,7 @@ run "a_type_that_renames_devices_is_refused" {
   expect_failures = [aws_instance.host]
 }
 
-run "each_volume_is_named_by_its_id" {
+run "the_device_of_a_volume_is_named_by_its_id" {
   command = plan
   override_resource {
     target          = aws_ebs_volume.data
@@ -108,10 +120,10 @@ run "each_volume_is_named_by_its_id" {
     condition = output.hosts["db1"].data_volumes == [
       { device = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol0123456789abcdef0", path = "/var/lib/postgresql" }
     ]
-    error_message = "role base must find the volume whatever order the instance numbers its devices in"
+    error_message = "role base must find the volume regardless of the order of devices"
   }
   assert {
     condition     = output.hosts["app1"].data_volumes == []
-    error_message = "a tier without data has no volume"
+    error_message = "a tier without data must have no volume"
   }
 }
