@@ -1,4 +1,4 @@
-"""The scenario's fleet; where the AWS provider cannot be had, its tests are skips that say why."""
+"""The scenario's fleet. Without the AWS provider, its tests are skipped with the reason."""
 
 from __future__ import annotations
 

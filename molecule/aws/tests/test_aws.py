@@ -1,4 +1,7 @@
-"""From `terraform apply` at AWS to an article served, grown and shrunk under load, removed without a trace: a story, told in this order."""
+"""A fleet at AWS from `terraform apply` to `destroy`: used, grown and shrunk under load.
+
+The order of the tests matters.
+"""
 
 from __future__ import annotations
 
@@ -23,33 +26,33 @@ from tests.support.live.fleet import eventually
 pytestmark = pytest.mark.skipif(UNAVAILABLE.exists(), reason=UNAVAILABLE.read_text() if UNAVAILABLE.exists() else "")
 
 RATES = {"read": 10.0, "write": 3.0}
-# A load ends by itself after so many seconds, whatever becomes of the test.
-LONGEST_LOAD = 1800.0
+# Seconds after which a load ends by itself, so that it cannot outlive a failed test.
+MAX_LOAD_SECONDS = 1800.0
 
 
 @contextmanager
 def load(fleet: LiveCloud, site: httpx.Client, api_key: str) -> Iterator[list[Record]]:
-    """Readers and authors at the front door; the list has what became of each request afterwards."""
+    """Send requests of readers and authors. Afterwards the list has their records."""
     articles = [article["id"] for article in site.get(ARTICLES, params={"limit": 50}).json()["articles"]]
     run = f"cloud-{uuid4().hex[:8]}"
-    plan = Plan(f"https://{fleet.vip}", run, api_key, "", articles, RATES, LONGEST_LOAD)
+    plan = Plan(f"https://{fleet.vip}", run, api_key, "", articles, RATES, MAX_LOAD_SECONDS)
     with running(plan, hosts.DIRECTORY / f"{run}.jsonl") as records:
         yield records
 
 
 def failures(records: list[Record]) -> str:
-    """What became of requests that did not get what they asked for; empty where there is none."""
+    """Describe the failed requests. Empty if there are none."""
     begin = min(record["due"] for record in records)
     failed = [record for record in records if not verdict.succeeded(record)]
-    said = [
+    details = [
         f"{r['kind']} {r['status'] or r['error']} after {r['end'] - r['due']:.1f} s, due at {r['due'] - begin:.1f} s"
         for r in failed
     ]
-    return "; ".join([f"{len(failed)} of {len(records)} requests failed", *said[:40]]) if failed else ""
+    return "; ".join([f"{len(failed)} of {len(records)} requests failed", *details[:40]]) if failed else ""
 
 
 def served_by(site: httpx.Client) -> str:
-    """Which application host answers a list that no cache has."""
+    """Return the application host that answers an uncached list."""
     return site.get(ARTICLES, params={"limit": random.randint(1, 100)}).headers["X-Served-By"]
 
 
@@ -62,12 +65,12 @@ def test_a_second_plan_is_empty(fleet: LiveCloud) -> None:
     assert fleet.cloud.plan() == {}
 
 
-def test_another_instance_type_of_one_tier_changes_its_hosts_and_nothing_else(fleet: LiveCloud) -> None:
+def test_another_instance_type_changes_only_the_hosts_of_its_tier(fleet: LiveCloud) -> None:
     changes = fleet.cloud.plan(instance_types={"app": "t3.medium"})
     assert changes == {f'module.hosts.aws_instance.host["{name}"]': ["update"] for name in ("app1", "app2")}
 
 
-def test_a_third_application_host_takes_its_part_and_no_request_fails(
+def test_a_third_application_host_joins_without_a_failed_request(
     fleet: LiveCloud, site: httpx.Client, api_key: str
 ) -> None:
     with load(fleet, site, api_key) as records:
@@ -79,7 +82,7 @@ def test_a_third_application_host_takes_its_part_and_no_request_fails(
     assert third in {record["by"] for record in records}
 
 
-def test_an_application_host_that_is_drained_first_leaves_and_no_request_fails(
+def test_a_drained_application_host_is_removed_without_a_failed_request(
     fleet: LiveCloud, site: httpx.Client, api_key: str
 ) -> None:
     third = LiveCloud(fleet.cloud).name_of("app3")
@@ -92,16 +95,16 @@ def test_an_application_host_that_is_drained_first_leaves_and_no_request_fails(
     assert eventually(lambda: third not in hosts.present(), within=60), api.LOG.read_text()
 
 
-def test_data_are_protected(fleet: LiveCloud) -> None:
+def test_destroy_refuses_to_delete_data(fleet: LiveCloud) -> None:
     refused = fleet.cloud.destroy()
     assert refused.returncode == 1
     assert "Instance cannot be destroyed" in refused.stderr
     assert len(fleet.instances()) == len(fleet.hosts)
 
 
-def test_destroy_leaves_nothing_when_the_data_may_go(fleet: LiveCloud) -> None:
+def test_destroy_without_protection_removes_everything(fleet: LiveCloud) -> None:
     destroyed = fleet.cloud.destroy(unprotected=True)
     assert destroyed.returncode == 0, destroyed.stderr
     assert fleet.instances() == []
-    assert fleet.cloud.left() == {}
+    assert fleet.cloud.leftovers() == {}
     assert eventually(lambda: hosts.present() == [], within=120), api.LOG.read_text()

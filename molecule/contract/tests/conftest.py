@@ -1,4 +1,4 @@
-"""Fixtures of this scenario: those of every scenario that need no news application."""
+"""The shared fixtures that do not need the news application."""
 
 from tests.support.live.fixtures import fleet, site
 

@@ -1,4 +1,4 @@
-"""Another team's application in place of app/: the same site.yml, and an inventory that differs in the application's file alone."""
+"""Another application in place of app/: the same site.yml, and an inventory with another file for the application."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from tools.fleet.context import ROOT, Host
 
 @pytest.fixture
 def node(fleet: LiveFleet) -> Host:
-    """The one host that is every tier."""
+    """The only host, which has every tier."""
     (host,) = fleet.hosts.values()
     return host
 
 
 @pytest.fixture
 def guest(site: httpx.Client) -> str:
-    """Who has just written an entry through the front door."""
+    """Write an entry through the front door. Return the guest's name."""
     name = f"guest-{uuid4().hex[:8]}"
     answer = site.post("/entries", json={"guest": name, "message": "I was here."})
     assert answer.status_code == 201, answer.text
@@ -43,7 +43,7 @@ def test_its_page_is_served_through_the_virtual_address(site: httpx.Client) -> N
     assert "<h1>Leave a line</h1>" in answer.text, "app_environment did not reach the application"
 
 
-def test_the_worker_thanks_for_what_was_stored(fleet: LiveFleet, site: httpx.Client, node: Host, guest: str) -> None:
+def test_the_worker_processes_a_stored_entry(fleet: LiveFleet, site: httpx.Client, node: Host, guest: str) -> None:
     assert fleet.sql(node, f"select message from entry where guest = '{guest}'") == "I was here."
     assert eventually(lambda: f"Thank you, {guest}!" in site.get("/").text, within=20)
 
@@ -51,7 +51,7 @@ def test_the_worker_thanks_for_what_was_stored(fleet: LiveFleet, site: httpx.Cli
 @pytest.mark.parametrize(
     "body", [b"{", b"[]", b'{"guest": "x"}', b'{"guest": "x", "message": 1}', b'{"guest": "\\u0000", "message": "x"}']
 )
-def test_what_is_no_entry_is_refused(site: httpx.Client, body: bytes) -> None:
+def test_an_invalid_entry_is_refused(site: httpx.Client, body: bytes) -> None:
     assert site.post("/entries", content=body, headers={"Content-Type": "application/json"}).status_code == 400
 
 
@@ -60,7 +60,7 @@ def test_its_migration_has_run_as_the_schemas_owner(fleet: LiveFleet, node: Host
     assert fleet.sql(node, "select version_num from alembic_version") == "0001"
 
 
-def test_its_static_file_comes_from_nginx(fleet: LiveFleet, site: httpx.Client, node: Host) -> None:
+def test_nginx_serves_its_static_file(fleet: LiveFleet, site: httpx.Client, node: Host) -> None:
     path = f"/static/guestbook.css?{uuid4().hex}"
     answer = site.get(path)
     assert answer.status_code == 200
@@ -70,12 +70,12 @@ def test_its_static_file_comes_from_nginx(fleet: LiveFleet, site: httpx.Client, 
 
 
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])
-def test_health_and_metrics_are_the_fleets_alone(fleet: LiveFleet, site: httpx.Client, node: Host, path: str) -> None:
+def test_health_and_metrics_are_not_public(fleet: LiveFleet, site: httpx.Client, node: Host, path: str) -> None:
     assert site.get(path).status_code == 404
     assert fleet.run(node, f"curl --silent --fail http://127.0.0.1:8000{path}").stdout
 
 
-def test_prometheus_sees_its_processes_and_polls_its_health(fleet: LiveFleet, guest: str) -> None:
+def test_prometheus_scrapes_its_processes_and_probes_its_health(fleet: LiveFleet, guest: str) -> None:
     def down() -> list[str]:
         targets = fleet.prometheus("targets", state="active")["activeTargets"]
         assert {"app", "celery", "ready", "site"} <= {target["scrapePool"] for target in targets}
@@ -103,11 +103,11 @@ def test_rules_work_without_the_news_applications_metrics(fleet: LiveFleet) -> N
         return [alert["name"] for alert in alerts() if alert["state"] != "inactive"]
 
     assert len(alerts()) > 10
-    # A Prometheus that has just started has not scraped everything yet, so that what is absent pends for a moment.
+    # A new Prometheus has not scraped everything yet, so alerts about absent metrics are pending for a moment.
     assert eventually(lambda: not active(), within=60, every=1), active()
 
 
-def test_nothing_of_the_news_application_is_left(fleet: LiveFleet, node: Host) -> None:
+def test_the_host_has_nothing_of_the_news_application(fleet: LiveFleet, node: Host) -> None:
     assert fleet.sql(node, "select tablename from pg_tables where schemaname = 'public' order by 1").split() == [
         "alembic_version",
         "entry",
@@ -127,15 +127,15 @@ def test_nothing_of_the_news_application_is_left(fleet: LiveFleet, node: Host) -
     assert fleet.run(node, "systemctl is-enabled celery-beat", check=False).stdout == "disabled\n"
 
 
-def test_another_release_of_it_goes_out_and_comes_back_by_the_playbooks_of_every_application(
+def test_it_is_deployed_and_rolled_back_by_the_same_playbooks(
     fleet: LiveFleet, site: httpx.Client, node: Host, tmp_path: Path
 ) -> None:
     def play(name: str, **extra: Any) -> None:
         inventory = f"--inventory=inventories/{fleet.fleet.inventory}"
-        done = fleet.fleet.run(
+        result = fleet.fleet.run(
             "ansible-playbook", inventory, f"playbooks/{name}.yml", "--extra-vars", json.dumps(extra), quiet=True
         )
-        assert done.returncode == 0, done.stdout
+        assert result.returncode == 0, result.stdout
 
     before = fleet.run(node, "readlink /opt/guestbook/current").stdout
     page = (

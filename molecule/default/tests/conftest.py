@@ -1,4 +1,4 @@
-"""Fixtures of this scenario: those of every scenario, and a browser's."""
+"""Fixtures of this scenario: the shared ones, and a browser."""
 
 from tests.support.browser.fixtures import admin, browser, mailbox, new_context, page, person
 from tests.support.live.fixtures import api_key, author, fleet, healthy_fleet, site

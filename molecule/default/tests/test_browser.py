@@ -15,13 +15,13 @@ from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.mail_sink import MailSink
 
 CONTENT = (
-    "The ferry stayed in the harbour this morning.\n\nIts captain waits for the wind to turn, and the passengers wait with her. "
-    * 4
+    "The ferry stayed in the harbour this morning.\n\n"
+    "Its captain waits for the wind to turn, and the passengers wait with her. " * 4
 )
 
 
 def write(page: Page, title: str, content: str = CONTENT) -> None:
-    """Write an article on the desk, and publish it."""
+    """Write and publish an article on the desk."""
     page.goto("/desk")
     page.get_by_role("navigation", name="Desk").get_by_role("link", name="Write").click()
     page.get_by_label("Title").fill(title)
@@ -29,13 +29,13 @@ def write(page: Page, title: str, content: str = CONTENT) -> None:
     page.get_by_role("button", name="Publish").click()
 
 
-def shows(page: Page, path: str, text: str) -> bool:
-    """Whether a page has a link with this text."""
+def has_link(page: Page, path: str, text: str) -> bool:
+    """Open a page, and return whether it has a link with this text."""
     page.goto(path)
     return page.get_by_role("main").get_by_role("link", name=text, exact=True).count() > 0
 
 
-def test_a_newcomer_follows_the_letter_and_writes_what_everybody_reads(
+def test_a_new_user_confirms_the_address_and_publishes_an_article(
     page: Page, new_context: NewContext, mailbox: MailSink
 ) -> None:
     newcomer = Person.new()
@@ -54,9 +54,9 @@ def test_a_newcomer_follows_the_letter_and_writes_what_everybody_reads(
 
     title, reader = unique("The ferry waits"), new_context().new_page()
     write(page, title)
-    # The author sees it at once, whatever the replicas know, and everybody else as soon as the cached page is old.
-    assert shows(page, "/", title)
-    assert eventually(lambda: shows(reader, "/", title), within=10, every=0.5)
+    # The author sees it at once, even if replicas lag. Others see it when the cached page has expired.
+    assert has_link(page, "/", title)
+    assert eventually(lambda: has_link(reader, "/", title), within=10, every=0.5)
     reader.get_by_role("link", name=title, exact=True).click()
     expect(reader.get_by_role("heading", level=1)).to_have_text(title)
     expect(reader.get_by_role("link", name=newcomer.name)).to_be_visible()
@@ -67,14 +67,14 @@ def test_a_newcomer_follows_the_letter_and_writes_what_everybody_reads(
     page.get_by_label("Title").fill(changed)
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("heading", level=1)).to_have_text(changed)
-    assert eventually(lambda: shows(reader, "/", changed) and not shows(reader, "/", title), within=10, every=0.5)
+    assert eventually(lambda: has_link(reader, "/", changed) and not has_link(reader, "/", title), within=10, every=0.5)
 
     reader.get_by_role("searchbox", name="Search articles").fill(changed.split()[-1])
     reader.keyboard.press("Enter")
     expect(reader.get_by_role("main").get_by_role("link", name=changed, exact=True)).to_be_visible()
 
 
-def test_a_key_from_the_desk_opens_the_api_until_it_is_revoked(page: Page, fleet: LiveFleet, person: Person) -> None:
+def test_a_key_from_the_desk_works_until_it_is_revoked(page: Page, fleet: LiveFleet, person: Person) -> None:
     log_in(page, person, "/desk/keys")
     page.get_by_label("Name").fill("A program")
     page.get_by_label("articles:write").check()
@@ -94,11 +94,11 @@ def test_a_key_from_the_desk_opens_the_api_until_it_is_revoked(page: Page, fleet
     assert publish().status_code == 401
 
 
-def test_a_forgotten_password_is_replaced_by_letter(
+def test_a_forgotten_password_is_reset_by_email(
     page: Page, new_context: NewContext, mailbox: MailSink, person: Person
 ) -> None:
-    elsewhere = new_context().new_page()
-    log_in(elsewhere, person)
+    other = new_context().new_page()
+    log_in(other, person)
     page.goto("/auth/login")
     page.get_by_role("link", name="Forgot your password?").click()
     page.get_by_label("E-mail").fill(person.email)
@@ -115,35 +115,35 @@ def test_a_forgotten_password_is_replaced_by_letter(
     expect(page.get_by_role("heading", level=1)).to_have_text(person.name)
     assert mailbox.wait_for(person.email, subject="has changed")
 
-    # Whoever knew the old password is out, and the link is good once.
-    elsewhere.goto("/account")
-    expect(elsewhere.get_by_role("heading", level=1)).to_have_text("Log in")
-    answer = elsewhere.goto(link)
+    # Other sessions have ended, and the link works only once.
+    other.goto("/account")
+    expect(other.get_by_role("heading", level=1)).to_have_text("Log in")
+    answer = other.goto(link)
     assert answer
     assert answer.status == 410
 
 
 def test_logging_out_everywhere_ends_the_other_sessions(page: Page, new_context: NewContext, person: Person) -> None:
-    elsewhere = new_context().new_page()
-    for each in (page, elsewhere):
+    other = new_context().new_page()
+    for each in (page, other):
         log_in(each, person)
     page.goto("/account")
     page.get_by_role("button", name="Log out everywhere else").click()
     expect(page.get_by_role("status")).to_contain_text("logged out everywhere")
-    elsewhere.goto("/account")
-    expect(elsewhere.get_by_role("heading", level=1)).to_have_text("Log in")
+    other.goto("/account")
+    expect(other.get_by_role("heading", level=1)).to_have_text("Log in")
     page.goto("/account")
     page.get_by_role("button", name="Log out", exact=True).click()
     page.goto("/account")
     expect(page.get_by_role("heading", level=1)).to_have_text("Log in")
 
 
-def test_an_administrator_sends_a_dead_task_again(
+def test_an_administrator_retries_a_dead_task(
     page: Page, new_context: NewContext, fleet: LiveFleet, person: Person, admin: Person
 ) -> None:
     author, title = new_context().new_page(), unique("Too much for a worker")
     log_in(author, person)
-    # What a worker cannot do however often it tries: the database refuses this one article's summary.
+    # A permanent failure for the worker: the database refuses the summary of this article.
     fleet.sql(
         fleet.primary,
         f"alter table article add constraint refused check (title <> '{title}' or summary = '') not valid",
@@ -176,7 +176,9 @@ def test_an_administrator_sends_a_dead_task_again(
     assert eventually(has_summary, within=15, every=1)
 
 
-def test_an_administrator_shuts_a_user_out(page: Page, new_context: NewContext, person: Person, admin: Person) -> None:
+def test_an_administrator_deactivates_a_user(
+    page: Page, new_context: NewContext, person: Person, admin: Person
+) -> None:
     member = new_context().new_page()
     log_in(member, person)
     log_in(page, admin, "/admin/users")
@@ -191,7 +193,7 @@ def test_an_administrator_shuts_a_user_out(page: Page, new_context: NewContext, 
 
 
 @pytest.mark.parametrize("path", ["/admin/", "/admin/users", "/admin/tasks"])
-def test_a_user_sees_no_administrators_page(page: Page, person: Person, path: str) -> None:
+def test_a_user_has_no_access_to_administrators_pages(page: Page, person: Person, path: str) -> None:
     log_in(page, person)
     answer = page.goto(path)
     assert answer

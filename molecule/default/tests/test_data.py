@@ -1,4 +1,4 @@
-"""Postgres and Redis: copies are where they must be, and who leads is agreed upon."""
+"""Postgres and Redis: replication is complete, and all members agree on the leaders."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tools.fleet.context import Host
 MIGRATION = "select string_agg(version_num, ',') from alembic_version"
 
 
-def test_one_primary_and_a_synchronous_streaming_standby(fleet: LiveFleet) -> None:
+def test_there_is_one_primary_and_a_synchronous_standby(fleet: LiveFleet) -> None:
     assert len(fleet.standbys) == len(fleet.group("postgres")) - 1
     rows = fleet.sql(fleet.primary, "select application_name, state, sync_state from pg_stat_replication").splitlines()
     assert [row.split("|")[1] for row in rows] == ["streaming"] * len(fleet.standbys)
@@ -23,7 +23,7 @@ def test_replication_uses_slots_and_checksums_are_on(fleet: LiveFleet) -> None:
     assert fleet.sql(fleet.primary, "show data_checksums") == "on"
 
 
-def test_the_migration_has_run_once_and_reached_the_standby(fleet: LiveFleet) -> None:
+def test_the_migration_has_run_once_and_reached_the_standbys(fleet: LiveFleet) -> None:
     version = fleet.sql(fleet.primary, MIGRATION)
     assert version
     assert "," not in version
@@ -31,14 +31,14 @@ def test_the_migration_has_run_once_and_reached_the_standby(fleet: LiveFleet) ->
         assert fleet.sql(standby, MIGRATION) == version
 
 
-def test_the_applications_role_may_not_change_the_schema(fleet: LiveFleet) -> None:
-    may = fleet.sql(fleet.primary, "select has_schema_privilege('news_app', 'public', 'create')")
+def test_the_applications_role_cannot_change_the_schema(fleet: LiveFleet) -> None:
+    can_create = fleet.sql(fleet.primary, "select has_schema_privilege('news_app', 'public', 'create')")
     owner = fleet.sql(fleet.primary, "select tableowner from pg_tables where tablename = 'article'")
-    assert (may, owner) == ("f", "news_owner")
+    assert (can_create, owner) == ("f", "news_owner")
 
 
 def redis(fleet: LiveFleet, host: Host, port: int, command: str) -> str:
-    """Run one redis-cli command on `host`."""
+    """Run a redis-cli command on `host`."""
     secret = fleet.secrets["redis_admin_password"]
     return fleet.run(
         host, f"REDISCLI_AUTH={secret} redis-cli -h {host.address} -p {port} --user admin {command}"
@@ -46,12 +46,12 @@ def redis(fleet: LiveFleet, host: Host, port: int, command: str) -> str:
 
 
 def replication(fleet: LiveFleet, host: Host, port: int) -> dict[str, str]:
-    """`INFO replication` of one instance."""
+    """Return `INFO replication` of an instance."""
     lines = redis(fleet, host, port, "info replication").splitlines()
     return dict(line.split(":", 1) for line in lines if ":" in line)
 
 
-def test_redis_copies_are_attached_and_the_witness_is_never_promoted(fleet: LiveFleet) -> None:
+def test_redis_replicas_are_linked_and_the_witness_is_never_promoted(fleet: LiveFleet) -> None:
     redis_hosts = fleet.group("redis")
     witnesses = [host for host in fleet.group("sentinel") if host not in redis_hosts]
     for port, hosts in ((6379, redis_hosts), (6380, [*redis_hosts, *witnesses])):

@@ -1,4 +1,4 @@
-"""What a visitor, an author and a client of the API notice, through the load balancers' virtual address."""
+"""The behaviour of the site and the API through the load balancers' virtual address."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def test_the_site_and_the_api_answer(site: httpx.Client) -> None:
     assert site.get(f"{ARTICLES}/{articles[0]['id']}").json()["title"] == articles[0]["title"]
 
 
-def test_plain_http_is_sent_to_https(fleet: LiveFleet) -> None:
+def test_plain_http_redirects_to_https(fleet: LiveFleet) -> None:
     answer = httpx.get(f"http://{fleet.vip}/popular", trust_env=False)
     assert answer.status_code in {301, 308}
     assert answer.headers["location"].startswith("https://")
@@ -36,7 +36,7 @@ def test_the_certificate_is_the_one_of_the_vault(fleet: LiveFleet) -> None:
     assert ssl.get_server_certificate((fleet.vip, 443)).strip() == fleet.secrets["nginx_tls_certificate"].strip()
 
 
-def test_pages_follow_each_other_without_gap_or_repetition(site: httpx.Client) -> None:
+def test_paging_has_no_gaps_and_no_duplicates(site: httpx.Client) -> None:
     seen: list[int] = []
     after: str | None = None
     for _ in range(4):
@@ -46,7 +46,7 @@ def test_pages_follow_each_other_without_gap_or_repetition(site: httpx.Client) -
     assert len(seen) == len(set(seen)) == 200
 
 
-def test_a_write_through_the_vip_is_read_from_the_standby(fleet: LiveFleet, author: httpx.Client) -> None:
+def test_a_write_through_the_vip_reaches_the_standbys(fleet: LiveFleet, author: httpx.Client) -> None:
     title = publish(author)["title"]
     count = f"select count(*) from article where title = '{title}'"
     assert eventually(lambda: {fleet.sql(standby, count) for standby in fleet.standbys} == {"1"}, within=2)
@@ -59,7 +59,7 @@ def test_reads_go_to_a_standby_and_writes_to_the_primary(fleet: LiveFleet, autho
 
     (standby, *_), primary = fleet.standbys, fleet.primary
     reads, writes = "select %from article%", "insert into article%"
-    # A page of another length each time: neither nginx nor the application has it in a cache.
+    # A different page length each time, so that no cache has the page.
     lengths = itertools.count(21)
 
     def ten_reads_on_the_standby() -> bool:
@@ -69,7 +69,7 @@ def test_reads_go_to_a_standby_and_writes_to_the_primary(fleet: LiveFleet, autho
                 assert anonymous.get(ARTICLES, params={"limit": next(lengths)}).status_code == 200
         return statements(standby, reads) >= before + 10
 
-    # Not at once: for some seconds after a write lists are read from the primary.
+    # Not at once: after a write, lists are read from the primary for some seconds.
     assert eventually(ten_reads_on_the_standby, within=20, every=3)
     before = statements(primary, writes)
     publish(author)
@@ -83,21 +83,21 @@ def test_every_application_host_gets_requests(fleet: LiveFleet, author: httpx.Cl
     assert min(served.values()) > 5
 
 
-def test_a_session_outlives_the_application_host_that_made_it(healthy_fleet: LiveFleet) -> None:
+def test_a_session_survives_the_application_host_that_created_it(healthy_fleet: LiveFleet) -> None:
     fleet = healthy_fleet
     with visitor(fleet) as reader:
         log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"])
         account = reader.get("/account")
         assert account.status_code == 200
-        maker = next(host for host in fleet.group("app") if host.name == account.headers["x-served-by"])
-        fleet.run(maker, "systemctl stop app.socket app.service")
+        creator = next(host for host in fleet.group("app") if host.name == account.headers["x-served-by"])
+        fleet.run(creator, "systemctl stop app.socket app.service")
         try:
             answers = [reader.get("/account") for _ in range(5)]
             assert [answer.status_code for answer in answers] == [200] * 5
             assert all("admin@news.test" in answer.text for answer in answers)
-            assert maker.name not in {answer.headers["x-served-by"] for answer in answers}
+            assert creator.name not in {answer.headers["x-served-by"] for answer in answers}
         finally:
-            fleet.run(maker, "systemctl start app.socket app.service")
+            fleet.run(creator, "systemctl start app.socket app.service")
 
 
 def test_the_api_and_anonymous_pages_set_no_cookie(site: httpx.Client, author: httpx.Client) -> None:
@@ -106,10 +106,10 @@ def test_the_api_and_anonymous_pages_set_no_cookie(site: httpx.Client, author: h
 
 
 def test_a_second_read_comes_from_the_cache_and_a_write_invalidates_it(author: httpx.Client) -> None:
-    # With an API key nginx's cache is passed by, so that this sees the application's own.
+    # Requests with an API key bypass nginx's cache, so this tests the application's cache.
     url = f"{ARTICLES}?limit=3"
     publish(author)
-    # A worker writes the article's summary a moment later, which makes the list new once more.
+    # A worker adds the article's summary a moment later, which invalidates the list again.
     assert eventually(lambda: author.get(url).headers["x-cache"] == "hit", within=20, every=1)
     title = publish(author)["title"]
     fresh = author.get(url)
@@ -117,7 +117,7 @@ def test_a_second_read_comes_from_the_cache_and_a_write_invalidates_it(author: h
     assert fresh.json()["articles"][0]["title"] == title
 
 
-def test_nginx_answers_a_burst_of_anonymous_readers_from_its_own_cache(fleet: LiveFleet) -> None:
+def test_nginx_answers_a_burst_of_anonymous_readers_from_its_cache(fleet: LiveFleet) -> None:
     with visitor(fleet) as reader:
         outcomes = Counter(reader.get("/popular").headers["x-proxy-cache"] for _ in range(20))
     assert outcomes["HIT"] >= 10, outcomes
@@ -142,12 +142,12 @@ def test_a_worker_writes_summary_and_keywords(author: httpx.Client) -> None:
     assert eventually(processed, within=30)
 
 
-def test_what_is_for_the_inside_is_not_public(site: httpx.Client) -> None:
+def test_internal_paths_are_not_public(site: httpx.Client) -> None:
     for path in ("/metrics", "/readyz", "/livez"):
         assert site.get(path).status_code in {403, 404}, path
 
 
-def test_a_key_without_rights_is_refused(fleet: LiveFleet) -> None:
+def test_an_unknown_key_is_refused(fleet: LiveFleet) -> None:
     with visitor(fleet, Authorization="Bearer nonsense") as stranger:
         answer = stranger.post(ARTICLES, json={"title": "x", "content": "y"})
     assert answer.status_code == 401
@@ -172,7 +172,7 @@ def test_a_client_cannot_forge_its_address_and_every_request_has_an_id(fleet: Li
     assert "203.0.113.9" not in line().values()
 
 
-def test_static_files_come_from_nginx_itself(site: httpx.Client) -> None:
+def test_nginx_serves_static_files_itself(site: httpx.Client) -> None:
     match = re.search(r'href="(/static/[^"]+\.css[^"]*)"', site.get("/").text)
     assert match
     style = site.get(match[1])

@@ -1,4 +1,4 @@
-"""What holds for every host: nothing failed, the firewall is the port matrix, a reboot is survived."""
+"""Checks of every host: no failed units, the firewall matches the port matrix, services survive a reboot."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def test_no_unit_failed_anywhere(fleet: LiveFleet) -> None:
     assert set(states.values()) == {"running"}, (states, failed)
 
 
-def test_ports_open_only_to_the_hosts_that_have_business_there(fleet: LiveFleet) -> None:
+def test_ports_are_open_only_to_the_hosts_in_the_port_matrix(fleet: LiveFleet) -> None:
     wanted = {flow for flow, allowed in ports.expected(fleet).items() if allowed}
-    seen = ports.observed(fleet)
-    assert seen - wanted == set(), "open to hosts that have no business there"
-    assert wanted - seen - ports.may_be_silent(fleet) == set(), "closed, or nobody listens"
+    found = ports.observed(fleet)
+    assert found - wanted == set(), "open to hosts that are not in the port matrix"
+    assert wanted - found - ports.may_be_unused(fleet) == set(), "closed, or no listener"
 
 
-def test_every_host_knows_the_others_by_name(fleet: LiveFleet) -> None:
+def test_every_host_resolves_the_names_of_the_others(fleet: LiveFleet) -> None:
     host = next(iter(fleet.hosts.values()))
     for other in fleet.hosts.values():
         assert fleet.run(host, f"getent hosts {other.name}").stdout.split()[0] in {other.address, "127.0.1.1", "::1"}
 
 
-def test_a_reboot_brings_a_hosts_services_back(healthy_fleet: LiveFleet) -> None:
+def test_services_start_after_a_reboot(healthy_fleet: LiveFleet) -> None:
     fleet = healthy_fleet
     standby = fleet.standbys[0] if fleet.standbys else fleet.primary
     boot = fleet.run(standby, "stat -c %y /proc/1").stdout
@@ -47,16 +47,18 @@ def test_a_reboot_brings_a_hosts_services_back(healthy_fleet: LiveFleet) -> None
     assert eventually(lambda: fleet.sql(primary, streaming) == "1", within=90)
 
 
-def test_make_status_sees_a_whole_fleet_and_who_leads(fleet: LiveFleet) -> None:
-    def told() -> dict[str, Any]:
+def test_make_status_reports_full_redundancy_and_the_leaders(fleet: LiveFleet) -> None:
+    def status() -> dict[str, Any]:
         result = fleet.fleet.run(sys.executable, "-m", "tools.fleet", "status", "--json", quiet=True)
-        seen: dict[str, Any] = json.loads(result.stdout)
-        assert (result.returncode, seen["missing"]) == (0, [])
-        return seen
+        document: dict[str, Any] = json.loads(result.stdout)
+        assert (result.returncode, document["missing"]) == (0, [])
+        return document
 
-    # A host that was rebooted has to catch up first.
-    facts = {name: host["facts"] for name, host in eventually(told, within=60, every=1)["hosts"].items()}
-    assert [name for name, seen in facts.items() if seen.get("vip")] == [getattr(fleet.vip_holder(), "name", None)]
-    assert [name for name, seen in facts.items() if (seen.get("postgres") or {}).get("primary")] == [fleet.primary.name]
+    # A host that was just rebooted has to catch up first.
+    facts = {name: host["facts"] for name, host in eventually(status, within=60, every=1)["hosts"].items()}
+    assert [name for name, found in facts.items() if found.get("vip")] == [getattr(fleet.vip_holder(), "name", None)]
+    assert [name for name, found in facts.items() if (found.get("postgres") or {}).get("primary")] == [
+        fleet.primary.name
+    ]
     assert set(facts[fleet.primary.name]["postgres"]["standbys"]) == {standby.name for standby in fleet.standbys}
     assert {facts[host.name]["sentinel"] for host in fleet.group("sentinel")} == {len(fleet.group("sentinel"))}

@@ -1,4 +1,4 @@
-"""The integration tests on this fleet's own servers: its Postgres, and a Redis of its build that they may empty."""
+"""Runs the integration tests on the fleet's Postgres, and on a separate Redis of the same build."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOCKET_REDIS = "/run/scratch-redis/redis.sock"
 
 @contextmanager
 def suite(name: str, *arguments: str, **environment: str) -> Iterator[None]:
-    """Run a suite of integration tests while entered, and fail afterwards if it failed. Its report counts its tests."""
+    """Run a suite of integration tests during the context. Fail at its end if the suite failed."""
     report = ROOT / ".cache" / "reports" / f"{name}.xml"
     command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", "-o", f"junit_suite_name={name}"]
     with subprocess.Popen(
@@ -34,7 +34,7 @@ def suite(name: str, *arguments: str, **environment: str) -> Iterator[None]:
 
 @pytest.fixture
 def database_url(fleet: LiveFleet) -> Iterator[str]:
-    """The URL of the primary for a user who may make databases; the user and what they made is gone afterwards."""
+    """The URL of the primary for a user who can create databases. Both are removed afterwards."""
     primary, role, password = fleet.primary, f"scratch_{uuid4().hex[:8]}", uuid4().hex
     fleet.sql(primary, f"create role {role} login createdb password '{password}'")
     try:
@@ -50,7 +50,7 @@ def database_url(fleet: LiveFleet) -> Iterator[str]:
 
 @pytest.fixture
 def redis_url(fleet: LiveFleet) -> Iterator[str]:
-    """The URL of an empty Redis beside the fleet's, of the same build."""
+    """The URL of an empty Redis next to the fleet's, of the same build."""
     host = fleet.group("redis")[0]
     unit = "systemd-run --quiet --collect --unit=scratch-redis --property=RuntimeDirectory=scratch-redis"
     server = f"redis-server --port 0 --unixsocket {SOCKET_REDIS} --unixsocketperm 777 --save '' --appendonly no"
@@ -63,7 +63,7 @@ def redis_url(fleet: LiveFleet) -> Iterator[str]:
 
 
 def test_the_integration_tests_pass_on_the_servers_of_a_fleet(database_url: str, redis_url: str) -> None:
-    # Beside each other, since the workers' tests mostly wait.
+    # In parallel, because the workers' tests mostly wait.
     with (
         suite("integration-redis", "tests/integration/with_redis", TEST_REDIS_URL=redis_url),
         suite(

@@ -1,4 +1,4 @@
-"""Prometheus sees everything, its rules are loaded, and every panel of every dashboard has data."""
+"""Prometheus scrapes every target, its rules are loaded, and every panel of every dashboard has data."""
 
 from __future__ import annotations
 
@@ -38,22 +38,24 @@ def test_rules_are_loaded_and_healthy(fleet: LiveFleet) -> None:
     assert len([rule for rule in rules if rule["type"] == "alerting"]) > 20
 
 
-def test_alertmanager_is_reached(fleet: LiveFleet) -> None:
+def test_prometheus_reaches_alertmanager(fleet: LiveFleet) -> None:
     assert fleet.prometheus("alertmanagers")["activeAlertmanagers"]
     assert httpx.get(f"{fleet.outputs['urls']['alertmanager']}-/ready", trust_env=False).status_code == 200
 
 
-def test_grafana_answers_where_its_package_could_be_had(fleet: LiveFleet) -> None:
+def test_grafana_answers_if_its_package_was_available(fleet: LiveFleet) -> None:
     monitoring = fleet.group("monitoring")[0]
     if fleet.run(monitoring, "systemctl cat grafana-server.service", check=False).returncode != 0:
-        pytest.skip("Grafana's repository cannot be reached from the monitoring host, so site.yml left Grafana out")
+        pytest.skip(
+            "Grafana's repository cannot be reached from the monitoring host, so site.yml did not install Grafana"
+        )
     health = httpx.get(f"{fleet.outputs['urls']['grafana']}api/health", trust_env=False)
     assert health.json()["database"] == "ok"
 
 
 @pytest.fixture(scope="module")
 def traffic(fleet: LiveFleet, api_key: str) -> None:
-    """What a used fleet has seen: readers, a writer, a log-in page, a page that does not exist."""
+    """Generate typical traffic: readers, an author, the login page and a page that does not exist."""
     with visitor(fleet) as reader, visitor(fleet, Authorization=f"Bearer {api_key}") as author:
         for _ in range(5):
             author.post(
@@ -68,7 +70,7 @@ def traffic(fleet: LiveFleet, api_key: str) -> None:
 @pytest.mark.parametrize("dashboard", sorted(BUILT.glob("*.json")), ids=lambda path: path.stem)
 @pytest.mark.usefixtures("traffic")
 def test_every_panels_query_returns_data(fleet: LiveFleet, dashboard: Path) -> None:
-    def silent() -> list[str]:
+    def without_data() -> list[str]:
         return [
             f"{title}: {query}"
             for title, query in extract_queries(dashboard)
@@ -76,4 +78,4 @@ def test_every_panels_query_returns_data(fleet: LiveFleet, dashboard: Path) -> N
         ]
 
     assert extract_queries(dashboard)
-    assert eventually(lambda: not silent(), within=90, every=5), silent()
+    assert eventually(lambda: not without_data(), within=90, every=5), without_data()

@@ -1,4 +1,4 @@
-"""What the sandbox does for its hosts, which no other machine would have to."""
+"""Repairs that only the sandbox needs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SCRIPT = ROOT / "terraform" / "modules" / "sandbox_host" / "host.sh"
 
 @contextmanager
 def twin(fleet: LiveFleet, address: str) -> Iterator[str]:
-    """What an engine that was killed leaves: a network namespace with a host's address, plugged into the fleet's bridge."""
+    """Create what a killed engine leaves: a network namespace with a host's address on the fleet's bridge."""
     link = f"twin-{fleet.fleet.name}"[:15]
     mac = "02:42:" + ":".join(f"{int(part):02x}" for part in address.split("."))
     bridge = json.loads(ip("-json", "route", "get", address))[0]["dev"]
@@ -41,8 +41,8 @@ def ip(*arguments: str) -> str:
     return subprocess.run(["ip", *arguments], check=True, capture_output=True, text=True).stdout
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces of this machine are made by root alone")
-def test_what_a_killed_engine_left_of_a_host_is_unplugged(fleet: LiveFleet, tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can create network namespaces")
+def test_a_network_namespace_that_a_killed_engine_left_is_disconnected(fleet: LiveFleet, tmp_path: Path) -> None:
     address = str(ipaddress.ip_address(fleet.vip) + 60)
     for key in fleet.fleet.directory.glob("id_ed25519*"):
         shutil.copy2(key, tmp_path)

@@ -1,4 +1,4 @@
-"""The stage: one fleet on which releases are deployed one after another, under load."""
+"""Fixtures of this scenario: one fleet to which releases are deployed one after another, under load."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["api_key", "fleet", "pytest_collection_modifyitems", "pytest_configur
 
 @pytest.fixture(scope="session")
 def stage(fleet: LiveFleet, api_key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """The fleet with a release of the tests; afterwards it has the project's own again, and its schema."""
-    made = Stage(fleet, api_key, tmp_path_factory.mktemp("releases"))
-    made.reset()
-    run = made.deploy(GOOD, deploy_canary_seconds=0)
+    """The fleet with a test release. Afterwards the project's own release and schema are restored."""
+    stage = Stage(fleet, api_key, tmp_path_factory.mktemp("releases"))
+    stage.reset()
+    run = stage.deploy(GOOD, deploy_canary_seconds=0)
     assert run.code == 0, run.text
-    yield made
+    yield stage
     if os.environ.get("FLEET_ENDS_HERE"):
         return
-    made.reset()
-    run = made.run("deploy", deploy_canary_seconds=0)
+    stage.reset()
+    run = stage.run("deploy", deploy_canary_seconds=0)
     assert run.code == 0, run.text

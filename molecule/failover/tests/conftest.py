@@ -1,4 +1,4 @@
-"""Drills are held on one fleet that is watched all the while."""
+"""Fixtures of this scenario: all drills run on one observed fleet."""
 
 from tests.support.drills.fixtures import runner
 from tests.support.live.fixtures import api_key, fleet

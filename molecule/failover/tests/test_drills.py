@@ -1,4 +1,4 @@
-"""Every single failure that a fleet meets, under load: how long users notice it, and that nothing is lost."""
+"""Every failure drill: how long users notice the fault, and that nothing is lost."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ CASES = [pytest.param(drill, id=drill.name, marks=core if drill.core else ()) fo
 
 
 @pytest.mark.parametrize("drill", CASES)
-# All drills, then all again: after a failover away from clients, the next one is blocked for five minutes.
+# One round of all drills after another: some failovers block the next one of the same kind for five minutes.
 @pytest.mark.parametrize("round_", ROUNDS)
 def test_drill(runner: DrillRunner, drill: Drill, round_: int) -> None:
     assert drill.breaches(runner.run(drill, round_)) == []
@@ -27,5 +27,5 @@ def test_drill(runner: DrillRunner, drill: Drill, round_: int) -> None:
 
 @core
 def test_every_task_of_every_drill_was_done(runner: DrillRunner) -> None:
-    # What no broker took is found again within a minute and a half.
+    # A periodic task sends tasks again that the broker did not accept, within 90 seconds.
     assert eventually(lambda: not runner.unprocessed(), within=120, every=2), runner.unprocessed()

@@ -1,4 +1,4 @@
-"""What operators do to a fleet: a run after failovers, changes under load, a run while hosts are down, a host that is replaced."""
+"""Operators' work: a run after failovers, changes under load, a run while hosts are down, replaced hosts."""
 
 from __future__ import annotations
 
@@ -16,46 +16,48 @@ from tests.support.live.fleet import eventually
 from tools.fleet.redundancy import is_leader
 
 
-def led(runner: DrillRunner, begin: float) -> dict[str, set[str]]:
-    """Who led at any time since then, by kind."""
+def leaders_since(runner: DrillRunner, begin: float) -> dict[str, set[str]]:
+    """Return all hosts that led since `begin`, by role."""
     samples = runner.observer.between(begin, time.time())
     return {
-        what: {sample.host for sample in samples if sample.what == what and is_leader(sample.value)} for what in LEADERS
+        role: {sample.host for sample in samples if sample.fact == role and is_leader(sample.value)} for role in LEADERS
     }
 
 
-def test_a_run_after_failovers_changes_nothing_and_moves_nobody(runner: DrillRunner) -> None:
-    before = {what: runner.leaders(what) for what in LEADERS}
-    for what in ("postgres", "store", "cache"):
-        with faults.playbook_run(runner.fleet, "playbooks/switchover.yml", "-e", f"switchover_of={what}"):
+def test_a_run_after_failovers_changes_nothing_and_moves_no_leader(runner: DrillRunner) -> None:
+    before = {role: runner.leaders(role) for role in LEADERS}
+    for role in ("postgres", "store", "cache"):
+        with faults.playbook_run(runner.fleet, "playbooks/switchover.yml", "-e", f"switchover_of={role}"):
             pass
     with faults.stopped(runner.fleet, [runner.leader("vip")], "keepalived"):
         assert eventually(lambda: runner.leaders("vip") - before["vip"], within=10)
     assert runner.wait_until_redundant(90) is not None, runner.missing()
-    leaders = {what: runner.leaders(what) for what in LEADERS}
-    assert all(leaders[what].isdisjoint(before[what]) for what in LEADERS), f"nothing failed over: {before} → {leaders}"
+    leaders = {role: runner.leaders(role) for role in LEADERS}
+    assert all(leaders[role].isdisjoint(before[role]) for role in LEADERS), (
+        f"some leader did not move: {before} → {leaders}"
+    )
 
     running, begin = processes(runner.fleet), time.time()
     run = site(runner.fleet)
     assert run.code == 0, run.output[-3000:]
     assert run.hosts_with("changed") == set(), run.output
-    assert led(runner, begin) == leaders
+    assert leaders_since(runner, begin) == leaders
     assert processes(runner.fleet) == running
 
 
 @pytest.mark.parametrize("drill", [*CHANGES, *REPLACEMENTS], ids=lambda drill: drill.name)
-def test_work_under_load(runner: DrillRunner, drill: Drill) -> None:
+def test_an_operation_under_load(runner: DrillRunner, drill: Drill) -> None:
     assert drill.breaches(runner.run(drill, 1)) == []
 
 
 def first_leaders(runner: DrillRunner) -> set[str]:
-    """One host of every tier that has two, those that lead where somebody does."""
-    leaders = {name for what in ("postgres", "store", "vip") for name in runner.leaders(what)}
+    """Return the leader of every tier with two hosts, or its first host."""
+    leaders = {name for role in ("postgres", "store", "vip") for name in runner.leaders(role)}
     return leaders | {runner.group("app")[0].name}
 
 
 def others(runner: DrillRunner) -> set[str]:
-    """Of every tier that has two the hosts that do not lead."""
+    """Return the other host of every tier with two hosts."""
     return {
         host.name for group in ("postgres", "redis", "loadbalancers", "app") for host in runner.group(group)
     } - first_leaders(runner)
@@ -68,9 +70,11 @@ def others(runner: DrillRunner) -> set[str]:
         first_leaders,
         lambda runner: {host.name for group in ("monitoring", "workers") for host in runner.group(group)},
     ],
-    ids=["those-that-follow", "those-that-lead", "the-witness-and-the-worker"],
+    ids=["followers", "leaders", "witness-and-worker"],
 )
-def test_a_run_without_some_hosts_converges_the_rest_and_says_what_is_left(runner: DrillRunner, choose: object) -> None:
+def test_a_run_without_some_hosts_converges_the_others_and_names_the_missing_ones(
+    runner: DrillRunner, choose: object
+) -> None:
     assert callable(choose)
     assert runner.wait_until_redundant(90) is not None, runner.missing()
     down: set[str] = choose(runner)
@@ -81,12 +85,12 @@ def test_a_run_without_some_hosts_converges_the_rest_and_says_what_is_left(runne
     assert run.hosts_with("unreachable") == down
     assert run.hosts_with("failed") == set(), run.output
     assert run.counts.keys() == present | down
-    told = run.output.partition("Not finished:")[2].split("PLAY RECAP")[0]
-    assert all(f"{name} (ansible_host" in told for name in down), run.output[-3000:]
+    summary = run.output.partition("Not finished:")[2].split("PLAY RECAP")[0]
+    assert all(f"{name} (ansible_host" in summary for name in down), run.output[-3000:]
     assert runner.wait_until_redundant(120) is not None, runner.missing()
 
 
-def test_a_change_that_would_cost_the_majority_waits_until_all_are_back(runner: DrillRunner) -> None:
+def test_a_change_that_could_lose_the_majority_is_postponed(runner: DrillRunner) -> None:
     with ExitStack() as stack:
         stack.enter_context(faults.powered_off(runner.fleet, runner.standby))
         running = processes(runner.fleet)
@@ -120,14 +124,14 @@ def test_a_change_that_would_cost_the_majority_waits_until_all_are_back(runner: 
     assert runner.wait_until_redundant(120) is not None, runner.missing()
 
 
-def test_what_leads_or_is_needed_is_not_replaced(runner: DrillRunner) -> None:
+def test_a_leader_or_an_indispensable_host_is_not_replaced(runner: DrillRunner) -> None:
     assert runner.wait_until_redundant(90) is not None, runner.missing()
     running = processes(runner.fleet)
-    for what, leader in (("Postgres primary", runner.leader("postgres")), ("master of", runner.leader("store"))):
+    for role, leader in (("Postgres primary", runner.leader("postgres")), ("master of", runner.leader("store"))):
         refused = replace(runner.fleet, leader)
         assert refused.code != 0
         assert f"{leader.name} was not removed, because it is" in refused.output
-        assert what in refused.output
+        assert role in refused.output
         assert "playbooks/switchover.yml" in refused.output
     with faults.stopped(runner.fleet, runner.group("monitoring"), "etcd", "redis-sentinel"):
         for host, sentence in (
@@ -137,6 +141,6 @@ def test_what_leads_or_is_needed_is_not_replaced(runner: DrillRunner) -> None:
             assert f"{host.name} was not removed, because {sentence}" in replace(runner.fleet, host).output
     assert runner.wait_until_redundant(90) is not None, runner.missing()
     witness = {host.name for host in runner.group("monitoring")}
-    assert {name: seen for name, seen in processes(runner.fleet).items() if name not in witness} == {
-        name: seen for name, seen in running.items() if name not in witness
+    assert {name: found for name, found in processes(runner.fleet).items() if name not in witness} == {
+        name: found for name, found in running.items() if name not in witness
     }

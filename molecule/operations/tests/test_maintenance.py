@@ -1,4 +1,4 @@
-"""Upgrades and reboots of a fleet that serves: no read fails, and whatever goes wrong is said, and mended by the next run."""
+"""Upgrades and reboots under load: no read fails, errors are reported, and the next run repairs what is left."""
 
 from __future__ import annotations
 
@@ -9,36 +9,36 @@ from tests.support.drills.runner import DrillRunner
 from tests.support.live.fleet import eventually
 
 
-def test_every_host_is_upgraded_and_rebooted_while_the_fleet_serves(runner: DrillRunner) -> None:
+def test_every_host_is_upgraded_and_rebooted_under_load(runner: DrillRunner) -> None:
     assert MAINTENANCE.breaches(runner.run(MAINTENANCE, 1)) == []
 
 
-def test_only_hosts_that_need_it_are_taken_and_held_packages_stay(runner: DrillRunner) -> None:
+def test_only_hosts_that_need_it_are_maintained_and_held_packages_stay(runner: DrillRunner) -> None:
     assert runner.wait_until_redundant(90) is not None, runner.missing()
     host, *others = runner.group("app")
     with outdated(runner.fleet, host):
         before, running = boots(runner.fleet, [host]), processes(runner.fleet)
         limit = ["--limit", ",".join(name.name for name in (host, *others))]
-        told = maintain(runner.fleet, "--check", *limit)
-        assert told.code == 0, told.output[-3000:]
-        assert "upkeep-free 1 → 2" in told.output
-        assert "upkeep-held" not in told.output
+        plan = maintain(runner.fleet, "--check", *limit)
+        assert plan.code == 0, plan.output[-3000:]
+        assert "upkeep-free 1 → 2" in plan.output
+        assert "upkeep-held" not in plan.output
         assert processes(runner.fleet) == running
 
-        done = maintain(runner.fleet, *limit)
-        assert done.code == 0, done.output[-3000:]
+        result = maintain(runner.fleet, *limit)
+        assert result.code == 0, result.output[-3000:]
         versions = runner.fleet.run(
             host, "dpkg-query --show --showformat '${Package} ${Version} ' upkeep-free upkeep-held"
         ).stdout
         assert versions.split() == ["upkeep-free", "2", "upkeep-held", "1"]
         assert boots(runner.fleet, [host])[host.name] > before[host.name]
-        assert {name: seen for name, seen in processes(runner.fleet).items() if name != host.name} == {
-            name: seen for name, seen in running.items() if name != host.name
+        assert {name: found for name, found in processes(runner.fleet).items() if name != host.name} == {
+            name: found for name, found in running.items() if name != host.name
         }
         assert "No host had any work to do" in maintain(runner.fleet, *limit).output
 
 
-def test_a_fleet_that_lacks_something_is_left_alone_and_what_helps_is_said(runner: DrillRunner) -> None:
+def test_a_fleet_without_full_redundancy_is_not_touched_and_the_advice_is_printed(runner: DrillRunner) -> None:
     assert runner.wait_until_redundant(90) is not None, runner.missing()
     name = runner.group("app")[0].name
     running = processes(runner.fleet)
@@ -51,7 +51,7 @@ def test_a_fleet_that_lacks_something_is_left_alone_and_what_helps_is_said(runne
     assert processes(runner.fleet) == running
 
 
-def test_a_run_stops_at_a_host_that_does_not_come_back_and_the_next_one_puts_it_back(runner: DrillRunner) -> None:
+def test_a_run_stops_at_a_host_that_does_not_come_back_and_the_next_run_finishes_it(runner: DrillRunner) -> None:
     assert runner.wait_until_redundant(90) is not None, runner.missing()
     first, second = runner.group("app")[:2]
     before = boots(runner.fleet, [second])
@@ -73,7 +73,7 @@ def test_a_run_stops_at_a_host_that_does_not_come_back_and_the_next_one_puts_it_
     assert not any(notes), notes
 
 
-def test_what_an_interrupted_run_has_left_is_put_back_by_the_next_one(runner: DrillRunner) -> None:
+def test_the_next_run_finishes_an_interrupted_one(runner: DrillRunner) -> None:
     assert runner.wait_until_redundant(90) is not None, runner.missing()
     host = runner.leader("vip")
     limit = ["--limit", host.name, "-e", "maintain_upgrade=false"]

@@ -1,4 +1,4 @@
-"""Fixtures of this scenario: those of every scenario."""
+"""The shared fixtures."""
 
 from tests.support.live.fixtures import api_key, author, fleet, healthy_fleet, site
 

@@ -1,1 +1,1 @@
-"""The site in a headless Chromium: what the scenarios' tests of pages share."""
+"""The site in a headless Chromium, for the scenarios' tests of pages."""

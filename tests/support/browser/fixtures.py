@@ -1,4 +1,4 @@
-"""A browser, its pages and a mailbox; a scenario's conftest.py imports them."""
+"""Fixtures for a browser, its pages and a mailbox. A scenario's conftest.py imports them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools.fleet.context import ROOT
 from tools.fleet.mail_sink import MailSink, gateway
 
 SCREENSHOTS = ROOT / ".cache" / "screenshots"
-# Debian's, or Google's where the distribution has none that other programs can drive (Ubuntu's is a snap).
+# Debian's package, or Google's if the distribution has only a snap (Ubuntu), which other programs cannot control.
 PROGRAMS = ("chromium", "google-chrome-stable", "google-chrome")
 QUIET = """--no-sandbox --disable-gpu --disable-quic --no-proxy-server --no-first-run --disable-background-networking
 --disable-component-update --disable-sync"""
@@ -25,10 +25,12 @@ NewContext = Callable[[], BrowserContext]
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A browser without a window."""
+    """A headless browser."""
     program = next(filter(None, map(shutil.which, PROGRAMS)), None)
     if program is None:
-        pytest.skip("there is no Chromium: `bin/setup --tests` installs it where the distribution has it as a package")
+        pytest.skip(
+            "Chromium is not installed; run `bin/setup --tests`, which needs a distribution with a package of it"
+        )
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=program, args=QUIET.split())
         yield running
@@ -36,10 +38,10 @@ def browser() -> Iterator[Browser]:
 
 
 def profile(browser: Browser, fleet: LiveFleet) -> BrowserContext:
-    """A browser's profile of its own: nobody's cookies."""
+    """Return a new browser profile without cookies."""
     context = browser.new_context(
         base_url=f"https://{fleet.vip}",
-        # The sandbox's certificate is its own; test_the_certificate_… looks at it.
+        # The sandbox's certificate is self-signed. test_the_certificate_is_the_one_of_the_vault checks it.
         ignore_https_errors=True,
         viewport={"width": 1280, "height": 900},
         reduced_motion="reduce",
@@ -50,17 +52,20 @@ def profile(browser: Browser, fleet: LiveFleet) -> BrowserContext:
 
 @pytest.fixture
 def new_context(request: pytest.FixtureRequest, browser: Browser, fleet: LiveFleet) -> Iterator[NewContext]:
-    """Make a profile. None of its pages may break the site's Content-Security-Policy; of a failed test they are photographed."""
-    contexts: list[BrowserContext] = []
-    broken: list[str] = []
+    """Create profiles. After a failed test, save screenshots of their pages.
 
-    def note(message: ConsoleMessage) -> None:
+    No page may violate the site's Content-Security-Policy.
+    """
+    contexts: list[BrowserContext] = []
+    violations: list[str] = []
+
+    def record(message: ConsoleMessage) -> None:
         if "Content Security Policy" in message.text:
-            broken.append(message.text)
+            violations.append(message.text)
 
     def make() -> BrowserContext:
         contexts.append(profile(browser, fleet))
-        contexts[-1].on("console", note)
+        contexts[-1].on("console", record)
         return contexts[-1]
 
     failed = request.session.testsfailed
@@ -70,36 +75,36 @@ def new_context(request: pytest.FixtureRequest, browser: Browser, fleet: LiveFle
             page.screenshot(path=SCREENSHOTS / "failed" / f"{request.node.name}-{number}.png", full_page=True)
     for context in contexts:
         context.close()
-    assert broken == []
+    assert violations == []
 
 
 @pytest.fixture
 def page(new_context: NewContext) -> Page:
-    """A page of a browser that nobody has used yet."""
+    """A page of a new browser profile."""
     return new_context().new_page()
 
 
 @pytest.fixture(scope="module")
 def mailbox(fleet: LiveFleet) -> Iterator[MailSink]:
-    """Where the fleet's letters arrive."""
+    """The mailbox that receives the fleet's e-mails."""
     with MailSink(gateway(fleet.fleet)) as sink:
         yield sink
 
 
 @pytest.fixture
 def person(fleet: LiveFleet) -> Person:
-    """Somebody new who has an account."""
-    somebody = Person.new()
-    register(fleet, somebody)
-    return somebody
+    """A new user with an account."""
+    person = Person.new()
+    register(fleet, person)
+    return person
 
 
 @pytest.fixture
 def admin(fleet: LiveFleet) -> Person:
-    """The administrator that site.yml has made."""
+    """The administrator that site.yml created."""
     return Person("Administrator", "admin@news.test", fleet.secrets["app_admin_password"])
 
 
 def unique(words: str) -> str:
-    """A title that no other article has."""
+    """Return a unique title."""
     return f"{words} {uuid4().hex[:10]}"

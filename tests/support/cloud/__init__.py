@@ -1,1 +1,1 @@
-"""A local EC2 for tests: moto answers the AWS provider, and every instance that it reports is a sandbox host that answers SSH."""
+"""A local EC2 for tests: moto answers the AWS provider, and every running instance is a sandbox host."""

@@ -1,4 +1,4 @@
-"""python -m tests.support.cloud PORT SECONDS: answer the API, keep hosts and front door in step; SIGTERM ends it, or so many seconds."""
+"""Command line: `python -m tests.support.cloud PORT SECONDS` runs the local EC2, for this long or until SIGTERM."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import threading
 
 from tests.support.cloud import ec2
 from tests.support.cloud.bridge import Bridge
-from tests.support.cloud.door import Door
+from tests.support.cloud.load_balancer import LoadBalancer
 from tools.fleet.context import echo
 
 
 def main() -> None:
-    """Run until told to end."""
+    """Run the API, the bridge and the load balancer until they are stopped."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.cloud", description=__doc__)
     parser.add_argument("port", type=int)
     parser.add_argument("seconds", type=float)
     arguments = parser.parse_args()
-    over = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: over.set())
-    door = Door()
+    stopped = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    load_balancer = LoadBalancer()
     with ec2.serving(arguments.port):
-        follower = threading.Thread(target=Bridge(arguments.port, door).follow, args=(over,))
-        follower.start()
+        bridge = threading.Thread(target=Bridge(arguments.port, load_balancer).follow, args=(stopped,))
+        bridge.start()
         echo(f"listening at 127.0.0.1:{arguments.port}")
-        over.wait(arguments.seconds)
-        over.set()
-        follower.join(timeout=60)
-        door.close()
+        stopped.wait(arguments.seconds)
+        stopped.set()
+        bridge.join(timeout=60)
+        load_balancer.close()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The API and its hosts' bridge as a process beside the scenario."""
+"""Starts and stops the local EC2 as a separate process."""
 
 from __future__ import annotations
 
@@ -15,52 +15,55 @@ from tests.support.live.fleet import eventually
 from tools.fleet.context import ROOT, FleetError
 
 SERVER, LOG = DIRECTORY / "server.pid", DIRECTORY / "server.log"
-# It ends by itself after so long, whatever becomes of the scenario.
-LIFE = 7200
+# Seconds after which it ends by itself, so that it cannot outlive a failed scenario.
+MAX_SECONDS = 7200
 
 
 def start() -> None:
-    """Start it at a free port, and wait until it answers.
+    """Start the process at a free port and wait until it answers.
 
     Raises:
-        FleetError: it does not.
+        FleetError: it does not answer.
     """
     with socket.create_server(("127.0.0.1", 0)) as free:
         number = int(free.getsockname()[1])
     with LOG.open("w") as log:
-        command = [sys.executable, "-m", "tests.support.cloud", str(number), str(LIFE)]
+        command = [sys.executable, "-m", "tests.support.cloud", str(number), str(MAX_SECONDS)]
         server = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     SERVER.write_text(f"{server.pid} {number}")
-    if not eventually(lambda: answers(number) or server.poll() is not None, within=120) or server.poll() is not None:
-        raise FleetError(f"the local EC2 does not answer at port {number}; its log: {LOG}")
+    if (
+        not eventually(lambda: accepts_connections(number) or server.poll() is not None, within=120)
+        or server.poll() is not None
+    ):
+        raise FleetError(f"the local EC2 does not answer at port {number}; read its log, {LOG}")
 
 
 def stop() -> None:
-    """End it; a number that another process has by now is left alone."""
+    """Stop the process. Another process with the same pid is not touched."""
     if not SERVER.exists():
         return
     pid = int(SERVER.read_text().split()[0])
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+    for number in (signal.SIGTERM, signal.SIGKILL):
         if is_server(pid):
-            os.kill(pid, sign)
+            os.kill(pid, number)
             eventually(lambda: not is_server(pid), within=60)
 
 
 def is_server(pid: int) -> bool:
-    """Whether a process is the API; one that has ended and waits for its parent has no command line."""
+    """Whether a process is the local EC2. A zombie has no command line."""
     command = Path(f"/proc/{pid}/cmdline")
     return command.exists() and b"tests.support.cloud" in command.read_bytes()
 
 
 def port() -> int:
-    """Where it answers."""
+    """Return its port."""
     return int(SERVER.read_text().split()[1])
 
 
-def answers(number: int) -> bool:
-    """Whether somebody accepts connections at a port of this machine."""
+def accepts_connections(number: int) -> bool:
+    """Whether a local port accepts connections."""
     with suppress(OSError), socket.create_connection(("127.0.0.1", number), timeout=1):
         return True
     return False

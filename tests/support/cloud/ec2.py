@@ -1,4 +1,4 @@
-"""The API: moto's server, mended where it differs from EC2 in what a fleet that grows and shrinks meets."""
+"""Moto's server with fixes where it differs from EC2 for a fleet that grows and shrinks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import boto3
 
 REGION = "eu-central-1"
 IMAGES = Path(__file__).with_name("images.json")
-# What any client needs, and moto does not look at.
+# Clients require credentials. moto ignores them.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -25,8 +25,8 @@ CREDENTIALS = {
 
 @contextmanager
 def serving(port: int) -> Iterator[None]:
-    """Answer at 127.0.0.1:`port` while entered."""
-    # moto reads its images when it is imported.
+    """Serve the API at 127.0.0.1:`port` inside the context."""
+    # moto reads this at import.
     os.environ["MOTO_AMIS_PATH"] = str(IMAGES)
     from moto.ec2.models.instances import Instance
     from moto.ec2.models.security_groups import SecurityGroupRule
@@ -35,9 +35,9 @@ def serving(port: int) -> Iterator[None]:
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     server = ThreadedMotoServer("127.0.0.1", port, verbose=False)
     with (
-        patch.object(Instance, "__init__", remembering_security_groups(Instance.__init__)),
-        patch.object(Instance, "terminate", freeing_addresses(Instance.terminate)),
-        patch.object(SecurityGroupRule, "description", property(described)),
+        patch.object(Instance, "__init__", keep_security_groups(Instance.__init__)),
+        patch.object(Instance, "terminate", free_addresses(Instance.terminate)),
+        patch.object(SecurityGroupRule, "description", property(rule_description)),
     ):
         server.start()
         try:
@@ -46,8 +46,8 @@ def serving(port: int) -> Iterator[None]:
             server.stop()
 
 
-def remembering_security_groups(initialise: Callable[..., None]) -> Callable[..., None]:
-    """An instance's constructor after which it knows its network interface's security groups; moto 5.2 forgets those given by their ids."""
+def keep_security_groups(initialise: Callable[..., None]) -> Callable[..., None]:
+    """Wrap an instance's constructor: it keeps its interface's security groups. moto 5.2 loses those given by id."""
 
     def initialised(self: Any, *arguments: Any, **options: Any) -> None:
         initialise(self, *arguments, **options)
@@ -56,13 +56,13 @@ def remembering_security_groups(initialise: Callable[..., None]) -> Callable[...
     return initialised
 
 
-def described(rule: Any) -> str | None:
-    """What a rule says of itself; moto 5.2 forgets it where a group is let in."""
+def rule_description(rule: Any) -> str | None:
+    """Return a rule's description. moto 5.2 loses it if the rule's source is a group."""
     return rule.ip_range.get("Description") or rule.source_group.get("Description")  # type: ignore[no-any-return]
 
 
-def freeing_addresses(terminate: Callable[..., Any]) -> Callable[..., Any]:
-    """An instance's end after which another may have its private addresses; moto 5.2 keeps them while it remembers the instance."""
+def free_addresses(terminate: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap an instance's termination: its private addresses become free. moto 5.2 keeps them reserved."""
 
     def terminated(self: Any) -> Any:
         subnet = self.ec2_backend.get_subnet(self.subnet_id)
@@ -74,7 +74,7 @@ def freeing_addresses(terminate: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def client(service: str, port: int) -> Any:
-    """A client of the API at `port`."""
+    """Return a client of the API at `port`."""
     return boto3.client(
         service,
         endpoint_url=f"http://127.0.0.1:{port}",

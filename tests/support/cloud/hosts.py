@@ -1,4 +1,4 @@
-"""Sandbox hosts that stand for instances: containers of one fleet, made by the script that Terraform's sandbox makes its own with."""
+"""Sandbox hosts as EC2 instances: containers of one fleet, created by the script of Terraform's sandbox."""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ DIRECTORY = ROOT / ".fleets" / FLEET
 NETWORK = str(ROOT / "terraform/modules/sandbox_network/network.sh")
 HOST = str(ROOT / "terraform/modules/sandbox_host/host.sh")
 # A host boots within 30 s or never.
-SECONDS = 90
+TIMEOUT = 90
 
 
 class HostError(Exception):
-    """What the engine or a script said when it failed."""
+    """The error of the engine or of a script."""
 
 
 def make_network(subnet: str) -> None:
-    """Make the hosts' network, one for the VPC; whatever an earlier run left of it goes first."""
+    """Create the hosts' network for the VPC. Leftovers of an earlier run are removed first."""
     _run([NETWORK, "create"], SUBNET=subnet)
 
 
 def remove_network(subnet: str) -> None:
-    """Remove the network, and every host that is left on it."""
+    """Remove the network and all of its hosts."""
     _run([NETWORK, "destroy"], SUBNET=subnet)
 
 
 def present() -> list[str]:
-    """The ids of the instances that have a host."""
+    """Return the ids of the instances that have a host."""
     names = _run(
         [
             str(ROOT / "bin/engine"),
@@ -47,13 +47,13 @@ def present() -> list[str]:
 
 
 def boot(instance: Instance, public_key: str) -> None:
-    """Make the host of an instance, at its address, open to its key pair."""
-    # A file for each: hosts that boot at the same time would read one that is being written.
+    """Create the host of an instance, with its address and its public key."""
+    # One file for each host, because hosts boot at the same time.
     key = DIRECTORY / f"{instance.id}.pub"
     key.write_text(f"{public_key.strip()}\n")
     try:
         _host("create", instance.id, instance.address, PUBLIC_KEY_FILE=str(key))
-        # Debian's images for EC2 come without apt's lists.
+        # Debian's images for EC2 have no package lists.
         clean = "rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
         _run([str(ROOT / "bin/engine"), "exec", f"{FLEET}-{instance.id}", "sh", "-c", clean])
     finally:
@@ -73,17 +73,17 @@ def _host(action: str, id_: str, address: str, **environment: str) -> None:
 def _run(command: list[str], **environment: str) -> str:
     variables = os.environ | {"FLEET": FLEET, "OWNER": str(ROOT)} | environment
     try:
-        done = subprocess.run(
+        result = subprocess.run(
             command,
             env=variables,
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=TIMEOUT,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise HostError(f"{' '.join(command)} took longer than {SECONDS} s") from error
-    if done.returncode != 0:
-        raise HostError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.strip()}")
-    return done.stdout
+        raise HostError(f"{' '.join(command)} took longer than {TIMEOUT} s") from error
+    if result.returncode != 0:
+        raise HostError(f"{' '.join(command)} ended with {result.returncode}: {result.stderr.strip()}")
+    return result.stdout

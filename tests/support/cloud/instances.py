@@ -1,4 +1,4 @@
-"""What the API says of instances, and which sandbox hosts follow from it."""
+"""Parses instances from the API, and decides which sandbox hosts to create or remove."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-# An instance in another state keeps the host that it has, and gets none.
+# An instance in another state keeps its host if it has one, but gets no new one.
 RUNNING, GONE = "running", {"shutting-down", "terminated"}
 
 
 @dataclass(frozen=True)
 class Instance:
-    """An instance of which a host is made.
+    """An EC2 instance.
 
     Args:
-        id: Names the host.
+        id: Its id, which is also the name of its host.
         address: Its private address.
-        key: Name of the key pair that may log in.
+        key: Name of its key pair.
         vpc: Id of its VPC.
-        state: What EC2 says that it does.
+        state: Its state, as EC2 reports it.
     """
 
     id: str
@@ -31,14 +31,14 @@ class Instance:
 
 @dataclass(frozen=True)
 class Work:
-    """What has to be done so that hosts are what instances say."""
+    """The hosts to create and to remove."""
 
     boot: tuple[Instance, ...]
     remove: tuple[str, ...]
 
 
 def parse(reservations: Iterable[Mapping[str, Any]]) -> list[Instance]:
-    """The instances of a DescribeInstances answer. One that is gone has no address any more."""
+    """Return the instances of a DescribeInstances answer. A terminated instance has no address."""
     return [
         Instance(
             id=instance["InstanceId"],
@@ -53,8 +53,8 @@ def parse(reservations: Iterable[Mapping[str, Any]]) -> list[Instance]:
 
 
 def work(instances: Sequence[Instance], hosts: Iterable[str]) -> Work:
-    """Boot what runs and has no host; remove hosts whose instance is gone or was never heard of."""
-    there = set(hosts)
+    """Boot running instances without a host. Remove hosts whose instance is terminated or unknown."""
+    existing = set(hosts)
     keep = {instance.id for instance in instances if instance.state not in GONE}
-    boot = [instance for instance in instances if instance.state == RUNNING and instance.id not in there]
-    return Work(tuple(boot), tuple(sorted(there - keep)))
+    boot = [instance for instance in instances if instance.state == RUNNING and instance.id not in existing]
+    return Work(tuple(boot), tuple(sorted(existing - keep)))

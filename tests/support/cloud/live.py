@@ -1,4 +1,4 @@
-"""The running fleet of the scenario `aws` as tests see it."""
+"""The running fleet of the scenario `aws` for tests."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.support.live.fleet import LiveFleet
 
 
 class LiveCloud(LiveFleet):
-    """Its front door is the network load balancer's stand-in, at this machine's address on the VPC's network."""
+    """A fleet behind the replacement of the network load balancer."""
 
     def __init__(self, fleet: CloudFleet) -> None:
         super().__init__(fleet)
@@ -16,13 +16,13 @@ class LiveCloud(LiveFleet):
 
     @property
     def vip(self) -> str:
-        """Where readers come in."""
+        """The load balancer's address: this machine's address in the VPC's network."""
         return str(VPC[1])
 
     def name_of(self, host: str) -> str:
-        """What a host of the inventory calls itself, and X-Served-By calls it: its instance's id."""
+        """Return a host's own name, which X-Served-By shows: the id of its instance."""
         return self.run(self.hosts[host], "hostname").stdout.strip()
 
     def instances(self) -> list[instances.Instance]:
-        """Every instance that EC2 has and has not terminated."""
+        """Return all instances that are not terminated."""
         return [instance for instance in known() if instance.state not in instances.GONE]

@@ -1,4 +1,7 @@
-"""python -m tests.support.cloud.scenario up|down: the fleet of the scenario `aws`, made by terraform/aws with the real provider at a local EC2."""
+"""Command line: `python -m tests.support.cloud.scenario up|down` creates or removes the fleet of the scenario `aws`.
+
+terraform/aws creates it with the real provider at a local EC2.
+"""
 
 from __future__ import annotations
 
@@ -15,31 +18,31 @@ from tools.fleet.context import ROOT, FleetError, echo
 from tools.fleet.down import down as remove
 from tools.terraform.aws_provider import environment, missing
 
-# Why the scenario cannot run here; its tests are skipped with this reason.
+# This file has the reason if the scenario cannot run here. Its tests are then skipped.
 UNAVAILABLE = DIRECTORY / "unavailable"
 
 
 def fleet() -> CloudFleet:
-    """The scenario's fleet."""
+    """Return the scenario's fleet."""
     DIRECTORY.mkdir(mode=0o700, parents=True, exist_ok=True)
     variables = environment(os.environ) | CREDENTIALS
     variables |= {"TF_DATA_DIR": str(DIRECTORY / "terraform"), "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
-    # The root has no workspaces, and FLEET would name one; nobody's own account has a part in this.
+    # terraform/aws has no workspaces, so FLEET must not name one. The user's own AWS account must never be used.
     for name in ("FLEET", "AWS_PROFILE", "AWS_SESSION_TOKEN"):
         variables.pop(name, None)
     return CloudFleet(FLEET, "aws", environment=variables)
 
 
 def up() -> None:
-    """Start the API, make the instances; or note why the provider cannot be had.
+    """Start the API and create the instances, or record why the provider is not available.
 
     Raises:
-        FleetError: something else went wrong.
+        FleetError: Terraform failed for another reason.
     """
     cloud = fleet()
     if not KEY.exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", FLEET, "-f", str(KEY)], check=True)
-    api.stop()  # two would take each other's hosts for leftovers
+    api.stop()  # two processes would remove each other's hosts
     api.start()
     init = cloud.init()
     if init.returncode == 0:
@@ -52,13 +55,13 @@ def up() -> None:
 
 
 def down() -> None:
-    """Remove instances, hosts and the API, also those of a run that was interrupted."""
+    """Remove instances, hosts and the API, including those of an interrupted run."""
     api.stop()
     remove(fleet())
 
 
 def main() -> int:
-    """Run one command; return its exit code."""
+    """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.cloud.scenario", description=__doc__)
     parser.add_argument("command", choices=["up", "down"])
     try:

@@ -1,1 +1,1 @@
-"""Releases that are good, slow, broken in many ways, and a stage on which they are deployed under load."""
+"""Good, slow and broken releases, and the stage that deploys them under load."""

@@ -1,4 +1,4 @@
-"""Source trees of releases: the application with something appended that makes it good, slow, or broken in one way."""
+"""Source trees of releases: the application with added code that makes it good, slow, or broken in one way."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from textwrap import dedent, indent
 
 from tools.fleet.context import ROOT
 
-# Every tree is another release, with a page whose answer takes five seconds; it begins at once, or load balancers would not wait for it.
+# Every tree is a different release, with a page that takes five seconds. Its answer starts at once, because load
+# balancers do not wait longer for the first byte.
 WRAPPED = '''
 
 _create_app = create_app
 
 
 def create_app(settings: Config | None = None) -> Flask:
-    """Make the application, then what release {name} is to be like."""
+    """Make the application, with the changes of release {name}."""
     import time
 
     from flask import Response, abort, request
@@ -26,12 +27,12 @@ def create_app(settings: Config | None = None) -> Flask:
 
     @app.get("/slow")
     def slow():
-        def words():
+        def stream():
             for _ in range(10):
                 yield "slow\\n"
                 time.sleep(0.5)
 
-        return Response(words(), headers={{"Cache-Control": "no-store"}})
+        return Response(stream(), headers={{"Cache-Control": "no-store"}})
 
 {body}
     return app
@@ -56,13 +57,13 @@ def upgrade() -> None:
 
 @dataclass(frozen=True)
 class Variant:
-    """What a release differs in.
+    """The differences of a release.
 
     Args:
-        name: Tells its tree from the others'.
-        body: Statements within create_app, where `app` is the application.
-        top: Statements at the module's top.
-        migrations: Statements of upgrade(), for each migration that it adds.
+        name: Name of its tree.
+        body: Statements inside create_app, where `app` is the application.
+        top: Statements at the end of the module, outside functions.
+        migrations: For each added migration, the statements of upgrade().
     """
 
     name: str
@@ -72,12 +73,12 @@ class Variant:
 
 
 def indented(text: str) -> str:
-    """Statements as the body of a function."""
+    """Indent statements as the body of a function."""
     return indent(dedent(text).strip(), "    ") + "\n"
 
 
 def head() -> str:
-    """The last revision that the project's own source knows."""
+    """Return the last schema revision of the project's own source."""
     texts = [path.read_text() for path in (ROOT / "app/migrations/versions").glob("*.py")]
     before = {revision for text in texts for revision in re.findall(r'^down_revision = "(\w+)"', text, re.MULTILINE)}
     (last,) = {
@@ -104,7 +105,7 @@ def write(variant: Variant, folder: Path) -> Path:
 
 
 def fails(condition: str) -> str:
-    """A body that answers requests with 500 while a condition holds."""
+    """Return a body that answers with 500 if a condition holds."""
     return f"""
         started = time.monotonic()
 
@@ -121,12 +122,15 @@ BETTER = Variant("better", migrations=(EXPAND,))
 SLOW_START = Variant("slow-start", body="time.sleep(4)", migrations=(EXPAND,))
 NO_IMPORT = Variant("no-import", top="import nothing_of_this_name\n", migrations=(EXPAND,))
 SMOKE = Variant("smoke", body=fails('request.path == "/"'), migrations=(EXPAND,))
-# As in life: nothing is wrong until it is asked for what it is there for, and its health says that all is well.
+# As in production: the health check succeeds, and only real requests fail.
 UNDER_TRAFFIC = Variant(
     "under-traffic", body=fails('request.path.startswith("/api/v1/articles/")'), migrations=(EXPAND,)
 )
-HALF = 'op.add_column("article", sa.Column("half", sa.String(20), nullable=True))\nop.execute("UPDATE article SET views = views / 0 WHERE views IS NOT NULL")'
+HALF = (
+    'op.add_column("article", sa.Column("half", sa.String(20), nullable=True))\n'
+    'op.execute("UPDATE article SET views = views / 0 WHERE views IS NOT NULL")'
+)
 HALF_MIGRATION = Variant("half-migration", migrations=(EXPAND, HALF))
 CONTRACT = Variant("contract", migrations=(EXPAND, 'op.drop_column("article", "mood")'))
-# What takes the schema back to the project's own source, which knows none of these revisions.
+# Resets the schema to the project's own source, which has none of these revisions.
 UNDO = f"alter table article drop column if exists mood; update alembic_version set version_num = '{head()}'"

@@ -1,1 +1,1 @@
-"""Tests of a running fleet: what a scenario's testinfra files share. Behaviour is asserted through the front door."""
+"""Helpers for tests of a running fleet. The tests assert behaviour through the front door."""

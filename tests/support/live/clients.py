@@ -14,20 +14,23 @@ ARTICLES = "/api/v1/articles"
 
 
 def visitor(fleet: LiveFleet, **headers: str) -> httpx.Client:
-    """A client of its own, without cookies of others. The sandbox's certificate is its own; test_the_certificate_… looks at it."""
+    """Return a new client without cookies.
+
+    It does not verify the sandbox's self-signed certificate. test_the_certificate_is_the_one_of_the_vault checks that.
+    """
     return httpx.Client(base_url=f"https://{fleet.vip}", verify=False, trust_env=False, timeout=15, headers=headers)
 
 
 def publish(author: httpx.Client, title: str | None = None) -> dict[str, Any]:
-    """Publish an article; return what the API answered."""
-    content = "The standby repeats what the primary said. Readers never notice which of the two they asked. " * 4
+    """Publish an article and return the API's answer."""
+    content = "The standby replays the log of the primary. Readers never notice which of the two answered. " * 4
     answer = author.post(ARTICLES, json={"title": title or f"article-{uuid4()}", "content": content})
     assert answer.status_code == 201, answer.text
     return dict(answer.json())
 
 
 def send_log_in(client: httpx.Client, email: str, password: str) -> httpx.Response:
-    """Fill in the site's log-in form; return what it answers, or what kept the form from being shown."""
+    """Submit the login form. Return the answer, or the error page if there is no form."""
     form = client.get("/auth/login")
     if form.status_code != 200:
         return form
@@ -40,6 +43,6 @@ def send_log_in(client: httpx.Client, email: str, password: str) -> httpx.Respon
 
 
 def log_in(client: httpx.Client, email: str, password: str) -> None:
-    """Log in by the site's form."""
+    """Log in with the site's form."""
     answer = send_log_in(client, email, password)
     assert answer.status_code in {302, 303}, answer.text

@@ -1,4 +1,4 @@
-"""Fixtures of the scenarios' tests; a scenario's conftest.py imports them."""
+"""Fixtures for the scenarios' tests. A scenario's conftest.py imports them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def site(fleet: LiveFleet) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def api_key(fleet: LiveFleet) -> str:
-    """A fresh API key that may write articles, made with the application's own command line."""
+    """A new API key with write access, created with the application's command line."""
     email = f"author-{uuid4().hex[:8]}@news.test"
     fleet.app_command(f"flask users create {email} --password-env AUTHOR_PASSWORD", {"AUTHOR_PASSWORD": uuid4().hex})
     output = fleet.app_command(f"flask keys create {email} --name tests --scope articles:write")
@@ -38,17 +38,17 @@ def api_key(fleet: LiveFleet) -> str:
 
 @pytest.fixture
 def author(fleet: LiveFleet, api_key: str) -> Iterator[httpx.Client]:
-    """A client with an API key that may write."""
+    """A client with an API key that has write access."""
     with visitor(fleet, Authorization=f"Bearer {api_key}") as client:
         yield client
 
 
 @pytest.fixture
 def healthy_fleet(fleet: LiveFleet) -> Iterator[LiveFleet]:
-    """The fleet for a test that disturbs it: afterwards every host must be well again before the next test starts."""
+    """The fleet for a test that disturbs it. Afterwards, wait until every host is healthy again."""
     yield fleet
 
-    def unwell() -> list[str]:
+    def unhealthy() -> list[str]:
         hosts = fleet.hosts.values()
         return [
             host.name
@@ -56,6 +56,6 @@ def healthy_fleet(fleet: LiveFleet) -> Iterator[LiveFleet]:
             if fleet.run(host, "systemctl is-system-running", check=False).stdout != "running\n"
         ]
 
-    assert eventually(lambda: not unwell(), within=90), f"not well after the test: {unwell()}"
-    # nginx leaves a failed application host out for fail_timeout seconds.
+    assert eventually(lambda: not unhealthy(), within=90), f"not healthy after the test: {unhealthy()}"
+    # nginx ejects a failed application host for fail_timeout seconds.
     time.sleep(3)

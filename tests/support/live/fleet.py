@@ -1,4 +1,4 @@
-"""A running fleet as tests see it: its hosts over SSH, its databases, its front door."""
+"""A running fleet for tests: its hosts over SSH, its databases and its front door."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ T = TypeVar("T")
 
 
 def eventually(probe: Callable[[], T], within: float = 10.0, every: float = 0.2) -> T:
-    """Call `probe` until it returns something true, at most `within` seconds; return its last answer.
+    """Call `probe` until its result is true, for at most `within` seconds. Return the last result.
 
-    An assertion error or a failed request of the probe counts as "not yet" until the time is up.
+    An assertion error or a failed request in `probe` is ignored until the time is up.
     """
     deadline = time.monotonic() + within
     while True:
         try:
-            if (answer := probe()) or time.monotonic() > deadline:
-                return answer
+            if (result := probe()) or time.monotonic() > deadline:
+                return result
         except (AssertionError, httpx.HTTPError, KeyError, ValueError):
             if time.monotonic() > deadline:
                 raise
@@ -35,7 +35,7 @@ def eventually(probe: Callable[[], T], within: float = 10.0, every: float = 0.2)
 
 
 class LiveFleet:
-    """The fleet that FLEET and INVENTORY name, which must be up."""
+    """The running fleet that FLEET and INVENTORY name."""
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
@@ -44,17 +44,17 @@ class LiveFleet:
 
     @cached_property
     def app_name(self) -> str:
-        """What the inventory's application is called on its hosts, and its database."""
+        """The name of the inventory's application, on its hosts and of its database."""
         path = ROOT / f"inventories/{self.fleet.inventory}/group_vars/all/application.yml"
         return str(yaml.safe_load(path.read_text())["app_name"])
 
     @property
     def vip(self) -> str:
-        """The load balancers' virtual address."""
+        """The virtual address of the load balancers."""
         return str(self.outputs["inventory"]["all"]["vars"]["fleet_vip"])
 
     def group(self, name: str) -> list[Host]:
-        """The hosts of an inventory group."""
+        """Return the hosts of an inventory group."""
         return [host for host in self.hosts.values() if name in host.groups]
 
     def run(self, host: Host, command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -72,40 +72,40 @@ class LiveFleet:
         return result
 
     def sql(self, host: Host, query: str) -> str:
-        """Run one query in the application's database on exactly this host; return psql's unaligned output."""
+        """Run a query in the application's database on this host. Return psql's unaligned output."""
         return self.run(
             host, f"cd / && sudo -u postgres psql -XAtq -d {self.app_name} -c {shlex.quote(query)}"
         ).stdout.strip()
 
     def is_primary(self, host: Host) -> bool:
-        """Whether this Postgres host takes writes."""
+        """Whether this Postgres host accepts writes."""
         return self.sql(host, "select not pg_is_in_recovery()") == "t"
 
     @property
     def primary(self) -> Host:
-        """The Postgres host that takes writes right now."""
+        """The Postgres host that now accepts writes."""
         (primary,) = [host for host in self.group("postgres") if self.is_primary(host)]
         return primary
 
     @property
     def standbys(self) -> list[Host]:
-        """The Postgres hosts that only replicate right now."""
+        """The Postgres hosts that now only replicate."""
         return [host for host in self.group("postgres") if not self.is_primary(host)]
 
     def vip_holder(self) -> Host | None:
-        """The load balancer that answers for the virtual address."""
+        """Return the load balancer that has the virtual address."""
         holders = [h for h in self.group("loadbalancers") if f" {self.vip}/" in self.run(h, "ip -o -4 address").stdout]
         return holders[0] if len(holders) == 1 else None
 
     def prometheus(self, path: str, **parameters: str) -> Any:
-        """The `data` of an answer of Prometheus' HTTP API."""
+        """Query Prometheus' HTTP API and return the `data` of its answer."""
         url = f"{self.outputs['urls']['prometheus']}api/v1/{path}"
         answer = httpx.get(url, params=parameters, timeout=10, trust_env=False)
         assert answer.status_code == 200, f"{path} {parameters}: {answer.text}"
         return answer.json()["data"]
 
     def app_command(self, arguments: str, environment: dict[str, str] | None = None) -> str:
-        """Run the application's command line on its first host; return what it printed."""
+        """Run the application's command line on the first application host. Return its output."""
         given = " ".join(f"{name}={shlex.quote(value)}" for name, value in (environment or {}).items())
         return self.run(self.group("app")[0], f"{given} /usr/local/sbin/{self.app_name} {arguments}").stdout.strip()
 
@@ -118,5 +118,5 @@ class LiveFleet:
         return {name.removeprefix("vault_"): value for name, value in yaml.safe_load(result.stdout).items()}
 
     def json_of(self, host: Host, command: str) -> Any:
-        """What a command on `host` printed, as JSON."""
+        """Run a command on `host` and parse its output as JSON."""
         return json.loads(self.run(host, command).stdout)

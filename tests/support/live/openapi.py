@@ -1,7 +1,7 @@
-"""Ask every operation of the OpenAPI document what it takes and what it does not, and hold the answers against the document.
+"""Checks every operation of the OpenAPI document with valid and invalid requests.
 
-For a running fleet: `conform(from_url(f"{base_url}/api/v1/openapi.json"), headers=…)`. Operations that change something are asked too, with
-the key that `headers` show; without one they must refuse.
+For a running fleet: `conform(from_url(f"{base_url}/api/v1/openapi.json"), headers=…)`. This includes operations that
+change data. They need a key in `headers`. Without one they must refuse.
 """
 
 from __future__ import annotations
@@ -40,19 +40,20 @@ MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 def conform(
     schema: BaseSchema, *, headers: dict[str, str] | None = None, examples: int = 20
 ) -> Counter[tuple[str, int]]:
-    """Send at most this many requests of each kind to each operation, the same ones every time; return the statuses by operation.
+    """Send up to `examples` requests of each kind to each operation. Return the number of each status by operation.
 
-    Raise what schemathesis found first: an error of the server, or an answer that the document does not know.
+    The requests are the same in every run. Raise the first error that schemathesis finds: a server error, or an
+    undocumented answer.
     """
     seen: Counter[tuple[str, int]] = Counter()
     for found in schema.get_all_operations():
         assert isinstance(found, Ok), found
         for mode in MODES:
-            _ask(found.ok(), mode, headers, examples, seen)
+            _check(found.ok(), mode, headers, examples, seen)
     return seen
 
 
-def _ask(
+def _check(
     operation: Operation,
     mode: GenerationMode,
     headers: dict[str, str] | None,
@@ -68,9 +69,9 @@ def _ask(
         suppress_health_check=list(HealthCheck),
     )
     @given(case=operation.as_strategy(generation_mode=mode))
-    def ask(case: Case[Any]) -> None:
+    def check(case: Case[Any]) -> None:
         answer = case.call(headers=headers)
         seen[operation.label, answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS, headers=headers)
 
-    ask()
+    check()

@@ -1,4 +1,4 @@
-"""Which ports of the fleet are open from where: asked of every host, compared with inventories/shared/ports.yml."""
+"""Probes from every host which ports of the fleet are open. inventories/shared/ports.yml has the expected ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ import yaml
 from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import ROOT, Host
 
-# Tries every address at once and prints those that accept: a closed port is dropped, so each would cost its time-out.
+# Connects to all addresses at the same time, because the firewall drops packets and each closed port would cost a
+# timeout.
 PROBE = """
 import json, select, socket, sys, time
 pending, reached = {}, []
@@ -38,13 +39,13 @@ Flow = tuple[str, str, int]
 
 
 def rules() -> list[dict[str, Any]]:
-    """The TCP entries of the port matrix."""
+    """Return the TCP entries of the port matrix."""
     matrix = yaml.safe_load((ROOT / "inventories" / "shared" / "ports.yml").read_text())["fleet_ports"]
     return [rule for rule in matrix if rule["protocol"] == "tcp"]
 
 
 def expected(fleet: LiveFleet) -> dict[Flow, bool]:
-    """(source, destination, port) → whether the port matrix opens it; the source `admin` is this machine."""
+    """Return for each (source, destination, port) whether the port matrix opens it. Source `admin` is this machine."""
     result: dict[Flow, bool] = {}
     for rule in rules():
         for destination in fleet.hosts.values():
@@ -57,18 +58,18 @@ def expected(fleet: LiveFleet) -> dict[Flow, bool]:
     return result
 
 
-def may_be_silent(fleet: LiveFleet) -> set[Flow]:
-    """Flows that are open, but where nobody needs to listen: Grafana where its package could not be had, Alertmanager's gossip alone."""
-    silent = {3000} | ({9094} if len(fleet.group("monitoring")) == 1 else set())
-    return {flow for flow in expected(fleet) if flow[2] in silent}
+def may_be_unused(fleet: LiveFleet) -> set[Flow]:
+    """Return open flows that may have no listener: Grafana without its package, gossip of a single Alertmanager."""
+    unused = {3000} | ({9094} if len(fleet.group("monitoring")) == 1 else set())
+    return {flow for flow in expected(fleet) if flow[2] in unused}
 
 
 def observed(fleet: LiveFleet) -> set[Flow]:
-    """The (source, destination, port) that really accept connections."""
+    """Return each (source, destination, port) that accepts connections."""
     names = {host.address: host.name for host in fleet.hosts.values()}
     targets = json.dumps(sorted({(fleet.hosts[to].address, port) for _, to, port in expected(fleet)}))
 
-    def ask(source: Host | None) -> list[Target]:
+    def probe(source: Host | None) -> list[Target]:
         if source is None:
             output = subprocess.run(
                 [sys.executable, "-c", PROBE, targets], capture_output=True, text=True, check=True
@@ -79,7 +80,7 @@ def observed(fleet: LiveFleet) -> set[Flow]:
 
     sources: list[Host | None] = [*fleet.hosts.values(), None]
     with ThreadPoolExecutor(len(sources)) as pool:
-        answers = list(pool.map(ask, sources))
+        answers = list(pool.map(probe, sources))
     return {
         (source.name if source else "admin", names[address], port)
         for source, reached in zip(sources, answers, strict=True)

@@ -1,4 +1,4 @@
-"""A way to a server that listens inside a host of the fleet alone."""
+"""An SSH tunnel to a server that listens only on a socket file of its host."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tools.fleet.context import Fleet, Host
 
 @contextmanager
 def tunnel(fleet: Fleet, host: Host, path: str) -> Iterator[int]:
-    """Forward a port of this machine to a socket file on `host` by SSH; yield the port."""
+    """Forward a local port to a socket file on `host`. Yield the port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -1,4 +1,4 @@
-"""The bridge at moto's own API, with hosts that are only written down."""
+"""The bridge at moto's API, with simulated hosts."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from tests.support.cloud.instances import Instance
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYbMPDl1FcQuS8ZjpnsCk4cyQvLqvNTdxoZpKeVB1Zk"
 
 
-class Door:
-    """Notes what it is told."""
+class LoadBalancer:
+    """Records its configuration."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -30,7 +30,7 @@ class Door:
 
 
 class Engine:
-    """What stands in place of containers and their network."""
+    """Simulates containers and their network."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.network = ""
@@ -59,7 +59,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
 
 
 def launch(api: Any, addresses: list[str]) -> list[str]:
-    """Start an instance at each address of a new VPC; return their ids."""
+    """Start an instance at each address of a new VPC. Return their ids."""
     vpc = api.create_vpc(CidrBlock="10.50.0.0/24")["Vpc"]["VpcId"]
     subnet = api.create_subnet(VpcId=vpc, CidrBlock="10.50.0.0/25")["Subnet"]["SubnetId"]
     api.import_key_pair(KeyName="fleet", PublicKeyMaterial=KEY.encode())
@@ -70,16 +70,16 @@ def launch(api: Any, addresses: list[str]) -> list[str]:
     ]
 
 
-def test_a_fleet_of_instances_comes_and_goes(port: int, engine: Engine) -> None:
-    api, balancers, door = ec2.client("ec2", port), ec2.client("elbv2", port), Door()
-    bridge = Bridge(port, door)  # type: ignore[arg-type]  # all that it uses
+def test_hosts_follow_instances_from_launch_to_termination(port: int, engine: Engine) -> None:
+    api, balancers, load_balancer = ec2.client("ec2", port), ec2.client("elbv2", port), LoadBalancer()
+    bridge = Bridge(port, load_balancer)  # type: ignore[arg-type]  # has everything that the bridge uses
     bridge.step()
     assert (engine.network, engine.hosts) == ("", {})
 
     first, second = launch(api, ["10.50.0.11", "10.50.0.12"])
     bridge.step()
     assert engine.network == "10.50.0.0/24"
-    assert door.address == "10.50.0.1"
+    assert load_balancer.address == "10.50.0.1"
     assert {id_: address for id_, (address, _) in engine.hosts.items()} == {first: "10.50.0.11", second: "10.50.0.12"}
     assert all(key.strip() == KEY for _, key in engine.hosts.values())
 
@@ -97,34 +97,34 @@ def test_a_fleet_of_instances_comes_and_goes(port: int, engine: Engine) -> None:
         LoadBalancerArn=entry["LoadBalancerArn"], Protocol="TCP", Port=443, DefaultActions=actions
     )
     bridge.step()
-    (listener,) = door.listeners
+    (listener,) = load_balancer.listeners
     assert (listener.port, {target.address for target in listener.targets}) == (443, {"10.50.0.11", "10.50.0.12"})
 
     api.terminate_instances(InstanceIds=[second])
     bridge.step()
     assert list(engine.hosts) == [first]
-    assert {target.address for target in door.listeners[0].targets} == {"10.50.0.11"}
+    assert {target.address for target in load_balancer.listeners[0].targets} == {"10.50.0.11"}
 
     api.terminate_instances(InstanceIds=[first])
     bridge.step()
     assert (engine.network, engine.hosts) == ("", {})
 
 
-def test_an_instance_remembers_the_security_groups_of_its_interface(port: int) -> None:
+def test_an_instance_keeps_the_security_groups_of_its_interface(port: int) -> None:
     api = ec2.client("ec2", port)
     vpc = api.create_vpc(CidrBlock="10.51.0.0/24")["Vpc"]["VpcId"]
     subnet = api.create_subnet(VpcId=vpc, CidrBlock="10.51.0.0/25")["Subnet"]["SubnetId"]
     group = api.create_security_group(GroupName="app", Description="app", VpcId=vpc)["GroupId"]
     image = api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
     interface = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}
-    made = api.run_instances(ImageId=image, MinCount=1, MaxCount=1, NetworkInterfaces=[interface])["Instances"][0][
+    instance = api.run_instances(ImageId=image, MinCount=1, MaxCount=1, NetworkInterfaces=[interface])["Instances"][0][
         "InstanceId"
     ]
-    seen = api.describe_instances(InstanceIds=[made])["Reservations"][0]["Instances"][0]
-    assert [known["GroupId"] for known in seen["SecurityGroups"]] == [group]
+    described = api.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+    assert [known["GroupId"] for known in described["SecurityGroups"]] == [group]
 
 
-def test_a_terminated_instances_address_can_be_had_again(port: int) -> None:
+def test_the_address_of_a_terminated_instance_is_free(port: int) -> None:
     api = ec2.client("ec2", port)
     vpc = api.create_vpc(CidrBlock="10.52.0.0/24")["Vpc"]["VpcId"]
     subnet = api.create_subnet(VpcId=vpc, CidrBlock="10.52.0.0/25")["Subnet"]["SubnetId"]
@@ -135,7 +135,7 @@ def test_a_terminated_instances_address_can_be_had_again(port: int) -> None:
     assert api.run_instances(**wanted)["Instances"][0]["PrivateIpAddress"] == "10.52.0.23"
 
 
-def test_a_rule_that_lets_in_a_group_remembers_its_description(port: int) -> None:
+def test_a_rule_for_a_group_keeps_its_description(port: int) -> None:
     api = ec2.client("ec2", port)
     vpc = api.create_vpc(CidrBlock="10.53.0.0/24")["Vpc"]["VpcId"]
     group = api.create_security_group(GroupName="db", Description="db", VpcId=vpc)["GroupId"]

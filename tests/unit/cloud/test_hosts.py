@@ -1,4 +1,4 @@
-"""What the script that makes a host is told of its instance."""
+"""The parameters of the script that creates an instance's host."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.support.cloud import hosts
 from tests.support.cloud.instances import Instance
 
 
-def test_hosts_that_boot_at_the_same_time_share_no_file_of_a_key(
+def test_hosts_that_boot_at_the_same_time_use_different_key_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: dict[str, str] = {}
@@ -34,13 +34,13 @@ def test_hosts_that_boot_at_the_same_time_share_no_file_of_a_key(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_host_is_removed_whose_address_nobody_knows_any_more(tmp_path: Path) -> None:
+def test_a_host_without_a_known_address_is_removed(tmp_path: Path) -> None:
     script = tmp_path / "terraform" / "modules" / "sandbox_host" / "host.sh"
-    engine, said = tmp_path / "bin" / "engine", tmp_path / "said"
+    engine, calls = tmp_path / "bin" / "engine", tmp_path / "calls"
     for file in (script, engine):
         file.parent.mkdir(parents=True)
     shutil.copy2(hosts.HOST, script)
-    engine.write_text(f'#!/bin/sh\necho "$@" >>{said}\n[ "$1" = rm ]\n')
+    engine.write_text(f'#!/bin/sh\necho "$@" >>{calls}\n[ "$1" = rm ]\n')
     engine.chmod(0o755)
     environment = {
         "PATH": "/usr/bin:/bin",
@@ -49,8 +49,8 @@ def test_a_host_is_removed_whose_address_nobody_knows_any_more(tmp_path: Path) -
         "NETWORK": "none",
         "STATE_DIRECTORY": str(tmp_path),
     }
-    done = subprocess.run(
+    result = subprocess.run(
         [script, "destroy"], env=environment | {"ADDRESS": "none"}, capture_output=True, text=True, check=False
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert said.read_text().splitlines() == ["rm --force --volumes cloud-i-1", "container inspect cloud-i-1"]
+    assert (result.returncode, result.stderr) == (0, "")
+    assert calls.read_text().splitlines() == ["rm --force --volumes cloud-i-1", "container inspect cloud-i-1"]

@@ -1,4 +1,4 @@
-"""The front door: forwards connections to targets that answer their health check, as a network load balancer does."""
+"""A replacement for a network load balancer: forwards connections to targets that pass their health check."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from tests.support.cloud.balancers import Check, Listener, Target
+from tests.support.cloud.listeners import Check, Listener, Target
 
 CHUNK = 65536
 CONNECT_SECONDS = 3.0
@@ -19,24 +19,24 @@ CONNECT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Health:
-    """What a target's checks have shown: a new one is healthy after its first success, as at AWS."""
+    """The result of a target's checks. A new target is healthy after its first success, as at AWS."""
 
     healthy: bool = False
-    asked: bool = False
+    checked: bool = False
     streak: int = 0
 
 
-def judged(health: Health, passed: bool, check: Check) -> Health:
-    """`health` after one more check."""
-    if not health.asked or passed == health.healthy:
-        return Health(passed, asked=True)
+def update_health(health: Health, passed: bool, check: Check) -> Health:
+    """Return `health` after one more check."""
+    if not health.checked or passed == health.healthy:
+        return Health(passed, checked=True)
     streak = health.streak + 1
     enough = streak >= (check.rise if passed else check.fall)
-    return Health(passed, asked=True) if enough else Health(health.healthy, asked=True, streak=streak)
+    return Health(passed, checked=True) if enough else Health(health.healthy, checked=True, streak=streak)
 
 
 async def passes(target: Target, check: Check) -> bool:
-    """Ask a target once."""
+    """Check a target once."""
     port = target.port if check.port == "traffic-port" else int(check.port)
     try:
         async with asyncio.timeout(check.timeout):
@@ -53,8 +53,8 @@ async def passes(target: Target, check: Check) -> bool:
         return False
 
 
-class Door:
-    """Listens while its loop runs; other threads tell it what to serve."""
+class LoadBalancer:
+    """Runs in its own thread. Other threads configure what it serves."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -63,20 +63,20 @@ class Door:
         self.health: dict[tuple[Target, Check], Health] = {}
         self._servers: dict[int, asyncio.Server] = {}
         self._checks: dict[tuple[Target, Check], asyncio.Task[None]] = {}
-        self._turn = itertools.count()
+        self._counter = itertools.count()
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
     def open_at(self, address: str) -> None:
-        """Listen at `address` from now on."""
+        """Set the address for new listeners."""
         self.address = address
 
     def serve(self, wanted: Sequence[Listener]) -> None:
-        """Listen on what `wanted` says, and on nothing else."""
+        """Listen on the `wanted` ports and close all others."""
         self._run(self._serve({listener.port: listener for listener in wanted}))
 
     def close(self) -> None:
-        """End everything."""
+        """Close all listeners and stop the thread."""
         self.serve(())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(timeout=5)
@@ -88,11 +88,11 @@ class Door:
         self.listeners = wanted
         for port in self._servers.keys() - wanted.keys():
             self._servers.pop(port).close()
-        asked = {(target, listener.check) for listener in wanted.values() for target in listener.targets}
-        for key in self._checks.keys() - asked:
+        checked = {(target, listener.check) for listener in wanted.values() for target in listener.targets}
+        for key in self._checks.keys() - checked:
             self._checks.pop(key).cancel()
             self.health.pop(key, None)
-        for key in asked - self._checks.keys():
+        for key in checked - self._checks.keys():
             self._checks[key] = asyncio.create_task(self._watch(*key))
         for port in wanted.keys() - self._servers.keys():
             self._servers[port] = await asyncio.start_server(
@@ -101,7 +101,7 @@ class Door:
 
     async def _watch(self, target: Target, check: Check) -> None:
         while True:
-            self.health[target, check] = judged(
+            self.health[target, check] = update_health(
                 self.health.get((target, check), Health()), await passes(target, check), check
             )
             await asyncio.sleep(check.interval)
@@ -115,15 +115,15 @@ class Door:
         try:
             if not (healthy := self._healthy(port)):
                 return
-            target = healthy[next(self._turn) % len(healthy)]
+            target = healthy[next(self._counter) % len(healthy)]
             async with asyncio.timeout(CONNECT_SECONDS):
-                there_reader, there_writer = await asyncio.open_connection(target.address, target.port)
+                target_reader, target_writer = await asyncio.open_connection(target.address, target.port)
             try:
-                await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+                await asyncio.gather(_pump(reader, target_writer), _pump(target_reader, writer))
             finally:
-                there_writer.close()
+                target_writer.close()
         except (OSError, TimeoutError):
-            pass  # the client sees what it would see of a balancer: a connection that ends
+            pass  # as with a real load balancer, the client sees a closed connection
         finally:
             writer.close()
 

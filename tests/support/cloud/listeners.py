@@ -1,4 +1,4 @@
-"""What the API says of a network load balancer: which port goes to which targets, and how their health is asked."""
+"""Parses a network load balancer from the API: ports, targets and health checks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Target:
-    """Where connections go."""
+    """A destination of connections."""
 
     address: str
     port: int
@@ -17,7 +17,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Check:
-    """How a target group asks for its targets' health; an empty path asks for a connection only."""
+    """A target group's health check. With an empty path it only opens a connection."""
 
     port: str
     path: str
@@ -29,7 +29,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Listener:
-    """A port of the front door."""
+    """A port of the load balancer."""
 
     port: int
     check: Check
@@ -42,13 +42,13 @@ def listeners(
     targets: Mapping[str, Sequence[Mapping[str, Any]]],
     addresses: Mapping[str, str],
 ) -> list[Listener]:
-    """The listeners of DescribeListeners, with the targets of the group that each forwards to.
+    """Return the listeners of DescribeListeners, each with the targets of its group.
 
     Args:
         described: Listeners as the API describes them.
         groups: Target groups as the API describes them.
-        targets: Group's ARN → its targets; an instance that does not run has no address and takes no part.
-        addresses: Instance's id → its private address.
+        targets: The targets by the ARN of their group. A stopped instance has no address and is skipped.
+        addresses: The private addresses by instance id.
     """
     by_arn = {group["TargetGroupArn"]: group for group in groups}
     return [
@@ -66,10 +66,10 @@ def _group(listener: Mapping[str, Any]) -> str:
 
 
 def _check(group: Mapping[str, Any]) -> Check:
-    asks = str(group.get("HealthCheckProtocol", "TCP")).startswith("HTTP")
+    is_http = str(group.get("HealthCheckProtocol", "TCP")).startswith("HTTP")
     return Check(
         port=str(group.get("HealthCheckPort", "traffic-port")),
-        path=group.get("HealthCheckPath", "/") if asks else "",
+        path=group.get("HealthCheckPath", "/") if is_http else "",
         interval=float(group["HealthCheckIntervalSeconds"]),
         timeout=float(group["HealthCheckTimeoutSeconds"]),
         rise=int(group["HealthyThresholdCount"]),

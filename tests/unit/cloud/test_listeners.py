@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.cloud.balancers import Check, Listener, Target, listeners
+from tests.support.cloud.listeners import Check, Listener, Target, listeners
 
 ADDRESSES = {"i-1": "10.0.0.11", "i-2": "10.0.0.12"}
 
@@ -28,7 +28,7 @@ def listener(port: int = 443, arn: str = "arn:https") -> dict[str, Any]:
     return {"Port": port, "DefaultActions": [{"Type": "forward", "TargetGroupArn": arn}]}
 
 
-def test_a_port_goes_to_its_groups_instances_by_their_addresses() -> None:
+def test_a_listener_has_the_addresses_of_its_groups_instances() -> None:
     (found,) = listeners([listener()], [group()], {"arn:https": [{"Id": "i-1", "Port": 443}, {"Id": "i-2"}]}, ADDRESSES)
     assert found == Listener(
         443,
@@ -37,21 +37,21 @@ def test_a_port_goes_to_its_groups_instances_by_their_addresses() -> None:
     )
 
 
-def test_an_instance_that_does_not_run_takes_no_part() -> None:
+def test_a_stopped_instance_is_skipped() -> None:
     (found,) = listeners([listener()], [group()], {"arn:https": [{"Id": "i-1"}, {"Id": "i-stopped"}]}, ADDRESSES)
     assert found.targets == {Target("10.0.0.11", 443)}
 
 
-def test_a_group_of_addresses_names_them_itself() -> None:
+def test_a_group_can_have_addresses_as_targets() -> None:
     (found,) = listeners([listener()], [group(TargetType="ip")], {"arn:https": [{"Id": "10.0.0.99"}]}, ADDRESSES)
     assert found.targets == {Target("10.0.0.99", 443)}
 
 
-def test_a_check_without_http_asks_for_a_connection() -> None:
+def test_a_check_without_http_has_no_path() -> None:
     (found,) = listeners([listener()], [group(HealthCheckProtocol="TCP")], {}, ADDRESSES)
     assert found.check.path == ""
 
 
 @pytest.mark.parametrize("arn", ["arn:of-another-kind", "arn:http"])
-def test_a_listener_whose_group_is_not_there_yet_waits(arn: str) -> None:
+def test_a_listener_without_its_group_is_skipped(arn: str) -> None:
     assert listeners([listener(80, arn)], [group()], {}, ADDRESSES) == []

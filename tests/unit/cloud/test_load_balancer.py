@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from tests.support.cloud.listeners import Check, Listener, Target
+from tests.support.cloud.load_balancer import Health, LoadBalancer, update_health
+from tests.support.live.fleet import eventually
+
+CHECK = Check("traffic-port", "/lb-health", interval=0.05, timeout=1, rise=2, fall=2)
+
+
+class Backend(ThreadingHTTPServer):
+    """Answers with its name. Its health check succeeds while `healthy`."""
+
+    def __init__(self, name: str) -> None:
+        backend = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                bad = self.path == "/lb-health" and not backend.healthy
+                self.send_response(503 if bad else 200)
+                self.end_headers()
+                self.wfile.write(name.encode())
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self.healthy = True
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    @property
+    def target(self) -> Target:
+        return Target("127.0.0.1", self.server_address[1])
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@pytest.fixture
+def backends() -> Iterator[tuple[Backend, Backend]]:
+    pair = (Backend("one"), Backend("two"))
+    yield pair
+    for backend in pair:
+        backend.shutdown()
+        backend.server_close()
+
+
+@pytest.fixture
+def load_balancer() -> Iterator[LoadBalancer]:
+    load_balancer = LoadBalancer()
+    load_balancer.open_at("127.0.0.1")
+    yield load_balancer
+    load_balancer.close()
+
+
+def names(port: int, count: int = 6) -> set[str]:
+    """Return the names of the backends that answered `count` connections."""
+    try:
+        return {urlopen(f"http://127.0.0.1:{port}/", timeout=5).read().decode() for _ in range(count)}
+    except OSError:  # closed, because no target is healthy yet
+        return set()
+
+
+def test_connections_go_to_every_healthy_target_in_turn(
+    load_balancer: LoadBalancer, backends: tuple[Backend, Backend]
+) -> None:
+    port = free_port()
+    load_balancer.serve([Listener(port, CHECK, frozenset(backend.target for backend in backends))])
+    assert eventually(lambda: names(port) == {"one", "two"}, within=5)
+
+
+def test_an_unhealthy_target_gets_no_connections(
+    load_balancer: LoadBalancer, backends: tuple[Backend, Backend]
+) -> None:
+    port = free_port()
+    load_balancer.serve([Listener(port, CHECK, frozenset(backend.target for backend in backends))])
+    assert eventually(lambda: names(port) == {"one", "two"}, within=5)
+    backends[1].healthy = False
+    assert eventually(lambda: names(port) == {"one"}, within=5)
+    backends[1].healthy = True
+    assert eventually(lambda: names(port) == {"one", "two"}, within=5)
+
+
+def test_a_removed_listener_is_closed(load_balancer: LoadBalancer, backends: tuple[Backend, Backend]) -> None:
+    port = free_port()
+    load_balancer.serve([Listener(port, CHECK, frozenset({backends[0].target}))])
+    assert eventually(lambda: names(port) == {"one"}, within=5)
+    load_balancer.serve([])
+    time.sleep(0.1)
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", port), timeout=2)
+
+
+def test_a_new_target_is_healthy_after_its_first_success() -> None:
+    assert update_health(Health(), True, CHECK).healthy
+    assert not update_health(Health(), False, CHECK).healthy
+
+
+def test_later_changes_need_as_many_checks_as_the_group_configures() -> None:
+    healthy = update_health(Health(), True, CHECK)
+    once = update_health(healthy, False, CHECK)
+    assert once.healthy
+    assert update_health(update_health(once, True, CHECK), False, CHECK).healthy, (
+        "a success in between resets the counter"
+    )
+    assert not update_health(once, False, CHECK).healthy
