@@ -176,7 +176,7 @@ def _fetch(key: str, generation: str, seconds: float, read: Any) -> Cached | Non
         value = db.read(read, primary=recent)
         return None if value is None else msgspec.json.encode(value)
 
-    return cache.fetch(key, generation=generation, seconds=seconds, load=load, insist=reads_from_primary())
+    return cache.fetch(key, generation=generation, seconds=seconds, load=load, fresh=reads_from_primary())
 
 
 def _present(cached: Cached | None) -> Cached:

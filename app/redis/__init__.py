@@ -1,1 +1,1 @@
-"""Redis: the cache, which may lose its data, and the store, which keeps it."""
+"""Redis: the cache, which may lose its data, and the store, which must keep it."""

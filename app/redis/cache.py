@@ -1,9 +1,13 @@
-"""A cache of JSON bytes that may vanish at any time: losing it slows the application and never breaks it.
+"""A cache of JSON bytes. Losing it makes the application slower but never breaks it.
 
-An entry remembers the generation it was computed in. A write bumps the generation after its commit, so that every entry of it is
-outdated at once, whatever arguments its key was made of. One caller at a time computes an entry; the others get the old one meanwhile.
-An entry that was computed a moment ago serves those who have not written, whatever was written since: without that, ten writes a second
-would make every page that is read all the time be computed ten times a second.
+Each entry stores the generation that it was computed in. A write replaces the generation after its commit. That
+invalidates all entries of the generation at once, whatever arguments their keys contain.
+
+Only one caller at a time computes an entry (single flight). Meanwhile the others get the old one
+(stale-while-revalidate).
+
+An entry that was computed a moment ago may be served although it is outdated, but not to a client that has just
+written. Without this rule ten writes a second would recompute every popular page ten times a second.
 """
 
 from __future__ import annotations
@@ -25,20 +29,22 @@ from app.redis.url import RedisUrl
 Outcome = Literal["hit", "miss", "stale"]
 log = structlog.get_logger(__name__)
 
-# A cache that takes longer than this is slower than the database.
+# A slower cache would be slower than the database.
 REDIS_TIMEOUT = 0.2
-# While the cache is away every process keeps entries for itself, for so short a time that nobody minds what others have written.
+# While Redis is down each process has its own entries. They are so short-lived that missing other processes' writes is
+# harmless.
 FALLBACK_SECONDS = 1.0
-# A generation that is forgotten only makes its entries outdated.
+# If a generation expires, its entries are only recomputed.
 GENERATION_SECONDS = 24 * 3600
-# Seconds after which a flight counts as crashed, and for which another waits for it where nothing old can be served.
-FLIGHT_SECONDS = 5.0
+# After this time a computation counts as crashed. Callers that have no old entry to serve wait no longer for it.
+COMPUTE_TIMEOUT = 5.0
 POLL_SECONDS = 0.02
-# An outdated entry is kept this many times longer than it is fresh, to be served while it is recomputed.
+# An outdated entry is kept this many times longer than it is fresh, so that it can be served during the recomputation.
 STALE_FACTOR = 10
-# An entry is fresh for 0.8 to 1.0 of its time, so that entries of the same moment do not expire in the same moment.
+# An entry is fresh for 0.8 to 1.0 of its time, so that entries of one moment do not all expire together (cache
+# stampede).
 JITTER = 0.2
-# The generation of all entries, besides their own.
+# Every entry belongs to this generation too.
 EVERYTHING = "everything"
 
 
@@ -47,21 +53,21 @@ Load = Callable[[bool], bytes | None]
 
 @dataclass(frozen=True)
 class Cached:
-    """JSON bytes, and how they were found."""
+    """JSON bytes, and whether they were cached."""
 
     body: bytes
     outcome: Outcome
 
 
-class _Numbers(NamedTuple):
-    """What an entry is of now: the number of its own generation, and that of all entries."""
+class _Generations(NamedTuple):
+    """The current values of an entry's two generations."""
 
     own: bytes | None
     everything: bytes | None
 
     @property
     def stamp(self) -> bytes | None:
-        """Both in one; None where the own generation has no number."""
+        """Both values in one. None if the entry's own generation does not exist."""
         return None if self.own is None else self.own + b"." + (self.everything or b"")
 
 
@@ -74,65 +80,69 @@ class _Entry(msgspec.Struct, array_like=True):
     def is_fresh(self, generation: bytes | None) -> bool:
         return self.generation == generation and time.time() < self.fresh_until
 
-    def is_settling(self, seconds: float) -> bool:
+    def is_younger_than(self, seconds: float) -> bool:
         return 0 <= time.time() - self.computed_at < seconds
 
 
-class _Known(NamedTuple):
-    """What the backend says of a key."""
+class _State(NamedTuple):
+    """What the backend has for a key."""
 
-    numbers: _Numbers
+    generations: _Generations
     entry: _Entry | None
-    # Bumped so lately that a replica may not have the write yet.
+    # The generation was replaced so recently that a replica may not have the write yet.
     recent: bool
 
     @classmethod
-    def of(cls, values: list[bytes | None]) -> _Known:
-        """Read the values of `_keys`."""
+    def of(cls, values: list[bytes | None]) -> _State:
+        """Decode the values of `_keys`."""
         own, everything, packed, recent = values
         try:
             entry = msgspec.msgpack.decode(packed, type=_Entry) if packed else None
         except msgspec.DecodeError:
             entry = None
-        return cls(_Numbers(own, everything), entry, recent is not None)
+        return cls(_Generations(own, everything), entry, recent is not None)
 
 
 def make_cache(app: Flask) -> Cache:
-    """Return the cache that the configuration names. Nothing connects yet."""
+    """Create the cache from the settings, without connecting."""
     url = app.config["CACHE_URL"]
     backend = RedisBackend(RedisUrl.parse(url).client(timeout=REDIS_TIMEOUT)) if url else MemoryBackend()
     return Cache(backend, recent_seconds=app.config["PIN_SECONDS"], settle_seconds=app.config["CACHE_SETTLE_SECONDS"])
 
 
 class Cache:
-    """Entries by key, outdated by generations."""
+    """Cached entries, invalidated by generations."""
 
     def __init__(self, backend: Backend, *, recent_seconds: float, settle_seconds: float = 0.0) -> None:
         self.backend = backend
         self.on_outcome: list[Callable[[str, Outcome], None]] = []
         self._fallback = MemoryBackend()
-        # Seconds after a bump in which entries are computed from the primary: a replica may not have the write yet.
+        # For this time after an invalidation entries are computed from the primary: a replica may not have the write
+        # yet.
         self._recent_seconds = recent_seconds
-        # Seconds for which an entry is not computed again for who has not written.
+        # The shortest time between two computations of an entry, for clients that have not just written.
         self._settle_seconds = settle_seconds
 
-    def fetch(self, key: str, *, generation: str, seconds: float, load: Load, insist: bool = False) -> Cached | None:
-        """Return the entry of `key`, computed by `load` where it is missing or outdated; None where `load` returns None.
+    def fetch(self, key: str, *, generation: str, seconds: float, load: Load, fresh: bool = False) -> Cached | None:
+        """Return the entry of `key`, or None if `load` returns None. `load` computes a missing or outdated entry.
 
-        `load` is told whether the generation is so young that only the primary knows what was written. `insist` refuses an outdated
-        entry: whoever has just written wants to see it.
+        The argument of `load` is whether to read from the primary, because the generation was replaced recently.
+        `fresh` never returns an outdated entry: a client that has just written must see its write.
         """
         try:
-            cached = self._fetch(self.backend, key, generation, seconds, load, insist)
+            cached = self._fetch(self.backend, key, generation, seconds, load, fresh)
         except CacheUnavailableError:
-            cached = self._fetch(self._fallback, key, generation, min(seconds, FALLBACK_SECONDS), load, insist)
+            cached = self._fetch(self._fallback, key, generation, min(seconds, FALLBACK_SECONDS), load, fresh)
         for listener in self.on_outcome:
             listener(generation.partition(":")[0], cached.outcome if cached else "miss")
         return cached
 
     def bump(self, generation: str) -> None:
-        """Outdate every entry of a generation. Call it after the commit: an entry computed before would bring the old state back."""
-        # A time instead of a counter: one that was evicted would start again at a number that entries still carry.
+        """Invalidate all entries of a generation.
+
+        Call this after the commit, or an old entry could be computed and kept.
+        """
+        # A time instead of a counter: after an eviction a counter would restart at values that entries still contain.
         number = str(time.time_ns()).encode()
         for backend in (self.backend, self._fallback):
             try:
@@ -143,71 +153,75 @@ class Cache:
                 log.warning("cache unavailable, entries stay until they expire", generation=generation)
 
     def empty(self) -> None:
-        """Outdate every entry there is: in one write, and without the right to delete what others keep in the same Redis."""
+        """Invalidate all entries with one write. Other data in the same Redis stays."""
         self.bump(EVERYTHING)
 
     def bumped_at(self, generation: str) -> datetime | None:
-        """Return when a generation was last bumped or begun; None where it is forgotten."""
+        """Return when a generation was last replaced. None if it has expired."""
         number = self.backend.get_many([f"generation:{generation}"])[0]
         return datetime.fromtimestamp(int(number) / 1e9, UTC) if number else None
 
     def mark(self, key: str, seconds: float) -> None:
-        """Remember a key for some seconds."""
+        """Set a flag that expires."""
         for backend in (self.backend, self._fallback):
             try:
                 backend.put(key, b"1", seconds)
             except CacheUnavailableError:
-                log.warning("cache unavailable, mark kept in this process alone")
+                log.warning("cache unavailable, flag set in this process only")
 
     def is_marked(self, key: str) -> bool:
-        """Whether a key was marked in the last seconds."""
+        """Return whether a flag is set."""
         try:
             return self.backend.get_many([key])[0] is not None
         except CacheUnavailableError:
             return self._fallback.get_many([key])[0] is not None
 
     def _fetch(
-        self, backend: Backend, key: str, generation: str, seconds: float, load: Load, insist: bool
+        self, backend: Backend, key: str, generation: str, seconds: float, load: Load, fresh: bool
     ) -> Cached | None:
-        deadline = time.monotonic() + FLIGHT_SECONDS
+        deadline = time.monotonic() + COMPUTE_TIMEOUT
         keys = _keys(key, generation)
         while True:
-            known = _Known.of(backend.get_many(keys))
-            if cached := self._usable(known, insist):
+            state = _State.of(backend.get_many(keys))
+            if cached := self._usable(state, fresh):
                 return cached
-            if (values := backend.claim(f"flight:{key}", FLIGHT_SECONDS, keys)) is not None:
+            if (values := backend.claim(f"flight:{key}", COMPUTE_TIMEOUT, keys)) is not None:
                 try:
-                    # Again: another flight may have landed since the look above.
-                    known = _Known.of(values)
-                    return self._usable(known, insist) or self._compute(
-                        backend, key, generation, known, seconds, load, insist
+                    # Read again: another caller may have finished since the read above.
+                    state = _State.of(values)
+                    return self._usable(state, fresh) or self._compute(
+                        backend, key, generation, state, seconds, load, fresh
                     )
                 finally:
                     _quietly(lambda: backend.drop(f"flight:{key}"))
-            if known.entry and not insist:
-                return Cached(known.entry.body, "stale")
-            if not self._await_flight(backend, key, generation, known.numbers, deadline):
-                return self._compute(backend, key, generation, known._replace(entry=None), seconds, load, insist)
+            if state.entry and not fresh:
+                return Cached(state.entry.body, "stale")
+            if not self._wait(backend, key, generation, state.generations, deadline):
+                return self._compute(backend, key, generation, state._replace(entry=None), seconds, load, fresh)
 
-    def _usable(self, known: _Known, insist: bool) -> Cached | None:
-        if known.entry and known.entry.is_fresh(known.numbers.stamp):
-            return Cached(known.entry.body, "hit")
-        if known.entry and not insist and known.entry.is_settling(self._settle_seconds):
-            return Cached(known.entry.body, "stale")
+    def _usable(self, state: _State, fresh: bool) -> Cached | None:
+        if state.entry and state.entry.is_fresh(state.generations.stamp):
+            return Cached(state.entry.body, "hit")
+        if state.entry and not fresh and state.entry.is_younger_than(self._settle_seconds):
+            return Cached(state.entry.body, "stale")
         return None
 
-    def _await_flight(self, backend: Backend, key: str, generation: str, numbers: _Numbers, deadline: float) -> bool:
-        """Wait until another caller has computed the entry; return whether to look again. It may have crashed, or found nothing."""
+    def _wait(self, backend: Backend, key: str, generation: str, generations: _Generations, deadline: float) -> bool:
+        """Wait for another caller's computation.
+
+        Return whether to read the entry again: that caller may have failed.
+        """
         while time.monotonic() < deadline:
             time.sleep(POLL_SECONDS)
-            # First the flight: it ends after its entry was kept.
-            landed = backend.get_many([f"flight:{key}"])[0] is None
-            latest = _Known.of(backend.get_many(_keys(key, generation)))
-            if latest.entry and latest.entry.is_fresh(latest.numbers.stamp):
+            # Read the lock first: it is released after the entry is stored.
+            released = backend.get_many([f"flight:{key}"])[0] is None
+            latest = _State.of(backend.get_many(_keys(key, generation)))
+            if latest.entry and latest.entry.is_fresh(latest.generations.stamp):
                 return True
-            if landed:
-                # Bumped meanwhile: one of those who waited computes it again, not all of them.
-                return latest.entry is not None or latest.numbers != numbers
+            if released:
+                # If the entry was invalidated during the computation, only one of the waiting callers computes it
+                # again.
+                return latest.entry is not None or latest.generations != generations
         return False
 
     def _compute(
@@ -215,35 +229,35 @@ class Cache:
         backend: Backend,
         key: str,
         generation: str,
-        known: _Known,
+        state: _State,
         seconds: float,
         load: Load,
-        insist: bool,
+        fresh: bool,
     ) -> Cached | None:
         try:
-            body = load(known.recent)
+            body = load(state.recent)
         except Exception:
-            # The database is away: what was true a moment ago serves a reader better than an error.
-            if insist or known.entry is None:
+            # If the database is down, an old entry is better for a reader than an error.
+            if fresh or state.entry is None:
                 raise
             log.warning("serving an outdated entry", key=key, exc_info=True)
-            return Cached(known.entry.body, "stale")
+            return Cached(state.entry.body, "stale")
         if body is None:
-            # What is gone is not served as an old entry either, to those who come while somebody else looks for it.
+            # Drop the old entry of a deleted article. Readers would get it while another caller computes the entry.
             _quietly(lambda: backend.drop(f"entry:{key}"))
             return None
-        _quietly(lambda: self._keep(backend, key, generation, known.numbers, seconds, body))
+        _quietly(lambda: self._store(backend, key, generation, state.generations, seconds, body))
         return Cached(body, "miss")
 
-    def _keep(
-        self, backend: Backend, key: str, generation: str, numbers: _Numbers, seconds: float, body: bytes
+    def _store(
+        self, backend: Backend, key: str, generation: str, generations: _Generations, seconds: float, body: bytes
     ) -> None:
-        if numbers.own is None:
-            numbers = _Numbers(str(time.time_ns()).encode(), numbers.everything)
-            if not backend.add(f"generation:{generation}", numbers.own or b"", GENERATION_SECONDS):
-                return  # Bumped while this was computed.
-        moment = time.time()
-        entry = _Entry(numbers.stamp or b"", moment + seconds * random.uniform(1 - JITTER, 1), moment, body)
+        if generations.own is None:
+            generations = _Generations(str(time.time_ns()).encode(), generations.everything)
+            if not backend.add(f"generation:{generation}", generations.own or b"", GENERATION_SECONDS):
+                return  # The generation was replaced during the computation, so the entry is outdated.
+        now = time.time()
+        entry = _Entry(generations.stamp or b"", now + seconds * random.uniform(1 - JITTER, 1), now, body)
         backend.put(f"entry:{key}", msgspec.msgpack.encode(entry), seconds * STALE_FACTOR)
 
 
@@ -255,4 +269,4 @@ def _quietly(command: Callable[[], None]) -> None:
     try:
         command()
     except CacheUnavailableError:
-        log.warning("cache unavailable, entry not kept")
+        log.warning("cache unavailable, entry not stored")

@@ -1,4 +1,4 @@
-"""What must survive a restart and is not in the database: sessions and views that are not flushed yet."""
+"""The store: data outside the database that must survive a restart. Sessions, pending views and dead letters."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from app.redis.url import RedisUrl
 log = structlog.get_logger(__name__)
 
 REDIS_TIMEOUT = 1.0
-# Seconds for which a store that has failed is not asked again by what can do without it.
-REST_AFTER_FAILURE = 5.0
+# After a failure optional work (counting views) does not use the store for this time.
+RETRY_AFTER = 5.0
 
 VIEWS_PENDING = "views:pending"
 VIEWS_FLUSHING = "views:flushing"
-# The field of VIEWS_FLUSHING that names the batch; the others are ids of articles.
+# The field of VIEWS_FLUSHING with the batch's name. All other fields are article ids.
 BATCH = "batch"
-# Dead letters on their way to the database, and how many wait there for somebody.
+# Dead letters that are not in the database yet, and the number of unhandled ones in the database.
 DEAD_LETTERS = "letters:pending"
 DEAD_LETTERS_WAITING = "letters:waiting"
-# The newest are worth most, and a store that is full of letters would take no sessions.
+# Only the newest are kept: a store that is full of dead letters could not store sessions.
 MAX_DEAD_LETTERS = 10_000
 
 
@@ -38,53 +38,56 @@ class StoreUnavailableError(Exception):
 
 
 class Store(Protocol):
-    """The operations that the application needs; each is atomic."""
+    """The operations that the application needs. Each one is atomic."""
 
     def get_session(self, key: str) -> bytes | None:
-        """Return a session's bytes."""
+        """Return the data of a session."""
 
     def put_session(self, key: str, value: bytes, seconds: int) -> None:
-        """Keep a session's bytes for some time."""
+        """Store the data of a session, which expires."""
 
     def drop_session(self, key: str) -> None:
-        """Forget a session."""
+        """Delete a session."""
 
     def count_view(self, article_id: int) -> None:
-        """Add one to an article's pending views. Where the store is away the view is lost."""
+        """Add one to an article's pending views. If the store is down, the view is lost."""
 
     def take_views(self) -> tuple[str, dict[int, int]] | None:
-        """Return a batch of views by article, which stays until `drop_views`: the batch of an interrupted flush, or a new one."""
+        """Return a batch of views by article: the batch of an interrupted flush, or a new one.
+
+        It stays until `drop_views`.
+        """
 
     def drop_views(self, batch: str) -> None:
-        """Forget a batch that is in the database. Another batch is left alone."""
+        """Delete a batch after it was added to the database. Keep any other batch."""
 
-    def keep_dead_letter(self, letter: bytes) -> None:
-        """Keep a dead letter until `drop_dead_letter`."""
+    def keep_dead_letter(self, dead_letter: bytes) -> None:
+        """Store a dead letter until `drop_dead_letter`."""
 
     def dead_letters(self, limit: int) -> list[bytes]:
-        """Return the oldest dead letters that are kept here."""
+        """Return the oldest stored dead letters."""
 
-    def drop_dead_letter(self, letter: bytes) -> None:
-        """Forget a dead letter that is in the database."""
+    def drop_dead_letter(self, dead_letter: bytes) -> None:
+        """Delete a dead letter after it was added to the database."""
 
     def note_dead_letters(self, waiting: int) -> None:
-        """Note for the workers' metrics how many letters wait for an administrator."""
+        """Store the number of dead letters that wait for an administrator. The workers' metrics read it."""
 
     def queue_length(self, queue: str) -> int:
-        """Return how many tasks wait for a worker."""
+        """Return the number of tasks that wait for a worker."""
 
     def ping(self) -> None:
-        """Raise StoreUnavailableError where the store does not answer."""
+        """Raise StoreUnavailableError if the store does not answer."""
 
 
 def make_store(app: Flask) -> Store:
-    """Return the store that the configuration names. Nothing connects yet."""
+    """Create the store from the settings, without connecting."""
     url = app.config["STORE_URL"]
     return RedisStore(RedisUrl.parse(url).client(timeout=REDIS_TIMEOUT)) if url else MemoryStore()
 
 
 class MemoryStore:
-    """Inside this process, for development and tests."""
+    """The memory of this process, for development and tests."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -94,16 +97,16 @@ class MemoryStore:
         self._dead_letters: list[bytes] = []
 
     def get_session(self, key: str) -> bytes | None:
-        """Return a session's bytes."""
+        """Return the data of a session."""
         value, until = self._sessions.get(key, (None, 0.0))
         return value if until > time.monotonic() else None
 
     def put_session(self, key: str, value: bytes, seconds: int) -> None:
-        """Keep a session's bytes for some time."""
+        """Store the data of a session, which expires."""
         self._sessions[key] = (value, time.monotonic() + seconds)
 
     def drop_session(self, key: str) -> None:
-        """Forget a session."""
+        """Delete a session."""
         self._sessions.pop(key, None)
 
     def count_view(self, article_id: int) -> None:
@@ -112,7 +115,7 @@ class MemoryStore:
             self._pending[article_id] = self._pending.get(article_id, 0) + 1
 
     def take_views(self) -> tuple[str, dict[int, int]] | None:
-        """Return a batch of views by article, which stays until `drop_views`."""
+        """Return a batch of views by article. It stays until `drop_views`."""
         with self._lock:
             if self._flushing is None and self._pending:
                 self._flushing = (uuid4().hex, self._pending)
@@ -120,71 +123,74 @@ class MemoryStore:
             return self._flushing
 
     def drop_views(self, batch: str) -> None:
-        """Forget a batch that is in the database."""
+        """Delete a batch after it was added to the database."""
         with self._lock:
             if self._flushing and self._flushing[0] == batch:
                 self._flushing = None
 
-    def keep_dead_letter(self, letter: bytes) -> None:
-        """Keep a dead letter until `drop_dead_letter`."""
-        self._dead_letters = [*self._dead_letters, letter][-MAX_DEAD_LETTERS:]
+    def keep_dead_letter(self, dead_letter: bytes) -> None:
+        """Store a dead letter until `drop_dead_letter`."""
+        self._dead_letters = [*self._dead_letters, dead_letter][-MAX_DEAD_LETTERS:]
 
     def dead_letters(self, limit: int) -> list[bytes]:
-        """Return the oldest dead letters that are kept here."""
+        """Return the oldest stored dead letters."""
         return self._dead_letters[:limit]
 
-    def drop_dead_letter(self, letter: bytes) -> None:
-        """Forget a dead letter that is in the database."""
-        self._dead_letters = [kept for kept in self._dead_letters if kept != letter]
+    def drop_dead_letter(self, dead_letter: bytes) -> None:
+        """Delete a dead letter after it was added to the database."""
+        self._dead_letters = [stored for stored in self._dead_letters if stored != dead_letter]
 
     def note_dead_letters(self, waiting: int) -> None:
-        """Do nothing: no worker sees this process's store."""
+        """Do nothing: no worker can read this memory."""
 
     def queue_length(self, _queue: str) -> int:
-        """Return 0: tasks run at once."""
+        """Return 0: without a broker tasks run at once."""
         return 0
 
     def ping(self) -> None:
-        """Do nothing: this process is alive."""
+        """Do nothing: memory is always available."""
 
 
 class RedisStore:
-    """In Redis."""
+    """Redis."""
 
     def __init__(self, client: Redis) -> None:
         self.client = client
-        self._rests_until = 0.0
+        self._retry_at = 0.0
 
     def get_session(self, key: str) -> bytes | None:
-        """Return a session's bytes."""
-        value: bytes | None = self._ask(lambda: self.client.get(key))
+        """Return the data of a session."""
+        value: bytes | None = self._run(lambda: self.client.get(key))
         return value
 
     def put_session(self, key: str, value: bytes, seconds: int) -> None:
-        """Keep a session's bytes for some time."""
-        self._ask(lambda: self.client.set(key, value, ex=seconds))
+        """Store the data of a session, which expires."""
+        self._run(lambda: self.client.set(key, value, ex=seconds))
 
     def drop_session(self, key: str) -> None:
-        """Forget a session."""
-        self._ask(lambda: self.client.delete(key))
+        """Delete a session."""
+        self._run(lambda: self.client.delete(key))
 
     def count_view(self, article_id: int) -> None:
-        """Add one to an article's pending views. Where the store is away the view is lost: a page does not wait for a count."""
-        if time.monotonic() < self._rests_until:
+        """Add one to an article's pending views. If the store is down, the view is lost: no page waits for a count."""
+        if time.monotonic() < self._retry_at:
             return
         try:
-            self._ask(lambda: self.client.hincrby(VIEWS_PENDING, str(article_id), 1))
+            self._run(lambda: self.client.hincrby(VIEWS_PENDING, str(article_id), 1))
         except StoreUnavailableError as error:
-            self._rests_until = time.monotonic() + REST_AFTER_FAILURE
+            self._retry_at = time.monotonic() + RETRY_AFTER
             log.warning("views are not counted", error=str(error))
 
     def take_views(self) -> tuple[str, dict[int, int]] | None:
-        """Return a batch of views by article, which stays until `drop_views`: the batch of an interrupted flush, or a new one."""
-        taken: tuple[str, dict[int, int]] | None = self._ask(self._take_views)
+        """Return a batch of views by article: the batch of an interrupted flush, or a new one.
+
+        It stays until `drop_views`.
+        """
+        taken: tuple[str, dict[int, int]] | None = self._run(self._take_views)
         return taken
 
     def drop_views(self, batch: str) -> None:
-        """Forget a batch that is in the database. Another batch is left alone."""
+        """Delete a batch after it was added to the database. Keep any other batch."""
 
         def drop(pipeline: Pipeline) -> None:
             current: Any = pipeline.hget(VIEWS_FLUSHING, BATCH)
@@ -192,51 +198,53 @@ class RedisStore:
             if current == batch.encode():
                 pipeline.delete(VIEWS_FLUSHING)
 
-        self._ask(lambda: self.client.transaction(drop, VIEWS_FLUSHING))
+        self._run(lambda: self.client.transaction(drop, VIEWS_FLUSHING))
 
-    def keep_dead_letter(self, letter: bytes) -> None:
-        """Keep a dead letter until `drop_dead_letter`."""
-        self._ask(lambda: self.client.rpush(DEAD_LETTERS, letter))
-        self._ask(lambda: self.client.ltrim(DEAD_LETTERS, -MAX_DEAD_LETTERS, -1))
+    def keep_dead_letter(self, dead_letter: bytes) -> None:
+        """Store a dead letter until `drop_dead_letter`."""
+        self._run(lambda: self.client.rpush(DEAD_LETTERS, dead_letter))
+        self._run(lambda: self.client.ltrim(DEAD_LETTERS, -MAX_DEAD_LETTERS, -1))
 
     def dead_letters(self, limit: int) -> list[bytes]:
-        """Return the oldest dead letters that are kept here."""
-        kept: list[bytes] = self._ask(lambda: self.client.lrange(DEAD_LETTERS, 0, limit - 1))
+        """Return the oldest stored dead letters."""
+        kept: list[bytes] = self._run(lambda: self.client.lrange(DEAD_LETTERS, 0, limit - 1))
         return kept
 
-    def drop_dead_letter(self, letter: bytes) -> None:
-        """Forget a dead letter that is in the database."""
-        self._ask(lambda: self.client.lrem(DEAD_LETTERS, 1, letter))  # type: ignore[arg-type]
+    def drop_dead_letter(self, dead_letter: bytes) -> None:
+        """Delete a dead letter after it was added to the database."""
+        self._run(lambda: self.client.lrem(DEAD_LETTERS, 1, dead_letter))  # type: ignore[arg-type]
 
     def note_dead_letters(self, waiting: int) -> None:
-        """Note for the workers' metrics how many letters wait for an administrator."""
-        self._ask(lambda: self.client.set(DEAD_LETTERS_WAITING, waiting))
+        """Store the number of dead letters that wait for an administrator. The workers' metrics read it."""
+        self._run(lambda: self.client.set(DEAD_LETTERS_WAITING, waiting))
 
     def queue_length(self, queue: str) -> int:
-        """Return how many tasks wait for a worker: Celery keeps a queue as a list."""
-        length: int = self._ask(lambda: self.client.llen(queue))
+        """Return the number of tasks that wait for a worker. Celery's queue is a Redis list."""
+        length: int = self._run(lambda: self.client.llen(queue))
         return length
 
     def ping(self) -> None:
-        """Raise StoreUnavailableError where the store does not answer."""
-        self._ask(self.client.ping)
+        """Raise StoreUnavailableError if the store does not answer."""
+        self._run(self.client.ping)
 
     def _take_views(self) -> tuple[str, dict[int, int]] | None:
         try:
-            # Views that come from now on are counted in a new hash. Refused while an earlier batch is there: that one first.
+            # New views go to a new hash. If an earlier batch still exists, nothing is renamed and that batch is
+            # returned.
             self.client.renamenx(VIEWS_PENDING, VIEWS_FLUSHING)
         except ResponseError as error:
             if "no such key" not in str(error):
                 raise
         if not self.client.exists(VIEWS_FLUSHING):
             return None
-        # Named once: after a crash the same batch has the same name, by which the database knows whether it has it.
+        # A batch gets its name only once. After a crash the database finds by the name whether it has the batch
+        # already.
         self.client.hsetnx(VIEWS_FLUSHING, BATCH, uuid4().hex)
         fields: Any = self.client.hgetall(VIEWS_FLUSHING)
         batch = fields.pop(BATCH.encode()).decode()
         return batch, {int(article): int(count) for article, count in fields.items()}
 
-    def _ask(self, command: Callable[[], Any]) -> Any:
+    def _run(self, command: Callable[[], Any]) -> Any:
         try:
             return command()
         except RedisError as error:

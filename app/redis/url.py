@@ -1,4 +1,8 @@
-"""Where a Redis is: ``redis://user:password@host:port/0``, or behind Sentinels ``sentinel://user:password@h1:26379,h2:26379/0?master=NAME``."""
+"""Redis URLs.
+
+They are `redis://user:password@host:port/0`, or with Sentinel
+`sentinel://user:password@h1:26379,h2:26379/0?master=NAME`.
+"""
 
 from __future__ import annotations
 
@@ -11,25 +15,25 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-# A Sentinel that does not answer in this time is skipped, the next one is asked.
+# After this time without an answer the client tries the next Sentinel.
 SENTINEL_TIMEOUT = 0.5
-# What a page that sends a task waits for a broker that hangs.
+# The longest time that a request waits for the broker when it sends a task.
 BROKER_TIMEOUT = 1.0
 DEFAULT_PORTS = {"redis": 6379, "sentinel": 26379}
 
 
 class RedisUrlError(ValueError):
-    """A URL that names no Redis; the message completes a sentence that begins with the variable's name."""
+    """An unusable Redis URL. The message completes a sentence that begins with the variable's name."""
 
 
 def no_retry() -> Retry:
-    """Return a policy without retries: redis-py's own spends half a minute on a dead host, measured."""
+    """Return a policy without retries. The default of redis-py spends half a minute on a dead host (measured)."""
     return Retry(NoBackoff(), 0)
 
 
 @dataclass(frozen=True)
 class RedisUrl:
-    """A parsed URL. User and password are the same for the Sentinels and for the instance."""
+    """A parsed URL. The Sentinels and the instance have the same user and password."""
 
     hosts: tuple[tuple[str, int], ...]
     database: int = 0
@@ -39,7 +43,7 @@ class RedisUrl:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read a URL; raise RedisUrlError where it cannot be used."""
+        """Parse a URL, or raise RedisUrlError."""
         parts = urlsplit(url)
         if parts.scheme not in DEFAULT_PORTS:
             raise RedisUrlError("must begin with redis:// or sentinel://")
@@ -48,16 +52,16 @@ class RedisUrl:
         hosts = tuple(_host(address, DEFAULT_PORTS[parts.scheme]) for address in addresses.split(","))
         path = parts.path.strip("/") or "0"
         if not path.isdigit():
-            raise RedisUrlError(f"has the path /{path}, which is not the number of a database")
+            raise RedisUrlError(f"has the path /{path}, which must be the number of a database")
         master = parse_qs(parts.query).get("master", [None])[0]
         if (parts.scheme == "sentinel") != bool(master):
-            raise RedisUrlError("needs ?master=NAME exactly when it begins with sentinel://")
+            raise RedisUrlError("needs ?master=NAME if and only if it begins with sentinel://")
         if not master and len(hosts) > 1:
-            raise RedisUrlError("may name several hosts only when it begins with sentinel://")
+            raise RedisUrlError("may name several hosts only if it begins with sentinel://")
         return cls(hosts, int(path), unquote(username) or None, unquote(password) or None, master)
 
     def client(self, *, timeout: float) -> Redis:
-        """Return a client that connects at its first command and fails after `timeout` seconds instead of retrying."""
+        """Return a client. It connects at the first command, and fails after `timeout` seconds without a retry."""
         options: dict[str, Any] = {
             "username": self.username,
             "password": self.password,
@@ -68,13 +72,13 @@ class RedisUrl:
         if self.master is None:
             host, port = self.hosts[0]
             return Redis(host=host, port=port, db=self.database, retry=no_retry(), **options)
-        behind: Any = Sentinel
-        sentinel = behind(list(self.hosts), sentinel_kwargs=self._sentinel_options(), db=self.database, **options)
+        untyped: Any = Sentinel
+        sentinel = untyped(list(self.hosts), sentinel_kwargs=self._sentinel_options(), db=self.database, **options)
         client: Redis = sentinel.master_for(self.master, retry=no_retry())
         return client
 
     def celery_settings(self) -> dict[str, Any]:
-        """Return broker_url and broker_transport_options for Celery, whose URLs separate Sentinels by semicolons."""
+        """Return the broker settings of Celery, whose URL separates Sentinels by semicolons."""
         user = f"{quote(self.username or '', safe='')}:{quote(self.password or '', safe='')}@" if self.password else ""
         scheme = "sentinel" if self.master else "redis"
         urls = [f"{scheme}://{user}{host}:{port}/{self.database}" for host, port in self.hosts]
@@ -103,5 +107,5 @@ def _host(address: str, default_port: int) -> tuple[str, int]:
     if not colon:
         host, port = address, str(default_port)
     if not host or not port.isdigit():
-        raise RedisUrlError(f"names the host {address!r}, which is not HOST or HOST:PORT")
+        raise RedisUrlError(f"names the host {address!r}, which must be HOST or HOST:PORT")
     return host.strip("[]"), int(port)

@@ -1,4 +1,4 @@
-"""The cache between processes, on a real Redis."""
+"""Several processes share the cache in a real Redis."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROCESSES, THREADS = 4, 8
 
 
 def read(url: str, ready: Any, seconds: float, settle: float) -> None:
-    """Read one page as an application's process does, with all its threads; each computation is counted in Redis."""
+    """Read one page with all threads of a process. Each computation is counted in Redis."""
     cache = Cache(RedisBackend(RedisUrl.parse(url).client(timeout=2)), recent_seconds=0, settle_seconds=settle)
     counter = Redis.from_url(url)
 
@@ -41,7 +41,7 @@ def read(url: str, ready: Any, seconds: float, settle: float) -> None:
 
 
 def run(url: str, *, seconds: float, settle: float, writes: float) -> tuple[int, float]:
-    """Let processes read, and write beside them so often a second; return how often the page was computed, and in how many seconds."""
+    """Run readers and `writes` invalidations a second. Return the number of computations and the elapsed seconds."""
     context: Any = multiprocessing.get_context("spawn")
     ready = context.Barrier(PROCESSES + 1)
     readers = [context.Process(target=read, args=(url, ready, seconds, settle)) for _ in range(PROCESSES)]
@@ -62,13 +62,13 @@ def run(url: str, *, seconds: float, settle: float, writes: float) -> tuple[int,
 
 
 @pytest.mark.usefixtures("redis")
-def test_processes_that_miss_at_once_compute_once(redis_url: str) -> None:
+def test_concurrent_misses_of_several_processes_compute_once(redis_url: str) -> None:
     computed, _ = run(redis_url, seconds=0.5, settle=0, writes=0)
     assert computed == 1
 
 
 @pytest.mark.usefixtures("redis")
 def test_ten_writes_a_second_cost_one_read_a_second(redis_url: str) -> None:
-    # On a machine that is busy with other things the readers take longer than they were told.
+    # On a busy machine the readers run longer than planned, so compare with the elapsed time.
     computed, took = run(redis_url, seconds=3, settle=1.0, writes=10)
     assert computed <= took + 1

@@ -77,9 +77,9 @@ def test_the_application_starts_without_any_server() -> None:
     ("url", "reason"),
     [
         ("http://a", "must begin with"),
-        ("redis://a:b/0", "not HOST or HOST:PORT"),
+        ("redis://a:b/0", "must be HOST or HOST:PORT"),
         ("redis://a,b/0", "several hosts"),
-        ("redis://a/x", "not the number of a database"),
+        ("redis://a/x", "must be the number of a database"),
         ("sentinel://a", "master=NAME"),
         ("redis://a/0?master=x", "master=NAME"),
     ],

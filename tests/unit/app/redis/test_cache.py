@@ -1,4 +1,4 @@
-"""The cache itself: what it keeps, for how long, and who computes when many want the same."""
+"""The cache: freshness, invalidation, and single flight."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.redis.url import RedisUrl
 
 
 class Source:
-    """What an entry is computed from; counts how often."""
+    """The value of an entry. It records its computations."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.value = b"1"
@@ -34,14 +34,14 @@ def cache() -> Cache:
 
 
 def fetch(
-    cache: Cache, source: Source, *, key: str = "key", seconds: float = 60.0, insist: bool = False
+    cache: Cache, source: Source, *, key: str = "key", seconds: float = 60.0, fresh: bool = False
 ) -> tuple[bytes, Outcome]:
-    cached = cache.fetch(key, generation="things", seconds=seconds, load=source, insist=insist)
+    cached = cache.fetch(key, generation="things", seconds=seconds, load=source, fresh=fresh)
     assert isinstance(cached, Cached)
     return cached.body, cached.outcome
 
 
-def test_a_second_read_hits(cache: Cache) -> None:
+def test_a_second_read_is_a_hit(cache: Cache) -> None:
     source = Source()
     assert fetch(cache, source) == (b"1", "miss")
     source.value = b"2"
@@ -49,7 +49,7 @@ def test_a_second_read_hits(cache: Cache) -> None:
     assert fetch(cache, source, key="another") == (b"2", "miss")
 
 
-def test_a_bump_outdates_every_key_of_its_generation_at_once(cache: Cache) -> None:
+def test_a_bump_invalidates_all_keys_of_its_generation(cache: Cache) -> None:
     source = Source()
     for key in ("a", "b"):
         fetch(cache, source, key=key)
@@ -58,14 +58,14 @@ def test_a_bump_outdates_every_key_of_its_generation_at_once(cache: Cache) -> No
     assert [fetch(cache, source, key=key) for key in ("a", "b")] == [(b"2", "miss")] * 2
 
 
-def test_a_bump_of_another_generation_changes_nothing(cache: Cache) -> None:
+def test_a_bump_does_not_invalidate_other_generations(cache: Cache) -> None:
     source = Source()
     fetch(cache, source)
     cache.bump("others")
     assert fetch(cache, source) == (b"1", "hit")
 
 
-def test_what_is_gone_is_not_served_to_those_who_come_meanwhile(cache: Cache) -> None:
+def test_a_deleted_value_is_not_served_as_stale_during_a_computation(cache: Cache) -> None:
     fetch(cache, Source())
     cache.bump("things")
     assert cache.fetch("key", generation="things", seconds=60, load=lambda _: None) is None
@@ -76,7 +76,7 @@ def test_what_is_gone_is_not_served_to_those_who_come_meanwhile(cache: Cache) ->
         assert slow.result() is None
 
 
-def test_emptying_outdates_every_generation_at_once(cache: Cache) -> None:
+def test_empty_invalidates_all_generations(cache: Cache) -> None:
     source = Source()
     for generation in ("things", "others"):
         cache.fetch(generation, generation=generation, seconds=60, load=source)
@@ -87,7 +87,7 @@ def test_emptying_outdates_every_generation_at_once(cache: Cache) -> None:
         assert cache.fetch(generation, generation=generation, seconds=60, load=source) == Cached(b"2", "hit")
 
 
-def test_what_was_computed_before_emptying_is_not_kept_after_it(cache: Cache) -> None:
+def test_a_value_computed_before_empty_is_not_served_after_it(cache: Cache) -> None:
     def overtaken(_recent: bool) -> bytes:
         cache.empty()
         return b"old"
@@ -97,7 +97,7 @@ def test_what_was_computed_before_emptying_is_not_kept_after_it(cache: Cache) ->
     assert fetch(cache, Source()) == (b"1", "miss")
 
 
-def test_what_was_computed_before_a_bump_is_not_kept_after_it(cache: Cache) -> None:
+def test_a_value_computed_before_a_bump_is_not_served_after_it(cache: Cache) -> None:
     def overtaken(_recent: bool) -> bytes:
         cache.bump("things")
         return b"old"
@@ -107,7 +107,7 @@ def test_what_was_computed_before_a_bump_is_not_kept_after_it(cache: Cache) -> N
     assert fetch(cache, Source()) == (b"1", "miss")
 
 
-def test_right_after_a_bump_only_the_primary_is_asked(cache: Cache) -> None:
+def test_entries_are_computed_from_the_primary_shortly_after_a_bump(cache: Cache) -> None:
     source = Source()
     cache.bump("things")
     fetch(cache, source)
@@ -123,7 +123,7 @@ def test_entries_expire(cache: Cache) -> None:
     assert fetch(cache, source, seconds=0.05) == (b"1", "miss")
 
 
-def test_twenty_misses_at_once_compute_once(cache: Cache) -> None:
+def test_twenty_concurrent_misses_compute_once(cache: Cache) -> None:
     source = Source(seconds=0.1)
     with ThreadPoolExecutor(20) as pool:
         answers = list(pool.map(lambda _: fetch(cache, source), range(20)))
@@ -131,7 +131,7 @@ def test_twenty_misses_at_once_compute_once(cache: Cache) -> None:
     assert {body for body, _ in answers} == {b"1"}
 
 
-def test_the_old_entry_is_served_while_a_new_one_is_computed(cache: Cache) -> None:
+def test_the_old_entry_is_served_during_the_computation(cache: Cache) -> None:
     source = Source()
     fetch(cache, source)
     cache.bump("things")
@@ -142,12 +142,12 @@ def test_the_old_entry_is_served_while_a_new_one_is_computed(cache: Cache) -> No
     started = time.monotonic()
     assert fetch(cache, source) == (b"1", "stale")
     assert time.monotonic() - started < 0.1
-    assert fetch(cache, source, insist=True) == (b"2", "hit"), "who has just written must not see the old entry"
+    assert fetch(cache, source, fresh=True) == (b"2", "hit"), "served an outdated entry although `fresh` was set"
     computing.join()
     assert len(source.calls) == 2
 
 
-def test_those_who_wait_for_an_entry_that_is_outdated_when_it_lands_compute_it_once(cache: Cache) -> None:
+def test_an_entry_that_is_invalidated_during_its_computation_is_computed_once_more(cache: Cache) -> None:
     calls: list[bytes] = []
 
     def load(_recent: bool) -> bytes:
@@ -160,13 +160,13 @@ def test_those_who_wait_for_an_entry_that_is_outdated_when_it_lands_compute_it_o
 
     with ThreadPoolExecutor(20) as pool:
         answers = list(
-            pool.map(lambda _: cache.fetch("key", generation="things", seconds=60, load=load, insist=True), range(20))
+            pool.map(lambda _: cache.fetch("key", generation="things", seconds=60, load=load, fresh=True), range(20))
         )
     assert len(calls) == 2
     assert sorted({cached.body for cached in answers if cached}) == [b"1", b"2"]
 
 
-def test_a_page_that_is_read_all_the_time_is_computed_once_a_second_however_much_is_written() -> None:
+def test_many_writes_do_not_recompute_an_entry_more_often_than_settle_seconds() -> None:
     cache, source = Cache(MemoryBackend(), recent_seconds=0, settle_seconds=0.2), Source()
     ends = time.monotonic() + 1.0
     written = 0
@@ -186,14 +186,14 @@ def test_a_page_that_is_read_all_the_time_is_computed_once_a_second_however_much
         for reader in reading:
             reader.result()
     assert written > 10
-    assert len(source.calls) <= 6, "once in 0.2 seconds, and the first time"
+    assert len(source.calls) <= 6, "at most once in 0.2 seconds, plus the first time"
     time.sleep(0.25)
-    assert fetch(cache, source)[0] == source.value, "what was written is seen when the page has settled"
+    assert fetch(cache, source)[0] == source.value, "the last write is not visible after settle_seconds"
 
 
-def test_what_another_has_computed_since_the_look_is_not_computed_again() -> None:
+def test_an_entry_that_another_caller_has_just_computed_is_not_computed_again() -> None:
     class Late(MemoryBackend):
-        """Answers a look after somebody else has computed the entry, with what was true before."""
+        """Returns the old values of a read, although another caller computes the entry during it."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -213,17 +213,17 @@ def test_what_another_has_computed_since_the_look_is_not_computed_again() -> Non
     assert len(source.calls) == 1
 
 
-def test_who_has_just_written_waits_for_no_page_to_settle() -> None:
+def test_settle_seconds_do_not_apply_to_a_client_that_has_just_written() -> None:
     cache, source = Cache(MemoryBackend(), recent_seconds=1, settle_seconds=60), Source()
     fetch(cache, source)
     cache.bump("things")
     source.value = b"2"
     assert fetch(cache, source) == (b"1", "stale")
-    assert fetch(cache, source, insist=True) == (b"2", "miss")
+    assert fetch(cache, source, fresh=True) == (b"2", "miss")
     assert fetch(cache, source) == (b"2", "hit")
 
 
-def test_entries_of_one_moment_expire_at_different_times(cache: Cache) -> None:
+def test_entries_of_the_same_time_expire_at_different_times(cache: Cache) -> None:
     for number in range(20):
         fetch(cache, Source(), key=str(number), seconds=0.5)
     time.sleep(0.45)
@@ -231,7 +231,7 @@ def test_entries_of_one_moment_expire_at_different_times(cache: Cache) -> None:
     assert outcomes == {"hit", "miss"}
 
 
-def test_a_crash_while_computing_blocks_nobody(cache: Cache) -> None:
+def test_a_failed_computation_blocks_no_other_caller(cache: Cache) -> None:
     def crash(_recent: bool) -> bytes:
         raise RuntimeError("crash")
 
@@ -242,27 +242,27 @@ def test_a_crash_while_computing_blocks_nobody(cache: Cache) -> None:
     assert time.monotonic() - started < 0.5
 
 
-def test_the_old_entry_is_served_while_the_database_is_away(cache: Cache) -> None:
+def test_the_old_entry_is_served_while_the_database_is_down(cache: Cache) -> None:
     def away(_recent: bool) -> bytes:
-        raise OSError("database away")
+        raise OSError("database is down")
 
     fetch(cache, Source())
     cache.bump("things")
     assert cache.fetch("key", generation="things", seconds=60, load=away) == Cached(b"1", "stale")
 
 
-def test_what_does_not_exist_is_not_kept(cache: Cache) -> None:
+def test_a_missing_value_is_not_cached(cache: Cache) -> None:
     assert cache.fetch("key", generation="things", seconds=60, load=lambda _recent: None) is None
     assert fetch(cache, Source()) == (b"1", "miss")
 
 
-def nowhere() -> RedisBackend:
-    """A Redis that is not there."""
+def dead_backend() -> RedisBackend:
+    """A backend whose Redis does not exist."""
     return RedisBackend(RedisUrl.parse("redis://127.0.0.1:1/0").client(timeout=0.2))
 
 
-def test_without_its_store_the_cache_still_answers_and_still_saves_the_database() -> None:
-    cache, source = Cache(nowhere(), recent_seconds=1), Source()
+def test_without_redis_each_process_still_caches() -> None:
+    cache, source = Cache(dead_backend(), recent_seconds=1), Source()
     assert fetch(cache, source) == (b"1", "miss")
     assert fetch(cache, source) == (b"1", "hit")
     cache.bump("things")
@@ -271,8 +271,8 @@ def test_without_its_store_the_cache_still_answers_and_still_saves_the_database(
     assert cache.is_marked("pin")
 
 
-def test_a_dead_redis_costs_one_timeout_and_then_nothing() -> None:
-    backend = nowhere()
+def test_a_dead_redis_costs_only_one_timeout() -> None:
+    backend = dead_backend()
     with pytest.raises(CacheUnavailableError):
         backend.get_many(["a"])
     started = time.monotonic()
