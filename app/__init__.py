@@ -45,7 +45,7 @@ TASK_MODULES = [f"app.{package}.tasks" for package in ("accounts", "jobs", "mail
 
 
 def create_app(settings: Config | None = None) -> Flask:
-    """Make the application that the environment describes, or that `settings` does. Nothing connects before its first use."""
+    """Create the application from `settings`, or from the environment. Connections are opened at their first use."""
     app = Flask(__name__)
     app.config.from_mapping((settings or config.load()).flask_settings())
     app.testing = app.config["ENVIRONMENT"] == "testing"
@@ -57,17 +57,17 @@ def create_app(settings: Config | None = None) -> Flask:
     failures.init_app()
     outbox.init_app(app)
     _configure_login(app)
-    _configure_answers(app)
+    _configure_responses(app)
     _configure_blueprints(app)
     cli.init_app(app)
-    # Else each process that a server forks from this one does it in its first request.
+    # Otherwise each gunicorn process would configure the mappers in its first request.
     configure_mappers()
     return app
 
 
 def _configure_database(app: Flask) -> None:
     app.extensions["database"] = make_database(app)
-    # Flask-Migrate only asks for the metadata; the folder is inside of the package, so that it ships with it.
+    # Flask-Migrate needs only the metadata. The migrations are part of the package, so that a release contains them.
     migrate.init_app(app, cast("Any", Base), directory=str(Path(__file__).parent / "migrations"))
 
 
@@ -82,12 +82,12 @@ def _configure_login(app: Flask) -> None:
     login_manager.init_app(app)
     login_manager.user_loader(load_user)
     login_manager.login_view = "auth.login"
-    # No message: it would be kept in a session, and so make one for every anonymous reader who follows a wrong link.
+    # A message would create a session for every anonymous reader who opens a page that needs a log-in.
     login_manager.login_message = None
     csrf.init_app(app)
 
 
-def _configure_answers(app: Flask) -> None:
+def _configure_responses(app: Flask) -> None:
     read_your_writes.init_app(app)
     limits.init_app(app)
     security_headers.init_app(app)
@@ -96,7 +96,7 @@ def _configure_answers(app: Flask) -> None:
     pages.init_app(app)
     assets.init_app(app)
     if app.config["BEHIND_PROXY"]:
-        # One hop: the load balancer overwrites what a client sent.
+        # One hop: the load balancer replaces these headers of the client.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]
 
 
@@ -110,5 +110,5 @@ def _configure_blueprints(app: Flask) -> None:
     app.register_blueprint(admin_bp)
     document.make_api(app).register_blueprint(api_bp)
     app.register_blueprint(docs.bp)
-    # Keys authenticate there, not cookies: nothing a foreign page could make a browser send.
+    # The API authenticates by keys. A browser does not send them for another site, so CSRF is impossible.
     csrf.exempt(api_bp)

@@ -1,4 +1,4 @@
-"""Configuration: one class for each environment, filled from environment variables and validated as a whole at start."""
+"""Configuration from environment variables: one class for each environment, validated at start."""
 
 from __future__ import annotations
 
@@ -17,91 +17,94 @@ from limits import parse_many
 from app.mail.relay import MailUrl, MailUrlError
 from app.redis.url import RedisUrl, RedisUrlError
 
-# What links begin with: scheme, host and port.
+# Scheme, host and port.
 SITE_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 
 
 class ConfigurationError(click.ClickException):
-    """The environment does not describe an application that can run; the message lists every problem."""
+    """Environment variables are wrong or missing. The message lists all problems."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("the configuration is not valid:\n" + "\n".join(f"  - {problem}" for problem in problems))
+        super().__init__(
+            "the configuration is not valid. Correct these environment variables:\n"
+            + "\n".join(f"  - {problem}" for problem in problems)
+        )
         self.problems = problems
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What every environment shares. Each field is an environment variable of the same name."""
+    """The settings of all environments. Each field is an environment variable of the same name."""
 
     environment: ClassVar[str]
 
     SECRET_KEY: str = ""
-    # Empty means the embedded default: SQLite in the instance folder.
+    # Default: SQLite in the instance folder.
     DATABASE_URL: str = ""
-    # Empty means that the primary serves the reads too.
+    # Default: reads use the primary too.
     DATABASE_REPLICA_URL: str = ""
-    # The schema's owner; set for migrations alone.
+    # The URL of the schema's owner. It is set only for migrations.
     DATABASE_MIGRATION_URL: str = ""
-    # Seconds that a replica may be behind; beyond them the primary serves the reads too. More than a failover takes, in which every
-    # replica falls behind and no primary is there.
+    # Maximum replica lag in seconds. If a replica lags more, the application reads from the primary. Must be longer than
+    # a failover: during one all replicas lag and there is no primary.
     DATABASE_MAX_LAG: float = 30.0
-    # Seconds for which whoever connects waits for a primary, from the beginning of an outage on: a planned hand-over takes less, and
-    # nobody waits for an answer for more than three seconds. 0: never.
+    # Seconds after the beginning of an outage in which new connections wait for a primary. A planned switchover takes
+    # less, and no client should wait longer than three seconds for a response. 0 disables the wait.
     DATABASE_PRIMARY_WAIT: float = 2.0
-    # Connections of one process to one database: a thread needs one at a time, so as many as threads.
+    # Connections of one process to one database. Each thread needs one, so use the number of threads.
     DATABASE_POOL_SIZE: int = 8
-    # Milliseconds after which Postgres gives a query up, before the load balancer gives the request up.
+    # Milliseconds after which Postgres cancels a query. Must be less than the load balancer's timeout.
     DATABASE_STATEMENT_TIMEOUT: int = 4000
-    # Empty means inside this process.
+    # Default: the memory of this process.
     CACHE_URL: str = ""
     STORE_URL: str = ""
-    # Seconds for which a cached list, article or popular list is fresh.
+    # Seconds for which a cached list, article, or list of popular articles is fresh.
     ARTICLES_TTL: float = 30.0
     ARTICLE_TTL: float = 5.0
     POPULAR_TTL: float = 15.0
-    # The same for a search and a list of some time: there are so many that hardly one is asked for twice.
+    # The same for searches and lists with a time filter. They vary so much that few are requested twice.
     SEARCH_TTL: float = 3.0
-    # Seconds for which a page that was just computed serves who has not written, whatever others write: a page that everybody reads
-    # costs the database one read a second.
+    # Shortest time between two computations of a cached page, for readers who have not just written. However much is
+    # written, a popular page costs the database one read per second.
     CACHE_SETTLE_SECONDS: float = 1.0
-    # Seconds for which whoever has written reads from the primary.
+    # Seconds after a write in which the client reads from the primary (read-your-writes).
     PIN_SECONDS: int = 5
-    # Seconds between two transfers of counted views from the store to the database.
+    # Seconds between two flushes of counted views from the store to the database.
     VIEWS_FLUSH_SECONDS: int = 5
-    # What one API key may ask for, and one address that shows a key which it need not show.
+    # Requests of one API key. Reads that send a key are counted for the client's address.
     API_RATE_LIMIT: str = "1800 per minute"
-    # Wrong passwords: of one client, of one client for one address, and for one address from wherever.
+    # Wrong passwords: of one client, of one client for one account, and for one account from all clients.
     LOGIN_CLIENT_RATE_LIMIT: str = "20 per minute; 200 per day"
     LOGIN_ACCOUNT_RATE_LIMIT: str = "5 per 15 minute"
     LOGIN_ADDRESS_RATE_LIMIT: str = "50 per hour"
-    # Letters that one client may cause by signing up or asking for a new password, and that one address may be sent.
+    # E-mails that one client may request (sign-up, password reset), and that one address may receive.
     LETTERS_CLIENT_RATE_LIMIT: str = "20 per hour"
     LETTERS_ADDRESS_RATE_LIMIT: str = "5 per hour"
-    # Seconds that a session lives without a change.
+    # Seconds until a session without changes expires.
     SESSION_SECONDS: int = 14 * 24 * 3600
 
     APP_RELEASE: str = "development"
     APP_DOMAIN: str = "localhost"
     SITE_NAME: str = "The Daily Flask"
-    # Where the site is, for links in letters; empty means APP_DOMAIN.
+    # The beginning of links in e-mails. Default: APP_DOMAIN.
     SITE_URL: str = ""
-    # The relay that takes letters, smtp://user:password@host:port; empty means the console in development, and no letters elsewhere.
+    # The mail relay, smtp://user:password@host:port. Default: print e-mails in development, send none in production.
     MAIL_URL: str = ""
-    # The address that letters come from; empty means no-reply at APP_DOMAIN.
+    # The sender of e-mails. Default: no-reply@APP_DOMAIN.
     MAIL_FROM: str = ""
     LOG_LEVEL: str = "INFO"
     CELERY_METRICS_ADDRESS: str = "127.0.0.1"
     CELERY_METRICS_PORT: int = 9808
-    # Cookies over HTTPS alone, and forwarded headers of one proxy believed.
+    # Send cookies only over HTTPS, and trust the forwarded headers of one proxy.
     BEHIND_PROXY: bool = False
-    # Cost of a password's hash: argon2-cffi's defaults (RFC 9106, low memory).
+    # The cost of password hashes. These are argon2-cffi's defaults (RFC 9106, low memory).
     ARGON2_TIME_COST: int = 3
     ARGON2_MEMORY_KIB: int = 65536
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Self:
-        """Read and validate the environment; raise ConfigurationError with all problems at once."""
+        """Read and validate environment variables. Raise one ConfigurationError with all problems."""
         problems: list[str] = []
         values: dict[str, Any] = {}
         types = get_type_hints(cls)
@@ -119,7 +122,7 @@ class Config:
         return config
 
     def problems(self) -> list[str]:
-        """Return what is wrong with the values, one sentence each."""
+        """Return the problems of the values, one sentence each."""
         found = []
         for name in ("DATABASE_URL", "DATABASE_REPLICA_URL", "DATABASE_MIGRATION_URL"):
             value = getattr(self, name)
@@ -168,12 +171,12 @@ class Config:
 
     @property
     def site_url(self) -> str:
-        """Return where the site is, as links begin."""
+        """Return the beginning of links to the site."""
         return (self.SITE_URL or f"{'https' if self.BEHIND_PROXY else 'http'}://{self.APP_DOMAIN}").rstrip("/")
 
     @property
     def mail_from(self) -> str:
-        """Return the address that letters come from."""
+        """Return the sender of e-mails."""
         return self.MAIL_FROM or f"no-reply@{self.APP_DOMAIN}"
 
     def flask_settings(self) -> dict[str, Any]:
@@ -184,14 +187,14 @@ class Config:
             "MAIL_FROM": self.mail_from,
             "MAX_CONTENT_LENGTH": 1024 * 1024,
             "PREFERRED_URL_SCHEME": "https" if self.BEHIND_PROXY else "http",
-            # Static URLs carry the hash of what they name, so that a browser may keep them for a year.
+            # URLs of static files contain the hash of the file, so a browser may cache them for a year.
             "SEND_FILE_MAX_AGE_DEFAULT": 365 * 24 * 3600,
             "SESSION_COOKIE_NAME": "session",
             "SESSION_COOKIE_HTTPONLY": True,
             "SESSION_COOKIE_SAMESITE": "Lax",
             "SESSION_COOKIE_SECURE": self.BEHIND_PROXY,
             "PERMANENT_SESSION_LIFETIME": self.SESSION_SECONDS,
-            # Reading a page writes no session and sets no cookie.
+            # A read must not write the session or set a cookie.
             "SESSION_REFRESH_EACH_REQUEST": False,
             "WTF_CSRF_TIME_LIMIT": None,
             "API_TITLE": self.SITE_NAME,
@@ -204,21 +207,21 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class Development(Config):
-    """One process on a developer's machine that needs no server."""
+    """One process on a developer's machine, without any server."""
 
     environment = "development"
 
-    SECRET_KEY: str = "for development alone"
+    SECRET_KEY: str = "for development only"
     SITE_URL: str = "http://localhost:5000"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Testing(Config):
-    """Like development, with cheap password hashes and lists that are fresh until a test invalidates them."""
+    """Tests: cheap password hashes, and cached entries that stay fresh until a test invalidates them."""
 
     environment = "testing"
 
-    SECRET_KEY: str = "for tests alone"
+    SECRET_KEY: str = "for tests only"
     LOG_LEVEL: str = "WARNING"
     ARGON2_TIME_COST: int = 1
     ARGON2_MEMORY_KIB: int = 32
@@ -228,20 +231,20 @@ class Testing(Config):
 
 @dataclass(frozen=True, kw_only=True)
 class Production(Config):
-    """Behind load balancers, on servers of its own."""
+    """A fleet: behind load balancers, with database, cache and store."""
 
     environment = "production"
 
     BEHIND_PROXY: bool = True
 
     def problems(self) -> list[str]:
-        """Return what is wrong, the missing servers included."""
+        """Return the problems, including missing servers."""
         needed = {
             "DATABASE_URL": "the primary's URL, postgresql+psycopg2://…",
             "CACHE_URL": "the cache's URL, redis://… or sentinel://…?master=NAME",
             "STORE_URL": "the store's URL, redis://… or sentinel://…?master=NAME",
         }
-        found = [f"{name} must be set: {what}" for name, what in needed.items() if not getattr(self, name)]
+        found = [f"{name} must be set to {what}" for name, what in needed.items() if not getattr(self, name)]
         if len(self.SECRET_KEY) < 32:
             found.append("SECRET_KEY must be a secret of at least 32 characters")
         return found + super().problems()
@@ -251,7 +254,7 @@ ENVIRONMENTS: dict[str, type[Config]] = {kind.environment: kind for kind in (Dev
 
 
 def load(environ: Mapping[str, str] = os.environ) -> Config:
-    """Return the configuration that APP_ENV and the other variables describe."""
+    """Create the configuration of the environment that APP_ENV names."""
     name = environ.get("APP_ENV") or "development"
     if name not in ENVIRONMENTS:
         raise ConfigurationError([f"APP_ENV must be one of {', '.join(ENVIRONMENTS)}, not {name!r}"])

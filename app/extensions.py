@@ -1,4 +1,4 @@
-"""The extensions. What has state of its own is bound to the current application, so that one process can hold several."""
+"""Flask extensions, and proxies for the current application's database, cache and store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The entry point of Celery: `celery --app app.worker worker` and `… beat`. The worker serves metrics of its own."""
+"""Celery's entry point: `celery --app app.worker worker` and `celery --app app.worker beat`."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from app.logs import structured
 
 log = structlog.get_logger(__name__)
 
-# Tenths of a second that a process waits at its end until its last result is read. At a warm shutdown Celery forgets a task that a process
-# was given and has not confirmed yet, and gives it back to the broker. The process does it all the same, and would wait half a minute.
+# Before a pool process exits, it waits this many tenths of a second until its last result is read. The default is half
+# a minute. At a warm shutdown Celery returns unconfirmed tasks to the broker, although a process may run one. Nobody
+# reads the result of that task, so the process would wait in vain.
 billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
 
 flask_app = create_app()
@@ -27,7 +28,7 @@ celery_app.Task.Strategy = "app.jobs.worker_messages:strategy"
 
 @signals.setup_logging.connect
 def _log_like_the_application(**_: Any) -> None:
-    """Keep Celery from making loggers of its own."""
+    """Use the application's log format. Without a handler of this signal Celery configures its own."""
     structured.configure(flask_app.config["LOG_LEVEL"], human=flask_app.config["ENVIRONMENT"] == "development")
 
 
@@ -40,4 +41,4 @@ def _serve_metrics(**_: Any) -> None:
     try:
         start_http_server(port, addr=address)
     except OSError as error:
-        log.warning("metrics are not served", address=address, port=port, error=str(error))
+        log.warning("cannot serve metrics", address=address, port=port, error=str(error))

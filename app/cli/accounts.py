@@ -1,4 +1,4 @@
-"""Accounts and API keys on the command line: `flask --app app users …` and `… keys …`."""
+"""The commands `flask --app app users …` and `flask --app app keys …`."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from app.extensions import db
 user_commands = AppGroup("users", help="Users of the site.")
 key_commands = AppGroup("keys", help="API keys.")
 PASSWORD_ENV = click.option(
-    "--password-env", metavar="NAME", help="Environment variable that holds the password; asked for by default."
+    "--password-env", metavar="NAME", help="Environment variable with the password. The default is a prompt."
 )
 
 
 @user_commands.command("create")
 @click.argument("email")
-@click.option("--name", default="", help="What readers see; made from the address by default.")
-@click.option("--admin", is_flag=True, help="May see the administrators' pages.")
-@click.option("--if-missing", is_flag=True, help="Do nothing where there is such a user.")
+@click.option("--name", default="", help="The name that readers see. The default is made from the address.")
+@click.option("--admin", is_flag=True, help="Make the user an administrator.")
+@click.option("--if-missing", is_flag=True, help="Do nothing if the user exists.")
 @PASSWORD_ENV
 def create_user(email: str, name: str, admin: bool, if_missing: bool, password_env: str | None) -> None:
     """Create a user."""
     try:
         if if_missing and db.read(lambda session: users.find_user(session, email), primary=True):
-            click.echo(f"nothing to do: there is a user {email}")
+            click.echo(f"nothing to do: the user {email} exists")
             return
         password = _password(password_env)
         user = db.write(
@@ -46,12 +46,17 @@ def create_user(email: str, name: str, admin: bool, if_missing: bool, password_e
 
 @key_commands.command("create")
 @click.argument("email")
-@click.option("--name", required=True, help="What the key is for.")
+@click.option("--name", required=True, help="Name of the key.")
 @click.option(
-    "--scope", "scopes", multiple=True, required=True, type=click.Choice(users.SCOPES), help="What it may do."
+    "--scope",
+    "scopes",
+    multiple=True,
+    required=True,
+    type=click.Choice(users.SCOPES),
+    help="What the key may do. May be repeated.",
 )
 def create_key(email: str, name: str, scopes: tuple[str, ...]) -> None:
-    """Create an API key and print it. It is shown this once."""
+    """Create an API key and print it. It cannot be printed again."""
 
     def create(session: Session) -> tuple[ApiKey, str]:
         if (user := users.find_user(session, email)) is None:
@@ -59,16 +64,16 @@ def create_key(email: str, name: str, scopes: tuple[str, ...]) -> None:
         return users.create_key(session, user=user, name=name, scopes=list(scopes))
 
     try:
-        _, whole = db.write(create)
+        _, key = db.write(create)
     except AccountError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(whole)
+    click.echo(key)
 
 
 @key_commands.command("revoke")
 @click.argument("prefix")
 def revoke_key(prefix: str) -> None:
-    """End an API key, named by what stands before its dot."""
+    """Revoke an API key. PREFIX is the part before its dot."""
     if not db.write(lambda session: users.revoke_key(session, prefix)):
         raise click.ClickException(f"there is no valid key {prefix}")
     click.echo(f"revoked {prefix}")
@@ -76,25 +81,21 @@ def revoke_key(prefix: str) -> None:
 
 @user_commands.command("list")
 def list_users() -> None:
-    """List the users that can log in or could: address, name, and what is special about them."""
+    """List all users: address, name, and whether they are administrators, deactivated or unconfirmed."""
     for user in db.read(lambda session: list(session.scalars(select(User).order_by(User.email))), primary=True):
-        special = [
-            word
-            for word, holds in {
-                "administrator": user.is_admin,
-                "deactivated": not user.is_active,
-                "unconfirmed": user.confirmed_at is None,
-            }.items()
-            if holds
-        ]
-        click.echo("\t".join([user.email, user.name, ", ".join(special)]).rstrip())
+        flags = {
+            "administrator": user.is_admin,
+            "deactivated": not user.is_active,
+            "unconfirmed": user.confirmed_at is None,
+        }
+        click.echo("\t".join([user.email, user.name, ", ".join(name for name in flags if flags[name])]).rstrip())
 
 
 @user_commands.command("set-password")
 @click.argument("email")
 @PASSWORD_ENV
 def set_password(email: str, password_env: str | None) -> None:
-    """Give a user another password, which ends their sessions and confirms their address."""
+    """Change a user's password. This ends all sessions of the user and confirms the address."""
     password = _password(password_env)
     try:
         users.check_length(password)
@@ -113,7 +114,7 @@ def set_password(email: str, password_env: str | None) -> None:
 @user_commands.command("activate")
 @click.argument("email")
 def activate(email: str) -> None:
-    """Let a user log in again."""
+    """Allow a user to log in again."""
     _change(email, lambda user: _set(user, is_active=True))
     click.echo(f"{email} can log in")
 
@@ -121,24 +122,24 @@ def activate(email: str) -> None:
 @user_commands.command("deactivate")
 @click.argument("email")
 def deactivate(email: str) -> None:
-    """End a user's sessions, keys and log-ins."""
+    """End a user's sessions, and refuse the user's keys and log-ins."""
     _change(email, lambda user: _set(user, is_active=False))
-    click.echo(f"{email} cannot log in any more")
+    click.echo(f"{email} can no longer log in")
 
 
 @user_commands.command("make-admin")
 @click.argument("email")
-@click.option("--undo", is_flag=True, help="Take the right away.")
+@click.option("--undo", is_flag=True, help="Remove the right.")
 def make_admin(email: str, undo: bool) -> None:
-    """Let a user see the administrators' pages."""
+    """Make a user an administrator."""
     _change(email, lambda user: _set(user, is_admin=not undo))
-    click.echo(f"{email} is {'no administrator any more' if undo else 'an administrator'}")
+    click.echo(f"{email} is {'no longer' if undo else 'now'} an administrator")
 
 
 @key_commands.command("list")
 @click.argument("email")
 def list_keys(email: str) -> None:
-    """List a user's valid keys: what stands before the dot, name and scopes."""
+    """List a user's valid API keys: prefix, name and scopes."""
 
     def read(session: Session) -> list[ApiKey]:
         return users.keys_of(session, _find(session, email).id)
@@ -171,7 +172,7 @@ def _change(email: str, change: Callable[[User], None]) -> None:
 
 
 def _password(variable: str | None) -> str:
-    """Return the password, never from the command line, which every user of the machine can read."""
+    """Return the password. It is never an argument: every user of the machine can read the arguments of a process."""
     if variable is None:
         password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
         return password

@@ -1,18 +1,12 @@
-"""Celery, bound to the Flask application: tasks run in its context, carry the request's id, and are sent without holding up a page."""
+"""The Celery application. Tasks run in the context of the Flask application and carry the id of the request."""
 
 from __future__ import annotations
 
 import time
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Any
 
-# Celery and kombu import these when the first task is sent. gunicorn forks after it has loaded the application: here all its processes
-# share them, and no request waits for them.
-import celery.app.amqp
-import celery.app.events
-import celery.events.dispatcher
-import celery.loaders.app  # noqa: F401
-import kombu.transport.redis  # noqa: F401
 import structlog
 from celery import Celery, Task, signals
 from flask import Flask, current_app
@@ -24,28 +18,38 @@ from app.web.metrics import TASKS_SENT
 
 log = structlog.get_logger(__name__)
 
+# Celery and kombu import these when the first task is sent. We import them earlier, before gunicorn forks: so no
+# request waits for the import, and all processes share the memory.
+PRELOADED = (
+    "celery.app.amqp",
+    "celery.app.events",
+    "celery.events.dispatcher",
+    "celery.loaders.app",
+    "kombu.transport.redis",
+)
+
 QUEUE = "default"
-# Longest run of a task. A task that runs longer than the visibility timeout would be given to a second worker.
+# Maximum seconds of a task. Redis redelivers a task after the visibility timeout, so that must be longer.
 TIME_LIMIT = 120
 VISIBILITY_TIMEOUT = 3 * TIME_LIMIT
-# Seconds of the pause between two looks for articles and letters whose task was lost.
+# Seconds between two searches for articles and e-mails whose task was lost.
 SWEEP_SECONDS = 60.0
-# Seconds after which an administrator sees what a worker's main process has put into the store.
+# Seconds until a dead letter in the store reaches the database, where administrators see it.
 COLLECT_SECONDS = 15.0
-# Seconds between two looks for what is kept for a day, or for a month.
+# Seconds between two deletions of old rows.
 PRUNE_SECONDS = 3600.0
-# Seconds for which a broker that has failed is not asked again.
-REST_AFTER_FAILURE = 5.0
+# After a failure the broker is not used for this many seconds.
+RETRY_AFTER = 5.0
 
 
 def init_app(app: Flask, *, task_modules: list[str]) -> None:
-    """Create the Celery application, as Flask documents it, and load the tasks that these modules declare."""
+    """Create the Celery application as Flask's documentation describes, and load the tasks of these modules."""
 
     class FlaskTask(Task[Any, Any]):
-        """Runs in the application's context."""
+        """Runs the task in the application's context."""
 
         flask = app
-        # Seconds until a task whose process died is tried again.
+        # Seconds until the retry of a task whose process died.
         default_retry_delay = 5
 
         def __call__(self, *args: Any, **kwargs: Any) -> Any:
@@ -56,23 +60,25 @@ def init_app(app: Flask, *, task_modules: list[str]) -> None:
     celery_app.config_from_object(_settings(app) | {"imports": task_modules})
     celery_app.set_default()
     celery_app.loader.import_default_modules()
+    for module in PRELOADED:
+        import_module(module)
     app.extensions["celery"] = celery_app
-    app.extensions["broker_rests_until"] = 0.0
+    app.extensions["broker_retry_at"] = 0.0
 
 
 def send(name: str, *args: Any) -> bool:
-    """Send a task, after the commit that it is about; return whether a broker took it.
+    """Send a task. Return whether the broker accepted it. Call this after the commit that the task is about.
 
-    A page that does not need the task does not fail with it: what must not be lost is found again from the database.
+    A request does not fail if the broker is down: periodic tasks find unfinished work in the database.
     """
     celery: Celery = current_app.extensions["celery"]
     sent = False
-    if time.monotonic() >= current_app.extensions["broker_rests_until"]:
+    if time.monotonic() >= current_app.extensions["broker_retry_at"]:
         try:
             celery.tasks[name].apply_async(args)
             sent = True
         except (OperationalError, RedisError, OSError) as error:
-            current_app.extensions["broker_rests_until"] = time.monotonic() + REST_AFTER_FAILURE
+            current_app.extensions["broker_retry_at"] = time.monotonic() + RETRY_AFTER
             log.warning("broker unavailable", error=str(error))
     if not sent:
         log.warning("task not sent", task=name)
@@ -86,10 +92,10 @@ def _settings(app: Flask) -> dict[str, Any]:
         "task_serializer": "json",
         "accept_content": ["json"],
         "task_default_queue": QUEUE,
-        # A task is done when it has run, not when it was taken: one whose worker dies runs again, so tasks are idempotent.
+        # Acknowledge a task after it has run. If its worker dies, the task runs again, so tasks must be idempotent.
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
-        # Counted as a retry: a task that kills its process, for want of memory, would otherwise come back for ever.
+        # This counts as a retry. Otherwise a task that kills its process (out of memory) would run again for ever.
         "task_retry_on_worker_lost": True,
         "worker_prefetch_multiplier": 1,
         "task_time_limit": TIME_LIMIT,
@@ -99,7 +105,7 @@ def _settings(app: Flask) -> dict[str, Any]:
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_connection_timeout": 1.0,
-        # A dead broker costs a page one short attempt; Celery's own retries took six seconds where the broker hung.
+        # One short attempt: with Celery's own retries a request waited six seconds for a broker that hangs (measured).
         "task_publish_retry": False,
         "beat_schedule": {
             "flush-views": _every(app.config["VIEWS_FLUSH_SECONDS"], "flush_views"),
@@ -121,13 +127,13 @@ def _settings(app: Flask) -> dict[str, Any]:
 
 
 def _every(seconds: float, task: str) -> dict[str, Any]:
-    # Sent again soon: one that waited longer is not worth running.
+    # The next run comes soon, so a run that waited longer in the queue is dropped.
     return {"task": task, "schedule": timedelta(seconds=seconds), "options": {"expires": max(seconds, 10.0)}}
 
 
 @signals.before_task_publish.connect
 def _add_headers(headers: dict[str, Any], **_: Any) -> None:
-    """Send the request's id along, and the time from which the task may run: a retry waits on purpose."""
+    """Add the id of the request and the time from which the task may run, which is later for a retry."""
     eta = headers.get("eta")
     headers["sent_at"] = datetime.fromisoformat(eta).timestamp() if eta else time.time()
     if request_id := structlog.contextvars.get_contextvars().get("request_id"):

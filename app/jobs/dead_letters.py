@@ -1,8 +1,9 @@
-"""Dead letters: tasks that failed for good, kept until an administrator sends them again or discards them.
+"""Dead letters: tasks that failed permanently. They wait until an administrator sends them again or discards them.
 
-The process that ran a task writes its letter to the database. What only a worker's main process sees (a task that was killed for its time,
-whose process died, or that nobody knows) goes to the store, because that process must not wait for a database; so does every letter while
-the database is away. `collect` brings those to the database.
+The process that ran a task writes its dead letter to the database. Some failures are visible only to the worker's main
+process: a task that exceeded its time limit, whose process died, or that is unknown. The main process must not wait for
+a database, so it writes to the store. All processes do that while the database is down. `collect` moves dead letters
+from the store to the database.
 """
 
 from __future__ import annotations
@@ -29,18 +30,18 @@ from app.redis.store import StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
-LONGEST_ARGUMENTS = 4000
-# What was sent again is kept for that long: who looks into a failure wants to see what became of it.
+MAX_ARGUMENTS_LENGTH = 4000
+# Requeued dead letters are kept for this time, for the analysis of the failure.
 REQUEUED_KEPT = timedelta(days=30)
-COLLECTED_AT_ONCE = 100
+COLLECT_LIMIT = 100
 
 
 class DeadLetterError(Exception):
-    """A letter that cannot be sent again; the message says why."""
+    """A dead letter cannot be sent again. The message is the reason."""
 
 
 class DeadLetter(msgspec.Struct):
-    """What is known of a failure."""
+    """A failed task, its arguments and its error."""
 
     task_id: str
     task: str
@@ -53,7 +54,7 @@ class DeadLetter(msgspec.Struct):
 def write(
     task: str, task_id: str, args: Sequence[Any], kwargs: Mapping[str, Any], error: BaseException, request_id: str = ""
 ) -> DeadLetter:
-    """Return the letter of a failure, in what every database can store."""
+    """Create a dead letter with values that every database can store."""
     return DeadLetter(
         task_id[:64],
         _clean(task)[:100],
@@ -65,7 +66,7 @@ def write(
 
 
 def record(letter: DeadLetter) -> None:
-    """Keep a letter. It never fails: a worker has other tasks."""
+    """Write a dead letter to the database, or to the store if the database is down. Never raise: the worker goes on."""
     try:
         _insert(letter)
     except SQLAlchemyError as error:
@@ -74,17 +75,17 @@ def record(letter: DeadLetter) -> None:
 
 
 def deposit(letter: DeadLetter) -> None:
-    """Keep a letter without waiting for a database. It never fails."""
+    """Write a dead letter to the store, without waiting for a database. Never raise."""
     try:
         store.keep_dead_letter(msgspec.msgpack.encode(letter))
     except StoreUnavailableError as error:
-        log.error("dead letter lost", because=str(error), letter=msgspec.to_builtins(letter))
+        log.error("dead letter lost", error=str(error), letter=msgspec.to_builtins(letter))
 
 
 def collect() -> int:
-    """Bring letters from the store to the database and note how many wait for somebody; return how many came."""
+    """Move dead letters from the store to the database. Return their number. Delete old ones, and update the metric."""
     collected = 0
-    for packed in store.dead_letters(COLLECTED_AT_ONCE):
+    for packed in store.dead_letters(COLLECT_LIMIT):
         try:
             _insert(msgspec.msgpack.decode(packed, type=DeadLetter))
             collected += 1
@@ -97,18 +98,21 @@ def collect() -> int:
 
 
 def newest(session: Session, *, after: int | None, limit: int) -> list[FailedTask]:
-    """Return letters, the newest first; `after` is the id of the last one of the page before."""
-    letters = select(FailedTask).order_by(FailedTask.id.desc()).limit(limit)
-    return list(session.scalars(letters if after is None else letters.where(FailedTask.id < after)))
+    """Return dead letters, newest first. `after` is the last id of the previous page."""
+    page = select(FailedTask).order_by(FailedTask.id.desc()).limit(limit)
+    return list(session.scalars(page if after is None else page.where(FailedTask.id < after)))
 
 
 def waiting(session: Session) -> int:
-    """Return how many letters nobody has dealt with."""
+    """Return the number of dead letters that wait for an administrator."""
     return session.scalar(select(func.count()).select_from(FailedTask).where(FailedTask.requeued_at.is_(None))) or 0
 
 
 def requeue(dead_letter_id: int) -> bool:
-    """Send a letter's task again, once; return whether this call did. Raise DeadLetterError where it cannot be sent."""
+    """Send the task again.
+
+    Return whether this call did: it is sent only once. Raise DeadLetterError if it cannot be sent.
+    """
     taken = db.write(lambda session: _take(session, dead_letter_id))
     if taken is None:
         return False
@@ -117,14 +121,14 @@ def requeue(dead_letter_id: int) -> bool:
     if not known or not celery_app.send(name, *arguments):
         db.write(lambda session: _mark(session, dead_letter_id, None))
         raise DeadLetterError(
-            "the broker does not answer; try again in a moment" if known else f"this release knows no task {name}"
+            "the broker does not answer; try again in a moment" if known else f"this release has no task {name}"
         )
     log.info("dead letter sent again", letter=dead_letter_id, task=name)
     return True
 
 
 def discard(dead_letter_id: int) -> bool:
-    """Forget a letter; return whether there was one."""
+    """Delete a dead letter. Return whether it existed."""
     found = db.write(
         lambda session: session.scalar(
             delete(FailedTask).where(FailedTask.id == dead_letter_id).returning(FailedTask.id)
@@ -137,12 +141,12 @@ def _insert(letter: DeadLetter) -> None:
     try:
         db.write(lambda session: session.execute(insert(FailedTask), msgspec.structs.asdict(letter)))
     except IntegrityError:
-        # Celery reports a task that was killed for its time twice, and one that is delivered twice can fail twice.
-        log.info("dead letter is known", task_id=letter.task_id)
+        # Celery reports a task that exceeded its time limit twice. A task that is delivered twice can also fail twice.
+        log.info("dead letter exists already", task_id=letter.task_id)
 
 
 def _take(session: Session, dead_letter_id: int) -> tuple[str, list[Any]] | None:
-    """Mark a letter as sent, in one statement: of two clicks at once one finds nothing."""
+    """Mark a dead letter as sent, in one statement. Of two concurrent requests the second one finds nothing."""
     row = session.execute(
         update(FailedTask)
         .where(FailedTask.id == dead_letter_id, FailedTask.requeued_at.is_(None))
@@ -162,7 +166,10 @@ def _tasks() -> Mapping[str, Task[Any, Any]]:
 
 
 def _positional(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
-    """Return the arguments in their order, as the table keeps them; those that do not fit stay visible at the end."""
+    """Return all arguments as positional ones.
+
+    If they do not fit the task, keyword arguments stay as a dict at the end.
+    """
     if not kwargs:
         return list(args)
     task = _tasks().get(name)
@@ -174,10 +181,10 @@ def _positional(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> li
 
 
 def _storable(arguments: list[Any]) -> list[Any]:
-    """Return arguments as Postgres' JSON takes them: without NUL, half characters and more than a page can show."""
+    """Return arguments that Postgres accepts as JSON: no NUL, no surrogates, and a limited length."""
     encoded = json.dumps(arguments, default=repr, ensure_ascii=False)
-    if len(encoded) > LONGEST_ARGUMENTS or _clean(encoded) != encoded or "\\u0000" in encoded:
-        return [_clean(encoded)[:LONGEST_ARGUMENTS]]
+    if len(encoded) > MAX_ARGUMENTS_LENGTH or _clean(encoded) != encoded or "\\u0000" in encoded:
+        return [_clean(encoded)[:MAX_ARGUMENTS_LENGTH]]
     stored: list[Any] = json.loads(encoded)
     return stored
 

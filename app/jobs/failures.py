@@ -1,4 +1,4 @@
-"""Which failures are for good, and where Celery tells of them: in the process that ran the task, or in a worker's main process alone."""
+"""Listens to Celery's signals, and writes a dead letter when a task fails permanently."""
 
 from __future__ import annotations
 
@@ -15,44 +15,46 @@ from app.logs.redaction import describe
 
 log = structlog.get_logger(__name__)
 
-# The process that ran the task cannot tell of these: it is gone, or has left the answer to its parent.
-SEEN_BY_MAIN_PROCESS = (TimeLimitExceeded, WorkerLostError, Reject)
+# Celery reports these failures in the worker's main process: the process that ran the task is dead or does not report
+# them.
+MAIN_PROCESS_FAILURES = (TimeLimitExceeded, WorkerLostError, Reject)
 
 
 def init_app() -> None:
-    """Listen to Celery. Its signals are the process's: listening twice changes nothing."""
-    signals.task_retry.connect(_retried)
-    signals.task_failure.connect(_failed)
-    signals.task_internal_error.connect(_failed)
-    signals.task_unknown.connect(_unknown)
+    """Connect the signal handlers. Signals are global to the process, and connecting twice changes nothing."""
+    signals.task_retry.connect(_on_retry)
+    signals.task_failure.connect(_on_failure)
+    signals.task_internal_error.connect(_on_failure)
+    signals.task_unknown.connect(_on_unknown)
 
 
-def _retried(request: Any, reason: Any, **_: Any) -> None:
-    """Say why a task is tried again; Celery's own line drowns among those of tasks that went well."""
+def _on_retry(request: Any, reason: Any, **_: Any) -> None:
+    """Log the reason of a retry. Celery logs it at INFO, together with all successful tasks, which we do not log."""
     log.warning("task tries again", task=request.task, retries=request.retries, error=describe(reason.exc or reason))
 
 
-def _failed(sender: Task[Any, Any], task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
-    """Write the letter of a task whose retries are used up, that was stopped or lost, or that met what it does not expect."""
+def _on_failure(
+    sender: Task[Any, Any], task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any
+) -> None:
+    """Write the dead letter of a task that used up its retries, was stopped or lost, or met an unexpected error."""
     if isinstance(exception, sender.throws):
         log.warning("task gave up", task=sender.name, error=describe(exception))
         return
-    # The next one of a periodic task makes good what this one has not done.
+    # Periodic tasks need no dead letter: the next run does the work.
     if sender.name in {entry["task"] for entry in sender.app.conf.beat_schedule.values()}:
         return
     with _application(sender.app).app_context():
         request_id = sender.request.get("request_id") or ""
         letter = dead_letters.write(sender.name, task_id, args or (), kwargs or {}, exception, request_id)
-        (dead_letters.deposit if isinstance(exception, SEEN_BY_MAIN_PROCESS) else dead_letters.record)(letter)
+        (dead_letters.deposit if isinstance(exception, MAIN_PROCESS_FAILURES) else dead_letters.record)(letter)
 
 
-def _unknown(sender: Any, message: Any, name: str, id: str, **_: Any) -> None:  # noqa: A002
-    """Write the letter of a task that this release does not know: one that comes from a newer release, or from a mistake."""
+def _on_unknown(sender: Any, message: Any, **call: Any) -> None:
+    """Write the dead letter of a task that this release does not know, for example one from a newer release."""
     with _application(sender.app).app_context():
         args, kwargs, *_rest = message.payload
-        dead_letters.deposit(
-            dead_letters.write(name, id, args, kwargs, NotRegistered(name), message.headers.get("request_id") or "")
-        )
+        error, request_id = NotRegistered(call["name"]), message.headers.get("request_id") or ""
+        dead_letters.deposit(dead_letters.write(call["name"], call["id"], args, kwargs, error, request_id))
 
 
 def _application(celery: Any) -> Flask:

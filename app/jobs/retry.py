@@ -1,4 +1,4 @@
-"""When a failed task is tried again, and when a task counts as lost."""
+"""When to retry a failed task, and when a task counts as lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task of dead letters."""
+"""The task that collects dead letters."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ log = structlog.get_logger(__name__)
 
 @shared_task(name="collect_dead_letters")
 def collect_dead_letters() -> None:
-    """Bring dead letters to the database, where administrators see them."""
+    """Move dead letters to the database, where administrators see them."""
     if collected := dead_letters.collect():
-        log.info("dead letters collected", letters=collected)
+        log.info("dead letters collected", dead_letters=collected)

@@ -1,4 +1,7 @@
-"""What a worker takes from the broker: a message that is no task must not end it, and come back to end the next one."""
+"""Checks messages from the broker.
+
+A malformed message must not stop the worker: Redis would redeliver it to the next one.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,16 @@ from celery.worker.strategy import default
 
 
 def strategy(task: Task[Any, Any], app: Celery, consumer: Any) -> Callable[..., Any]:
-    """Return Celery's own handler of a task's messages, behind a look at what it takes for granted.
+    """Return Celery's handler of a task's messages, with a check of the message before it.
 
-    Celery rejects an InvalidTaskError and logs it. Anything else ends the worker, which gives the message back.
+    Celery logs an InvalidTaskError and rejects the message. Any other error stops the worker, and the message is
+    redelivered.
     """
     handle: Callable[..., Any] = default(task, app, consumer)
 
     def checked(message: Any, *args: Any, **kwargs: Any) -> Any:
         if not _is_call(message.payload) or not isinstance(message.headers.get("id"), str):
-            raise InvalidTaskError("not arguments, named arguments and options of a task with an id")
+            raise InvalidTaskError("the message must have args, kwargs, options and an id")
         return handle(message, *args, **kwargs)
 
     return checked

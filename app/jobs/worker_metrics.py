@@ -1,4 +1,4 @@
-"""What a worker counts: tasks by outcome, their time, and how much waits."""
+"""Metrics of a worker: outcomes and durations of tasks, and the length of the queue."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ OUTCOMES: dict[type[BaseException], str] = {Retry: "retried", WorkerLostError: "
 
 
 class CountedRequest(Request):
-    """Counts outcomes in the worker's main process, to which its pool reports: the children need no files to share counts by."""
+    """Counts outcomes in the worker's main process, which gets all results. So child processes need no shared files."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        """Wrap `on_success`: Celery makes a subclass for each task whose own answers successes without asking this class."""
+        """Wrap `on_success`. Celery creates a subclass for each task, whose `on_success` does not call this class."""
         super().__init__(*args, **kwargs)
         answer: Callable[..., Any] = self.on_success
 
         def count(failed__retval__runtime: tuple[bool, Any, Any], **more: Any) -> Any:
             failed, _, runtime = failed__retval__runtime
-            # One that has failed has no runtime, and goes on to `on_failure`.
+            # A failed task has no runtime. Celery calls `on_failure` for it.
             if not failed:
                 RUNTIME.labels(task=self.name).observe(runtime)
                 TASKS.labels(task=self.name, outcome="succeeded").inc()
@@ -56,46 +56,52 @@ class CountedRequest(Request):
         self.__dict__["on_success"] = count
 
     def on_accepted(self, *args: Any) -> Any:
-        """Note how long the task has waited; the clocks of two hosts differ a little."""
+        """Record how long the task waited.
+
+        It can be negative if the clocks of two hosts differ, so 0 is the minimum.
+        """
         answer = super().on_accepted(*args)
         if self.time_start and (sent_at := self.request_dict.get("sent_at")):
             AGE.labels(task=self.name).observe(max(0.0, self.time_start - float(sent_at)))
         return answer
 
     def on_failure(self, exc_info: Any, send_failed_event: bool = True, return_ok: bool = False) -> Any:
-        """Count a task that has failed, was lost or asks for another attempt."""
+        """Count a task that failed, was lost, or will be retried."""
         error = exc_info.exception
         error = error.exc if isinstance(error, ExceptionWithTraceback) else error
-        # A task that was killed for its time is counted in `on_timeout`; its failure is reported too.
+        # `on_timeout` has already counted a task that exceeded its time limit.
         if not isinstance(error, TimeLimitExceeded):
             TASKS.labels(task=self.name, outcome=OUTCOMES.get(type(error), "failed")).inc()
         return super().on_failure(exc_info, send_failed_event=send_failed_event, return_ok=return_ok)
 
     def on_timeout(self, soft: bool, timeout: float) -> Any:
-        """Count a task that was stopped."""
+        """Count a task that exceeded its time limit."""
         if not soft:
             TASKS.labels(task=self.name, outcome="timed out").inc()
         return super().on_timeout(soft, timeout)
 
 
 class QueueCollector(Collector):
-    """Asks the broker at every scrape how much waits."""
+    """Reads the length of the queue at every scrape."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the queue's length, the tasks that workers have taken, and dead letters; nothing where the broker does not answer."""
+        """Yield the waiting tasks, the unacknowledged tasks, and the dead letters.
+
+        If the broker is down, yield nothing.
+        """
         if not isinstance(self._store, RedisStore):
             return
         try:
             waiting: Any
             taken: Any
-            letters: Any
+            dead: Any
             waiting, taken = self._store.client.llen(QUEUE), self._store.client.hlen("unacked")
-            letters = self._store.client.get(DEAD_LETTERS_WAITING)
+            dead = self._store.client.get(DEAD_LETTERS_WAITING)
         except RedisError as error:
-            log.warning("queue not measured", error=str(error))
+            log.warning("broker unavailable, queue metrics are missing", error=str(error))
             return
         length = GaugeMetricFamily("celery_queue_length", "Tasks that wait for a worker", labels=["queue"])
         length.add_metric([QUEUE], waiting)
@@ -104,5 +110,5 @@ class QueueCollector(Collector):
             "celery_tasks_unacknowledged", "Tasks that workers have taken and not finished", value=taken
         )
         yield GaugeMetricFamily(
-            "celery_dead_letters", "Tasks that failed for good and wait for an administrator", value=int(letters or 0)
+            "celery_dead_letters", "Tasks that failed for good and wait for an administrator", value=int(dead or 0)
         )

@@ -1,4 +1,4 @@
-"""Text that may be logged and shown: without passwords, tokens and keys."""
+"""Hides passwords, tokens and keys in text that is logged or shown."""
 
 from __future__ import annotations
 
@@ -6,34 +6,34 @@ import re
 
 from sqlalchemy.exc import DBAPIError
 
-LONGEST_ERROR = 2000
+MAX_ERROR_LENGTH = 2000
 HIDDEN = "[hidden]"
 
 _SECRETS = (
-    # The password of a URL: redis://user:password@host.
+    # A password in a URL: redis://user:password@host.
     re.compile(r"(?P<kept>\b[a-z][a-z0-9+.-]*://[^\s:/@]*:)[^\s@/]+(?=@)", re.IGNORECASE),
-    # A query string's token, a setting's password, a header's key.
+    # A token in a query string, a password in a setting, a key in a header.
     re.compile(
         r"(?P<kept>\b[\w-]*(?:password|passwd|secret|token|api[_-]?key)[\"']?\s*[=:]\s*[\"']?)[^\s\"'&,;)}\]]+",
         re.IGNORECASE,
     ),
     re.compile(r"(?P<kept>\b(?:bearer|basic)\s+)[\w.~+/=-]+", re.IGNORECASE),
-    # A link that proves who owns an address: its last part is the proof.
+    # A link from an e-mail. Its last part is a token.
     re.compile(r"(?P<kept>/auth/(?:reset|confirm)[\w-]*/)[^\s\"'/?]+"),
 )
 
 
 def redact(content: str) -> str:
-    """Return text with what looks like a secret hidden."""
+    """Replace everything that looks like a secret."""
     for secret in _SECRETS:
         content = secret.sub(rf"\g<kept>{HIDDEN}", content)
     return content
 
 
 def describe(error: BaseException) -> str:
-    """Return an error's kind and message, as it may be stored and shown."""
-    # A database error's own text repeats the statement with its values: an address, an article, a hash.
+    """Return the type and message of an error, without secrets."""
+    # str() of a database error contains the statement with its values: addresses, articles, hashes.
     message = str(error.orig) if isinstance(error, DBAPIError) else str(error)
     message = redact(message).encode("utf-8", "replace").decode().replace("\0", "").strip()
     name = type(error).__name__
-    return (message if message.startswith(name) else f"{name}: {message}".removesuffix(": "))[:LONGEST_ERROR]
+    return (message if message.startswith(name) else f"{name}: {message}".removesuffix(": "))[:MAX_ERROR_LENGTH]

@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error, each with the request's id, which travels on into tasks."""
+"""Structured logs: one JSON object per line on standard error, with the id of the request. Tasks get the id too."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.logs.redaction import redact
 HOSTNAME = socket.gethostname()
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 
-# At INFO these say of every periodic task that it was sent, received and done; tasks say themselves what they have changed.
+# At INFO these loggers write three lines for every periodic task. Our tasks log their results themselves.
 CHATTY = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
 
 _SHARED: list[structlog.types.Processor] = [
@@ -30,7 +30,7 @@ _SHARED: list[structlog.types.Processor] = [
 
 
 def configure(level: str, *, human: bool) -> None:
-    """Send everything that is logged in this process, by whatever library, to standard error in one form."""
+    """Write all logs of this process to standard error in one format, also those of libraries."""
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -57,14 +57,17 @@ def configure(level: str, *, human: bool) -> None:
 
 
 def init_app(app: Flask) -> None:
-    """Give every request an id, from the proxy where it sends one, and name the host and the release in the answer."""
+    """Give every request an id, or use the id of the proxy. Add id, host and release to the headers of the response."""
     configure(app.config["LOG_LEVEL"], human=app.config["ENVIRONMENT"] == "development")
     app.before_request(_begin)
-    app.after_request(_name)
+    app.after_request(_add_headers)
 
 
 def _redact(_logger: Any, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Hide secrets, also in what libraries say: Flask names the path of a request that fails, and a path can be a link from a letter."""
+    """Hide secrets, also in messages of libraries.
+
+    For example, Flask logs the path of a failed request, which may contain a token.
+    """
     return {name: redact(value) if isinstance(value, str) else value for name, value in event.items()}
 
 
@@ -75,7 +78,7 @@ def _begin() -> None:
     structlog.contextvars.bind_contextvars(request_id=g.request_id)
 
 
-def _name(response: Response) -> Response:
+def _add_headers(response: Response) -> Response:
     response.headers["X-Request-Id"] = g.get("request_id", "")
     response.headers["X-Served-By"] = HOSTNAME
     response.headers["X-Release"] = current_app.config["APP_RELEASE"]

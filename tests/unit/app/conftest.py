@@ -1,4 +1,4 @@
-"""An application on an embedded database that the real migrations have made, copied fresh for each test."""
+"""Fixtures: an application with a migrated SQLite database for each test, users, keys and clients."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PASSWORD = "correct horse battery"
 
 
 class Client(FlaskClient):
-    """Sends each request in a context of its own, as under a server: the test's own application context stays out of it."""
+    """Sends each request in a new context, as a server does, and not in the application context of the test."""
 
     def open(self, *args: Any, **kwargs: Any) -> TestResponse:
         return contextvars.Context().run(super().open, *args, **kwargs)
@@ -41,7 +41,7 @@ class Client(FlaskClient):
 
 @pytest.fixture(scope="session")
 def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An empty database after `flask db upgrade`."""
+    """A database file after `flask db upgrade`, without rows."""
     path = tmp_path_factory.mktemp("database") / "migrated.sqlite3"
     app = create_app(Testing(DATABASE_URL=f"sqlite:///{path}"))
     with app.app_context():
@@ -52,13 +52,13 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def settings() -> dict[str, Any]:
-    """Settings of this test's application; a test module overrides them."""
+    """Settings of the application. Test modules override this fixture."""
     return {}
 
 
 @pytest.fixture
 def app(migrated: Path, tmp_path: Path, settings: dict[str, Any]) -> Iterator[Flask]:
-    """An application of its own for each test, with its context."""
+    """A new application for each test, with its application context."""
     path = tmp_path / "news.sqlite3"
     shutil.copy(migrated, path)
     application = create_app(Testing(**{"DATABASE_URL": f"sqlite:///{path}", **settings}))
@@ -85,7 +85,7 @@ def user(app: Flask) -> User:
 
 @pytest.fixture
 def reader(app: Flask, user: User) -> FlaskClient:
-    """A client that has logged in."""
+    """A client of a logged-in user."""
     client = app.test_client()
     log_in(client, user.email)
     return client
@@ -101,13 +101,13 @@ def letters(app: Flask) -> list[EmailMessage]:
 
 @dataclass(frozen=True)
 class Author:
-    """Somebody with an API key."""
+    """A client with an API key."""
 
     client: FlaskClient
     headers: dict[str, str]
 
     def post(self, **article: Any) -> TestResponse:
-        """Publish by the API."""
+        """Publish an article with the API."""
         return self.client.post(
             "/api/v1/articles", json={"title": "A title", "content": "Some content."} | article, headers=self.headers
         )
@@ -115,14 +115,14 @@ class Author:
 
 @pytest.fixture
 def author(app: Flask, user: User) -> Author:
-    """An author with a key that may write, and a client without cookies."""
+    """A client without cookies, and a key with the scope articles:write."""
     _, key = db.write(lambda session: users.create_key(session, user=user, name="tests", scopes=[ARTICLES_WRITE]))
     return Author(app.test_client(use_cookies=False), {"Authorization": f"Bearer {key}"})
 
 
 @pytest.fixture
 def publish(user: User) -> Callable[..., Article]:
-    """Add an article behind the cache's back."""
+    """Return a function that adds an article without invalidating the cache."""
 
     def add(title: str = "A title", **values: Any) -> Article:
         def create(session: Session) -> Article:
@@ -137,32 +137,32 @@ def publish(user: User) -> Callable[..., Article]:
 
 
 def log_in(client: FlaskClient, email: str, password: str = PASSWORD, target: str = "/auth/login") -> TestResponse:
-    """Send the log-in form as a browser does."""
+    """Submit the log-in form as a browser does."""
     return client.post(
         target, data={"email": email, "password": password, "csrf_token": csrf_token(client.get(target))}
     )
 
 
 def csrf_token(page: TestResponse) -> str:
-    """The token of the form on a page."""
+    """The CSRF token of the form on a page."""
     found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
     assert found, page.text
     return found[1]
 
 
 def body(response: TestResponse) -> Any:
-    """What an answer says, as JSON."""
+    """The JSON of a response."""
     return response.json
 
 
 def cookies(response: TestResponse) -> list[str]:
-    """Names of the cookies that an answer sets."""
+    """The names of the cookies that a response sets."""
     return [header.partition("=")[0] for header in response.headers.getlist("Set-Cookie")]
 
 
 @contextmanager
 def queries() -> Iterator[list[float]]:
-    """The time of each query that is made inside."""
+    """Record the duration of each query inside this context."""
     seen: list[float] = []
     db.on_query.append(seen.append)
     yield seen
@@ -170,7 +170,7 @@ def queries() -> Iterator[list[float]]:
 
 
 def free_port() -> int:
-    """A port of the loopback address that nobody uses."""
+    """An unused port of the loopback address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

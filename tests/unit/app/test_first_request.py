@@ -1,4 +1,4 @@
-"""What a server's processes share, because the application has done it before they are forked."""
+"""The application does all imports and configuration before gunicorn forks its processes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import sys
 
 from tools.fleet.context import ROOT
 
-# In a process of its own: others' tests have imported what this one looks for.
+# Runs in a separate process, because other tests import the same modules.
 FIRST_TASK = """
 import sys
 from app import create_app
@@ -15,7 +15,7 @@ from app.config import Testing
 from app.database.models import Base
 
 app = create_app(Testing(DATABASE_URL="sqlite://", STORE_URL="redis://127.0.0.1:1/0"))
-assert not Base.registry._new_mappers, "mappers are left to the first request"
+assert not Base.registry._new_mappers, "mappers are not configured yet"
 before = set(sys.modules)
 celery = app.extensions["celery"]
 with celery.connection_for_write("redis://127.0.0.1:1/0") as connection:
@@ -25,7 +25,7 @@ assert not late, late
 """
 
 
-def test_a_process_has_nothing_left_to_import_or_configure_when_it_gets_its_first_request() -> None:
+def test_the_first_request_imports_and_configures_nothing() -> None:
     done = subprocess.run(
         [sys.executable, "-c", FIRST_TASK], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )

@@ -250,10 +250,10 @@ def test_all_failed_tasks_are_sent_again_but_those_that_nobody_knows(
     dead_letters.record(dead_letters.write("of_another_release", "t2", [], {}, OSError("gone")))
     assert press(administrator, "/admin/tasks/requeue").status_code == 302
     page = administrator.get("/admin/tasks").text
-    assert "Tasks sent again: 1. Not all: this release knows no task of_another_release." in page
+    assert "Tasks sent again: 1. Not all: this release has no task of_another_release." in page
     assert db.read(dead_letters.waiting) == 1
     press(administrator, "/admin/tasks/2/requeue")
-    assert "Not sent: this release knows no task" in administrator.get("/admin/tasks").text
+    assert "Not sent: this release has no task" in administrator.get("/admin/tasks").text
 
 
 def test_a_failed_task_is_discarded(administrator: FlaskClient, letter: FailedTask, log: list[dict[str, Any]]) -> None:

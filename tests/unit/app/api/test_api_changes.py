@@ -142,7 +142,7 @@ def test_the_answer_to_a_change_has_the_tag_of_the_next_read(
     app: Flask, client: FlaskClient, editor: Author, publish: Publish
 ) -> None:
     article = publish()
-    app.extensions["broker_rests_until"] = 1e12
+    app.extensions["broker_retry_at"] = 1e12
     tag = patch(editor, article.id, {"title": "Changed"}).headers["ETag"]
     assert client.get(f"/api/v1/articles/{article.id}").headers["ETag"] == tag
 

@@ -23,24 +23,26 @@ def run(app: Flask) -> Callable[..., Any]:
     return lambda *arguments: runner.invoke(args=list(arguments))
 
 
-def test_failed_tasks_are_listed_and_sent_again_once(run: Callable[..., Any], publish: Callable[..., Article]) -> None:
+def test_failed_tasks_are_listed_and_requeued_once(run: Callable[..., Any], publish: Callable[..., Article]) -> None:
     article = publish()
-    letter = dead_letters.write("process_new_article", "one", [article.id], {}, RuntimeError("first line\nsecond line"))
-    dead_letters.record(letter)
+    dead_letter = dead_letters.write(
+        "process_new_article", "one", [article.id], {}, RuntimeError("first line\nsecond line")
+    )
+    dead_letters.record(dead_letter)
     listed = run("tasks", "failed").output
     assert f"process_new_article({article.id})  RuntimeError: first line\n" in listed
     assert run("tasks", "requeue", "1").output == "1: sent again\n"
     assert db.read(lambda session: session.get_one(Article, article.id)).processed_at is not None
     assert "sent again 20" in run("tasks", "failed").output
     assert run("tasks", "requeue", "1", "9").output == "".join(
-        f"{n}: there is none, or it was sent again before\n" for n in (1, 9)
+        f"{n}: not found, or already sent again\n" for n in (1, 9)
     )
 
 
-def test_a_task_that_no_release_knows_is_not_sent(run: Callable[..., Any]) -> None:
+def test_an_unknown_task_cannot_be_requeued(run: Callable[..., Any]) -> None:
     dead_letters.record(dead_letters.write("from_the_future", "one", [], {}, RuntimeError("x")))
     result = run("tasks", "requeue", "1")
-    assert (result.exit_code, "knows no task" in result.output) == (1, True)
+    assert (result.exit_code, "has no task" in result.output) == (1, True)
 
 
 def test_the_cache_can_be_cleared(run: Callable[..., Any], client: FlaskClient) -> None:
@@ -50,13 +52,13 @@ def test_the_cache_can_be_cleared(run: Callable[..., Any], client: FlaskClient) 
 
 
 @pytest.mark.parametrize(
-    ("environment", "code", "says"),
+    ("environment", "code", "expected"),
     [
         ({"APP_ENV": "testing"}, 0, "the configuration is valid: testing, release development"),
         ({"APP_ENV": "production", "SECRET_KEY": "short"}, 1, "SECRET_KEY must be a secret of at least 32 characters"),
     ],
 )
-def test_a_configuration_can_be_checked(environment: dict[str, str], code: int, says: str, tmp_path: Path) -> None:
+def test_a_configuration_can_be_checked(environment: dict[str, str], code: int, expected: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "flask", "--app", "app", "config", "check"]
     inherited = {
         name: value
@@ -74,5 +76,5 @@ def test_a_configuration_can_be_checked(environment: dict[str, str], code: int, 
         check=False,
     )
     assert result.returncode == code
-    assert says in result.stdout + result.stderr
+    assert expected in result.stdout + result.stderr
     assert "Traceback" not in result.stderr

@@ -13,12 +13,12 @@ OTHER = "another good password"
 
 
 def run(app: Flask, *arguments: str, password: str = OTHER) -> tuple[int, str]:
-    """Run a command; return its exit status and what it printed."""
+    """Run a command. Return its exit status and output."""
     result = app.test_cli_runner(env={"A_PASSWORD": password}).invoke(args=arguments)
     return result.exit_code, result.output
 
 
-def test_users_are_listed_with_what_is_special(app: Flask, user: User) -> None:
+def test_users_are_listed_with_their_flags(app: Flask, user: User) -> None:
     db.write(lambda session: users.create_user(session, email="root@news.example", password=OTHER, is_admin=True))
     assert run(app, "users", "deactivate", user.email)[0] == 0
     assert run(app, "users", "list") == (
@@ -27,14 +27,14 @@ def test_users_are_listed_with_what_is_special(app: Flask, user: User) -> None:
     )
 
 
-def test_a_new_password_ends_sessions(app: Flask, reader: FlaskClient, user: User) -> None:
+def test_a_new_password_ends_all_sessions(app: Flask, reader: FlaskClient, user: User) -> None:
     status, output = run(app, "users", "set-password", user.email, "--password-env", "A_PASSWORD")
     assert (status, OTHER in output) == (0, False)
     assert reader.get("/account").status_code == 302
     assert log_in(app.test_client(), user.email, OTHER).status_code == 302
 
 
-def test_deactivating_ends_everything_and_activating_lets_in(
+def test_a_deactivated_user_has_no_access_until_activated(
     app: Flask, reader: FlaskClient, author: Author, user: User
 ) -> None:
     assert run(app, "users", "deactivate", user.email)[0] == 0
@@ -45,13 +45,13 @@ def test_deactivating_ends_everything_and_activating_lets_in(
     assert log_in(app.test_client(), user.email).status_code == 302
 
 
-def test_administrators_are_made_and_unmade(app: Flask, user: User) -> None:
+def test_make_admin_can_be_undone(app: Flask, user: User) -> None:
     def admin_page() -> int:
         client = app.test_client()
         log_in(client, user.email)
         return client.get("/admin/").status_code
 
-    assert run(app, "users", "make-admin", user.email) == (0, "ada@news.example is an administrator\n")
+    assert run(app, "users", "make-admin", user.email) == (0, "ada@news.example is now an administrator\n")
     assert admin_page() == 200
     assert run(app, "users", "make-admin", "--undo", user.email)[0] == 0
     assert admin_page() == 403
@@ -70,7 +70,7 @@ def test_keys_are_listed_without_their_secret(app: Flask, author: Author, user: 
     "arguments",
     [("users", command) for command in ("activate", "deactivate", "make-admin", "set-password")] + [("keys", "list")],
 )
-def test_an_unknown_user_is_one_sentence(app: Flask, arguments: tuple[str, str]) -> None:
+def test_an_unknown_user_is_an_error_without_traceback(app: Flask, arguments: tuple[str, str]) -> None:
     extra = ("--password-env", "A_PASSWORD") if "set-password" in arguments else ()
     status, output = run(app, *arguments, "nobody@news.example", *extra)
     assert (status, output) == (1, "Error: there is no user nobody@news.example; `users list` shows them\n")

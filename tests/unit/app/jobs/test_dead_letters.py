@@ -28,7 +28,7 @@ from tests.unit.app.redis.fake_redis import FakeRedis
 pytestmark = pytest.mark.usefixtures("app")
 
 
-def letters(**values: Any) -> list[FailedTask]:
+def stored(**values: Any) -> list[FailedTask]:
     return db.read(
         lambda session: dead_letters.newest(session, after=values.get("after"), limit=values.get("limit", 20))
     )
@@ -42,68 +42,68 @@ def crash(*_: Any, **__: Any) -> Any:
     raise RuntimeError("crash at redis://app:hunter2@store1:6380/0")
 
 
-def away(*_: Any, **__: Any) -> Any:
+def database_down(*_: Any, **__: Any) -> Any:
     raise OperationalError("INSERT INTO article VALUES ('private text')", {}, Exception("no connection"))
 
 
-def store_away(*_: Any, **__: Any) -> Any:
-    raise StoreUnavailableError("away")
+def store_down(*_: Any, **__: Any) -> Any:
+    raise StoreUnavailableError("down")
 
 
-def test_a_task_that_meets_the_unexpected_leaves_one_letter(author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_leaves_one_dead_letter(author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(articles, "process", crash)
     response = author.client.post(
         "/api/v1/articles", json={"title": "A", "content": "B"}, headers={**author.headers, "X-Request-Id": "request-9"}
     )
-    assert response.status_code == 201, "the article is there, whatever became of its task"
-    (letter,) = letters()
-    assert (letter.task, letter.arguments) == ("process_new_article", [1])
-    assert letter.error == "RuntimeError: crash at redis://app:[hidden]@store1:6380/0"
-    assert letter.requeued_at is None
+    assert response.status_code == 201, "the article was not created"
+    (dead_letter,) = stored()
+    assert (dead_letter.task, dead_letter.arguments) == ("process_new_article", [1])
+    assert dead_letter.error == "RuntimeError: crash at redis://app:[hidden]@store1:6380/0"
+    assert dead_letter.requeued_at is None
 
 
-def test_a_worker_writes_the_letter_when_all_attempts_have_failed(
+def test_a_task_that_used_up_its_retries_leaves_a_dead_letter(
     app: Flask, publish: Callable[..., Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     celery: Celery = app.extensions["celery"]
     celery.conf.task_always_eager = False
     article = publish()
     monkeypatch.setattr(tasks.process_new_article, "retry_backoff", False)
-    monkeypatch.setattr(articles, "process", away)
+    monkeypatch.setattr(articles, "process", database_down)
     with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
         tasks.process_new_article.apply_async(
             (article.id,), task_id="attempts", retries=tasks.process_new_article.max_retries
         )
         deadline = time.monotonic() + 10
-        while not letters() and time.monotonic() < deadline:
+        while not stored() and time.monotonic() < deadline:
             time.sleep(0.02)
-    (letter,) = letters()
-    assert (letter.task_id, letter.arguments) == ("attempts", [article.id])
-    assert letter.error == "OperationalError: no connection", "never the statement with its values"
+    (dead_letter,) = stored()
+    assert (dead_letter.task_id, dead_letter.arguments) == ("attempts", [article.id])
+    assert dead_letter.error == "OperationalError: no connection", "the error contains the statement with its values"
 
 
-def test_arguments_that_do_not_fit_end_as_a_letter() -> None:
+def test_wrong_arguments_leave_a_dead_letter() -> None:
     tasks.process_new_article.apply(("a", "b", "c"))
-    (letter,) = letters()
-    assert letter.arguments == ["a", "b", "c"]
-    assert letter.error.startswith("TypeError: ")
+    (dead_letter,) = stored()
+    assert dead_letter.arguments == ["a", "b", "c"]
+    assert dead_letter.error.startswith("TypeError: ")
 
 
-def test_periodic_tasks_leave_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_periodic_tasks_leave_no_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.news.view_counts.flush", crash)
     tasks.flush_views.apply_async()
-    assert letters() == []
+    assert stored() == []
 
 
-@pytest.mark.parametrize("error", [RelayError("away"), DeferredError("the relay answers 450")])
-def test_what_the_sweep_of_the_outbox_sees_to_leaves_none(error: Exception) -> None:
+@pytest.mark.parametrize("error", [RelayError("down"), DeferredError("the relay answers 450")])
+def test_an_email_that_the_outbox_sends_later_leaves_no_dead_letter(error: Exception) -> None:
     signals.task_failure.send(
         send_email, task_id="one", exception=error, args=[1], kwargs={}, traceback=None, einfo=None
     )
-    assert letters() == []
+    assert stored() == []
 
 
-def test_what_only_the_main_process_sees_goes_through_the_store() -> None:
+def test_a_failure_seen_by_the_main_process_goes_through_the_store() -> None:
     for _ in range(2):
         signals.task_failure.send(
             sender=tasks.process_new_article,
@@ -113,15 +113,15 @@ def test_what_only_the_main_process_sees_goes_through_the_store() -> None:
             kwargs={},
             einfo=None,
         )
-    assert letters() == [], "the main process waits for no database"
+    assert stored() == [], "the main process used the database"
     collect_dead_letters()
     collect_dead_letters()
-    (letter,) = letters()
-    assert (letter.task_id, letter.arguments) == ("killed", [7])
-    assert letter.error == "TimeLimitExceeded(120,)"
+    (dead_letter,) = stored()
+    assert (dead_letter.task_id, dead_letter.arguments) == ("killed", [7])
+    assert dead_letter.error == "TimeLimitExceeded(120,)"
 
 
-def test_an_unknown_task_leaves_a_letter(app: Flask) -> None:
+def test_an_unknown_task_leaves_a_dead_letter(app: Flask) -> None:
     class Consumer:
         app: Any
 
@@ -135,103 +135,109 @@ def test_an_unknown_task_leaves_a_letter(app: Flask) -> None:
         sender=consumer, message=Message(), exc=KeyError("no"), name="from_the_future", id="unknown-1"
     )
     collect_dead_letters()
-    (letter,) = letters()
-    assert (letter.task, letter.arguments, letter.request_id) == ("from_the_future", [1, 2, {"x": 3}], "request-1")
-    with pytest.raises(DeadLetterError, match="knows no task from_the_future"):
-        dead_letters.requeue(letter.id)
-    assert letters()[0].requeued_at is None
+    (dead_letter,) = stored()
+    assert (dead_letter.task, dead_letter.arguments, dead_letter.request_id) == (
+        "from_the_future",
+        [1, 2, {"x": 3}],
+        "request-1",
+    )
+    with pytest.raises(DeadLetterError, match="has no task from_the_future"):
+        dead_letters.requeue(dead_letter.id)
+    assert stored()[0].requeued_at is None
 
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
-def test_while_the_database_is_away_letters_wait_in_the_store(
+def test_dead_letters_wait_in_the_store_while_the_database_is_down(
     app: Flask, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app.extensions["store"] = MemoryStore() if kind == "memory" else RedisStore(FakeRedis())  # type: ignore[arg-type]
     with monkeypatch.context() as broken:
-        broken.setattr("app.database.engine.Database.write", away)
+        broken.setattr("app.database.engine.Database.write", database_down)
         fail()
         with pytest.raises(OperationalError):
             dead_letters.collect()
-    assert letters() == []
+    assert stored() == []
     assert dead_letters.collect() == 1
     assert dead_letters.collect() == 0
-    assert [(letter.task_id, letter.request_id) for letter in letters()] == [("one", "request-1")]
+    assert [(dead_letter.task_id, dead_letter.request_id) for dead_letter in stored()] == [("one", "request-1")]
 
 
-def test_nothing_fails_where_nothing_answers(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
-    monkeypatch.setattr("app.database.engine.Database.write", away)
-    monkeypatch.setattr("app.redis.store.MemoryStore.keep_dead_letter", store_away)
+def test_a_dead_letter_is_logged_if_database_and_store_are_down(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("app.database.engine.Database.write", database_down)
+    monkeypatch.setattr("app.redis.store.MemoryStore.keep_dead_letter", store_down)
     fail(task_id="lost")
     assert "dead letter lost" in caplog.text
     assert "lost" in caplog.text
 
 
-def test_a_letter_that_no_database_takes_blocks_no_other() -> None:
-    store.keep_dead_letter(b"not a letter")
+def test_a_malformed_dead_letter_does_not_block_others() -> None:
+    store.keep_dead_letter(b"malformed")
     dead_letters.deposit(dead_letters.write("process_new_article", "fine", [7], {}, RuntimeError("broken")))
     dead_letters.collect()
-    assert [letter.task_id for letter in letters()] == ["fine"]
+    assert [dead_letter.task_id for dead_letter in stored()] == ["fine"]
     assert store.dead_letters(10) == []
 
 
-def test_a_letter_is_sent_again_once(publish: Callable[..., Article]) -> None:
+def test_a_dead_letter_is_requeued_only_once(publish: Callable[..., Article]) -> None:
     article = publish()
     fail(args=(article.id,))
-    (letter,) = letters()
-    assert dead_letters.requeue(letter.id) is True
+    (dead_letter,) = stored()
+    assert dead_letters.requeue(dead_letter.id) is True
     assert db.read(lambda session: session.get_one(Article, article.id)).processed_at is not None
-    assert letters()[0].requeued_at is not None
-    assert dead_letters.requeue(letter.id) is False
+    assert stored()[0].requeued_at is not None
+    assert dead_letters.requeue(dead_letter.id) is False
     assert dead_letters.requeue(999) is False
     assert db.read(dead_letters.waiting) == 0
 
 
-def test_keyword_arguments_are_sent_again_too(publish: Callable[..., Article]) -> None:
+def test_requeue_sends_keyword_arguments_too(publish: Callable[..., Article]) -> None:
     article = publish()
     fail(args=(), kwargs={"article_id": article.id})
-    (letter,) = letters()
-    assert dead_letters.requeue(letter.id)
+    (dead_letter,) = stored()
+    assert dead_letters.requeue(dead_letter.id)
     assert db.read(lambda session: session.get_one(Article, article.id)).processed_at is not None
 
 
-def test_a_letter_that_no_broker_takes_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_letter_stays_if_the_broker_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     fail()
-    (letter,) = letters()
+    (dead_letter,) = stored()
     monkeypatch.setattr("app.jobs.celery_app.send", lambda *_: False)
     with pytest.raises(DeadLetterError, match="does not answer"):
-        dead_letters.requeue(letter.id)
-    assert letters()[0].requeued_at is None
+        dead_letters.requeue(dead_letter.id)
+    assert stored()[0].requeued_at is None
 
 
-def test_a_letter_can_be_discarded() -> None:
+def test_a_dead_letter_can_be_discarded() -> None:
     fail()
-    (letter,) = letters()
-    assert dead_letters.discard(letter.id) is True
-    assert dead_letters.discard(letter.id) is False
-    assert letters() == []
+    (dead_letter,) = stored()
+    assert dead_letters.discard(dead_letter.id) is True
+    assert dead_letters.discard(dead_letter.id) is False
+    assert stored() == []
 
 
-def test_the_newest_come_first_and_in_pages() -> None:
+def test_dead_letters_are_paged_newest_first() -> None:
     for number in range(5):
         fail(task_id=str(number))
-    first = letters(limit=2)
-    assert [letter.task_id for letter in first] == ["4", "3"]
-    assert [letter.task_id for letter in letters(limit=2, after=first[-1].id)] == ["2", "1"]
+    first = stored(limit=2)
+    assert [dead_letter.task_id for dead_letter in first] == ["4", "3"]
+    assert [dead_letter.task_id for dead_letter in stored(limit=2, after=first[-1].id)] == ["2", "1"]
 
 
 @pytest.mark.parametrize("value", ["x\0y", "\ud800", "x" * 100_000, {"deep": ["\0"]}])
 def test_any_argument_and_error_can_be_stored(value: Any) -> None:
-    letter = dead_letters.write("n\0" * 200, "i" * 200, [value], {}, RuntimeError(f"{value}"))
-    dead_letters.record(letter)
-    (kept,) = letters()
-    stored = f"{kept.task}{kept.arguments}{kept.error}"
-    assert len(stored) < 7000
-    stored.encode()
-    assert "\0" not in stored
-    assert "u0000" not in stored
+    dead_letter = dead_letters.write("n\0" * 200, "i" * 200, [value], {}, RuntimeError(f"{value}"))
+    dead_letters.record(dead_letter)
+    (kept,) = stored()
+    text = f"{kept.task}{kept.arguments}{kept.error}"
+    assert len(text) < 7000
+    text.encode()
+    assert "\0" not in text
+    assert "u0000" not in text
 
 
-def test_an_article_that_cannot_be_processed_stops_no_other_and_leaves_one_letter(
+def test_an_article_that_cannot_be_processed_leaves_one_dead_letter_and_blocks_no_other(
     publish: Callable[..., Article], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison, good = publish("poison"), publish("good")
@@ -242,11 +248,11 @@ def test_an_article_that_cannot_be_processed_stops_no_other_and_leaves_one_lette
     monkeypatch.setattr(retry, "LOST_AFTER", now() - now())
     for _ in range(2):
         tasks.process_forgotten_articles()
-    assert [letter.arguments for letter in letters()] == [[poison.id]]
+    assert [dead_letter.arguments for dead_letter in stored()] == [[poison.id]]
     assert db.read(lambda session: session.get_one(Article, good.id)).processed_at is not None
 
 
-def test_prometheus_sees_how_many_wait(app: Flask) -> None:
+def test_a_metric_counts_waiting_dead_letters(app: Flask) -> None:
     redis = FakeRedis()
     app.extensions["store"] = RedisStore(redis)  # type: ignore[arg-type]
     for task_id in ("a", "b"):
@@ -274,7 +280,7 @@ def test_secrets_are_hidden(text: str, secret: str) -> None:
     assert "[hidden]" in redact(text)
 
 
-def test_ordinary_text_is_left_alone() -> None:
+def test_ordinary_text_is_not_redacted() -> None:
     text = (
         "connection to server at db1 (10.0.0.1), port 5432 failed: FATAL: password authentication failed for user app"
     )

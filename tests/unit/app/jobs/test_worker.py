@@ -22,7 +22,7 @@ from tools.fleet.context import ROOT
 
 @pytest.fixture
 def celery(app: Flask) -> Celery:
-    """Tasks that go through a broker (in this process) to a worker."""
+    """A Celery application whose tasks go through a broker (in memory) to a worker."""
     found: Celery = app.extensions["celery"]
     found.conf.task_always_eager = False
     found.Task.Request = "app.jobs.worker_metrics:CountedRequest"
@@ -34,7 +34,7 @@ def counted(task: str, outcome: str) -> float:
     return REGISTRY.get_sample_value("celery_tasks_total", {"task": task, "outcome": outcome}) or 0.0
 
 
-def test_a_worker_flushes_views_and_counts_what_went_well_and_what_did_not(
+def test_a_worker_counts_succeeded_and_failed_tasks(
     celery: Celery, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     article = Article(author_id=user.id, title="t", content="c", summary="", keywords=[])
@@ -52,7 +52,7 @@ def test_a_worker_flushes_views_and_counts_what_went_well_and_what_did_not(
 
 
 @pytest.mark.parametrize("body", ["[]", "5", '[["x"], "y", {}]', "no json"])
-def test_a_message_that_is_no_task_does_not_end_the_worker(celery: Celery, body: str) -> None:
+def test_a_malformed_message_does_not_stop_the_worker(celery: Celery, body: str) -> None:
     before = counted("flush_views", "succeeded")
     with celery.producer_pool.acquire() as producer:
         header = {"task": "flush_views", "id": "poison", "lang": "py"}
@@ -76,7 +76,7 @@ def fail() -> int:
     raise RuntimeError("crash")
 
 
-# In a process of its own: the entry point makes an application, and changes what all pools of a process do.
+# Runs in a separate process: importing the entry point creates an application and changes billiard's pool.
 LAST_RESULT = """
 from types import SimpleNamespace
 import billiard.pool
@@ -90,7 +90,7 @@ assert 1 < sum(naps) < 5, sum(naps)
 """
 
 
-def test_a_process_of_a_worker_does_not_wait_long_for_a_result_that_nobody_reads() -> None:
+def test_a_pool_process_waits_only_a_few_seconds_for_its_last_result_to_be_read() -> None:
     environment = os.environ | {"APP_ENV": "testing"}
     done = subprocess.run(
         [sys.executable, "-c", LAST_RESULT], cwd=ROOT, env=environment, capture_output=True, text=True, check=False

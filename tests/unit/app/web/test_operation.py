@@ -226,7 +226,7 @@ def test_a_broker_that_has_failed_is_left_alone_for_a_moment(app: Flask, monkeyp
     monkeypatch.setattr("celery.app.task.Task.apply_async", refuse)
     assert [send("flush_views") for _ in range(3)] == [False] * 3
     assert len(asked) == 1
-    app.extensions["broker_rests_until"] = 0.0
+    app.extensions["broker_retry_at"] = 0.0
     send("flush_views")
     assert len(asked) == 2
 
