@@ -13,6 +13,7 @@ from ansible.module_utils.redis_connection import StateError, build_module, conv
 DOCUMENTATION = r"""
 module: redis_instance
 short_description: Converge settings and users of a running Redis instance
+requirements: [redis (Debian's python3-redis)]
 description:
   - Redis and Sentinel rewrite the configuration file, so it cannot be a template. This module compares the settings
     with the running instance and changes those that differ with C(CONFIG SET) and C(CONFIG REWRITE), without a restart.
@@ -57,7 +58,6 @@ options:
     description: Password of O(login_user).
     type: str
     required: true
-requirements: [redis (Debian's python3-redis)]
 attributes:
   check_mode:
     support: full

@@ -12,6 +12,7 @@ from ansible.module_utils.redis_connection import StateError, build_module, clie
 DOCUMENTATION = r"""
 module: redis_primary
 short_description: Find the master of each Redis instance
+requirements: [redis (Debian's python3-redis)]
 description:
   - Queries every Sentinel. The master that most of them name wins; if two have as many votes, the newer one wins.
   - If no Sentinel knows a master, queries the instances which master they follow.
@@ -73,7 +74,6 @@ options:
     description: Seconds to wait until Sentinel promotes a copy that has data, if this host's copy is empty.
     type: int
     default: 60
-requirements: [redis (Debian's python3-redis)]
 attributes:
   check_mode:
     support: full

@@ -13,6 +13,7 @@ from ansible.module_utils.redis_connection import StateError, build_module, conv
 DOCUMENTATION = r"""
 module: redis_sentinel
 short_description: Converge the masters and settings of a running Sentinel
+requirements: [redis (Debian's python3-redis)]
 description:
   - Sentinel keeps its state in its configuration file, so it cannot be a template. This module compares the running
     Sentinel with the options and changes what differs with C(SENTINEL MONITOR), C(SENTINEL SET) and
@@ -103,7 +104,6 @@ options:
     description: Password of O(login_user).
     type: str
     required: true
-requirements: [redis (Debian's python3-redis)]
 attributes:
   check_mode:
     support: full

@@ -12,6 +12,7 @@ from ansible.module_utils.redis_connection import StateError, build_module, clie
 DOCUMENTATION = r"""
 module: redis_switchover
 short_description: Switch a master over to a replica without losing an acknowledged write
+requirements: [redis (Debian's python3-redis)]
 description:
   - A plain C(SENTINEL FAILOVER) loses the writes that the old master acknowledges until Sentinel makes it a replica.
     This module pauses writes on the master, waits until the replica has all of them and lets Sentinel promote the
@@ -46,7 +47,6 @@ options:
     description: Password of O(login_user).
     type: str
     required: true
-requirements: [redis (Debian's python3-redis)]
 attributes:
   check_mode:
     support: full

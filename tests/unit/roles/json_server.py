@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
 
 
-class Asked(NamedTuple):
+class Request(NamedTuple):
     """A request: the local address that received it, its path, its JSON body if any, and its credentials."""
 
     host: str
@@ -20,7 +20,7 @@ class Asked(NamedTuple):
 
 
 @contextmanager
-def answering(answer: Callable[[Asked], tuple[int, Any]]) -> Iterator[int]:
+def answering(answer: Callable[[Request], tuple[int, Any]]) -> Iterator[int]:
     """Answer with status and JSON on all of 127.0.0.0/8. Yields the port."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -32,7 +32,7 @@ def answering(answer: Callable[[Asked], tuple[int, Any]]) -> Iterator[int]:
 
         def _answer(self, body: Any) -> None:
             host = self.headers["Host"].partition(":")[0]
-            status, content = answer(Asked(host, self.path, body, self.headers.get("Authorization", "")))
+            status, content = answer(Request(host, self.path, body, self.headers.get("Authorization", "")))
             self.send_response(status)
             self.end_headers()
             self.wfile.write(json.dumps(content).encode())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.roles.json_server import Asked, answering
+from tests.unit.roles.json_server import Request, answering
 from tests.unit.roles.modules import ROLES, load
 
 program = load("clients_in_sight", ROLES / "postgres/files/clients_in_sight.py")
@@ -32,17 +32,17 @@ class Servers:
         self.candidates: list[str] = []
         self.logins: list[str] = []
 
-    def answer(self, asked: Asked) -> tuple[int, Any]:
+    def answer(self, request: Request) -> tuple[int, Any]:
         """Return the status and JSON for a request."""
-        if asked.path == "/primary":
+        if request.path == "/primary":
             return (200 if self.primary else 503), {}
-        if asked.path == "/cluster":
+        if request.path == "/cluster":
             return 200, {"members": self.members}
-        if asked.path == "/switchover":
-            self.logins.append(asked.login)
-            self.candidates.append(asked.body["candidate"])
+        if request.path == "/switchover":
+            self.logins.append(request.login)
+            self.candidates.append(request.body["candidate"])
             return (503 if self.refuses else 200), {}
-        return 200, self._etcd(asked.path, asked.body)
+        return 200, self._etcd(request.path, request.body)
 
     def _etcd(self, path: str, body: Any) -> Any:
         if path == "/v3/lease/grant":

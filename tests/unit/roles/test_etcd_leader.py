@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.roles.json_server import Asked, answering
+from tests.unit.roles.json_server import Request, answering
 from tests.unit.roles.modules import ROLES, load
 
 program = load("etcd_leader_elsewhere", ROLES / "postgres/files/etcd_leader_elsewhere.py")
@@ -25,20 +25,20 @@ class Cluster:
         self.moved_to: list[str] = []
         self.port = 0
 
-    def answer(self, asked: Asked) -> tuple[int, Any]:
+    def answer(self, request: Request) -> tuple[int, Any]:
         """Return the status and JSON for a request."""
-        if asked.path == "/primary":
+        if request.path == "/primary":
             return (200 if self.primary else 503), {}
-        if asked.path == "/health":
-            return (503 if asked.host in self.unhealthy else 200), {}
-        if asked.path == "/v3/maintenance/status":
+        if request.path == "/health":
+            return (503 if request.host in self.unhealthy else 200), {}
+        if request.path == "/v3/maintenance/status":
             return 200, {"header": {"member_id": "1"}, "leader": self.leader}
-        if asked.path == "/v3/cluster/member/list":
+        if request.path == "/v3/cluster/member/list":
             urls = {name: [f"http://127.0.1.{id_}:{self.port}"] for id_, name in NAMES.items()}
             return 200, {
                 "members": [{"ID": id_, "name": name, "clientURLs": urls[name]} for id_, name in NAMES.items()]
             }
-        self.moved_to.append(asked.body["targetID"])
+        self.moved_to.append(request.body["targetID"])
         return 200, {}
 
 
