@@ -1,4 +1,4 @@
-"""The dashboards: built from their sources, complete, and asking only for what is recorded. A live Prometheus answers them in molecule."""
+"""The dashboards are up to date and use only recorded series. Molecule runs their queries on a live Prometheus."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_a_dashboard_is_built_from_its_source(source: Path) -> None:
     )
 
 
-def test_no_dashboard_is_left_without_a_source() -> None:
+def test_every_dashboard_has_a_source() -> None:
     assert {path.stem for path in DASHBOARDS} == {path.stem for path in SOURCES.glob("*.yml")}
 
 
@@ -34,12 +34,12 @@ def test_uids_and_titles_are_unique() -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_panels_lie_side_by_side_within_24_columns(path: Path) -> None:
+def test_panels_do_not_overlap_and_fit_into_24_columns(path: Path) -> None:
     taken: set[tuple[int, int]] = set()
     for panel in json.loads(path.read_text())["panels"]:
         at = panel["gridPos"]
         cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
-        assert not cells & taken, f"{panel['title']} lies over another panel"
+        assert not cells & taken, f"{panel['title']} overlaps another panel"
         assert max(x for x, _ in cells) < 24, f"{panel['title']} is too far to the right"
         taken |= cells
 
@@ -51,10 +51,10 @@ def test_every_variable_is_substituted(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DASHBOARDS, ids=lambda path: path.stem)
-def test_recorded_series_that_panels_ask_for_are_recorded(path: Path) -> None:
+def test_panels_use_only_recorded_series(path: Path) -> None:
     files = (ROOT / "roles/prometheus/files/rules").glob("*.yml")
     groups = [group for file in files for group in yaml.safe_load(file.read_text())["groups"]]
     recorded = {rule["record"] for group in groups for rule in group["rules"] if "record" in rule}
     for title, expr in extract_queries(path):
-        asked = set(re.findall(r"\b[a-z_]+:[a-z0-9_]+:[a-z0-9]+\b", expr))
-        assert asked <= recorded, f"{title} asks for {asked - recorded}"
+        used = set(re.findall(r"\b[a-z_]+:[a-z0-9_]+:[a-z0-9]+\b", expr))
+        assert used <= recorded, f"{title} uses {used - recorded}"
