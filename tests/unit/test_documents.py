@@ -1,4 +1,4 @@
-"""The documents name what there is: their links lead somewhere, and every drill has its place in them."""
+"""The documentation: its links work, and it describes every drill."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ NAMES = {drill.name for drill in DRILLS}
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link to a section of a page may end in, as GitHub makes it from headings."""
+    """Return the anchors of a page's sections, as GitHub derives them from headings."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(), flags=re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_lead_somewhere(page: Path) -> None:
+def test_links_have_a_target(page: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text()):
         path, _, anchor = target.partition("#")
         if ":" in path:
@@ -31,21 +31,21 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), target
 
 
-def test_the_runbook_tells_of_every_fault_that_is_drilled() -> None:
+def test_the_runbook_describes_every_drill() -> None:
     section = (
         (ROOT / "docs/operations.md").read_text().partition("## What each fault looks like")[2].partition("\n## ")[0]
     )
-    told = {
+    described = {
         name
         for line in section.splitlines()
         if line.startswith("- `")
         for name in re.findall(r"`([a-z0-9-]+)`", line.partition(":")[0])
     }
-    assert told == NAMES
+    assert described == NAMES
 
 
-def test_the_guarantees_name_drills_that_there_are_and_all_of_them() -> None:
-    """An ellipsis at either end stands for any text."""
+def test_the_guarantees_name_every_drill_and_no_others() -> None:
+    """An ellipsis in a name matches any text."""
     named: set[str] = set()
     for cell in re.findall(r"`([a-z0-9…-]+)`", (ROOT / "docs/guarantees.md").read_text()):
         pattern = re.escape(cell).replace("…", ".+")

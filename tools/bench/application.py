@@ -1,7 +1,8 @@
-"""The application's figures in docs/benchmarks.md: `FLEET=dev INVENTORY=sandbox python -m tools.bench.application` on a fleet that is up.
+"""Measures the application's figures in docs/benchmarks.md on a running fleet.
 
-Puts tests/applications/baseline beside the application, on the same hosts, data and servers, behind an nginx of its own on the first load balancer; both
-are asked from that load balancer in turns. Everything is taken away again.
+Usage: `FLEET=dev INVENTORY=sandbox python -m tools.bench.application`. It installs tests/applications/baseline on the
+same hosts, with the same data and servers, and with its own nginx on the first load balancer. From there it sends
+requests to both in turns. Finally it removes everything that it installed.
 """
 
 from __future__ import annotations
@@ -14,19 +15,21 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from tests.support.live.fleet import LiveFleet
-from tools.bench.fleet import build, keep
+from tools.bench.fleet import build, store
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
 
 BASELINE = ROOT / "tests" / "applications" / "baseline"
 ROUNDS, SECONDS, CONNECTIONS = 3, 8, 32
 INSTALL = """
 cd /opt/baseline && ./uv venv -q --offline --python /usr/bin/python3 venv &&
-./uv pip install -q --offline --no-index --find-links wheels --require-hashes --compile-bytecode --python venv -r requirements.txt
+./uv pip install -q --offline --no-index --find-links wheels --require-hashes --compile-bytecode --python venv \\
+    -r requirements.txt
 """
 # The tutorial's settings.
 GUNICORN = (
@@ -35,7 +38,7 @@ GUNICORN = (
 )
 WRK = re.compile(r"99%\s+([\d.]+)(us|ms|s)\b.*?(\d+) requests in.*?Requests/sec:\s+([\d.]+)", re.DOTALL)
 UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3}
-# Asks for another list each time, so that no cache knows the answer.
+# Requests a different list each time, so that no cache has it.
 UNIQUE = """
 request = function()
     local until_ = string.format("2090-01-01T00:00:00.%06dZ", math.random(0, 999999))
@@ -45,13 +48,15 @@ end
 
 
 def wrk(fleet: LiveFleet, host: Host, url: str, *, script: str = "", seconds: int = SECONDS) -> tuple[float, float]:
-    """Ask for a URL from a host; return requests per second and the 99th percentile in milliseconds."""
+    """Run wrk on a host. Return requests per second and the 99th percentile in milliseconds."""
     lua = f"printf %s {shlex.quote(script)} >/run/wrk.lua; " if script else ""
     option = "-s /run/wrk.lua " if script else ""
     command = f"{lua}wrk -t2 -c{CONNECTIONS} -d{seconds}s --timeout 10s --latency {option}{shlex.quote(url)}"
     output = fleet.run(host, command).stdout
     if "Non-2xx" in output:
-        raise FleetError(f"{url} did not always answer with success:\n{output}")
+        raise FleetError(
+            f"{url} did not always answer with success; check the application's log. wrk printed:\n{output}"
+        )
     if not (found := WRK.search(output)):
         raise FleetError(f"wrk printed no figures for {url}:\n{output}")
     return float(found[4]), float(found[1]) * UNITS[found[2]]
@@ -60,21 +65,21 @@ def wrk(fleet: LiveFleet, host: Host, url: str, *, script: str = "", seconds: in
 def in_turns(
     fleet: LiveFleet, host: Host, urls: dict[str, str], scripts: dict[str, str] | None = None
 ) -> dict[str, tuple[float, float]]:
-    """Ask for each URL in turns, after a warm-up; return the medians of rate and 99th percentile by name."""
+    """Measure the URLs in turns after a warm-up. Return the medians of rate and 99th percentile by name."""
     scripts = scripts or {}
     for name, url in urls.items():
         wrk(fleet, host, url, script=scripts.get(name, ""), seconds=2)
-    seen: dict[str, list[tuple[float, float]]] = {name: [] for name in urls}
+    results: dict[str, list[tuple[float, float]]] = {name: [] for name in urls}
     for _ in range(ROUNDS):
         for name, url in urls.items():
-            seen[name].append(wrk(fleet, host, url, script=scripts.get(name, "")))
+            results[name].append(wrk(fleet, host, url, script=scripts.get(name, "")))
     return {
-        name: (median(rate for rate, _ in rounds), median(p99 for _, p99 in rounds)) for name, rounds in seen.items()
+        name: (median(rate for rate, _ in rounds), median(p99 for _, p99 in rounds)) for name, rounds in results.items()
     }
 
 
 def send(fleet: LiveFleet, host: Host, command: str, data: bytes) -> None:
-    """Give a command on a host its standard input."""
+    """Run a command on a host with `data` as its standard input."""
     subprocess.run(
         [*fleet.fleet.ssh_command(host), f"sudo sh -c {shlex.quote(command)}"],
         input=data,
@@ -85,7 +90,7 @@ def send(fleet: LiveFleet, host: Host, command: str, data: bytes) -> None:
 
 @contextmanager
 def baseline_on(fleet: LiveFleet, host: Host, bundles: list[Path]) -> Iterator[None]:
-    """The baseline's gunicorn on an application host, with the application's own environment, reachable from load balancers."""
+    """Run the baseline's gunicorn on an application host, with the application's environment."""
     fleet.run(host, "rm -rf /opt/baseline && mkdir -p /opt/baseline")
     for bundle in bundles:
         send(fleet, host, "tar -xz -C /opt/baseline", bundle.read_bytes())
@@ -109,7 +114,7 @@ def baseline_on(fleet: LiveFleet, host: Host, bundles: list[Path]) -> Iterator[N
 
 @contextmanager
 def baseline_nginx(fleet: LiveFleet, balancer: Host, hosts: list[Host]) -> Iterator[None]:
-    """An nginx with the tutorial's settings, and wrk."""
+    """Run nginx with the tutorial's settings on the load balancer, and install wrk."""
     servers = "\n".join(f"        server {host.address}:8090;" for host in hosts)
     send(
         fleet,
@@ -134,7 +139,7 @@ def baseline_nginx(fleet: LiveFleet, balancer: Host, hosts: list[Host]) -> Itera
 
 @contextmanager
 def unlimited(fleet: LiveFleet, balancer: Host) -> Iterator[None]:
-    """Requests of the load balancer itself are not limited."""
+    """Exempt requests from the load balancer itself from rate limits."""
 
     def site(*arguments: str) -> None:
         command = [
@@ -159,7 +164,7 @@ def unlimited(fleet: LiveFleet, balancer: Host) -> Iterator[None]:
 
 @contextmanager
 def writing(fleet: LiveFleet) -> Iterator[None]:
-    """Somebody publishes five articles a second."""
+    """Publish five articles per second."""
     email = f"benchmark-{time.time_ns()}@news.test"
     fleet.app_command(f"flask users create {email} --password-env P", {"P": f"p{time.time_ns()}"})
     key = fleet.app_command(f"flask keys create {email} --name benchmark --scope articles:write").split()[-1]
@@ -186,7 +191,7 @@ def writing(fleet: LiveFleet) -> Iterator[None]:
 
 
 def metric(fleet: LiveFleet, name: str, labels: str) -> float:
-    """A metric's series with these labels, summed over the application's hosts."""
+    """Sum a metric's series with these labels over the application hosts."""
     total = 0.0
     for host in fleet.group("app"):
         text = fleet.run(host, f"curl -s http://{host.address}:8000/metrics").stdout
@@ -197,7 +202,7 @@ def metric(fleet: LiveFleet, name: str, labels: str) -> float:
 
 
 def during(fleet: LiveFleet, cache: str, rule: str, action: Callable[[], Any]) -> tuple[float, float]:
-    """Reads of the database per second that a cache asked for, and a route's queries per request, while something happens."""
+    """Return a cache's database reads per second, and a route's queries per request, while `action` runs."""
     series = [
         ("app_cache_requests_total", f'{{cache="{cache}",outcome="miss"}}'),
         ("app_request_queries_sum", f'rule="{rule}"'),
@@ -211,7 +216,7 @@ def during(fleet: LiveFleet, cache: str, rule: str, action: Callable[[], Any]) -
 
 
 def main() -> int:
-    """Measure, print, and write the figures as JSON."""
+    """Measure, print and store the figures."""
     fleet = LiveFleet(Fleet.from_environment())
     balancer, hosts = fleet.group("loadbalancers")[0], fleet.group("app")
     newest = json.loads(fleet.run(hosts[0], f"curl -s http://{hosts[0].address}:8000/api/v1/articles?limit=1").stdout)
@@ -242,17 +247,16 @@ def main() -> int:
         figures["ORM view / view without I/O"] = seen["orm"][0] / seen["none"][0]
         with writing(fleet):
             for page, cache, rule, path in (
-                # Not the list that is written to: a rule counts what its POSTs ask, too.
+                # Not the list with the writes, because its rule also counts the queries of POST requests.
                 ("list", "lists", "/api/v1/articles/popular", "/api/v1/articles/popular?limit=7"),
                 ("article", "article", "/api/v1/articles/<id:article_id>", f"/api/v1/articles/{article}"),
             ):
-                # Probes of the monitoring read, too, whether wrk is there or not.
+                # The probes of the monitoring read as well. Subtract their share.
                 others, _ = during(fleet, cache, rule, lambda: time.sleep(SECONDS))
-                second, request = during(fleet, cache, rule, lambda path=path: wrk(fleet, balancer, direct + path))  # type: ignore[misc]
-                second -= others
-                figures[f"{page}: database reads of a hot key a second, with 5 writes a second"] = second
+                reads, request = during(fleet, cache, rule, partial(wrk, fleet, balancer, direct + path))
+                figures[f"{page}: database reads of a hot key a second, with 5 writes a second"] = reads - others
                 figures[f"{page}: queries per request"] = request
-    keep("benchmark_app", figures)
+    store("benchmark_app", figures)
     return 0
 
 

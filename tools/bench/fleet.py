@@ -1,7 +1,8 @@
-"""The figures of docs/benchmarks.md, measured in one run on a fleet of its own: `FLEET=bench python -m tools.bench.fleet`.
+"""Measures the fleet's figures in docs/benchmarks.md on a new fleet: `FLEET=bench python -m tools.bench.fleet`.
 
-The floor is what no configuration management can beat: the same Debian packages, by plain apt-get on all hosts at once, and the same
-release bundle, installed with uv on the hosts that run it. Everything else is a ratio to it or to another time of this run.
+The floor is the minimum for any configuration management: apt-get installs the same Debian packages on all hosts at the
+same time, and uv installs the same release bundle on the hosts that run it. The other figures are ratios to the floor
+or to each other.
 """
 
 from __future__ import annotations
@@ -19,14 +20,15 @@ from tools.fleet.down import down
 from tools.fleet.up import apply, wait_for_hosts
 
 INSTALL_WHEELS = """
-cd /opt/floor && uv=$(find . -name uv -type f | head -1) && chmod +x "$uv" && "$uv" venv -q --python /usr/bin/python3 venv &&
+cd /opt/floor && uv=$(find . -name uv -type f | head -1) && chmod +x "$uv" &&
+"$uv" venv -q --python /usr/bin/python3 venv &&
 "$uv" pip install -q --python venv/bin/python --offline --no-index --compile-bytecode --no-deps $(find . -name "*.whl")
 """
 PACKAGES = "dpkg-query --show --showformat '${Package}\\n'"
 
 
 def timed(name: str, figures: dict[str, float], action: Callable[[], None]) -> None:
-    """Run `action`, note its seconds under `name` and print them."""
+    """Run `action`. Record and print its duration."""
     start = time.monotonic()
     action()
     figures[name] = time.monotonic() - start
@@ -34,7 +36,7 @@ def timed(name: str, figures: dict[str, float], action: Callable[[], None]) -> N
 
 
 def on(fleet: Fleet, host: Host, command: str, stdin: bytes | None = None) -> str:
-    """Run a command on `host` as root; return its output."""
+    """Run a command on `host` as root and return its output."""
     result = subprocess.run(
         [*fleet.ssh_command(host), f"sudo {command}"], input=stdin, capture_output=True, check=False
     )
@@ -44,19 +46,19 @@ def on(fleet: Fleet, host: Host, command: str, stdin: bytes | None = None) -> st
 
 
 def everywhere(fleet: Fleet, hosts: list[Host], command: Callable[[Host], str]) -> list[str]:
-    """Run a command of its own on every host at once; return the outputs in the hosts' order."""
+    """Run a command on every host at the same time. Return the outputs in the hosts' order."""
     with ThreadPoolExecutor(len(hosts)) as pool:
         return list(pool.map(lambda host: on(fleet, host, command(host)), hosts))
 
 
-def raise_hosts(fleet: Fleet) -> None:
-    """Make the hosts and wait until they answer."""
+def create_hosts(fleet: Fleet) -> None:
+    """Create the hosts and wait until they answer."""
     apply(fleet)
     wait_for_hosts(fleet)
 
 
 def site(fleet: Fleet, *arguments: str, strategy: str = "mitogen_linear") -> None:
-    """Run site.yml, its output kept in the fleet's folder."""
+    """Run site.yml with a log in the fleet's folder."""
     log = fleet.directory / "site.log"
     command = ["ansible-playbook", "-i", f"inventories/{fleet.inventory}", "site.yml", *arguments]
     with log.open("a") as output:
@@ -65,22 +67,22 @@ def site(fleet: Fleet, *arguments: str, strategy: str = "mitogen_linear") -> Non
             command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, check=False
         ).returncode
     if code != 0:
-        raise FleetError(f"site.yml {' '.join(arguments)} failed; see {log}")
+        raise FleetError(f"site.yml {' '.join(arguments)} failed; read {log}")
 
 
 def build(*arguments: str) -> list[Path]:
-    """Build a release's bundles, by default the application's; return where they are."""
+    """Build the bundles of a release, by default of the application. Return their paths."""
     command = [sys.executable, "-m", "tools.release", "build", *arguments]
-    made = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
-    return [Path(made["path"]), Path(made["dependencies"]["path"])]
+    built = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout)
+    return [Path(built["path"]), Path(built["dependencies"]["path"])]
 
 
 def install_floor(fleet: Fleet, hosts: list[Host], packages: dict[str, list[str]], bundles: list[Path]) -> None:
-    """Install the same packages and wheels without Ansible, on all hosts at once."""
+    """Install the same packages and wheels without Ansible, on all hosts at the same time."""
 
     def install(host: Host) -> None:
         names = " ".join(packages[host.name])
-        # Services are not started: starting an unconfigured server is no part of the floor.
+        # Do not start services: starting unconfigured servers is not part of the floor.
         on(fleet, host, "sh -c 'printf \"exit 101\" > /usr/sbin/policy-rc.d; chmod +x /usr/sbin/policy-rc.d'")
         on(fleet, host, "env DEBIAN_FRONTEND=noninteractive apt-get update -q")
         on(fleet, host, f"env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends {names}")
@@ -94,28 +96,30 @@ def install_floor(fleet: Fleet, hosts: list[Host], packages: dict[str, list[str]
 
 
 def memory(fleet: Fleet, hosts: list[Host]) -> float:
-    """Memory of all processes of the fleet's hosts in MiB: proportional set sizes, which count a shared page once."""
+    """Return the memory of all processes of all hosts in MiB, as PSS, which counts a shared page once."""
     script = "sh -c 'cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk \"/^Pss:/ {sum += \\$2} END {print sum}\"'"
     return sum(float(value or 0) for value in everywhere(fleet, hosts, lambda _: script)) / 1024
 
 
-def keep(name: str, figures: dict[str, float]) -> None:
-    """Print figures, and write them as JSON."""
+def store(name: str, figures: dict[str, float]) -> None:
+    """Print figures and store them as JSON."""
     (ROOT / ".cache").mkdir(exist_ok=True)
     (ROOT / ".cache" / f"{name}.json").write_text(json.dumps(figures, indent=2) + "\n")
-    for what, value in figures.items():
-        echo(f"{value:12.3f}  {what}")
+    for figure, value in figures.items():
+        echo(f"{value:12.3f}  {figure}")
 
 
 def main() -> int:
-    """Measure, print, and write the figures as JSON."""
+    """Measure, print and store the figures."""
     fleet = Fleet.from_environment()
     if fleet.name == "sandbox":
-        raise FleetError("FLEET is not set; the benchmark makes and removes a fleet of its own: FLEET=bench.")
+        raise FleetError(
+            "FLEET is not set. The benchmark creates and removes a fleet, so it needs an own name: use FLEET=bench."
+        )
     figures: dict[str, float] = {}
 
     down(fleet)
-    timed("hosts: terraform apply, until all answer", figures, lambda: raise_hosts(fleet))
+    timed("hosts: terraform apply, until all answer", figures, lambda: create_hosts(fleet))
     hosts = wait_for_hosts(fleet)
     before = [set(output.split()) for output in everywhere(fleet, hosts, lambda _: PACKAGES)]
     timed("site.yml, cold, Mitogen", figures, lambda: site(fleet))
@@ -144,7 +148,7 @@ def main() -> int:
     figures["ratio: cold / floor"] = cold / floor
     figures["ratio: unchanged / cold"] = warm / cold
     figures["ratio: unchanged linear / unchanged Mitogen"] = figures["site.yml, unchanged, linear"] / warm
-    keep("benchmark", figures)
+    store("benchmark", figures)
     return 0
 
 

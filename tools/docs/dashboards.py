@@ -1,9 +1,7 @@
-"""Dashboards as code: roles/grafana/dashboards/*.yml is written by people, roles/grafana/files/dashboards/*.json is built from it.
+"""Builds Grafana's dashboards in roles/grafana/files/dashboards from the sources in roles/grafana/dashboards.
 
-    python -m tools.docs.dashboards           build every dashboard
-    python -m tools.docs.dashboards --check   fail if a built one is out of date
-
-`extract_queries` reads a built dashboard back, for tests that ask a live Prometheus every question that a panel asks.
+python -m tools.docs.dashboards           build every dashboard
+python -m tools.docs.dashboards --check   fail if a built one is out of date
 """
 
 from __future__ import annotations
@@ -17,23 +15,25 @@ from typing import Any
 
 import yaml
 
+from tools.fleet.context import ROOT
+
 Json = dict[str, Any]
 
-ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ROOT / "roles/grafana/dashboards"
 BUILT = ROOT / "roles/grafana/files/dashboards"
 DATASOURCE: Json = {"type": "prometheus", "uid": "prometheus"}
+LAST_VALUE: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 COLUMNS = 24
 RATE_WINDOW = "5m"
 
 
 def _thresholds(steps: list[list[Any]]) -> Json:
-    """Colours by value: [[null, green], [0.8, orange], …]."""
+    """Convert thresholds, for example [[null, green], [0.8, orange]]."""
     return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]}
 
 
 def _mappings(texts: Json) -> list[Json]:
-    """Words for numbers: {0: [down, red], 1: [up, green]}."""
+    """Convert value mappings, for example {0: [down, red], 1: [up, green]}."""
     options = {
         str(value): {"text": text, "color": color, "index": i} for i, (value, (text, color)) in enumerate(texts.items())
     }
@@ -65,18 +65,14 @@ def _options(panel: Json) -> Json:
             return {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True}, "tooltip": tooltip}
         case "stat":
             return {
-                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+                "reduceOptions": LAST_VALUE,
                 "colorMode": panel.get("color_mode", "value"),
                 "graphMode": panel.get("graph_mode", "area"),
                 "textMode": panel.get("text_mode", "auto"),
                 "justifyMode": "auto",
             }
         case "bargauge":
-            return {
-                "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-                "displayMode": "lcd",
-                "orientation": "horizontal",
-            }
+            return {"reduceOptions": LAST_VALUE, "displayMode": "lcd", "orientation": "horizontal"}
         case "state-timeline":
             return {
                 "mergeValues": True,
@@ -98,13 +94,12 @@ def _options(panel: Json) -> Json:
                 "sortBy": [{"displayName": panel["sort"], "desc": True}] if "sort" in panel else [],
             }
         case other:
-            raise ValueError(
-                f"panel {panel['title']!r}: type {other!r} is none of timeseries, stat, bargauge, state-timeline, heatmap, table"
-            )
+            known = "timeseries, stat, bargauge, state-timeline, heatmap, table"
+            raise ValueError(f"panel {panel['title']!r}: type {other!r} is unknown; use one of {known}")
 
 
 def _table_transformations(panel: Json) -> list[Json]:
-    """Join the queries of a table on `join`, show `columns` under their names and nothing else."""
+    """Join the queries of a table on `join`, and show only `columns` under their names."""
     columns: dict[str, str] = panel["columns"]
     shown = {"include": {"pattern": "^(" + "|".join(columns) + ")$"}}
     merge: list[Json] = (
@@ -160,7 +155,7 @@ def _panel(panel: Json, identity: int, x: int, y: int) -> Json:
 
 
 def _overrides(panel: Json) -> list[Json]:
-    """Units of single columns: {Lag: bytes}."""
+    """Convert the units of columns, for example {Lag: bytes}."""
     return [
         {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
         for name, unit in panel.get("units", {}).items()
@@ -168,7 +163,7 @@ def _overrides(panel: Json) -> list[Json]:
 
 
 def _layout(rows: list[Json]) -> Iterator[Json]:
-    """Panels of a row from left to right, wrapped at 24 columns, each row under a heading."""
+    """Place panels from left to right in 24 columns, each row under a heading."""
     identity, y = 1, 0
     for row in rows:
         yield {
@@ -206,7 +201,7 @@ def _variable(name: str, query: str) -> Json:
 
 
 def build(source: Json) -> Json:
-    """Grafana's model of a dashboard that is described as in roles/grafana/dashboards/*.yml."""
+    """Convert a source from roles/grafana/dashboards to Grafana's JSON model."""
     return {
         "uid": source["uid"],
         "title": source["title"],
@@ -236,7 +231,7 @@ def build(source: Json) -> Json:
 
 
 def _alert_annotation() -> Json:
-    """Alerts that fired, as marks on every graph."""
+    """Return the annotation that marks firing alerts on every graph."""
     return {
         "name": "Alerts",
         "enable": True,
@@ -250,14 +245,17 @@ def _alert_annotation() -> Json:
 
 
 def render(dashboard: Json) -> str:
-    """JSON with one panel a line, so that a diff shows which panel changed."""
+    """Format JSON with one panel per line, so that a diff shows which panel changed."""
     panels = ",\n".join("    " + json.dumps(panel, ensure_ascii=False) for panel in dashboard["panels"])
     rest = {**dashboard, "panels": ["PANELS"]}
     return json.dumps(rest, indent=2, ensure_ascii=False).replace('    "PANELS"', panels) + "\n"
 
 
 def extract_queries(path: Path) -> list[tuple[str, str]]:
-    """(panel title, expression) of every query in a built dashboard, with Grafana's variables replaced by what matches all."""
+    """Return the panel title and expression of every query, with Grafana's variables replaced by wildcards.
+
+    Tests run these queries on a live Prometheus.
+    """
     dashboard: Json = json.loads(path.read_text())
     names = [variable["name"] for variable in dashboard["templating"]["list"]]
 
@@ -274,10 +272,8 @@ def extract_queries(path: Path) -> list[tuple[str, str]]:
 
 
 def main() -> int:
-    """Build, or compare; the exit code says whether all is well."""
-    parser = argparse.ArgumentParser(
-        prog="python -m tools.docs.dashboards", description="Build roles/grafana/files/dashboards."
-    )
+    """Build the dashboards, or with --check compare them. Return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m tools.docs.dashboards", description="Build the dashboards.")
     parser.add_argument("--check", action="store_true", help="write nothing, fail if a file is out of date")
     check = parser.parse_args().check
     wanted = {
@@ -287,10 +283,7 @@ def main() -> int:
     stale = sorted(name for name in wanted.keys() | present.keys() if wanted.get(name) != present.get(name))
     if check:
         for name in stale:
-            print(
-                f"{BUILT.relative_to(ROOT) / name} is out of date; run: python -m tools.docs.dashboards",
-                file=sys.stderr,
-            )
+            print(f"{BUILT.relative_to(ROOT) / name} is out of date; run 'make docs'", file=sys.stderr)
         return 1 if stale else 0
     BUILT.mkdir(parents=True, exist_ok=True)
     for name in stale:

@@ -1,4 +1,4 @@
-"""Write each role's README from its argument_specs: `make docs`. With `--check`, only name those that are stale."""
+"""Generates each role's README from its argument_specs: `make docs`. With `--check`, it only reports stale ones."""
 
 from __future__ import annotations
 
@@ -13,16 +13,17 @@ import yaml
 from tools.fleet.context import ROOT, echo
 
 MARK = "<!-- Generated from meta/argument_specs.yml by `make docs`; a change made here is lost. -->"
-LONGEST = 60  # characters of a default that fit a table; longer ones are looked up in defaults/main.yml
+# Characters of a default in the table. For a longer one, the table links to defaults/main.yml.
+MAX_LENGTH = 60
 
 
 def load(path: Path) -> Any:
-    """The content of a YAML file."""
+    """Load a YAML file."""
     return yaml.safe_load(path.read_text())
 
 
 def code(value: Any) -> str:
-    """A value as the inventory would write it, on one line of a table."""
+    """Format a value as YAML on one line."""
     text = (
         str(yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True))
         .removesuffix("...\n")
@@ -30,24 +31,24 @@ def code(value: Any) -> str:
     )
     text = " ".join(text.split())
     if text[:1] in "'\"" and "{{" in text:
-        text = text[1:-1].replace("''", "'")  # a template reads better without YAML's quotes
-    return "[long](defaults/main.yml)" if len(text) > LONGEST else f"`{text}`".replace("|", "\\|")
+        text = text[1:-1].replace("''", "'")  # templates are easier to read without YAML's quotes
+    return "[long](defaults/main.yml)" if len(text) > MAX_LENGTH else f"`{text}`".replace("|", "\\|")
 
 
 def kind(option: Mapping[str, Any]) -> str:
-    """The type of an option, with its elements or choices."""
+    """Describe the type of an option, with its elements or choices."""
     name = str(option.get("type", "str"))
     name += f" of {option['elements']}" if "elements" in option else ""
     return f"{name}: {', '.join(f'`{choice}`' for choice in option['choices'])}" if "choices" in option else name
 
 
 def prose(text: str | list[str]) -> str:
-    """A description on one line."""
+    """Join a description to one line."""
     return " ".join(" ".join([text] if isinstance(text, str) else text).split()).replace("|", "\\|").replace("*", "\\*")
 
 
 def rows(options: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """The table's rows; what a dict contains follows it, indented."""
+    """Return the table's rows. The options of a dict follow it, indented."""
     lines = []
     for name, option in options.items():
         if option.get("required"):
@@ -62,7 +63,7 @@ def rows(options: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], 
 
 
 def example(role: str, options: Mapping[str, Mapping[str, Any]], meta: Mapping[str, Any]) -> str:
-    """How a play uses the role."""
+    """Return a play that uses the role."""
     lines = [
         f"- name: {meta['galaxy_info']['description']}",
         "  hosts: all",
@@ -78,7 +79,7 @@ def example(role: str, options: Mapping[str, Mapping[str, Any]], meta: Mapping[s
 
 
 def sample(option: Mapping[str, Any]) -> str:
-    """A value of an option's type that shows its form."""
+    """Return a sample value of an option's type."""
     if "choices" in option:
         return str(option["choices"][0])
     inner = ", ".join(
@@ -91,12 +92,12 @@ def sample(option: Mapping[str, Any]) -> str:
 
 
 def undocumented(options: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any]) -> list[str]:
-    """Variables with a default that argument_specs do not describe."""
+    """Return the variables that have a default but no argument_spec."""
     return sorted(name for name in defaults if name not in options)
 
 
 def readme(folder: Path) -> str:
-    """The README of the role in `folder`."""
+    """Return the README of the role in `folder`."""
     spec = load(folder / "meta" / "argument_specs.yml")["argument_specs"]["main"]
     meta = load(folder / "meta" / "main.yml")
     path = folder / "defaults" / "main.yml"
@@ -106,13 +107,11 @@ def readme(folder: Path) -> str:
     systems = ", ".join(
         f"{system['name']} {' '.join(system['versions'])}" for system in meta["galaxy_info"]["platforms"]
     )
-    needs = [
-        f"- {systems} on the hosts; ansible-core {meta['galaxy_info']['min_ansible_version']} or newer on the control node."
-    ]
+    core = meta["galaxy_info"]["min_ansible_version"]
+    needs = [f"- {systems} on the hosts; ansible-core {core} or newer on the control node."]
     if any(option.get("required") for option in options.values()):
-        needs.append(
-            "- The required variables; in this repository `inventories/shared` computes them from groups, ports and secrets."
-        )
+        source = "in this repository `inventories/shared` computes them from groups, ports and secrets"
+        needs.append(f"- The required variables; {source}.")
     needs += [f"- The role `{dependency.get('role', dependency)}`." for dependency in meta.get("dependencies", [])]
     return "\n".join(
         [
@@ -145,9 +144,9 @@ def readme(folder: Path) -> str:
 
 
 def main(arguments: list[str] | None = None, roles: Path = ROOT / "roles") -> int:
-    """Write or check all READMEs; return 1 when one is stale or a variable is undocumented."""
+    """Write or check all READMEs. Return 1 if one is stale or a variable is undocumented."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs.role_readme", description=__doc__)
-    parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 when a README is stale")
+    parser.add_argument("--check", action="store_true", help="write nothing, exit with 1 if a README is stale")
     check = parser.parse_args(arguments).check
     status = 0
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):

@@ -18,17 +18,17 @@ from typing import Any
 from tools.release import bundle, identity
 from tools.release.source import FORMAT, ReleaseError, Source, Target, locked
 
-BUNDLES_KEPT = 10
-WHEELHOUSES_KEPT = 4
+KEPT_BUNDLES = 10
+KEPT_WHEELHOUSES = 4
 
 
 def _pip(*arguments: str, what: str) -> None:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
+    result = subprocess.run(command, capture_output=True, text=True, check=False)
+    if result.returncode:
         errors = [
-            line for line in done.stderr.splitlines() if "ERROR" in line or "error" in line
-        ] or done.stderr.splitlines()
+            line for line in result.stderr.splitlines() if "ERROR" in line or "error" in line
+        ] or result.stderr.splitlines()
         raise ReleaseError(f"cannot {what}: {' '.join(errors[-3:])}")
 
 
@@ -46,13 +46,13 @@ def _download(lines: list[str], target: Target, into: Path) -> None:
 
 
 def _dependencies(source: Source, target: Target, cache: Path) -> dict[str, str]:
-    """Return the key of the dependencies of one lock file and target, and the path of their bundle."""
+    """Return the key of a lock file's dependencies on a target, and the path of their bundle."""
     wanted = [asdict(target), locked(source.requirements, target), locked(source.tools, target, only="uv")]
     return bundle.of_dependencies(cache, hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16])
 
 
 def _wheelhouse(source: Source, target: Target, folder: Path) -> None:
-    """Fill a folder with the dependencies' wheels, uv's, and the bundle of both, once."""
+    """Download the wheels of the dependencies and of uv into a folder, and bundle them, unless that was done."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
@@ -101,7 +101,7 @@ def _assemble(source: Source, target: Target, name: str, wheelhouse: Path, path:
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
-    """Let one builder work at a time: a second one waits, then finds the bundle."""
+    """Serialize builds. A second build waits, then finds the bundle."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -111,20 +111,20 @@ def _only_one(folder: Path) -> Iterator[None]:
 def build(
     source: Source, target: Target, cache: Path, *, known: Sequence[str] = (), serving: str = "", dry_run: bool = False
 ) -> dict[str, Any]:
-    """Build the release's bundles unless they exist, and say where they are; with dry_run only say what would be done.
+    """Build the bundles of a release unless they exist, and return their paths. With `dry_run`, build nothing.
 
-    `known` has the ids of the releases that the fleet has: what it calls a release counts before what this machine calls it.
-    `serving` is the one that is wanted instead of the tree's, where its bundles are here.
+    `known` has the ids of the fleet's releases. They have precedence over the ids of local bundles.
+    `serving` is a release to return instead, if its bundles exist here.
     """
-    if serving and (kept := bundle.kept(cache, serving)):
-        return kept
+    if serving and (found := bundle.find(cache, serving)):
+        return found
     releases = cache / "releases"
     digest = source.digest(target)
     built = [path.name.removesuffix(".tar.gz") for path in releases.glob("*.tar.gz")]
     name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.issue(digest, source.root)
     path = releases / f"{name}.tar.gz"
     dependencies = _dependencies(source, target, cache)
-    answer = {
+    result = {
         "id": name,
         "package": source.package(),
         "machine": target.machine,
@@ -133,7 +133,7 @@ def build(
     }
     if dry_run:
         exists = path.exists()
-        return answer | {"sha256": bundle.sha256(path) if exists else None, "built": not exists}
+        return result | {"sha256": bundle.sha256(path) if exists else None, "built": not exists}
     with _only_one(releases):
         wheelhouse = Path(dependencies["path"]).parent
         _wheelhouse(source, target, wheelhouse)
@@ -141,6 +141,6 @@ def build(
         if missing:
             _assemble(source, target, name, wheelhouse, path)
         os.utime(path)
-        bundle.prune(releases, "*.tar.gz", BUNDLES_KEPT)
-        bundle.prune(cache / "wheels", "[!.]*", WHEELHOUSES_KEPT)
-        return answer | {"sha256": bundle.sha256(path), "built": missing}
+        bundle.prune(releases, "*.tar.gz", KEPT_BUNDLES)
+        bundle.prune(cache / "wheels", "[!.]*", KEPT_WHEELHOUSES)
+        return result | {"sha256": bundle.sha256(path), "built": missing}

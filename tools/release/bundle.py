@@ -1,4 +1,4 @@
-"""Release bundles: how they are written, so that the same members give the same bytes, and which of them are kept."""
+"""Writes release bundles reproducibly, finds existing ones, and removes old ones."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from packaging.utils import parse_wheel_filename
 
 
 def sha256(path: Path) -> str:
-    """The hash of a file."""
+    """Return the hash of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pin(wheel: Path) -> str:
-    """A requirement that only this wheel meets."""
+    """Return a requirement that only this wheel meets."""
     name, version, _, _ = parse_wheel_filename(wheel.name)
     return f"{name}=={version} --hash=sha256:{sha256(wheel)}"
 
 
 def installer(folder: Path) -> bytes:
-    """The program uv, of its wheel."""
+    """Return the program uv from its wheel."""
     wheel = next(folder.glob("uv-*.whl"))
     with zipfile.ZipFile(wheel) as archive:
         return archive.read(next(name for name in archive.namelist() if name.endswith("/scripts/uv")))
 
 
 def write(path: Path, members: Mapping[str, bytes]) -> None:
-    """Write a tar.gz whose bytes depend on its members alone: no time, no user, no order of a folder."""
+    """Write a tar.gz whose bytes depend only on its members: without times, users or the order of a folder."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as work:
         new = Path(work) / path.name
         with new.open("wb") as file, \
@@ -52,23 +52,23 @@ def write(path: Path, members: Mapping[str, bytes]) -> None:
 
 
 def of_dependencies(cache: Path, key: str) -> dict[str, str]:
-    """Where the bundle of dependencies of this key is, or would be."""
+    """Return the key and the path of a bundle of dependencies, which need not exist."""
     return {"key": key, "path": str(cache / "wheels" / key / "bundle.tar.gz")}
 
 
-def kept(cache: Path, name: str) -> dict[str, Any] | None:
-    """A release of which this machine has both bundles, whatever the tree has become since."""
+def find(cache: Path, name: str) -> dict[str, Any] | None:
+    """Return a release if both of its bundles exist here, independent of the current tree."""
     path = cache / "releases" / f"{name}.tar.gz"
     if not path.exists():
         return None
     with tarfile.open(path) as tar:
         file = tar.extractfile("manifest.json")
-        said = json.load(file) if file else {}
-    dependencies = of_dependencies(cache, said.get("dependencies", ""))
+        manifest = json.load(file) if file else {}
+    dependencies = of_dependencies(cache, manifest.get("dependencies", ""))
     if not Path(dependencies["path"]).exists():
         return None
-    told = {key: said[key] for key in ("id", "package", "machine")}
-    return told | {"path": str(path), "dependencies": dependencies, "sha256": sha256(path), "built": False}
+    found = {key: manifest[key] for key in ("id", "package", "machine")}
+    return found | {"path": str(path), "dependencies": dependencies, "sha256": sha256(path), "built": False}
 
 
 def prune(folder: Path, pattern: str, keep: int) -> None:

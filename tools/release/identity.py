@@ -1,4 +1,4 @@
-"""Which id a release has: time, commit and the hash of what goes in, issued once."""
+"""The id of a release: time, commit and a hash of its content."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-# Characters of the hash in an id.
+# Number of the hash's characters in an id.
 LENGTH = 12
 
 
 def commit(root: Path) -> str:
-    """Return the commit of the tree, with a + where it has changed since; `nogit` where git does not keep it."""
+    """Return the commit of the tree, with a + if it has uncommitted changes, or `nogit` without git."""
 
     def git(*arguments: str) -> str:
         command = ["git", "-C", str(root), *arguments]
@@ -25,10 +25,10 @@ def commit(root: Path) -> str:
 
 
 def known_as(digest: str, ids: Iterable[str]) -> str | None:
-    """Return the newest of the ids that was issued for this hash."""
+    """Return the newest id with this hash, or None."""
     return max((known for known in ids if known.rpartition("-")[2] == digest[:LENGTH]), default=None)
 
 
 def issue(digest: str, root: Path) -> str:
-    """Return a new id, which sorts behind all earlier ones."""
+    """Return a new id, which sorts after all earlier ones."""
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{commit(root)}-{digest[:LENGTH]}"

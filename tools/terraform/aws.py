@@ -1,4 +1,7 @@
-"""python -m tools.terraform.aws validate|test: terraform/aws and its modules, on mocked resources; a skip where the provider is missing."""
+"""Validates or tests terraform/aws and its modules: `python -m tools.terraform.aws validate|test`.
+
+The tests use mocked resources. Without the AWS provider, the checks are skipped.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from tools.fleet.context import ROOT, echo
 from tools.terraform.aws_provider import CACHE, environment, missing
 
 REPORTS = ROOT / ".cache" / "reports"
-# Validating the root validates the modules that it calls; each has tests of its own.
+# Validation of the root includes its modules. For tests, each module has its own.
 ROOTS = {
     "validate": [ROOT / "terraform" / "aws"],
     "test": sorted(
@@ -22,14 +25,14 @@ ROOTS = {
 
 
 def terraform(root: Path, *arguments: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
-    """Run Terraform in `root`, with a data folder of its own: nobody's backend is touched."""
+    """Run Terraform in `root` with a separate data folder, so that no real backend is touched."""
     variables = environment() | {"TF_DATA_DIR": str(CACHE / root.name)}
     command = ["bin/terraform", f"-chdir={root}", *arguments, "-no-color"]
     return subprocess.run(command, cwd=ROOT, env=variables, capture_output=quiet, text=True, check=False)
 
 
 def skip(action: str, reason: str) -> None:
-    """Say it here and in the summary of the checks."""
+    """Print the skip, and record it for the summary of the checks."""
     echo(f"SKIPPED: {reason}")
     suite = ElementTree.Element("testsuite", tests="1", skipped="1")
     case = ElementTree.SubElement(suite, "testcase", classname="terraform/aws", name=f"terraform {action}")
@@ -39,7 +42,7 @@ def skip(action: str, reason: str) -> None:
 
 
 def main() -> int:
-    """Run one action everywhere; return 0 when it passed or was skipped."""
+    """Run one action on all roots. Return 0 if it passed or was skipped."""
     parser = argparse.ArgumentParser(prog="python -m tools.terraform.aws", description=__doc__)
     parser.add_argument("action", choices=list(ROOTS))
     action = parser.parse_args().action

@@ -1,4 +1,4 @@
-"""Where Terraform finds the AWS provider: any folder of add-ons may hold a mirror of the registry; elsewhere it comes from the registry."""
+"""Configures where Terraform finds the AWS provider: in a local mirror of the registry, or in the registry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from pathlib import Path
 
 from tools.fleet.context import ROOT
 
-PLACES = [Path(place) for place in ("/opt", "/usr/lib", "/usr/local/lib", "/usr/local/share", "/usr/share", "/var/lib")]
+MIRROR_FOLDERS = [
+    Path(place) for place in ("/opt", "/usr/lib", "/usr/local/lib", "/usr/local/share", "/usr/share", "/var/lib")
+]
 PROVIDER = "registry.terraform.io/hashicorp/aws"
 CACHE = ROOT / ".cache" / "terraform"
 CONFIGURATION = """\
@@ -22,16 +24,16 @@ provider_installation {{
   }}
 }}
 """
-# What `terraform init` says where neither this machine nor a registry has the provider.
-NOT_TO_BE_HAD = (
+# Errors of `terraform init` if neither this machine nor a registry has the provider.
+UNAVAILABLE = (
     "Failed to query available provider packages",
     "Failed to install provider",
     "Could not retrieve the list of available versions",
 )
 
 
-def mirror(places: Iterable[Path] = PLACES) -> Path | None:
-    """The folder of the mirror that has the provider, in one of `places` or a folder of theirs; None where there is none."""
+def find_mirror(places: Iterable[Path] = MIRROR_FOLDERS) -> Path | None:
+    """Return the mirror with the provider, in one of `places` or a direct subfolder, or None."""
     for place in places:
         for pattern in (PROVIDER, f"*/{PROVIDER}"):
             if found := next(iter(sorted(place.glob(pattern))), None):
@@ -40,18 +42,18 @@ def mirror(places: Iterable[Path] = PLACES) -> Path | None:
 
 
 def configuration(mirror: Path) -> str:
-    """Terraform's CLI configuration that takes the provider from `mirror` and everything else from registries."""
+    """Return a CLI configuration that takes the provider from `mirror` and all others from registries."""
     return CONFIGURATION.format(mirror=mirror, provider=PROVIDER)
 
 
-def environment(given: Mapping[str, str] = os.environ, places: Iterable[Path] = PLACES) -> dict[str, str]:
-    """`given` with what Terraform needs to find the provider. One that had to be downloaded stays for the next time."""
+def environment(given: Mapping[str, str] = os.environ, places: Iterable[Path] = MIRROR_FOLDERS) -> dict[str, str]:
+    """Return `given` plus the variables with which Terraform finds the provider. Downloads are cached."""
     plugins = CACHE / "plugins"
     plugins.mkdir(parents=True, exist_ok=True)
     environment = {"TF_PLUGIN_CACHE_DIR": str(plugins), **given}
-    # What a person has configured holds; a name of a file that is not there configures nothing.
+    # A user's own configuration has precedence, if its file exists.
     if not Path(environment.get("TF_CLI_CONFIG_FILE") or Path.home() / ".terraformrc").exists() and (
-        found := mirror(places)
+        found := find_mirror(places)
     ):
         rc = CACHE / "terraformrc"
         rc.write_text(configuration(found))
@@ -59,11 +61,11 @@ def environment(given: Mapping[str, str] = os.environ, places: Iterable[Path] = 
     return environment
 
 
-def missing(said: str) -> str:
-    """Why the provider cannot be had, from what a failed `terraform init` said; empty when it failed for another reason."""
-    said = " ".join(said.split())
+def missing(error: str) -> str:
+    """Return the reason if `terraform init` failed because the provider is unavailable, otherwise an empty text."""
+    error = " ".join(error.split())
     return (
-        f"the AWS provider is neither on this machine nor to be had: {said}"
-        if any(reason in said for reason in NOT_TO_BE_HAD)
+        f"the AWS provider is neither on this machine nor available for download: {error}"
+        if any(reason in error for reason in UNAVAILABLE)
         else ""
     )

@@ -11,7 +11,11 @@ from tools.fleet import processes
 
 # The second process is a child of a process that looks like ansible-playbook, as the process of a task is.
 CHILD = "import json; from tools.fleet import processes; print(json.dumps(processes.this_run()))"
-PARENT = "import subprocess, sys; print(subprocess.check_output([sys.executable, '-c', sys.argv[1]], text=True), flush=True); input()"
+PARENT = """
+import subprocess, sys
+print(subprocess.check_output([sys.executable, "-c", sys.argv[1]], text=True), flush=True)
+input()
+"""
 
 
 def test_a_run_is_the_outermost_process_and_abandoned_only_after_its_end(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The release bundle: what decides its id, what it holds, and what is refused. No network: the wheelhouse is a stand-in."""
+"""The release bundle: its id, its content, and errors. The wheelhouse is simulated, so there is no network access."""
 
 from __future__ import annotations
 
@@ -35,13 +35,14 @@ pycparser==3.12 ; implementation_name != 'PyPy' \\
 
 @pytest.fixture
 def source(tmp_path: Path) -> Source:
-    """A project of one package, with its lock files."""
+    """A project with one package and its lock files."""
     root = tmp_path / "project"
     (root / "shop").mkdir(parents=True)
     (root / "shop" / "__init__.py").write_text("def create_app(): ...\n")
     (root / "pyproject.toml").write_text(
         '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
-        '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\n[tool.hatch.build.targets.wheel]\npackages = ["shop"]\n'
+        '[project]\nname = "shop"\nversion = "1.0"\nrequires-python = ">=3.11"\n'
+        '[tool.hatch.build.targets.wheel]\npackages = ["shop"]\n'
     )
     (root / "app.txt").write_text(LOCK)
     (root / "control.txt").write_text(
@@ -52,7 +53,7 @@ def source(tmp_path: Path) -> Source:
 
 @pytest.fixture
 def wheelhouse(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
-    """The folders for which wheels were downloaded: of one dependency, and of the installer."""
+    """Record the folders into which wheels were downloaded: of one dependency, and of the installer."""
     downloads: list[Path] = []
 
     def download(lines: list[str], _: Target, into: Path) -> None:
@@ -69,7 +70,7 @@ def wheelhouse(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 
 
 def unpacked(path: str) -> dict[str, tuple[int, bytes]]:
-    """Mode and content of what a bundle holds, by name."""
+    """Return the mode and content of a bundle's members by name."""
     with tarfile.open(path) as bundle:
         return {member.name: (member.mode, file.read()) for member in bundle if (file := bundle.extractfile(member))}
 
@@ -97,13 +98,13 @@ def test_another_target_or_installer_makes_another_release(source: Source) -> No
     assert len(ids | {source.digest(TARGET)}) == 4
 
 
-def test_another_tool_of_the_control_node_changes_no_release(source: Source) -> None:
+def test_other_tools_of_the_control_node_do_not_change_the_release(source: Source) -> None:
     before = source.digest(TARGET)
     source.tools.write_text(source.tools.read_text().replace("12.3.0", "12.4.0"))
     assert source.digest(TARGET) == before
 
 
-def test_requirements_are_those_of_the_target_not_of_this_python(source: Source) -> None:
+def test_requirements_are_evaluated_for_the_target(source: Source) -> None:
     assert locked(source.requirements, TARGET) == [
         "flask==3.1.3 --hash=sha256:aaaa --hash=sha256:bbbb",
         "pycparser==3.12 --hash=sha256:eeee",
@@ -111,7 +112,7 @@ def test_requirements_are_those_of_the_target_not_of_this_python(source: Source)
     assert len(locked(source.requirements, Target("3.10", "x86_64"))) == 3
 
 
-def test_wheels_for_a_newer_c_library_than_the_targets_are_not_taken() -> None:
+def test_wheels_for_a_newer_c_library_are_not_used() -> None:
     platforms = TARGET.platforms()
     assert "manylinux_2_41_x86_64" in platforms
     assert "manylinux2014_x86_64" in platforms
@@ -206,7 +207,7 @@ def test_a_failed_build_leaves_no_bundle(source: Source, tmp_path: Path) -> None
 
 @pytest.mark.usefixtures("wheelhouse")
 def test_only_the_newest_bundles_are_kept(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(building, "BUNDLES_KEPT", 2)
+    monkeypatch.setattr(building, "KEPT_BUNDLES", 2)
     ids = []
     for number in range(3):
         (source.root / "shop" / "version.py").write_text(f"{number}")
@@ -228,7 +229,7 @@ def test_only_the_newest_bundles_are_kept(source: Source, tmp_path: Path, monkey
         ("control.txt", "ansible==12.3.0 --hash=sha256:00\n", "does not lock uv"),
     ],
 )
-def test_what_cannot_be_built_is_refused_in_one_sentence(
+def test_a_release_that_cannot_be_built_is_refused_in_one_sentence(
     source: Source, tmp_path: Path, path: str, content: str | None, message: str
 ) -> None:
     file = source.root / path
@@ -255,7 +256,7 @@ def test_the_command_prints_json_and_errors_without_a_traceback(
     assert command_line.main(arguments) == 0
     assert json.loads(capsys.readouterr().out)["built"] is True
     assert command_line.main([*arguments, "--path=missing"]) == 1
-    assert (
-        capsys.readouterr().err
-        == f"missing is part of the release but does not exist in app_source_dir={source.root}\n"
+    assert capsys.readouterr().err == (
+        f"missing is part of the release but does not exist in app_source_dir={source.root}; "
+        "correct app_release_paths or pyproject.toml\n"
     )

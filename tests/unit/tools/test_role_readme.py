@@ -1,4 +1,4 @@
-"""The roles' READMEs: everything that argument_specs say, and a check that notices when they drift."""
+"""The generated READMEs of roles, and the check that finds stale ones."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_every_variable_has_a_row_with_type_default_and_description(roles: Path)
     assert "| `door_address` | str | `{{ fleet_address }}` | Where it is. |" in text
 
 
-def test_it_says_what_the_role_does_and_needs(roles: Path) -> None:
+def test_the_readme_has_the_description_and_the_requirements(roles: Path) -> None:
     text = role_readme.readme(roles / "door")
     assert "A door.\n\n- It opens, and it closes.\n" in text
     assert "- Debian trixie on the hosts; ansible-core 2.19 or newer" in text
@@ -65,13 +65,13 @@ def test_the_example_is_a_play_with_the_required_variables(roles: Path) -> None:
     assert play["roles"] == [{"role": "door", "vars": {"door_members": [{"name": "…"}]}}]
 
 
-def test_check_names_stale_files_and_writes_nothing(roles: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_reports_stale_files_and_writes_nothing(roles: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert role_readme.main(["--check"], roles) == 1
     assert "roles/door/README.md is stale; run 'make docs'" in capsys.readouterr().out
     assert not (roles / "door" / "README.md").exists()
 
 
-def test_a_second_run_finds_everything_up_to_date(roles: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_second_run_changes_nothing(roles: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert role_readme.main([], roles) == 0
     assert capsys.readouterr().out == "wrote roles/door/README.md\n"
     assert role_readme.main([], roles) == 0

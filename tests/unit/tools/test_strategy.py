@@ -1,4 +1,4 @@
-"""plugins/strategy: Mitogen, with all of the machine's processors."""
+"""The strategy plugin: Mitogen without CPU affinity."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ PLAY = """\
   connection: local
   gather_facts: false
   tasks:
-    - name: Ask which processors may be used by what a play starts
+    - name: Read the allowed processors
       ansible.builtin.command: awk '/^Cpus_allowed_list/ { print $2 }' /proc/self/status
-      register: asked
-    - name: Tell it
+      register: allowed
+    - name: Print them
       ansible.builtin.debug:
-        var: asked.stdout
+        var: allowed.stdout
 """
 
 
-def test_what_a_play_starts_may_use_every_processor(tmp_path: Path) -> None:
+def test_processes_of_a_play_may_use_every_processor(tmp_path: Path) -> None:
     play = tmp_path / "play.yml"
     play.write_text(PLAY)
     environment = {**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "ANSIBLE_STRATEGY": "mitogen_linear"}
     command = ["ansible-playbook", "--inventory=localhost,", str(play)]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=True)
-    assert "Mitogen is not usable" not in done.stderr
+    result = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    assert "Mitogen is not usable" not in result.stderr
     own = Path("/proc/self/status").read_text().split("Cpus_allowed_list:")[1].split()[0]
-    assert f"asked.stdout: {own}\n" in done.stdout
+    assert f"allowed.stdout: {own}\n" in result.stdout

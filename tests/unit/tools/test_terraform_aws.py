@@ -1,4 +1,4 @@
-"""Without the AWS provider the checks of terraform/aws are one visible skip, never a silent pass; any other failure is one."""
+"""Without the AWS provider, the checks of terraform/aws are skipped visibly. Any other failure is a failure."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from tools.checks.plan import ROOT
 from tools.terraform import aws
 
 
-def terraform(said: str) -> object:
-    """A Terraform whose `init` fails with what it says."""
+def terraform(error: str) -> object:
+    """Return a fake Terraform whose `init` fails with an error."""
 
     def run(_root: Path, *_arguments: str, **_options: bool) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess([], 1, stdout="", stderr=said)
+        return subprocess.CompletedProcess([], 1, stdout="", stderr=error)
 
     return run
 
@@ -44,7 +44,7 @@ def test_another_failure_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path:
     assert report.read(tmp_path).skips == []
 
 
-def test_every_module_that_aws_is_made_of_has_tests() -> None:
+def test_every_module_of_aws_has_tests() -> None:
     modules = {path.name for path in (ROOT / "terraform/modules").iterdir() if not path.name.startswith("sandbox")} - {
         "topology"
     }

@@ -1,4 +1,4 @@
-"""A news API to a well-known tutorial's design and with its settings, on this fleet's servers and data."""
+"""A news API with the design and settings of a well-known tutorial, on this fleet's servers and data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ cache = Cache()
 
 
 class Article(db.Model):  # type: ignore[name-defined]
-    """The fleet's table."""
+    """The news application's table."""
 
     __tablename__ = "article"
 
@@ -35,7 +35,7 @@ class Article(db.Model):  # type: ignore[name-defined]
     published_at = db.Column(db.DateTime(timezone=True))
 
     def to_dict(self) -> dict[str, Any]:
-        """What a client sees of it."""
+        """Return the JSON of an article."""
         published_at: datetime = self.published_at
         return {
             "id": self.id,
@@ -74,7 +74,7 @@ def create_app() -> Flask:
         articles = [article.to_dict() for article in found.items]
         return jsonify(articles=articles, total=found.total, pages=found.pages, current_page=found.page)
 
-    # The tutorial's view also sends a task here, which the memory of its answer keeps from happening again for five minutes.
+    # The tutorial's view also sends a task here. Because its result is cached, that happens once in five minutes.
     @app.get("/api/v1/articles/<int:article_id>")
     @cache.memoize(timeout=300)
     def get_article(article_id: int) -> Response:
@@ -84,13 +84,14 @@ def create_app() -> Flask:
 
 
 def _master(url: str) -> Redis:
-    """Return a client of the master that a URL of the fleet names: sentinel://user:password@h1:port,h2:port/0?master=NAME."""
+    """Return a client of the master in a URL: sentinel://user:password@h1:port,h2:port/0?master=NAME."""
     parts = urlsplit(url)
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
     addresses = [(host.partition(":")[0], int(host.partition(":")[2])) for host in hosts.split(",")]
     if parts.scheme == "redis":
         return Redis(host=addresses[0][0], port=addresses[0][1], username=user, password=password)
-    sentinel: Any = Sentinel(addresses, sentinel_kwargs={"username": user, "password": password, "socket_timeout": 1})  # type: ignore[no-untyped-call]
+    login_to_sentinel = {"username": user, "password": password, "socket_timeout": 1}
+    sentinel: Any = Sentinel(addresses, sentinel_kwargs=login_to_sentinel)  # type: ignore[no-untyped-call]
     host, port = sentinel.discover_master(parse_qs(parts.query)["master"][0])
     return Redis(host=host, port=port, username=user, password=password)

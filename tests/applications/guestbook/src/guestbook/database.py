@@ -1,4 +1,4 @@
-"""The one table, and the engine that reaches it."""
+"""The table and the database engine."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ entries = Table(
     Column("message", Text, nullable=False),
     Column("thanks", Text),
 )
-# Connects at its first use, so gunicorn may fork before. The ping finds connections that a failover has ended.
+# It connects at first use, so it is safe with gunicorn's forks. The ping detects connections that a failover closed.
 engine = create_engine(os.environ["DATABASE_URL"], pool_pre_ping=True)

@@ -1,6 +1,6 @@
-"""`guestbook-schema upgrade` brings the database up to this release, `guestbook-schema status` says how far it is.
+"""`guestbook-schema upgrade` migrates the database to this release, `guestbook-schema status` prints its revision.
 
-`guestbook-schema sql REVISION` prints what an upgrade from there would run.
+`guestbook-schema sql REVISION` prints the SQL of an upgrade from that revision.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from alembic.config import Config
 
 
 def main() -> int:
-    """Run Alembic with the migrations that are part of the package."""
+    """Run Alembic with the package's migrations."""
     config = Config()
     config.set_main_option("script_location", "guestbook:migrations")
     match sys.argv[1:]:

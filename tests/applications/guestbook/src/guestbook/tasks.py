@@ -1,4 +1,4 @@
-"""The background worker's side: `celery --app guestbook.tasks:celery worker`."""
+"""The background worker: `celery --app guestbook.tasks:celery worker`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .database import engine, entries
 
 
 def sentinel_settings(url: str) -> dict[str, Any]:
-    """Celery's settings for sentinel://user:password@host:port,host:port/0?master=NAME."""
+    """Return Celery's settings for sentinel://user:password@host:port,host:port/0?master=NAME."""
     parts = urlsplit(url)
     login, _, hosts = parts.netloc.rpartition("@")
     user, _, password = login.partition(":")
@@ -34,7 +34,7 @@ celery.conf.update(sentinel_settings(os.environ["STORE_URL"]))
 
 @celery.task
 def thank(number: int) -> None:
-    """Thank a guest; doing it again changes nothing."""
+    """Thank a guest. The task is idempotent."""
     with engine.begin() as connection:
         connection.execute(
             update(entries).where(entries.c.id == number).values(thanks="Thank you, " + entries.c.guest + "!")
@@ -43,5 +43,5 @@ def thank(number: int) -> None:
 
 @signals.worker_ready.connect
 def serve_metrics(**_: Any) -> None:
-    """Let Prometheus see that this worker runs."""
+    """Serve this worker's metrics to Prometheus."""
     start_http_server(int(os.environ["CELERY_METRICS_PORT"]), addr=os.environ["CELERY_METRICS_ADDRESS"])

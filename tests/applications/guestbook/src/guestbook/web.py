@@ -1,4 +1,4 @@
-"""The web service: the page, the JSON behind it, health and metrics."""
+"""The web service: the page, a JSON endpoint, health and metrics."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ def page() -> str:
 
 @app.post("/entries")
 def write() -> tuple[Response, int]:
-    """Keep an entry and have its guest thanked."""
-    sent = request.get_json(silent=True)
-    values = [sent.get(name) for name in ("guest", "message")] if isinstance(sent, dict) else []
+    """Store an entry and send the task that thanks its guest."""
+    body = request.get_json(silent=True)
+    values = [body.get(name) for name in ("guest", "message")] if isinstance(body, dict) else []
     if len(values) != 2 or not all(
         isinstance(value, str) and 0 < len(value) <= 80 and "\0" not in value for value in values
     ):
@@ -44,13 +44,15 @@ def write() -> tuple[Response, int]:
     try:
         thank.delay(number)
     except OperationalError:
-        app.logger.warning("no broker: entry %s stays without thanks", number)
+        app.logger.warning(
+            "cannot send the task for entry %s: the broker does not answer; the entry stays without thanks", number
+        )
     return jsonify(id=number), 201
 
 
 @app.get("/healthz")
 def health() -> tuple[str, int]:
-    """Say whether this process can work."""
+    """Check the connection to the database."""
     with engine.connect() as connection:
         connection.execute(text("SELECT 1"))
     return "ok", 200
@@ -58,7 +60,7 @@ def health() -> tuple[str, int]:
 
 @app.get("/metrics")
 def metrics() -> Response:
-    """Add up what all worker processes have counted."""
+    """Return the metrics of all worker processes."""
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

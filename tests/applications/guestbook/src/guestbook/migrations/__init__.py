@@ -1,1 +1,1 @@
-"""The schema's history."""
+"""Alembic's migrations."""

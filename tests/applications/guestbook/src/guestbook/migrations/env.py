@@ -1,4 +1,4 @@
-"""Alembic's way into the database, as the schema's owner."""
+"""Alembic's environment. Migrations run as the owner of the schema."""
 
 import os
 
