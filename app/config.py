@@ -46,8 +46,8 @@ class Config:
     DATABASE_REPLICA_URL: str = ""
     # The URL of the schema's owner. It is set only for migrations.
     DATABASE_MIGRATION_URL: str = ""
-    # Maximum replica lag in seconds. If a replica lags more, the application reads from the primary. Must be longer than
-    # a failover: during one all replicas lag and there is no primary.
+    # Maximum replica lag in seconds. If a replica lags more, the application reads from the primary. Must be longer
+    # than a failover: during one all replicas lag and there is no primary.
     DATABASE_MAX_LAG: float = 30.0
     # Seconds after the beginning of an outage in which new connections wait for a primary. A planned switchover takes
     # less, and no client should wait longer than three seconds for a response. 0 disables the wait.

@@ -1,4 +1,4 @@
-"""Conditional requests: ETags of what is sent, 304 for who has it already, 412 for who would overwrite what they have not seen."""
+"""Conditional requests: ETags, 304 for the current version, 412 for an unseen change."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ class _Versioned(msgspec.Struct):
     version: int
 
 
-def list_answer(cached: Cached) -> Response:
-    """Answer with a list, whose ETag is the hash of its bytes."""
+def list_response(cached: Cached) -> Response:
+    """Respond with a list. Its ETag is the hash of the body."""
     return _conditional(cached.body, _hash(cached.body), {"X-Cache": cached.outcome})
 
 
-def article_answer(cached: Cached) -> Response:
-    """Answer with an article, unless the client has these bytes."""
+def article_response(cached: Cached) -> Response:
+    """Respond with an article, or with 304."""
     return _conditional(cached.body, article_tag(cached.body), {"X-Cache": cached.outcome})
 
 
 def article_tag(body: bytes) -> str:
-    """Return an article's ETag: its version and the hash of its bytes.
+    """Return the ETag of an article: its version and the hash of its body.
 
-    The bytes change with each view that is counted, and so must a strong ETag. What a writer must not overwrite is the version, so
-    If-Match looks at that part alone.
+    Each counted view changes the body, and so a strong ETag must change too. If-Match compares only the version, so
+    counted views do not prevent an edit.
     """
     return f"{msgspec.json.decode(body, type=_Versioned).version}-{_hash(body)}"
 
 
-def is_wanted(version: int) -> bool:
-    """Whether If-Match allows to change this version. Without the header any is."""
+def matches(version: int) -> bool:
+    """Return whether If-Match allows a change of this version. Without the header it is always allowed."""
     if "If-Match" not in request.headers:
         return True
     wanted = request.if_match

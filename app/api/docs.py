@@ -1,4 +1,4 @@
-"""The OpenAPI document as a page: for people, from the same source as for programs."""
+"""The OpenAPI document as an HTML page. It needs no script, so it works with our content security policy."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from flask import Blueprint, current_app, render_template, request
 from markupsafe import Markup, escape
 
-# Apart from the API's own: a page is not a part of the document.
+# A separate blueprint: this page must not appear in the document.
 bp = Blueprint("docs", __name__, url_prefix="/api/v1")
 
 JSON = "application/json"
@@ -20,7 +20,7 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Field:
-    """A parameter, a header or a field of JSON, as a row of a table."""
+    """A parameter, header or JSON field: one row of a table."""
 
     name: str
     where: str
@@ -30,8 +30,8 @@ class Field:
 
 
 @dataclass(frozen=True)
-class Answer:
-    """One status that an operation answers with."""
+class Response:
+    """A response of an operation."""
 
     status: str
     description: str
@@ -41,7 +41,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Operation:
-    """What one method does at one path."""
+    """One method of a path."""
 
     id: str
     method: str
@@ -50,13 +50,13 @@ class Operation:
     description: str
     needs_key: bool
     inputs: list[Field]
-    answers: list[Answer]
+    responses: list[Response]
     curl: str
 
 
 @bp.get("/docs")
 def page() -> str:
-    """Show the document to people."""
+    """Render the document."""
     document = current_app.extensions["flask-smorest"]["apis"][""]["ext_obj"].spec.to_dict()
     return render_template(
         "api/docs.html",
@@ -68,12 +68,12 @@ def page() -> str:
 
 @bp.app_template_filter("code")
 def code(text: str) -> Markup:
-    """Set what stands between backticks as code."""
+    """Replace backticks by <code> elements."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def operations(document: Document, host: str) -> list[Operation]:
-    """Return every operation, in the document's order."""
+    """Return all operations in the order of the document."""
     return [
         _operation(document, host, path, method, item)
         for path, methods in document["paths"].items()
@@ -83,7 +83,7 @@ def operations(document: Document, host: str) -> list[Operation]:
 
 
 def headers(document: Document) -> list[Field]:
-    """Return the headers that answers have."""
+    """Return the headers of responses."""
     return [
         _field(document, header | {"name": name, "in": "header"})
         for name, header in document["components"]["headers"].items()
@@ -104,9 +104,9 @@ def _operation(document: Document, host: str, path: str, method: str, item: Docu
         description=item.get("description", ""),
         needs_key=needs_key,
         inputs=[_field(document, parameter) for parameter in parameters] + (_fields(document, body) if body else []),
-        answers=[
-            _answer(document, status, _resolve(document, answer))
-            for status, answer in sorted(item["responses"].items())
+        responses=[
+            _response(document, status, _resolve(document, response))
+            for status, response in sorted(item["responses"].items())
         ],
         curl=_curl(host, path, method, parameters, example, needs_key),
     )
@@ -128,16 +128,16 @@ def _fields(document: Document, schema: Document) -> list[Field]:
     ]
 
 
-def _answer(document: Document, status: str, answer: Document) -> Answer:
+def _response(document: Document, status: str, response: Document) -> Response:
     example = ""
-    for content in answer.get("content", {}).values():
+    for content in response.get("content", {}).values():
         shown = content.get("example") or _example(document, content.get("schema", {}))
         example = json.dumps(shown, indent=2, ensure_ascii=False)
-    return Answer(status, answer.get("description", ""), list(answer.get("headers", {})), example)
+    return Response(status, response.get("description", ""), list(response.get("headers", {})), example)
 
 
 def _kind(document: Document, schema: Document) -> str:
-    """Write a type and its bounds in words."""
+    """Describe a type and its limits."""
     names = schema.get("type", "any")
     kind = schema.get("format") or (" or ".join(names) if isinstance(names, list) else names)
     if kind == "array":
@@ -158,7 +158,7 @@ def _example(document: Document, schema: Document) -> Any:
 
 
 def _curl(host: str, path: str, method: str, parameters: list[Document], example: Any, needs_key: bool) -> str:
-    """Return a command to try the operation with."""
+    """Return a command that calls the operation."""
     values = {parameter["name"]: "17" for parameter in parameters if parameter["in"] == "path"}
     words = ["curl", host.rstrip("/") + path.format_map(values)]
     if method not in {"get", "post"}:
@@ -171,7 +171,7 @@ def _curl(host: str, path: str, method: str, parameters: list[Document], example
 
 
 def _resolve(document: Document, node: Document) -> Document:
-    """Follow a reference inside of the document."""
+    """Follow a reference inside the document."""
     if (reference := node.get("$ref")) is None:
         return node
     found: Any = document

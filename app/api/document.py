@@ -1,4 +1,4 @@
-"""The OpenAPI document: what every answer may be, in one place."""
+"""The OpenAPI document: its description, headers and error responses."""
 
 from __future__ import annotations
 
@@ -16,81 +16,84 @@ from app.web.problems import PROBLEM_JSON
 View = TypeVar("View", bound=Callable[..., Any])
 
 DESCRIPTION = """\
-Articles of this site, as JSON. Reading needs nothing; writing needs an API key, sent as a bearer token.
+The articles of this site as JSON. Everybody may read. Writing needs an API key as a bearer token.
 
-Lists come in pages: `next` of one is `after` of the following one. Errors are `application/problem+json` (RFC 9457) and name each field
-that cannot be used. `ETag` serves `If-None-Match` on reads, and `If-Match` on changes, so that nobody overwrites what they have not seen.
-A POST with an `Idempotency-Key` may be sent again without publishing twice. Requests that show a key are limited, see `RateLimit-*`;
-anonymous reads are limited by the load balancer alone.
+Lists have pages: send the `next` of one page as `after` to get the following page. Errors are
+`application/problem+json` (RFC 9457) and name each wrong field. Use the `ETag` with `If-None-Match` in reads, and with
+`If-Match` in changes: then you cannot overwrite a change that you have not seen. A POST with an `Idempotency-Key` is
+safe to retry. Requests with a key are rate-limited, see `RateLimit-*`. The load balancer limits reads without a key.
 """
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
 HEADERS: dict[str, dict[str, Any]] = {
-    "X-Request-Id": {"description": "Names this request in the logs", "schema": {"type": "string"}},
+    "X-Request-Id": {"description": "Id of this request in the logs", "schema": {"type": "string"}},
     "X-Cache": {
-        "description": "Whether the cache had it",
+        "description": "Whether the response was cached",
         "schema": {"type": "string", "enum": ["hit", "miss", "stale"]},
     },
     "ETag": {
-        "description": "Changes with what is sent; an article's begins with its version",
+        "description": "Changes with the body; the ETag of an article begins with its version",
         "schema": {"type": "string"},
     },
-    "Location": {"description": "Where the article is", "schema": {"type": "string", "format": "uri-reference"}},
+    "Location": {"description": "URL of the article", "schema": {"type": "string", "format": "uri-reference"}},
     "Idempotency-Replayed": {
-        "description": "This is the answer of an earlier request",
+        "description": "This is the response to an earlier request",
         "schema": {"type": "string", "const": "true"},
     },
     "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 0}},
     "RateLimit-Limit": {
-        "description": "Requests in a window; where a key was shown",
+        "description": "Allowed requests in a window; only for requests with a key",
         "schema": {"type": "integer", "minimum": 1},
     },
-    "RateLimit-Remaining": {"description": "Requests that are left in it", "schema": {"type": "integer", "minimum": 0}},
-    "RateLimit-Reset": {"description": "Seconds until the next one", "schema": {"type": "integer", "minimum": 0}},
+    "RateLimit-Remaining": {
+        "description": "Remaining requests in the window",
+        "schema": {"type": "integer", "minimum": 0},
+    },
+    "RateLimit-Reset": {"description": "Seconds until the next window", "schema": {"type": "integer", "minimum": 0}},
 }
-# What each kind of problem means here, and the headers that it has.
+# The meaning of each error status, and its headers.
 PROBLEMS: dict[int, tuple[str, tuple[str, ...]]] = {
     400: ("The body is not JSON", ()),
-    401: ("There is no API key, or it is not valid", ("WWW-Authenticate",)),
-    403: ("The key lacks the scope, or the article is somebody else's", ("WWW-Authenticate",)),
-    404: ("There is no such article", ()),
-    412: ("The article is not at the version that If-Match names", ()),
-    413: ("The body is larger than the server takes", ()),
-    415: ("The body is not called application/json", ()),
-    422: ("A field cannot be used; `errors` names it", ()),
-    429: ("There were too many requests", ("Retry-After", *LIMITS)),
-    503: ("A server behind this one does not answer", ("Retry-After",)),
+    401: ("The API key is missing or not valid", ("WWW-Authenticate",)),
+    403: ("The key lacks the scope, or the article belongs to another user", ("WWW-Authenticate",)),
+    404: ("The article does not exist", ()),
+    412: ("The article has another version than If-Match", ()),
+    413: ("The body is too large", ()),
+    415: ("The content type is not application/json", ()),
+    422: ("A field is wrong or unknown; `errors` names it", ()),
+    429: ("Too many requests", ("Retry-After", *LIMITS)),
+    503: ("A database or another server does not answer", ("Retry-After",)),
 }
 
 
 class FieldErrorSchema(ma.Schema):
-    """What is wrong with one field of a request."""
+    """A wrong field of a request."""
 
     location = ma.fields.String(
         metadata={"description": "Part of the request: query, json, headers or path", "example": "json"}
     )
     field = ma.fields.String(metadata={"description": "Name of the field", "example": "title"})
-    detail = ma.fields.String(metadata={"description": "What is wrong with it", "example": "Must not be blank."})
+    detail = ma.fields.String(metadata={"description": "The problem of the field", "example": "Must not be blank."})
 
 
 class ProblemSchema(ma.Schema):
-    """An error, as RFC 9457 describes it."""
+    """An error (RFC 9457)."""
 
-    type = ma.fields.String(metadata={"description": "about:blank: the status says what kind of problem it is"})
+    type = ma.fields.String(metadata={"description": "Always about:blank: the status is the kind of problem"})
     title = ma.fields.String(required=True, metadata={"description": "The status in words"})
     status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status"})
-    detail = ma.fields.String(metadata={"description": "What happened"})
+    detail = ma.fields.String(metadata={"description": "Explanation of the problem"})
     errors = ma.fields.List(
-        ma.fields.Nested(FieldErrorSchema), metadata={"description": "What is wrong with the request"}
+        ma.fields.Nested(FieldErrorSchema), metadata={"description": "The wrong fields of the request"}
     )
-    request_id = ma.fields.String(metadata={"description": "Names this request in the logs"})
+    request_id = ma.fields.String(metadata={"description": "Id of this request in the logs"})
 
 
 class ProblemApi(Api):
-    """Flask-smorest with problem+json in its document; the errors themselves are answered for the whole application: see app.problems."""
+    """Flask-smorest with problem+json in its document. app.web.problems makes the error responses."""
 
     ERROR_SCHEMA = ProblemSchema
-    # A catch-all would document answers that nobody has thought of.
+    # A default response would document statuses that do not exist.
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def _register_responses(self) -> None:
@@ -104,15 +107,19 @@ class ProblemApi(Api):
                 "request_id": "5f2c…",
             }
             content = {PROBLEM_JSON: {"schema": ProblemSchema, "example": example}}
-            component = {"description": description, "headers": refer("X-Request-Id", *headers), "content": content}
+            component = {
+                "description": description,
+                "headers": header_refs("X-Request-Id", *headers),
+                "content": content,
+            }
             self.spec.components.response(phrase.name, component, lazy=True)
 
     def _register_error_handlers(self) -> None:
-        """Leave errors to app.problems."""
+        """Do nothing: app.web.problems handles errors."""
 
 
 def make_api(app: Flask) -> ProblemApi:
-    """Return the API, to which blueprints are added."""
+    """Create the API."""
     api = ProblemApi(
         app, spec_kwargs={"info": {"description": DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}}}
     )
@@ -125,15 +132,15 @@ def make_api(app: Flask) -> ProblemApi:
     return api
 
 
-def refer(*names: str) -> dict[str, dict[str, str]]:
-    """Return references to documented headers."""
+def header_refs(*names: str) -> dict[str, dict[str, str]]:
+    """Return references to the documented headers of these names."""
     return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def operation(
     bp: Any, *problems: int, needs_key: bool = False, header: dict[str, Any] | None = None
 ) -> Callable[[View], View]:
-    """Document the problems that a view may answer with, whether it needs a key, and a header that it looks at."""
+    """Document the error responses of a view, whether it needs a key, and a header that it reads."""
 
     def decorate(view: View) -> View:
         for status in problems:

@@ -1,4 +1,4 @@
-"""Fields that take what every tier can keep, and nothing that merely looks like it."""
+"""Fields with strict parsing. They accept only values that the database can store."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import marshmallow as ma
 
 from app.web import plaintext
 
-# RFC 3339, of which Python's own parser is too generous: it takes weeks and dates without a time.
-_MOMENT = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+# RFC 3339. Python's parser also accepts weeks and dates without a time.
+_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,30}", re.ASCII)
 
 
 class PlainText(ma.fields.String):
-    """Text that readers see as it was written."""
+    """Text without control characters."""
 
     def __init__(self, *, longest: int, one_line: bool = False, **options: Any) -> None:
-        """Take at most `longest` characters."""
+        """Accept at most `longest` characters."""
         super().__init__(**options)
         self.longest = longest
         self.one_line = one_line
@@ -34,7 +34,7 @@ class PlainText(ma.fields.String):
 
 
 class Number(ma.fields.Integer):
-    """A whole number of a query: digits alone, where Python would take blanks, underscores and the digits of other scripts."""
+    """An integer in a query. Python's int() also accepts blanks, underscores and digits of other scripts."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
         if not _NUMBER.fullmatch(str(value)):
@@ -42,17 +42,17 @@ class Number(ma.fields.Integer):
         return super()._deserialize(value, attr, data, **kwargs)
 
 
-class Moment(ma.fields.DateTime):
-    """A point in time, with its zone."""
+class Timestamp(ma.fields.DateTime):
+    """A time with its zone."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> datetime:
-        moment: datetime | None = None
-        if isinstance(value, str) and _MOMENT.fullmatch(value):
-            # Of the first and the last year there is no UTC everywhere.
+        time: datetime | None = None
+        if isinstance(value, str) and _TIME.fullmatch(value):
+            # In the first and the last year the conversion to UTC can overflow.
             with suppress(ma.ValidationError, OverflowError):
-                moment = super()._deserialize(value.upper(), attr, data, **kwargs).astimezone(UTC)
-        if moment is None:
+                time = super()._deserialize(value.upper(), attr, data, **kwargs).astimezone(UTC)
+        if time is None:
             raise ma.ValidationError(
-                "Is not a time of RFC 3339 with its zone, such as 2026-05-01T12:00:00Z. In a URL, + is written %2B."
+                "Must be a time with a zone (RFC 3339), such as 2026-05-01T12:00:00Z. In a URL, write + as %2B."
             )
-        return moment
+        return time

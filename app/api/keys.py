@@ -1,4 +1,4 @@
-"""Who calls the API: an API key as a bearer token, with the scopes that it was given."""
+"""Authentication and rate limits of the API, by API keys in bearer tokens."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
-def _counted_as() -> str:
-    """Return whom a request counts for: the key, once it is proven, since a client could invent a new one for each request."""
+def _limit_key() -> str:
+    """Return the key if it was checked, else the address: a client could invent a new key for each request."""
     return f"key:{caller().prefix}" if "api_key" in g else client_address()
 
 
 limited = limiter.shared_limit(
     lambda: current_app.config["API_RATE_LIMIT"],
     scope="api",
-    key_func=_counted_as,
-    error_message="There were too many requests. Please wait for the seconds that Retry-After names.",
+    key_func=_limit_key,
+    error_message="Too many requests. Wait for the seconds in Retry-After.",
 )
 
 
 def required(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Let a view run only with a valid key, of this scope where one is named, which it finds with `caller`."""
+    """Require a valid key, with this scope if it is given. The view gets the key from `caller()`."""
 
     def decorate(view: Callable[P, R]) -> Callable[P, R]:
         limited_view = limited(view)
@@ -49,17 +49,17 @@ def required(scope: str | None = None) -> Callable[[Callable[P, R]], Callable[P,
 
 
 def caller() -> ApiKey:
-    """Return the key of this request."""
+    """Return the API key of this request."""
     key: ApiKey = g.api_key
     return key
 
 
 def _authorise(scope: str | None) -> ApiKey:
-    """Return the request's key; answer 401 without a valid one, and 403 where it lacks the scope."""
+    """Return the request's key. Respond with 401 if it is not valid, and with 403 if it lacks the scope."""
     scheme, _, presented = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not presented.strip():
         _refuse(401, "Send an API key: Authorization: Bearer KEY.", "Bearer")
-    # From the primary: a key that was just made or revoked counts at once.
+    # Read from the primary, so that new and revoked keys take effect at once.
     key = db.read(lambda session: users.find_key(session, presented.strip()), primary=True)
     if key is None:
         _refuse(401, "The API key is not valid.", 'Bearer error="invalid_token"')

@@ -1,4 +1,4 @@
-"""How requests are read: strictly, so that a mistake is named instead of ignored."""
+"""Strict parsing of requests: mistakes are reported instead of ignored."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from webargs.flaskparser import FlaskParser, is_json_request
 
 
 class StrictParser(FlaskParser):
-    """Refuses parameters that nobody knows, other content types than JSON, and JSON that Python cannot hold."""
+    """Rejects unknown parameters, content types other than JSON, and JSON that Python cannot parse."""
 
     DEFAULT_UNKNOWN_BY_LOCATION = FlaskParser.DEFAULT_UNKNOWN_BY_LOCATION | {"query": ma.RAISE}
 
     def load_json(self, req: Request, schema: ma.Schema) -> Any:
-        """Return the body; answer 415 where it is no JSON by name, and 400 where it is none in fact."""
+        """Return the body. Respond with 415 if its content type is not JSON, and with 400 if its content is not."""
         if not is_json_request(req):
             abort(415, message="Send the body as application/json.")
         try:
             return super().load_json(req, schema)
         except (JSONDecodeError, UnicodeDecodeError, RecursionError, ValueError):
-            # Too deep for the parser, or a number of thousands of digits: not JSON that anybody sends in good faith.
+            # Python fails on very deep nesting and on numbers of thousands of digits. No honest client sends those.
             abort(400, messages={"json": ["Invalid JSON body."]})
 
 
-def refuse_parameters() -> None:
-    """Answer 422 to a query that the view would not look at."""
+def reject_parameters() -> None:
+    """Respond with 422 to query parameters of a view that has none."""
     if request.args:
         abort(422, messages={"query": {name: ["Unknown field."] for name in request.args}})

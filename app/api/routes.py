@@ -1,4 +1,4 @@
-"""The API's views: each parses, calls a plain function and answers."""
+"""The views of the API. Each one parses, calls a plain function, and responds."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Any, NoReturn
 import msgspec
 from flask import Response, abort, current_app, request, url_for
 from flask_smorest import Blueprint
-from flask_smorest import abort as refuse
+from flask_smorest import abort as abort_with
 from sqlalchemy.orm import Session
 
 from app.accounts import users
 from app.api import conditional, keys, parsing
-from app.api.document import LIMITS, operation, refer
+from app.api.document import LIMITS, header_refs, operation
 from app.api.schemas import (
     ArticleChange,
     ArticlePage,
@@ -33,23 +33,24 @@ from app.web import idempotency
 bp = Blueprint("api", __name__, url_prefix="/api/v1", description="Read and publish articles")
 bp.ARGUMENTS_PARSER = parsing.StrictParser()
 
-TAKE_A_QUERY = {"api.list_articles", "api.list_popular"}
-READ_HEADERS = refer("X-Request-Id", "X-Cache", "ETag", *LIMITS)
-UNCHANGED = {"description": "Nothing has changed", "headers": refer("X-Request-Id", "ETag")}
+WITH_QUERY = {"api.list_articles", "api.list_popular"}
+READ_HEADERS = header_refs("X-Request-Id", "X-Cache", "ETag", *LIMITS)
+UNCHANGED = {"description": "Not changed", "headers": header_refs("X-Request-Id", "ETag")}
 IF_NONE_MATCH = {
     "name": "If-None-Match",
-    "description": "The ETag of an earlier answer: 304 where nothing has changed since",
+    "description": "The ETag of an earlier response. If nothing has changed, the response is 304",
 }
 IF_MATCH = {
     "name": "If-Match",
-    "description": "The ETag of the article that was read: 412 where somebody has changed it since. Reads that were counted do not matter",
+    "description": "The ETag of the article that you read. If it was changed since, the response is 412. "
+    "Counted views do not matter",
 }
 
 
 @bp.before_request
-def _refuse_unknown_parameters() -> None:
-    if request.endpoint not in TAKE_A_QUERY:
-        parsing.refuse_parameters()
+def _reject_unknown_parameters() -> None:
+    if request.endpoint not in WITH_QUERY:
+        parsing.reject_parameters()
 
 
 @bp.get("/articles")
@@ -61,12 +62,12 @@ def _refuse_unknown_parameters() -> None:
 def list_articles(page: Page) -> Response:
     """Newest articles first, one page.
 
-    All articles, or those that the filters choose.
+    Without filters: all articles.
     """
     settings = current_app.config
-    # Pages of a time or of a search are hardly ever asked for twice, so they take room in the cache for a moment only.
+    # Few clients send the same search or time filter twice, so these pages stay in the cache only for a moment.
     seconds = settings["SEARCH_TTL" if {"q", "since", "until"} & page.selection.given.keys() else "ARTICLES_TTL"]
-    return conditional.list_answer(
+    return conditional.list_response(
         articles.cached_page(page.selection, after=page.after, limit=page.limit, seconds=seconds)
     )
 
@@ -79,7 +80,7 @@ def list_articles(page: Page) -> Response:
 @operation(bp, 429, 503, header=IF_NONE_MATCH)
 def list_popular(query: dict[str, int]) -> Response:
     """The most read articles."""
-    return conditional.list_answer(
+    return conditional.list_response(
         articles.cached_popular(limit=query["limit"], seconds=current_app.config["POPULAR_TTL"])
     )
 
@@ -92,27 +93,27 @@ def list_popular(query: dict[str, int]) -> Response:
 def get_article(article_id: int) -> Response:
     """One article.
 
-    Reading it counts a view, also where the answer is that nothing has changed: somebody reads the copy.
+    Each read counts a view, also if the response is 304: then the client reads its copy.
     """
     cached = articles.cached_one(article_id, seconds=current_app.config["ARTICLE_TTL"])
     if cached is None:
         _no_article(article_id)
     if request.method == "GET":
         view_counts.count(article_id)
-    return conditional.article_answer(cached)
+    return conditional.article_response(cached)
 
 
 @bp.post("/articles")
 @keys.required(users.ARTICLES_WRITE)
 @bp.arguments(IdempotencyHeaders(), location="headers")
 @bp.arguments(NewArticle())
-@bp.response(201, FullArticle, headers=refer("X-Request-Id", "Location", "ETag", "Idempotency-Replayed", *LIMITS))
+@bp.response(201, FullArticle, headers=header_refs("X-Request-Id", "Location", "ETag", "Idempotency-Replayed", *LIMITS))
 @operation(bp, 400, 401, 403, 413, 415, 422, 429, 503, needs_key=True)
 def create_article(headers: dict[str, str], new: dict[str, Any]) -> Response:
     """Publish an article.
 
-    Summary and keywords are written by a worker a moment later. With an `Idempotency-Key` the same request brings the same answer for 24
-    hours; the key with another request is refused.
+    A worker adds summary and keywords a moment later. With an `Idempotency-Key` the same request gets the same response
+    for 24 hours. The same key with a different request is an error.
     """
     author_id, key = keys.caller().user_id, headers.get("key")
 
@@ -127,7 +128,7 @@ def create_article(headers: dict[str, str], new: dict[str, Any]) -> Response:
         try:
             answer = idempotency.once(author_id, key, new, publish)
         except idempotency.OtherRequestError:
-            refuse(422, messages={"headers": {"Idempotency-Key": ["Was used for another request."]}})
+            abort_with(422, messages={"headers": {"Idempotency-Key": ["Was used for a different request."]}})
     response = _written(answer.body.encode(), answer.status)
     response.headers["Location"] = answer.location
     if answer.replayed:
@@ -140,12 +141,12 @@ def create_article(headers: dict[str, str], new: dict[str, Any]) -> Response:
 @bp.patch("/articles/<id:article_id>")
 @keys.required(users.ARTICLES_WRITE)
 @bp.arguments(ArticleChange())
-@bp.response(200, FullArticle, headers=refer("X-Request-Id", "ETag", *LIMITS))
+@bp.response(200, FullArticle, headers=header_refs("X-Request-Id", "ETag", *LIMITS))
 @operation(bp, 400, 401, 403, 404, 412, 413, 415, 422, 429, 503, needs_key=True, header=IF_MATCH)
 def change_article(change: dict[str, Any], article_id: int) -> Response:
     """Change an article's title or content.
 
-    For its author, and for administrators. Summary and keywords follow.
+    Allowed for its author and for administrators. A worker updates summary and keywords a moment later.
     """
 
     def work(session: Session) -> bytes:
@@ -160,12 +161,12 @@ def change_article(change: dict[str, Any], article_id: int) -> Response:
 
 @bp.delete("/articles/<id:article_id>")
 @keys.required(users.ARTICLES_DELETE)
-@bp.response(204, description="It is gone", headers=refer("X-Request-Id", *LIMITS))
+@bp.response(204, description="Deleted", headers=header_refs("X-Request-Id", *LIMITS))
 @operation(bp, 401, 403, 404, 412, 422, 429, 503, needs_key=True, header=IF_MATCH)
 def delete_article(article_id: int) -> Response:
     """Delete an article.
 
-    For its author, and for administrators.
+    Allowed for its author and for administrators.
     """
 
     def work(session: Session) -> None:
@@ -179,23 +180,23 @@ def delete_article(article_id: int) -> Response:
 
 @bp.get("/me")
 @keys.required()
-@bp.response(200, Caller, headers=refer("X-Request-Id", *LIMITS))
+@bp.response(200, Caller, headers=header_refs("X-Request-Id", *LIMITS))
 @operation(bp, 401, 422, 429, 503, needs_key=True)
 def show_caller() -> ApiKey:
-    """Whose key this is, and what it may do."""
+    """The user, name and scopes of the API key."""
     return keys.caller()
 
 
 def _authorise(session: Session, article_id: int) -> None:
-    """Refuse whoever may not change an article, or has not seen what they would change. Until the commit nobody else changes it."""
+    """Check the owner and If-Match, and lock the article until the commit."""
     if (found := articles.ownership(session, article_id)) is None:
         _no_article(article_id)
     author_id, version = found
     caller = keys.caller().user
     if caller.id != author_id and not caller.is_admin:
-        abort(403, "Only its author and administrators may change an article.")
-    if not conditional.is_wanted(version):
-        abort(412, f"The article is at version {version}, which If-Match does not name.")
+        abort(403, "Only the author and administrators may change an article.")
+    if not conditional.matches(version):
+        abort(412, f"The article has version {version}, and If-Match names another one. Read the article again.")
 
 
 def _no_article(article_id: int) -> NoReturn:
@@ -209,5 +210,5 @@ def _written(body: bytes, status: int) -> Response:
 
 
 def _json(article: Any) -> bytes:
-    # As the cache has it: then the ETag of a change is the one of the next read.
+    # The same encoding as in the cache, so that the ETag of a change equals the ETag of the next read.
     return msgspec.json.encode(article)

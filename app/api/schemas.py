@@ -1,4 +1,4 @@
-"""What the API takes and gives."""
+"""Schemas of requests and responses."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from app.api.fields import Moment, Number, PlainText
+from app.api.fields import Number, PlainText, Timestamp
 from app.database.models import TITLE_LENGTH
 from app.news.articles import LONGEST_CONTENT, MOST_ON_A_PAGE
 from app.news.listing import Selection
 from app.web.paging import Position, TokenError
 from app.web.urls import LARGEST
 
-LONGEST_KEYWORD = 80
-LONGEST_SEARCH = 200
+MAX_KEYWORD_LENGTH = 80
+MAX_SEARCH_LENGTH = 200
 POPULAR_LIMIT = 10
 EXAMPLE_TIME = "2026-05-01T12:00:00+00:00"
 
 
 @dataclass(frozen=True)
 class Page:
-    """Which page of which list a client asks for."""
+    """The requested page of a list."""
 
     selection: Selection
     limit: int
@@ -31,26 +31,26 @@ class Page:
 
 
 class PageQuery(ma.Schema):
-    """Arguments of a list. Filters that are given together all apply."""
+    """Parameters of a list. Several filters are combined with AND."""
 
     author = Number(validate=validate.Range(1, LARGEST), metadata={"description": "Id of the author", "example": 1})
     keyword = PlainText(
-        longest=LONGEST_KEYWORD,
+        longest=MAX_KEYWORD_LENGTH,
         one_line=True,
         metadata={"description": "One of the article's keywords", "example": "harbour"},
     )
-    since = Moment(
+    since = Timestamp(
         metadata={
-            "description": "Published at this time or later, RFC 3339 with its zone",
+            "description": "Published at this time or later, RFC 3339 with a zone",
             "example": "2026-05-01T00:00:00Z",
         }
     )
-    until = Moment(metadata={"description": "Published before this time", "example": "2026-06-01T00:00:00Z"})
+    until = Timestamp(metadata={"description": "Published before this time", "example": "2026-06-01T00:00:00Z"})
     q = PlainText(
-        longest=LONGEST_SEARCH,
+        longest=MAX_SEARCH_LENGTH,
         one_line=True,
         metadata={
-            "description": 'Full-text search in title and content, as on the web: words, "a phrase", or, -without',
+            "description": 'Full-text search in title and content: words, "a phrase", or, -without',
             "example": '"storm warning" harbour -ferry',
         },
     )
@@ -58,7 +58,7 @@ class PageQuery(ma.Schema):
         load_default=20, validate=validate.Range(1, MOST_ON_A_PAGE), metadata={"description": "Articles on the page"}
     )
     after = ma.fields.String(
-        metadata={"description": "`next` of the page before, with the same filters; the first page without it"}
+        metadata={"description": "`next` of the previous page, with the same filters. Without it: the first page"}
     )
 
     @ma.post_load
@@ -71,19 +71,19 @@ class PageQuery(ma.Schema):
             return Page(selection, limit, None if token is None else Position.from_token(token, selection.mark))
         except TokenError:
             raise ma.ValidationError(
-                {"after": ["Is not the `next` of a page of this list with these filters."]}
+                {"after": ["Must be the `next` of a page of this list with the same filters."]}
             ) from None
 
 
 class PopularQuery(ma.Schema):
-    """Arguments of the popular list."""
+    """Parameters of the list of popular articles."""
 
     limit = Number(load_default=POPULAR_LIMIT, validate=validate.Range(1, 50), metadata={"description": "Articles"})
 
 
 def _title(**options: Any) -> PlainText:
     described = {
-        "description": "One line, without marks that change the direction of text",
+        "description": "One line, without characters that change the direction of text",
         "example": "Storm over the harbour",
     }
     return PlainText(longest=TITLE_LENGTH, one_line=True, metadata=described, **options)
@@ -91,7 +91,7 @@ def _title(**options: Any) -> PlainText:
 
 def _content(**options: Any) -> PlainText:
     described = {
-        "description": "Plain text; a line is a paragraph",
+        "description": "Plain text; each line is a paragraph",
         "example": "The storm came at noon. Nobody was hurt.",
     }
     return PlainText(longest=LONGEST_CONTENT, metadata=described, **options)
@@ -105,7 +105,7 @@ class NewArticle(ma.Schema):
 
 
 class ArticleChange(ma.Schema):
-    """What is to be changed: title, content or both."""
+    """A change of title, content or both."""
 
     title = _title()
     content = _content()
@@ -113,12 +113,12 @@ class ArticleChange(ma.Schema):
     @ma.validates_schema(skip_on_field_errors=True)
     def _changes_something(self, data: dict[str, Any], **_: Any) -> None:
         if not data:
-            missing = ["Give at least one of title and content."]
+            missing = ["Send at least one of title and content."]
             raise ma.ValidationError({"title": missing, "content": missing})
 
 
 class IdempotencyHeaders(ma.Schema):
-    """What makes a POST that can be repeated."""
+    """The header that makes a POST safe to retry."""
 
     key = ma.fields.String(
         data_key="Idempotency-Key",
@@ -126,14 +126,14 @@ class IdempotencyHeaders(ma.Schema):
             r"^[\x21-\x7e]{1,128}$", error="Must be 1 to 128 printable ASCII characters without blanks."
         ),
         metadata={
-            "description": "Made up by the client for one article: within 24 hours it brings the same answer and no second article",
+            "description": "Chosen by the client for one article. For 24 hours it gets the same response",
             "example": "6f1b3c1e-7a43-4f0e-9a0e-2f6f0c1f7a55",
         },
     )
 
 
 class AuthorSchema(ma.Schema):
-    """Who wrote an article."""
+    """The author of an article."""
 
     id = ma.fields.Integer(required=True, metadata={"example": 1})
     name = ma.fields.String(required=True, metadata={"example": "Ada Marsh"})
@@ -146,16 +146,18 @@ class ListedArticle(ma.Schema):
     title = ma.fields.String(required=True, metadata={"example": "Storm over the harbour"})
     summary = ma.fields.String(
         required=True,
-        metadata={"description": "Empty until a worker has written it", "example": "The storm came at noon."},
+        metadata={"description": "Empty until a worker has added it", "example": "The storm came at noon."},
     )
     keywords = ma.fields.List(ma.fields.String(), required=True, metadata={"example": ["storm", "harbour"]})
     author = ma.fields.Nested(AuthorSchema, required=True)
-    views = ma.fields.Integer(required=True, metadata={"description": "Reads, some seconds behind", "example": 42})
+    views = ma.fields.Integer(
+        required=True, metadata={"description": "Reads, updated every few seconds", "example": 42}
+    )
     published_at = ma.fields.DateTime(required=True, metadata={"example": EXAMPLE_TIME})
     updated_at = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "When its author last changed it", "example": None}
+        required=True, allow_none=True, metadata={"description": "Last change of title or content", "example": None}
     )
-    version = ma.fields.Integer(required=True, metadata={"description": "One more with each change", "example": 1})
+    version = ma.fields.Integer(required=True, metadata={"description": "Increases with each change", "example": 1})
 
 
 class FullArticle(ListedArticle):
@@ -171,7 +173,7 @@ class ArticlePage(ma.Schema):
     next = ma.fields.String(
         required=True,
         allow_none=True,
-        metadata={"description": "`after` of the next page; null on the last", "example": None},
+        metadata={"description": "`after` of the next page; null on the last page", "example": None},
     )
 
 
@@ -182,10 +184,10 @@ class PopularList(ma.Schema):
 
 
 class Caller(ma.Schema):
-    """Whose key a request shows."""
+    """The API key of a request."""
 
     user = ma.fields.Nested(AuthorSchema, required=True)
-    name = ma.fields.String(required=True, metadata={"description": "What the key is for", "example": "importer"})
+    name = ma.fields.String(required=True, metadata={"description": "Name of the key", "example": "importer"})
     prefix = ma.fields.String(
         required=True, metadata={"description": "Public part of the key", "example": "3f9a1c20b7de"}
     )

@@ -21,7 +21,7 @@ Publish = Callable[..., Article]
 
 @pytest.fixture
 def editor(author: Author, user: User) -> Author:
-    """The author, with a key that may delete too."""
+    """The author, with a key that has all scopes."""
     return replace(author, headers=key_of(user))
 
 
@@ -32,7 +32,7 @@ def key_of(user: User, *scopes: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def somebody(name: str, *, is_admin: bool = False) -> User:
+def add_user(name: str, *, is_admin: bool = False) -> User:
     return db.write(
         lambda session: users.create_user(
             session, email=f"{name}@news.example", password="correct horse", is_admin=is_admin
@@ -44,7 +44,7 @@ def patch(author: Author, article_id: int, change: dict[str, Any], **headers: st
     return author.client.patch(f"/api/v1/articles/{article_id}", json=change, headers=author.headers | headers)
 
 
-def test_a_change_is_seen_at_once_and_summarised_anew(client: FlaskClient, editor: Author) -> None:
+def test_a_change_is_visible_at_once_and_updates_the_summary(client: FlaskClient, editor: Author) -> None:
     location = editor.post(content="The storm came at noon.").headers["Location"]
     article = body(client.get(location))
     changed = patch(editor, article["id"], {"content": "The regatta was won by nobody."})
@@ -57,7 +57,7 @@ def test_a_change_is_seen_at_once_and_summarised_anew(client: FlaskClient, edito
     assert "regatta" in seen["summary"]
 
 
-def test_a_deleted_article_is_gone_everywhere(client: FlaskClient, editor: Author) -> None:
+def test_a_deleted_article_is_not_found_or_listed(client: FlaskClient, editor: Author) -> None:
     location = editor.post().headers["Location"]
     assert client.get(location).status_code == 200
     deleted = editor.client.delete(location, headers=editor.headers)
@@ -68,17 +68,17 @@ def test_a_deleted_article_is_gone_everywhere(client: FlaskClient, editor: Autho
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-def test_only_its_author_and_administrators_change_an_article(app: Flask, publish: Publish, method: str) -> None:
+def test_only_the_author_and_administrators_may_change_an_article(app: Flask, publish: Publish, method: str) -> None:
     path = f"/api/v1/articles/{publish().id}"
     client = app.test_client(use_cookies=False)
-    stranger = client.open(path, method=method, json={"title": "Mine"}, headers=key_of(somebody("stranger")))
+    stranger = client.open(path, method=method, json={"title": "Mine"}, headers=key_of(add_user("stranger")))
     assert (stranger.status_code, stranger.content_type) == (403, "application/problem+json")
     assert body(client.get(path))["title"] == "A title"
-    admin = client.open(path, method=method, json={"title": "Ours"}, headers=key_of(somebody("root", is_admin=True)))
+    admin = client.open(path, method=method, json={"title": "Ours"}, headers=key_of(add_user("root", is_admin=True)))
     assert admin.status_code in {200, 204}
 
 
-def test_a_key_that_writes_need_not_delete(author: Author, publish: Publish) -> None:
+def test_the_write_scope_does_not_allow_deleting(author: Author, publish: Publish) -> None:
     path = f"/api/v1/articles/{publish().id}"
     response = author.client.delete(path, headers=author.headers)
     assert response.status_code == 403
@@ -87,25 +87,25 @@ def test_a_key_that_writes_need_not_delete(author: Author, publish: Publish) -> 
 
 
 @pytest.mark.parametrize("method", ["PATCH", "DELETE"])
-def test_without_a_key_nothing_changes(client: FlaskClient, publish: Publish, method: str) -> None:
+def test_changes_without_a_key_are_401(client: FlaskClient, publish: Publish, method: str) -> None:
     assert client.open(f"/api/v1/articles/{publish().id}", method=method, json={"title": "x"}).status_code == 401
 
 
-def test_who_has_the_current_article_is_told_so(client: FlaskClient, editor: Author) -> None:
+def test_if_none_match_with_the_current_etag_is_304(client: FlaskClient, editor: Author) -> None:
     location = editor.post().headers["Location"]
     for path in (location, "/api/v1/articles", "/api/v1/articles/popular"):
         first = client.get(path)
         tag = first.headers["ETag"]
         again = client.get(path, headers={"If-None-Match": tag})
         assert (again.status_code, again.data, again.headers["ETag"]) == (304, b"", tag), path
-        # nginx refreshes its copy by such an answer, and must be allowed to keep it.
+        # A 304 refreshes nginx's copy, so it must allow caching too.
         assert again.headers["Cache-Control"] == first.headers["Cache-Control"]
         assert client.get(path, headers={"If-None-Match": f"W/{tag}"}).status_code == 304
         assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
         assert client.head(path).headers["ETag"] == tag
 
 
-def test_a_change_changes_every_tag(client: FlaskClient, editor: Author) -> None:
+def test_a_change_changes_all_etags(client: FlaskClient, editor: Author) -> None:
     location = editor.post().headers["Location"]
     paths = (location, "/api/v1/articles", "/api/v1/articles/popular")
     tags = [client.get(path).headers["ETag"] for path in paths]
@@ -114,7 +114,7 @@ def test_a_change_changes_every_tag(client: FlaskClient, editor: Author) -> None
         assert client.get(path, headers={"If-None-Match": tag}).status_code == 200, path
 
 
-def test_nobody_overwrites_what_they_have_not_seen(client: FlaskClient, editor: Author) -> None:
+def test_if_match_prevents_overwriting_an_unseen_change(client: FlaskClient, editor: Author) -> None:
     location = editor.post().headers["Location"]
     seen = client.get(location).headers["ETag"]
     changed = patch(editor, 1, {"title": "First"}, **{"If-Match": seen})
@@ -129,7 +129,7 @@ def test_nobody_overwrites_what_they_have_not_seen(client: FlaskClient, editor: 
     assert patch(editor, 1, {"title": "Sixth"}).status_code == 200
 
 
-def test_views_that_were_counted_refuse_no_change(client: FlaskClient, editor: Author, publish: Publish) -> None:
+def test_counted_views_do_not_prevent_a_change(client: FlaskClient, editor: Author, publish: Publish) -> None:
     article = publish(views=1)
     seen = client.get(f"/api/v1/articles/{article.id}").headers["ETag"]
     db.write(lambda session: setattr(session.get_one(Article, article.id), "views", 99))
@@ -138,7 +138,7 @@ def test_views_that_were_counted_refuse_no_change(client: FlaskClient, editor: A
     assert patch(editor, article.id, {"title": "Changed"}, **{"If-Match": seen}).status_code == 200
 
 
-def test_the_answer_to_a_change_has_the_tag_of_the_next_read(
+def test_the_etag_of_a_change_equals_the_etag_of_the_next_read(
     app: Flask, client: FlaskClient, editor: Author, publish: Publish
 ) -> None:
     article = publish()
@@ -147,7 +147,7 @@ def test_the_answer_to_a_change_has_the_tag_of_the_next_read(
     assert client.get(f"/api/v1/articles/{article.id}").headers["ETag"] == tag
 
 
-def test_what_a_resource_allows(client: FlaskClient, publish: Publish) -> None:
+def test_options_and_405_list_the_allowed_methods(client: FlaskClient, publish: Publish) -> None:
     article = publish()
     for path, allowed in (
         ("/api/v1/articles", {"GET", "HEAD", "OPTIONS", "POST"}),
@@ -164,7 +164,7 @@ def test_what_a_resource_allows(client: FlaskClient, publish: Publish) -> None:
         assert int(head.headers["Content-Length"]) == len(client.get(path).data)
 
 
-def test_a_key_knows_whose_it_is(author: Author) -> None:
+def test_me_returns_the_user_and_scopes_of_the_key(author: Author) -> None:
     response = author.client.get("/api/v1/me", headers=author.headers)
     known = body(response)
     assert (known["user"]["name"], known["name"], known["scopes"]) == ("Ada Marsh", "tests", [ARTICLES_WRITE])

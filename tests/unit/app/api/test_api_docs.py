@@ -12,7 +12,7 @@ METHODS = {"get", "post", "put", "patch", "delete"}
 
 
 @pytest.mark.usefixtures("app")
-def test_the_page_shows_every_operation_parameter_answer_and_header(client: FlaskClient) -> None:
+def test_the_page_shows_all_operations_parameters_responses_and_headers(client: FlaskClient) -> None:
     document = body(client.get("/api/v1/openapi.json"))
     page = client.get("/api/v1/docs").text
     for path, methods in document["paths"].items():
@@ -22,12 +22,12 @@ def test_the_page_shows_every_operation_parameter_answer_and_header(client: Flas
     for operation in operations(document, "http://localhost/"):
         for field in operation.inputs:
             assert f"<code>{field.name}</code>" in page
-        assert {answer.status for answer in operation.answers} >= {"429", "503"}
+        assert {response.status for response in operation.responses} >= {"429", "503"}
     for header in document["components"]["headers"]:
         assert f'id="header-{header}"' in page
 
 
-def test_the_page_obeys_the_security_policy(client: FlaskClient) -> None:
+def test_the_page_complies_with_the_content_security_policy(client: FlaskClient) -> None:
     class Elements(HTMLParser):
         def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
             assert tag not in {"script", "style"}
@@ -43,16 +43,16 @@ def test_the_page_obeys_the_security_policy(client: FlaskClient) -> None:
     Elements().feed(response.text)
 
 
-def test_the_page_is_linked_from_every_other(client: FlaskClient) -> None:
+def test_every_page_links_to_the_api_docs(client: FlaskClient) -> None:
     assert 'href="/api/v1/docs"' in client.get("/").text
 
 
-def test_a_command_names_the_host_that_was_asked_and_needs_no_knowledge(client: FlaskClient) -> None:
+def test_curl_commands_contain_the_requested_host_and_a_key_if_needed(client: FlaskClient) -> None:
     document = body(client.get("/api/v1/openapi.json"))
     commands = {operation.id: operation.curl for operation in operations(document, "https://news.example/")}
     assert any(command == "curl https://news.example/api/v1/articles/17" for command in commands.values())
     assert sum("Authorization: Bearer KEY" in command for command in commands.values()) == 4
 
 
-def test_code_is_marked_and_everything_else_escaped() -> None:
+def test_backticks_become_code_and_html_is_escaped() -> None:
     assert code("a `b<c` <d>") == "a <code>b&lt;c</code> &lt;d&gt;"

@@ -32,8 +32,8 @@ def settings() -> dict[str, Any]:
     return {"API_RATE_LIMIT": "100000 per minute"}
 
 
-def ask_everything(app: Flask, headers: dict[str, str]) -> Counter[tuple[str, int]]:
-    # Outside of the test's own application context, as under a server.
+def call_all_operations(app: Flask, headers: dict[str, str]) -> Counter[tuple[str, int]]:
+    # A new context, as in a server: the test has an application context.
     schema = from_wsgi("/api/v1/openapi.json", app)
     return contextvars.Context().run(conform, schema, headers=headers)
 
@@ -44,9 +44,9 @@ def test_the_document_is_valid(client: FlaskClient) -> None:
     OPENAPI_31_VALIDATOR.validate(document)
 
 
-def test_no_answer_is_an_error_of_the_server_or_undocumented(app: Flask, user: User) -> None:
+def test_every_response_is_documented_and_none_is_a_server_error(app: Flask, user: User) -> None:
     _, key = db.write(lambda session: users.create_key(session, user=user, name="fuzz", scopes=list(users.SCOPES)))
-    seen = ask_everything(app, {"Authorization": f"Bearer {key}"})
+    seen = call_all_operations(app, {"Authorization": f"Bearer {key}"})
     assert {label for label, _ in seen} == OPERATIONS
     assert seen["POST /api/v1/articles", 201], seen
     assert seen["POST /api/v1/articles", 422], seen
@@ -54,8 +54,8 @@ def test_no_answer_is_an_error_of_the_server_or_undocumented(app: Flask, user: U
 
 
 @pytest.mark.usefixtures("user")
-def test_without_a_key_every_request_is_read_only(app: Flask) -> None:
-    seen = ask_everything(app, {})
+def test_requests_without_a_key_change_nothing(app: Flask) -> None:
+    seen = call_all_operations(app, {})
     assert {label for label, _ in seen} == OPERATIONS
     assert db.read(articles.count) == 0
     assert seen["GET /api/v1/me", 401]
