@@ -1,4 +1,4 @@
-"""Builds Grafana's dashboards in roles/grafana/files/dashboards from the sources in roles/grafana/dashboards.
+"""Build roles/grafana/files/dashboards/*.json from roles/grafana/dashboards/*.yml with Grafana's Foundation SDK.
 
 python -m tools.docs.dashboards           build every dashboard
 python -m tools.docs.dashboards --check   fail if a built one is out of date
@@ -7,241 +7,167 @@ python -m tools.docs.dashboards --check   fail if a built one is out of date
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
+from grafana_foundation_sdk.builders import (
+    common,
+    dashboard,
+    heatmap,
+    prometheus,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models import common as shared
+from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+from grafana_foundation_sdk.models.prometheus import PromQueryFormat
 
 from tools.fleet.context import ROOT
 
 Json = dict[str, Any]
+Panel = heatmap.Panel | stat.Panel | statetimeline.Panel | table.Panel | timeseries.Panel
 
 SOURCES = ROOT / "roles/grafana/dashboards"
 BUILT = ROOT / "roles/grafana/files/dashboards"
-DATASOURCE: Json = {"type": "prometheus", "uid": "prometheus"}
-LAST_VALUE: Json = {"calcs": ["lastNotNull"], "fields": "", "values": False}
-COLUMNS = 24
+DATASOURCE = model.DataSourceRef(type_val="prometheus", uid="prometheus")
 RATE_WINDOW = "5m"
+# Alerts as marks on every graph. The SDK has no formats of titles and texts.
+ALERTS: Json = {
+    "name": "Alerts",
+    "enable": True,
+    "datasource": {"type": "prometheus", "uid": "prometheus"},
+    "iconColor": "red",
+    "expr": 'ALERTS{alertstate="firing", alertname!="Watchdog"}',
+    "titleFormat": "{{alertname}}",
+    "textFormat": "{{instance}}",
+    "step": "60s",
+}
 
 
-def _thresholds(steps: list[list[Any]]) -> Json:
-    """Convert thresholds, for example [[null, green], [0.8, orange]]."""
-    return {"mode": "absolute", "steps": [{"value": value, "color": color} for value, color in steps]}
-
-
-def _mappings(texts: Json) -> list[Json]:
-    """Convert value mappings, for example {0: [down, red], 1: [up, green]}."""
-    options = {
-        str(value): {"text": text, "color": color, "index": i} for i, (value, (text, color)) in enumerate(texts.items())
-    }
-    return [{"type": "value", "options": options}]
-
-
-def _targets(panel: Json) -> list[Json]:
-    table = panel["type"] == "table"
-    instant = table or panel.get("instant", False)
-    return [
-        {
-            "refId": chr(ord("A") + i),
-            "datasource": DATASOURCE,
-            "editorMode": "code",
-            "expr": query["expr"].strip(),
-            "legendFormat": query.get("legend", "__auto"),
-            "instant": instant,
-            "range": not instant,
-            "format": "heatmap" if panel["type"] == "heatmap" else "table" if table else "time_series",
-        }
-        for i, query in enumerate(panel["queries"])
-    ]
-
-
-def _options(panel: Json) -> Json:
-    tooltip = {"mode": "multi", "sort": "desc"}
-    match panel["type"]:
+def _panel_of_type(source: Json) -> Panel:
+    """A panel with the options of its type."""
+    tooltip = common.VizTooltipOptions().mode(shared.TooltipDisplayMode.MULTI).sort(shared.SortOrder.DESCENDING)
+    match source["type"]:
         case "timeseries":
-            return {"legend": {"displayMode": "list", "placement": "bottom", "showLegend": True}, "tooltip": tooltip}
+            stack, limits = source.get("stack", False), "thresholds" in source
+            stacking = shared.StackingMode.NORMAL if stack else shared.StackingMode.NONE
+            style = shared.GraphTresholdsStyleMode.DASHED if limits else shared.GraphTresholdsStyleMode.OFF
+            return (
+                timeseries.Panel()
+                .fill_opacity(20 if stack else 8)
+                .show_points(shared.VisibilityMode.NEVER)
+                .stacking(common.StackingConfig().mode(stacking).group("A"))
+                .thresholds_style(common.GraphThresholdsStyleConfig().mode(style))
+                .legend(common.VizLegendOptions().show_legend(True).display_mode(shared.LegendDisplayMode.LIST))
+                .tooltip(tooltip)
+            )
         case "stat":
-            return {
-                "reduceOptions": LAST_VALUE,
-                "colorMode": panel.get("color_mode", "value"),
-                "graphMode": panel.get("graph_mode", "area"),
-                "textMode": panel.get("text_mode", "auto"),
-                "justifyMode": "auto",
-            }
-        case "bargauge":
-            return {"reduceOptions": LAST_VALUE, "displayMode": "lcd", "orientation": "horizontal"}
+            return (
+                stat.Panel()
+                .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+                .color_mode(shared.BigValueColorMode(source.get("color_mode", "value")))
+                .graph_mode(shared.BigValueGraphMode(source.get("graph_mode", "area")))
+                .text_mode(shared.BigValueTextMode(source.get("text_mode", "auto")))
+            )
         case "state-timeline":
-            return {
-                "mergeValues": True,
-                "showValue": "auto",
-                "rowHeight": 0.85,
-                "legend": {"showLegend": False},
-                "tooltip": tooltip,
-            }
+            legend = common.VizLegendOptions().show_legend(False)
+            return statetimeline.Panel().fill_opacity(80).line_width(0).row_height(0.85).legend(legend).tooltip(tooltip)
         case "heatmap":
-            return {
-                "calculate": False,
-                "yAxis": {"unit": panel.get("unit", "short")},
-                "color": {"mode": "scheme", "scheme": "Oranges"},
-            }
+            color = (
+                heatmap.HeatmapColorOptions().mode(HeatmapColorMode.SCHEME).scheme("Oranges").steps(64).exponent(0.5)
+            )
+            return heatmap.Panel().y_axis(heatmap.YAxisConfig().unit(source["unit"])).color(color).show_tooltip()
         case "table":
-            return {
-                "showHeader": True,
-                "cellHeight": "sm",
-                "sortBy": [{"displayName": panel["sort"], "desc": True}] if "sort" in panel else [],
-            }
+            panel = table.Panel().show_header(True)
+            if "sort" in source:
+                panel.sort_by([common.TableSortByFieldState().display_name(source["sort"]).desc(True)])
+            return panel.transformations(_table_transformations(source))
         case other:
-            known = "timeseries, stat, bargauge, state-timeline, heatmap, table"
-            raise ValueError(f"panel {panel['title']!r}: type {other!r} is unknown; use one of {known}")
+            raise ValueError(f"Panel {source['title']!r} has type {other!r}, which this generator does not support.")
 
 
-def _table_transformations(panel: Json) -> list[Json]:
-    """Join the queries of a table on `join`, and show only `columns` under their names."""
-    columns: dict[str, str] = panel["columns"]
-    shown = {"include": {"pattern": "^(" + "|".join(columns) + ")$"}}
-    merge: list[Json] = (
-        [{"id": "joinByField", "options": {"byField": panel["join"], "mode": "outer"}}]
-        if len(panel["queries"]) > 1
-        else []
+def _table_transformations(source: Json) -> list[model.DataTransformerConfig]:
+    """Join the queries of a table on `join`, and show only `columns`, under their names."""
+    columns: dict[str, str] = source["columns"]
+    order = {name: position for position, name in enumerate(columns)}
+    steps: Json = {"joinByField": {"byField": source["join"], "mode": "outer"}} if len(source["queries"]) > 1 else {}
+    steps["filterFieldsByName"] = {"include": {"pattern": "^(" + "|".join(columns) + ")$"}}
+    steps["organize"] = {"renameByName": columns, "indexByName": order}
+    return [model.DataTransformerConfig(id_val=name, options=options) for name, options in steps.items()]
+
+
+def _query(source: Json, panel: Json, position: int) -> prometheus.Dataquery:
+    query = prometheus.Dataquery().ref_id(chr(ord("A") + position)).expr(source["expr"].strip())
+    query.legend_format(source.get("legend", "__auto")).datasource(DATASOURCE)
+    formats = {"heatmap": PromQueryFormat.HEATMAP, "table": PromQueryFormat.TABLE}
+    query.format(formats.get(panel["type"], PromQueryFormat.TIME_SERIES))
+    return query.instant() if panel["type"] == "table" else query.range()
+
+
+def _panel(source: Json, identity: int) -> Panel:
+    panel = (
+        _panel_of_type(source)
+        .id(identity)
+        .title(source["title"])
+        .description(source.get("help", ""))
+        .datasource(DATASOURCE)
     )
-    return [
-        *merge,
-        {"id": "filterFieldsByName", "options": shown},
-        {
-            "id": "organize",
-            "options": {"renameByName": columns, "indexByName": {name: i for i, name in enumerate(columns)}},
-        },
-    ]
-
-
-def _panel(panel: Json, identity: int, x: int, y: int) -> Json:
-    defaults: Json = {"unit": panel.get("unit", "short"), "custom": {}}
-    for key in ("min", "max", "decimals"):
-        if key in panel:
-            defaults[key] = panel[key]
-    defaults["thresholds"] = _thresholds(
-        panel.get("thresholds", [[None, "text" if panel["type"] == "stat" else "green"]])
-    )
-    if "values" in panel:
-        defaults["mappings"] = _mappings(panel["values"])
-    if panel["type"] == "timeseries":
-        defaults["custom"] = {
-            "lineWidth": 1,
-            "fillOpacity": 20 if panel.get("stack") else 8,
-            "showPoints": "never",
-            "spanNulls": False,
-            "stacking": {"mode": "normal" if panel.get("stack") else "none", "group": "A"},
-            "thresholdsStyle": {"mode": "dashed" if "thresholds" in panel else "off"},
-        }
-    if panel["type"] == "state-timeline":
-        defaults["custom"] = {"fillOpacity": 80, "lineWidth": 0}
-    built: Json = {
-        "id": identity,
-        "type": panel["type"],
-        "title": panel["title"],
-        "description": panel.get("help", ""),
-        "datasource": DATASOURCE,
-        "gridPos": {"x": x, "y": y, "w": panel["width"], "h": panel.get("height", 7)},
-        "fieldConfig": {"defaults": defaults, "overrides": _overrides(panel)},
-        "options": _options(panel),
-        "targets": _targets(panel),
+    panel.span(source["width"]).height(source.get("height", 7)).unit(source.get("unit", "short"))
+    for setting in {"min", "max", "decimals"} & source.keys():
+        getattr(panel, setting)(source[setting])
+    steps = source.get("thresholds", [[None, "text" if source["type"] == "stat" else "green"]])
+    thresholds = [model.Threshold(value=value, color=color) for value, color in steps]
+    panel.thresholds(dashboard.ThresholdsConfig().mode(model.ThresholdsMode.ABSOLUTE).steps(thresholds))
+    texts = {
+        str(value): model.ValueMappingResult(text=text, color=color, index=index)
+        for index, (value, (text, color)) in enumerate(source.get("values", {}).items())
     }
-    if panel["type"] == "table":
-        built["transformations"] = _table_transformations(panel)
-    return built
+    panel.mappings([model.ValueMap(options=texts)] if texts else [])
+    for name, unit in source.get("units", {}).items():
+        panel.override_by_name(name, [model.DynamicConfigValue(id_val="unit", value=unit)])
+    for position, query in enumerate(source["queries"]):
+        panel.with_target(_query(query, source, position))
+    return panel
 
 
-def _overrides(panel: Json) -> list[Json]:
-    """Convert the units of columns, for example {Lag: bytes}."""
-    return [
-        {"matcher": {"id": "byName", "options": name}, "properties": [{"id": "unit", "value": unit}]}
-        for name, unit in panel.get("units", {}).items()
-    ]
-
-
-def _layout(rows: list[Json]) -> Iterator[Json]:
-    """Place panels from left to right in 24 columns, each row under a heading."""
-    identity, y = 1, 0
-    for row in rows:
-        yield {
-            "id": identity,
-            "type": "row",
-            "title": row["title"],
-            "collapsed": False,
-            "panels": [],
-            "gridPos": {"x": 0, "y": y, "w": COLUMNS, "h": 1},
-        }
-        identity, y, x, height = identity + 1, y + 1, 0, 0
-        for panel in row["panels"]:
-            if x + panel["width"] > COLUMNS:
-                x, y, height = 0, y + height, 0
-            yield _panel(panel, identity, x, y)
-            identity, x, height = identity + 1, x + panel["width"], max(height, panel.get("height", 7))
-        y += height
-
-
-def _variable(name: str, query: str) -> Json:
-    return {
-        "name": name,
-        "label": name.capitalize(),
-        "type": "query",
-        "datasource": DATASOURCE,
-        "query": {"query": query, "refId": "variable"},
-        "definition": query,
-        "refresh": 2,
-        "sort": 1,
-        "multi": True,
-        "includeAll": True,
-        "allValue": ".*",
-        "current": {"text": ["All"], "value": ["$__all"]},
-    }
+def _variable(name: str, query: str) -> dashboard.QueryVariable:
+    every = model.VariableOption(text=["All"], value=["$__all"])
+    variable = dashboard.QueryVariable(name).label(name.capitalize()).current(every).datasource(DATASOURCE)
+    variable.query({"query": query, "refId": "variable"})
+    variable.refresh(model.VariableRefresh.ON_TIME_RANGE_CHANGED).sort(model.VariableSort.ALPHABETICAL_ASC)
+    return variable.multi(True).include_all(True).all_value(".*")
 
 
 def build(source: Json) -> Json:
     """Convert a source from roles/grafana/dashboards to Grafana's JSON model."""
-    return {
-        "uid": source["uid"],
-        "title": source["title"],
-        "description": source["description"],
-        "tags": ["flaskfleet"],
-        "schemaVersion": 39,
-        "version": 1,
-        "editable": True,
-        "graphTooltip": 1,
-        "refresh": "30s",
-        "time": {"from": "now-1h", "to": "now"},
-        "timezone": "browser",
-        "links": [
-            {
-                "type": "dashboards",
-                "title": "Fleet",
-                "tags": ["flaskfleet"],
-                "asDropdown": True,
-                "includeVars": True,
-                "keepTime": True,
-            }
-        ],
-        "templating": {"list": [_variable(name, query) for name, query in source.get("variables", {}).items()]},
-        "annotations": {"list": [_alert_annotation()]},
-        "panels": list(_layout(source["rows"])),
-    }
-
-
-def _alert_annotation() -> Json:
-    """Return the annotation that marks firing alerts on every graph."""
-    return {
-        "name": "Alerts",
-        "enable": True,
-        "datasource": DATASOURCE,
-        "iconColor": "red",
-        "expr": 'ALERTS{alertstate="firing", alertname!="Watchdog"}',
-        "titleFormat": "{{alertname}}",
-        "textFormat": "{{instance}}",
-        "step": "60s",
-    }
+    link = dashboard.DashboardLink("Fleet").type(model.DashboardLinkType.DASHBOARDS).tags(["flaskfleet"])
+    built = (
+        dashboard.Dashboard(source["title"])
+        .uid(source["uid"])
+        .description(source["description"])
+        .tags(["flaskfleet"])
+        .tooltip(model.DashboardCursorSync.CROSSHAIR)
+        .refresh("30s")
+        .time("now-1h", "now")
+        .timezone("browser")
+        .link(link.as_dropdown(True).include_vars(True).keep_time(True))
+        .variables([_variable(name, query) for name, query in source.get("variables", {}).items()])
+    )
+    identity = itertools.count(1)
+    for row in source["rows"]:
+        built.with_row(dashboard.Row(row["title"]).id(next(identity)))
+        for panel in row["panels"]:
+            built.with_panel(_panel(panel, next(identity)))
+    result: Json = json.loads(JSONEncoder().encode(built.build()))
+    return result | {"annotations": {"list": [ALERTS]}}
 
 
 def render(dashboard: Json) -> str:
