@@ -18,9 +18,7 @@ DASHBOARDS = sorted(BUILT.glob("*.json"))
 @pytest.mark.parametrize("source", sorted(SOURCES.glob("*.yml")), ids=lambda path: path.stem)
 def test_a_dashboard_is_built_from_its_source(source: Path) -> None:
     built = BUILT / f"{source.stem}.json"
-    assert built.read_text() == render(build(yaml.safe_load(source.read_text()))), (
-        "run: python -m tools.docs.dashboards"
-    )
+    assert built.read_text() == render(build(yaml.safe_load(source.read_text()))), "run 'make docs'"
 
 
 def test_every_dashboard_has_a_source() -> None:
