@@ -39,9 +39,9 @@ HEALTHY: dict[str, dict[str, Any]] = {
 }
 
 
-def but(**changed: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
+def changed(**changes: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
     """Return the healthy facts with some changed. A host that is None does not answer."""
     return {
-        name: {} if name in changed and changed[name] is None else facts | (changed.get(name) or {})
+        name: {} if name in changes and changes[name] is None else facts | (changes.get(name) or {})
         for name, facts in HEALTHY.items()
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, but
+from tests.unit.tools.fleet_views import HEALTHY, HOSTS, changed
 from tools.fleet.context import Host
 from tools.fleet.maintenance import DEFAULT_STEP, first_step, indispensable, maintenance_order
 from tools.fleet.redundancy import missing
@@ -25,7 +25,7 @@ def test_leaders_come_last_and_tiers_are_in_the_order_of_a_request() -> None:
 
 
 def test_the_current_leader_comes_last() -> None:
-    swapped = but(db1=HEALTHY["db2"], db2=HEALTHY["db1"])
+    swapped = changed(db1=HEALTHY["db2"], db2=HEALTHY["db1"])
     assert maintenance_order(HOSTS, swapped)[-3:] == ["lb1", "db2", "cache1"]
 
 
@@ -39,14 +39,14 @@ def test_a_host_is_indispensable_if_its_tier_or_its_majority_depends_on_it() -> 
 @pytest.mark.parametrize(
     ("view", "step"),
     [
-        (but(db2=None), "start db2, or replace it (playbooks/replace.yml -e replace_host=db2)"),
+        (changed(db2=None), "start db2, or replace it (playbooks/replace.yml -e replace_host=db2)"),
         (
-            but(lb2={"stopped": ["nginx"]}),
+            changed(lb2={"stopped": ["nginx"]}),
             "check `systemctl --failed` on lb2, then run `ansible-playbook site.yml --limit lb2`",
         ),
-        (but(worker1={"release": "r2"}), "deploy one release to all hosts (playbooks/deploy.yml)"),
-        (but(app1={"system": "starting"}), "wait until app1 has started, or check its `systemctl list-jobs`"),
-        (but(lb1={"vip": False}), DEFAULT_STEP),
+        (changed(worker1={"release": "r2"}), "deploy one release to all hosts (playbooks/deploy.yml)"),
+        (changed(app1={"system": "starting"}), "wait until app1 has started, or check its `systemctl list-jobs`"),
+        (changed(lb1={"vip": False}), DEFAULT_STEP),
         (HEALTHY, ""),
     ],
 )
@@ -56,4 +56,4 @@ def test_the_advice_is_for_the_first_cause(view: dict[str, dict[str, object]], s
 
 def test_the_advice_for_a_drained_host_is_the_command_to_undrain_it() -> None:
     drained = {"drained": {"app1": {"by": "kim", "when": "2026-11-23T06:00:00Z", "why": "new disk"}}}
-    assert "playbooks/drain.yml -e undrain=app1" in first_step(missing(HOSTS, but(lb1=drained, lb2=drained)))
+    assert "playbooks/drain.yml -e undrain=app1" in first_step(missing(HOSTS, changed(lb1=drained, lb2=drained)))

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, LINKED_REPLICA, PATRONI, but
+from tests.unit.tools.fleet_views import HEALTHY, HOSTS, LINKED_REPLICA, PATRONI, changed
 from tools.fleet.context import Host
 from tools.fleet.redundancy import missing
 
@@ -77,12 +77,12 @@ def test_a_single_host_in_every_group_has_no_problems() -> None:
     ],
 )
 def test_each_problem_is_named(host: str, facts: dict[str, Any], problem: str) -> None:
-    assert missing(HOSTS, but(**{host: facts})) == [problem]
+    assert missing(HOSTS, changed(**{host: facts})) == [problem]
 
 
 def test_a_host_that_is_down_comes_before_its_consequences() -> None:
     alone = HEALTHY["db1"] | {"postgres": {"primary": True, "standbys": {}}}
-    assert missing(HOSTS, but(db2=None, db1=alone)) == [
+    assert missing(HOSTS, changed(db2=None, db1=alone)) == [
         "db2 does not answer",
         "no standby is synchronous",
         "etcd has 2 of 3 votes (not db2)",
@@ -91,7 +91,7 @@ def test_a_host_that_is_down_comes_before_its_consequences() -> None:
         name: HEALTHY["cache1"][name] | {"replicas": HEALTHY["cache1"][name]["replicas"] - 1}
         for name in ("cache", "store")
     }
-    assert missing(HOSTS, but(cache2=None, cache1=without | {"sentinel": 2}, mon1={"sentinel": 2})) == [
+    assert missing(HOSTS, changed(cache2=None, cache1=without | {"sentinel": 2}, mon1={"sentinel": 2})) == [
         "cache2 does not answer",
         "cache has 0 of 1 replicas (not cache2)",
         "store has 1 of 2 replicas (not cache2)",
@@ -101,7 +101,7 @@ def test_a_host_that_is_down_comes_before_its_consequences() -> None:
 
 def test_problems_of_the_applications_servers_come_before_the_application() -> None:
     alone = {"master": False, "linked": False}
-    assert missing(HOSTS, but(cache1=None, cache2={"cache": alone, "store": alone}, app1={"app": False})) == [
+    assert missing(HOSTS, changed(cache1=None, cache2={"cache": alone, "store": alone}, app1={"app": False})) == [
         "cache1 does not answer",
         "cache has no master",
         "store has no master",
@@ -112,32 +112,32 @@ def test_problems_of_the_applications_servers_come_before_the_application() -> N
 
 def test_a_lost_majority_is_named() -> None:
     assert "etcd has 1 of 3 votes, which is no majority (not db1, db2)" in missing(
-        HOSTS, but(db1={"etcd": False}, db2=None)
+        HOSTS, changed(db1={"etcd": False}, db2=None)
     )
 
 
 def test_a_service_that_hangs_on_a_host_that_answers_is_a_problem() -> None:
-    assert missing(HOSTS, but(app1={"app": None})) == ["app1 has an application that is not ready"]
+    assert missing(HOSTS, changed(app1={"app": None})) == ["app1 has an application that is not ready"]
     alone = {"postgres": {"primary": True, "standbys": {}}}
-    assert missing(HOSTS, but(db1=alone, db2={"postgres": None})) == [
+    assert missing(HOSTS, changed(db1=alone, db2={"postgres": None})) == [
         "db2 has a Postgres that does not answer",
         "no standby is synchronous",
     ]
-    assert missing(HOSTS, but(db1={"postgres": None})) == [
+    assert missing(HOSTS, changed(db1={"postgres": None})) == [
         "db1 has a Postgres that does not answer",
         "Postgres has no primary",
     ]
 
 
 def test_a_drained_host_is_a_problem_with_its_reason() -> None:
-    both = but(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {"app1": NOTE}})
+    both = changed(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {"app1": NOTE}})
     assert missing(HOSTS, both) == ["app1 is drained (kim: new disk)"]
-    assert missing(HOSTS, but(lb2={"drained": {"app1": {}}})) == [
+    assert missing(HOSTS, changed(lb2={"drained": {"app1": {}}})) == [
         "app1 is drained on lb2 only (somebody: no reason given)"
     ]
 
 
 def test_replicas_of_a_lost_master_are_not_reported() -> None:
-    assert missing(HOSTS, but(cache1={"cache": None}, cache2={"cache": LINKED_REPLICA | {"linked": False}})) == [
+    assert missing(HOSTS, changed(cache1={"cache": None}, cache2={"cache": LINKED_REPLICA | {"linked": False}})) == [
         "cache has no master"
     ]

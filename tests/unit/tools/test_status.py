@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, but
+from tests.unit.tools.fleet_views import HEALTHY, HOSTS, changed
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
 from tools.fleet.processes import this_run
@@ -65,19 +65,19 @@ def test_the_table_of_a_healthy_fleet() -> None:
     ],
 )
 def test_the_row_of_an_unhealthy_host(host: str, facts: dict[str, Any] | None, row: str) -> None:
-    assert line(host, but(**{host: facts})) == row
+    assert line(host, changed(**{host: facts})) == row
 
 
 def test_a_standbys_row_shows_what_the_primary_reports() -> None:
     catching_up = HEALTHY["db1"] | {
         "postgres": {"primary": True, "standbys": {"db2": ["catchup", "async", 5 * 1024**3]}}
     }
-    assert "postgres async standby, 5.0 GiB behind, CATCHUP" in line("db2", but(db1=catching_up))
-    assert "postgres standby NOT STREAMING" in line("db2", but(db1=None))
+    assert "postgres async standby, 5.0 GiB behind, CATCHUP" in line("db2", changed(db1=catching_up))
+    assert "postgres standby NOT STREAMING" in line("db2", changed(db1=None))
 
 
 def test_a_drained_hosts_row_shows_who_when_and_why() -> None:
-    view = but(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {}})
+    view = changed(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {}})
     assert line("app1", view) == (
         "app1 10.0.0.21 drained app ready; release r1; drained on lb1 only by kim since 2026-11-23T06:00:00Z: new disk"
     )
@@ -95,7 +95,7 @@ def test_roles_that_do_not_fit_continue_on_the_next_line() -> None:
 
 
 def test_colours_are_optional() -> None:
-    broken = rows(HOSTS, but(app1=None), VIP)
+    broken = rows(HOSTS, changed(app1=None), VIP)
     assert "\033" not in render(broken, 120)
     assert "\033[31mDOWN" in render(broken, 120, colours=True)
 
