@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 
 import pytest
 
@@ -91,32 +90,17 @@ def test_a_run_without_some_hosts_converges_the_others_and_names_the_missing_one
 
 
 def test_a_change_that_could_lose_the_majority_is_postponed(runner: DrillRunner) -> None:
-    with ExitStack() as stack:
-        stack.enter_context(faults.powered_off(runner.fleet, runner.standby))
+    variables = ("etcd_heartbeat_interval=250", "postgres_max_connections=210")
+    change = ["--tags", "etcd,postgres", *(word for variable in variables for word in ("-e", variable))]
+    with faults.powered_off(runner.fleet, runner.standby):
         running = processes(runner.fleet)
-        waiting = site(
-            runner.fleet,
-            "--tags",
-            "etcd,postgres",
-            "-e",
-            "etcd_heartbeat_interval=250",
-            "-e",
-            "postgres_max_connections=210",
-        )
+        waiting = site(runner.fleet, *change)
         assert "etcd keeps its old settings" in waiting.output
         assert "Postgres keeps its old settings" in waiting.output
         assert waiting.hosts_with("failed") == set(), waiting.output
         assert processes(runner.fleet) == running
     assert runner.wait_until_redundant(120) is not None, runner.missing()
-    done = site(
-        runner.fleet,
-        "--tags",
-        "etcd,postgres",
-        "-e",
-        "etcd_heartbeat_interval=250",
-        "-e",
-        "postgres_max_connections=210",
-    )
+    done = site(runner.fleet, *change)
     assert "keeps its old settings" not in done.output
     assert done.code == 0, done.output[-3000:]
     assert processes(runner.fleet) != running

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tests.support.drills import disk, faults, in_flight, store
 from tests.support.drills.drill import Drill, Fault, Figures, hold_for, until_failover
@@ -90,27 +90,16 @@ def switchover(role: str) -> Fault:
     return lambda runner: faults.playbook_run(runner.fleet, "playbooks/switchover.yml", "-e", f"switchover_of={role}")
 
 
-WORKERS = [
-    Drill(
-        "workers-killed",
-        killed("workers", "celery-worker"),
-        hold_for(3),
-        write_gap=1,
-        failed=NO_FAILURES,
-        heals_itself=True,
-    ),
-]
+def unnoticed(name: str, fault: Fault, hold: Callable[[DrillRunner], None], **options: Any) -> Drill:
+    """Return a drill in which no request may fail."""
+    return Drill(name, fault, hold, write_gap=1, failed=NO_FAILURES, **options)
+
+
+WORKERS = [unnoticed("workers-killed", killed("workers", "celery-worker"), hold_for(3), heals_itself=True)]
 
 REDIS = [
-    Drill(
-        "cache-flushed",
-        lambda runner: faults.cache_flushed(runner.fleet),
-        hold_for(2),
-        write_gap=1,
-        failed=NO_FAILURES,
-        heals_itself=True,
-    ),
-    Drill("cache-switchover", switchover("cache"), hold_for(1), write_gap=1, failed=NO_FAILURES),
+    unnoticed("cache-flushed", lambda runner: faults.cache_flushed(runner.fleet), hold_for(2), heals_itself=True),
+    unnoticed("cache-switchover", switchover("cache"), hold_for(1)),
     Drill(
         "store-switchover",
         with_store_writes(switchover("store")),
@@ -118,12 +107,8 @@ REDIS = [
         write_gap=2,
         extra={"store_gap": 2, "store_lost": 0},
     ),
-    Drill(
-        "cache-away",
-        lambda runner: faults.stopped(runner.fleet, runner.group("redis"), "redis@cache"),
-        hold_for(8),
-        write_gap=1,
-        failed=NO_FAILURES,
+    unnoticed(
+        "cache-away", lambda runner: faults.stopped(runner.fleet, runner.group("redis"), "redis@cache"), hold_for(8)
     ),
     Drill(
         "store-process-killed",
@@ -182,14 +167,7 @@ FRONT_DOOR = [
         write_gap=1.5,
         heals_itself=True,
     ),
-    Drill(
-        "load-balancer-in-maintenance",
-        in_flight.planned_move,
-        hold_for(4),
-        write_gap=1,
-        failed=NO_FAILURES,
-        extra={"cut": 0},
-    ),
+    unnoticed("load-balancer-in-maintenance", in_flight.planned_move, hold_for(4), extra={"cut": 0}),
     Drill("load-balancer-killed", leader_of("vip", faults.powered_off), hold_for(6), write_gap=1.5, core=True),
 ]
 
@@ -265,34 +243,28 @@ POSTGRES = [
 ]
 
 ETCD = [
-    Drill(
+    unnoticed(
         "etcd-member-killed",
         lambda runner: faults.etcd_killed(runner.fleet, leader=False),
         hold_for(4),
-        write_gap=1,
-        failed=NO_FAILURES,
         heals_itself=True,
     ),
-    Drill(
+    unnoticed(
         "etcd-leader-killed",
         lambda runner: faults.etcd_killed(runner.fleet, leader=True),
         hold_for(5),
-        write_gap=1,
-        failed=NO_FAILURES,
         heals_itself=True,
     ),
-    Drill(
+    unnoticed(
         "etcd-away-30-s",
         lambda runner: faults.stopped(runner.fleet, runner.group("etcd"), "etcd"),
         hold_for(30),
-        write_gap=1,
-        failed=NO_FAILURES,
         core=True,
     ),
 ]
 
 EVERYTHING = [
-    Drill("witness-killed", one_of("monitoring", faults.powered_off), hold_for(6), write_gap=1, failed=NO_FAILURES),
+    unnoticed("witness-killed", one_of("monitoring", faults.powered_off), hold_for(6)),
     Drill(
         "power-cut",
         lambda runner: faults.powered_off(runner.fleet, *runner.fleet.hosts.values()),

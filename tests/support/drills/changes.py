@@ -132,51 +132,38 @@ NO_STORE_PAUSE = {"store_gap": 0.5, "store_lost": 0}
 NO_FAILURES = {"read": 0.0, "write": 0.0, "session": 0.0}
 SHORT_CANARY = {"deploy_canary_seconds": 5}
 HSTS = "strict-transport-security"
+
+
+def operation(name: str, fault: Fault, **options: Any) -> Drill:
+    """Return a drill that ends a second after the operator's work."""
+    return Drill(name, fault, hold_for(1), **options)
+
+
 CHANGES = [
-    Drill(
-        "more-connections",
-        change("postgres", postgres_max_connections=210),
-        hold_for(1),
-        write_gap=3,
-        extra=NO_STORE_PAUSE,
-    ),
+    operation("more-connections", change("postgres", postgres_max_connections=210), write_gap=3, extra=NO_STORE_PAUSE),
     # A smaller value must reach the primary first, so the primary restarts in place.
-    Drill("fewer-connections", change("postgres"), hold_for(1), write_gap=5, extra=NO_STORE_PAUSE),
-    Drill(
-        "more-buffers",
-        change("postgres", postgres_shared_buffers_mb=180),
-        hold_for(1),
-        write_gap=3,
-        extra=NO_STORE_PAUSE,
-    ),
-    Drill("default-buffers", change("postgres"), hold_for(1), write_gap=3, extra=NO_STORE_PAUSE),
-    Drill(
+    operation("fewer-connections", change("postgres"), write_gap=5, extra=NO_STORE_PAUSE),
+    operation("more-buffers", change("postgres", postgres_shared_buffers_mb=180), write_gap=3, extra=NO_STORE_PAUSE),
+    operation("default-buffers", change("postgres"), write_gap=3, extra=NO_STORE_PAUSE),
+    operation(
         "store-with-threads",
         change("redis", redis_store_config={"io-threads": 2}),
-        hold_for(1),
         write_gap=2,
         extra=SHORT_STORE_PAUSE,
     ),
-    Drill(
+    operation(
         "store-without-threads",
         change("redis", redis_store_config={"io-threads": 1}),
-        hold_for(1),
         write_gap=2,
         extra=SHORT_STORE_PAUSE,
     ),
-    Drill(
-        "slower-heartbeats", change("etcd", etcd_heartbeat_interval=250), hold_for(1), write_gap=1, extra=NO_STORE_PAUSE
+    operation("slower-heartbeats", change("etcd", etcd_heartbeat_interval=250), write_gap=1, extra=NO_STORE_PAUSE),
+    operation("default-heartbeats", change("etcd"), write_gap=1, extra=NO_STORE_PAUSE),
+    operation(
+        "slower-advertisements", change("nginx", keepalived_advert_interval=0.3), write_gap=1.5, extra=NO_STORE_PAUSE
     ),
-    Drill("default-heartbeats", change("etcd"), hold_for(1), write_gap=1, extra=NO_STORE_PAUSE),
-    Drill(
-        "slower-advertisements",
-        change("nginx", keepalived_advert_interval=0.3),
-        hold_for(1),
-        write_gap=1.5,
-        extra=NO_STORE_PAUSE,
-    ),
-    Drill("default-advertisements", change("nginx"), hold_for(1), write_gap=1.5, extra=NO_STORE_PAUSE),
-    Drill(
+    operation("default-advertisements", change("nginx"), write_gap=1.5, extra=NO_STORE_PAUSE),
+    operation(
         "fewer-threads-longer-hsts",
         restarts_only(
             {"app"},
@@ -184,34 +171,27 @@ CHANGES = [
                 HSTS, "63072000", change("app,nginx", app_threads=6, nginx_hsts_max_age=63072000, **SHORT_CANARY)
             ),
         ),
-        hold_for(1),
         write_gap=1,
         failed=NO_FAILURES,
         extra=NO_STORE_PAUSE,
     ),
-    Drill(
+    operation(
         "default-threads-and-hsts",
         restarts_only({"app"}, reaches_users(HSTS, "31536000", change("app,nginx", **SHORT_CANARY))),
-        hold_for(1),
         write_gap=1,
         failed=NO_FAILURES,
         extra=NO_STORE_PAUSE,
     ),
 ]
 REPLACEMENTS = [
-    Drill("standby-replaced-by-hand", replaced(lambda runner: runner.standby), hold_for(1), write_gap=3, read_gap=2),
-    Drill(
-        "redis-replica-replaced",
-        replaced(follower("store", "redis")),
-        hold_for(1),
-        write_gap=2,
-        setting=one_host_leads_redis,
+    operation("standby-replaced-by-hand", replaced(lambda runner: runner.standby), write_gap=3, read_gap=2),
+    operation(
+        "redis-replica-replaced", replaced(follower("store", "redis")), write_gap=2, setting=one_host_leads_redis
     ),
-    Drill("load-balancer-replaced", replaced(lambda runner: runner.leader("vip")), hold_for(1), write_gap=1.5),
-    Drill(
+    operation("load-balancer-replaced", replaced(lambda runner: runner.leader("vip")), write_gap=1.5),
+    operation(
         "app-host-replaced",
         replaced(lambda runner: runner.group("app")[0]),
-        hold_for(1),
         write_gap=1,
         failed={"read": 0, "write": 0.01},
     ),
