@@ -7,25 +7,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.deploys.stage import Stage
+from tests.support.deploys.runner import DeployRunner
 from tests.support.deploys.variants import GOOD
 from tests.support.live.fixtures import api_key, fleet
 from tests.support.live.fleet import LiveFleet
 from tests.support.tiers import pytest_collection_modifyitems, pytest_configure
 
-__all__ = ["api_key", "fleet", "pytest_collection_modifyitems", "pytest_configure", "stage"]
+__all__ = ["api_key", "fleet", "pytest_collection_modifyitems", "pytest_configure", "runner"]
 
 
 @pytest.fixture(scope="session")
-def stage(fleet: LiveFleet, api_key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def runner(fleet: LiveFleet, api_key: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DeployRunner]:
     """The fleet with a test release. Afterwards the project's own release and schema are restored."""
-    stage = Stage(fleet, api_key, tmp_path_factory.mktemp("releases"))
-    stage.reset()
-    run = stage.deploy(GOOD, deploy_canary_seconds=0)
+    runner = DeployRunner(fleet, api_key, tmp_path_factory.mktemp("releases"))
+    runner.reset()
+    run = runner.deploy(GOOD, deploy_canary_seconds=0)
     assert run.code == 0, run.text
-    yield stage
+    yield runner
     if os.environ.get("FLEET_ENDS_HERE"):
         return
-    stage.reset()
-    run = stage.run("deploy", deploy_canary_seconds=0)
+    runner.reset()
+    run = runner.run("deploy", deploy_canary_seconds=0)
     assert run.code == 0, run.text

@@ -9,7 +9,7 @@ from math import inf
 
 import pytest
 
-from tests.support.deploys.stage import STEADY, Run, Stage, Traffic
+from tests.support.deploys.runner import STEADY, DeployRunner, Run, Traffic
 from tests.support.deploys.variants import (
     BETTER,
     CONTRACT,
@@ -39,37 +39,37 @@ KILL_POINTS = [
 ]
 
 
-def assert_unharmed(stage: Stage, traffic: Traffic, run: Run) -> None:
+def assert_unharmed(runner: DeployRunner, traffic: Traffic, run: Run) -> None:
     """Assert that no request failed or was slow, all hosts run one release, and every task ran exactly once.
 
     Args:
-        stage: The fleet.
+        runner: The fleet.
         traffic: The requests during the deploy.
         run: The last run. After its end only the current release may answer.
     """
     assert traffic.failed == []
-    assert_fast(stage, traffic)
+    assert_fast(runner, traffic)
     if run.phases:
-        assert_fast(stage, traffic, run.switching_began, run.ended)
-    assert len(stage.running()) == 1
-    assert stage.drained() == set()
-    assert traffic.releases(after=run.ended) == stage.running()
-    assert eventually(lambda: stage.open_tasks() == "0", within=120, every=2), (
-        f"{stage.open_tasks()} tasks were not done"
+        assert_fast(runner, traffic, run.switching_began, run.ended)
+    assert len(runner.running()) == 1
+    assert runner.drained() == set()
+    assert traffic.releases(after=run.ended) == runner.running()
+    assert eventually(lambda: runner.open_tasks() == "0", within=120, every=2), (
+        f"{runner.open_tasks()} tasks were not done"
     )
-    tasks = stage.processed(since=traffic.records[0]["due"])
+    tasks = runner.processed(since=traffic.records[0]["due"])
     assert len(tasks) == len(set(tasks)) >= sum(record["kind"] == "write" for record in traffic.records)
 
 
-def assert_fast(stage: Stage, traffic: Traffic, begin: float = 0, end: float = inf) -> None:
+def assert_fast(runner: DeployRunner, traffic: Traffic, begin: float = 0, end: float = inf) -> None:
     """Assert that the p99 of reads in a period is near that before the deploy, or near that of `door` requests.
 
     `door` requests need no application host. They are slow only if the machine itself is busy.
     """
     p99, door = traffic.p99(begin, end), traffic.p99(begin, end, kind="door")
-    print(f"p99 {p99:.3f} s, {stage.steady:.3f} s without a deploy, {door:.3f} s without the application")
+    print(f"p99 {p99:.3f} s, {runner.steady:.3f} s without a deploy, {door:.3f} s without the application")
     print(f"slowest: {traffic.slowest(begin, end)}")
-    assert p99 < MAX_SLOWDOWN * max(stage.steady, door)
+    assert p99 < MAX_SLOWDOWN * max(runner.steady, door)
 
 
 def assert_refused(run: Run, *words: str) -> None:
@@ -79,27 +79,27 @@ def assert_refused(run: Run, *words: str) -> None:
 
 
 @core
-def test_a_good_release_is_deployed_without_a_failed_request(stage: Stage) -> None:
-    before = stage.running()
-    with stage.load() as traffic:
+def test_a_good_release_is_deployed_without_a_failed_request(runner: DeployRunner) -> None:
+    before = runner.running()
+    with runner.load() as traffic:
         time.sleep(STEADY)
-        run = stage.deploy(BETTER)
+        run = runner.deploy(BETTER)
     assert run.code == 0, run.text
-    assert stage.running() != before
-    stage.steady = traffic.p99(end=run.began)
-    assert_unharmed(stage, traffic, run)
+    assert runner.running() != before
+    runner.steady = traffic.p99(end=run.began)
+    assert_unharmed(runner, traffic, run)
     # A worker was restarted during these writes, and every article has a task.
     assert sum(record["kind"] == "write" for record in traffic.records) > 200
     print(f"{run.seconds:.1f} s, phases {run.phases}")
 
 
-def test_settings_that_fail_are_rolled_back_on_all_hosts(stage: Stage) -> None:
-    before, settings = stage.running(), stage.settings()
+def test_settings_that_fail_are_rolled_back_on_all_hosts(runner: DeployRunner) -> None:
+    before, settings = runner.running(), runner.settings()
     nowhere = "postgresql+psycopg2://nobody:nothing@127.0.0.1:1/nothing"
-    with stage.load() as traffic:
+    with runner.load() as traffic:
         time.sleep(2)
-        run = stage.deploy(
-            stage.serving, app_database_url=nowhere, app_database_replica_url=nowhere, app_ready_timeout=3
+        run = runner.deploy(
+            runner.serving, app_database_url=nowhere, app_database_replica_url=nowhere, app_ready_timeout=3
         )
     assert_refused(
         run,
@@ -108,32 +108,32 @@ def test_settings_that_fail_are_rolled_back_on_all_hosts(stage: Stage) -> None:
         "went back to",
         "The previous settings were restored on",
     )
-    assert stage.running() == before
-    assert stage.settings() == settings
-    assert_unharmed(stage, traffic, run)
+    assert runner.running() == before
+    assert runner.settings() == settings
+    assert_unharmed(runner, traffic, run)
 
 
 @core
-def test_a_rollback_takes_seconds_and_marks_the_release_as_bad(stage: Stage) -> None:
-    (left,) = stage.running()
-    with stage.load() as traffic:
+def test_a_rollback_takes_seconds_and_marks_the_release_as_bad(runner: DeployRunner) -> None:
+    (left,) = runner.running()
+    with runner.load() as traffic:
         time.sleep(2)
-        run = stage.run("rollback")
+        run = runner.run("rollback")
     assert run.code == 0, run.text
-    assert_unharmed(stage, traffic, run)
-    assert left not in stage.running()
-    assert left in re.findall(r"bad: (\S+) \(\S+ rolled it back\)", stage.run("releases").output)
-    assert_refused(stage.run("rollback", rollback_to=left), f"Release {left} was marked bad")
+    assert_unharmed(runner, traffic, run)
+    assert left not in runner.running()
+    assert left in re.findall(r"bad: (\S+) \(\S+ rolled it back\)", runner.run("releases").output)
+    assert_refused(runner.run("rollback", rollback_to=left), f"Release {left} was marked bad")
     print(f"{run.seconds:.1f} s, phases {run.phases}")
 
 
-def test_a_deploy_waits_for_a_release_with_a_slow_start(stage: Stage) -> None:
-    before = stage.running()
-    with stage.load() as traffic:
-        run = stage.deploy(SLOW_START, deploy_canary_seconds=0)
+def test_a_deploy_waits_for_a_release_with_a_slow_start(runner: DeployRunner) -> None:
+    before = runner.running()
+    with runner.load() as traffic:
+        run = runner.deploy(SLOW_START, deploy_canary_seconds=0)
     assert run.code == 0, run.text
-    assert stage.running() != before
-    assert_unharmed(stage, traffic, run)
+    assert runner.running() != before
+    assert_unharmed(runner, traffic, run)
 
 
 @pytest.mark.parametrize(
@@ -149,60 +149,62 @@ def test_a_deploy_waits_for_a_release_with_a_slow_start(stage: Stage) -> None:
     ],
     ids=lambda value: value.name if isinstance(value, Variant) else "",
 )
-def test_a_bad_release_is_refused_or_rolled_back(stage: Stage, variant: Variant, words: tuple[str, ...]) -> None:
-    before = stage.running()
-    schema = stage.schema()
-    with stage.load() as traffic:
+def test_a_bad_release_is_refused_or_rolled_back(
+    runner: DeployRunner, variant: Variant, words: tuple[str, ...]
+) -> None:
+    before = runner.running()
+    schema = runner.schema()
+    with runner.load() as traffic:
         time.sleep(2)
-        run = stage.deploy(variant, deploy_canary_seconds=20)
+        run = runner.deploy(variant, deploy_canary_seconds=20)
     assert_refused(run, *words)
-    assert stage.running() == before
+    assert runner.running() == before
     # Migrations run before hosts are switched, and their additions stay after a rollback.
-    assert stage.schema() == schema or "went back to" in words
+    assert runner.schema() == schema or "went back to" in words
     if variant is UNDER_TRAFFIC:
         # Only requests to the canary fail, until the deploy detects it.
         own = [record for record in traffic.failed if record["status"] == 500 and record["release"] not in before]
         traffic.records = [record for record in traffic.records if record not in own]
         assert own
-    assert_unharmed(stage, traffic, run)
+    assert_unharmed(runner, traffic, run)
 
 
-def test_a_contract_migration_runs_if_allowed_and_prevents_a_rollback(stage: Stage) -> None:
-    with stage.load() as traffic:
-        run = stage.deploy(CONTRACT, deploy_allow_contract=True, deploy_canary_seconds=0)
+def test_a_contract_migration_runs_if_allowed_and_prevents_a_rollback(runner: DeployRunner) -> None:
+    with runner.load() as traffic:
+        run = runner.deploy(CONTRACT, deploy_allow_contract=True, deploy_canary_seconds=0)
     assert run.code == 0, run.text
-    assert_unharmed(stage, traffic, run)
-    assert_refused(stage.run("rollback"), "cannot live with today's schema", "drops a column of article")
+    assert_unharmed(runner, traffic, run)
+    assert_refused(runner.run("rollback"), "cannot live with today's schema", "drops a column of article")
 
 
-def successor(stage: Stage, name: str) -> Variant:
+def successor(runner: DeployRunner, name: str) -> Variant:
     """Return another good release with the current schema."""
-    return Variant(f"next-{name}", migrations=stage.serving.migrations)
+    return Variant(f"next-{name}", migrations=runner.serving.migrations)
 
 
 @core
-def test_a_killed_deploy_leaves_a_working_fleet_and_the_next_run_continues(stage: Stage) -> None:
-    variant, before = successor(stage, "killed"), stage.running()
-    with stage.load() as traffic:
+def test_a_killed_deploy_leaves_a_working_fleet_and_the_next_run_continues(runner: DeployRunner) -> None:
+    variant, before = successor(runner, "killed"), runner.running()
+    with runner.load() as traffic:
         for task, host in KILL_POINTS:
-            stage.kill(task, host, variant)
-        assert stage.running() != before
-        run = stage.deploy(variant)
+            runner.kill(task, host, variant)
+        assert runner.running() != before
+        run = runner.deploy(variant)
     assert run.code == 0, run.text
-    assert not stage.running() & before
-    assert_unharmed(stage, traffic, run)
+    assert not runner.running() & before
+    assert_unharmed(runner, traffic, run)
 
 
-def test_a_deploy_is_rolled_back_if_a_host_dies(stage: Stage) -> None:
-    before, hosts = stage.running(), stage.fleet.group("app")
-    with stage.load() as traffic, ThreadPoolExecutor() as pool:
-        deploy = pool.submit(stage.deploy, successor(stage, "dies"), deploy_canary_seconds=30)
-        assert eventually(lambda: not stage.running(hosts[0]) <= before and not stage.drained(), within=200, every=1)
+def test_a_deploy_is_rolled_back_if_a_host_dies(runner: DeployRunner) -> None:
+    before, hosts = runner.running(), runner.fleet.group("app")
+    with runner.load() as traffic, ThreadPoolExecutor() as pool:
+        deploy = pool.submit(runner.deploy, successor(runner, "dies"), deploy_canary_seconds=30)
+        assert eventually(lambda: not runner.running(hosts[0]) <= before and not runner.drained(), within=200, every=1)
         died = time.time()
-        with powered_off(stage.fleet, *hosts[1:]):
+        with powered_off(runner.fleet, *hosts[1:]):
             run = deploy.result()
-            assert stage.running(hosts[0]) == before
-        assert eventually(lambda: stage.running() == before, within=60, every=1)
+            assert runner.running(hosts[0]) == before
+        assert eventually(lambda: runner.running() == before, within=60, every=1)
     names = [host.name for host in hosts[1:]]
     assert_refused(
         run,
@@ -212,7 +214,7 @@ def test_a_deploy_is_rolled_back_if_a_host_dies(stage: Stage) -> None:
         "could not go back",
         "is left drained",
     )
-    assert stage.drained() == set(names)  # the next run undrains them
+    assert runner.drained() == set(names)  # the next run undrains them
     # The requests in flight on the dead hosts are lost. The last host cannot be drained: requests wait while it
     # restarts, and if a slow request is in flight, longer than the load balancers wait.
     late = [record for record in traffic.failed if abs(record["due"] - died) > 10]
@@ -221,15 +223,15 @@ def test_a_deploy_is_rolled_back_if_a_host_dies(stage: Stage) -> None:
     assert len(traffic.failed) <= 40
 
 
-def test_of_two_deploys_at_once_one_continues_and_the_other_is_refused(stage: Stage) -> None:
-    with stage.load() as traffic, ThreadPoolExecutor() as pool:
+def test_of_two_deploys_at_once_one_continues_and_the_other_is_refused(runner: DeployRunner) -> None:
+    with runner.load() as traffic, ThreadPoolExecutor() as pool:
         runs = [
             one.result()
             for one in [
-                pool.submit(stage.deploy, successor(stage, name), deploy_canary_seconds=0) for name in ("one", "two")
+                pool.submit(runner.deploy, successor(runner, name), deploy_canary_seconds=0) for name in ("one", "two")
             ]
         ]
     assert sorted(run.code == 0 for run in runs) == [False, True]
     refused = next(run for run in runs if run.code)
     assert_refused(refused, "is under way since", "nothing was touched")
-    assert_unharmed(stage, traffic, next(run for run in runs if not run.code))
+    assert_unharmed(runner, traffic, next(run for run in runs if not run.code))

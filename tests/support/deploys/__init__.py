@@ -1,1 +1,1 @@
-"""Good, slow and broken releases, and the stage that deploys them under load."""
+"""Good, slow and broken releases, and the runner that deploys them under load."""

@@ -111,7 +111,7 @@ class Traffic:
         }
 
 
-class Stage:
+class DeployRunner:
     """A running fleet with the source trees of test releases and a load."""
 
     def __init__(self, fleet: LiveFleet, api_key: str, folder: Path) -> None:
