@@ -13,8 +13,8 @@ output "inventory" {
         vars = {
           ansible_user                 = "admin"
           ansible_ssh_private_key_file = module.network.ssh_key_file
-          # No post-quantum key exchange, because the connections stay on this machine. It takes 55 ms in Debian 12's ssh;
-          # newer versions are faster.
+          # No post-quantum key exchange, because connections stay on this machine. It takes 55 ms in Debian 12's ssh,
+          # and less in newer versions.
           ansible_ssh_common_args = join(" ", [
             "-o UserKnownHostsFile=${local.state_directory}/known_hosts",
             "-o StrictHostKeyChecking=yes -o KexAlgorithms=-sntrup*",

@@ -14,7 +14,7 @@ variable "fleet" {
 variable "subnet" {
   type        = string
   default     = null
-  description = "IPv4 network (CIDR, /24 or larger). By default 10.77.0.0/24 for `sandbox`, 10.77.N.0/24 for other fleets."
+  description = "IPv4 network (CIDR, /24 or larger). By default 10.77.0.0/24 for `sandbox`, 10.77.N.0/24 for others."
 
   validation {
     condition = var.subnet == null || can(cidrhost(var.subnet, 70)) && can(regex("^[0-9.]+/[0-9]+$", var.subnet))

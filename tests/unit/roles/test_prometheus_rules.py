@@ -1,4 +1,4 @@
-"""The alert rules: each was seen to fire by promtool, says how bad it is and for whom, and has its section in the runbook."""
+"""Every alert fires in a test of promtool, has a severity and a tier, and has a section in the runbook."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RUNBOOK = ROOT / "docs/operations.md"
 
 
 def rules(kind: str) -> list[dict[str, Any]]:
-    """Every rule that is an `alert` or a `record`."""
+    """Return every rule of a kind: `alert` or `record`."""
     return [
         rule
         for path in RULES
@@ -34,20 +34,20 @@ ALERTS = rules("alert")
 
 @pytest.fixture(scope="session")
 def promtool(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The program that Prometheus brings to test rules: this machine's, or one taken out of Debian's package and installed nowhere."""
+    """Find this machine's promtool, or unpack the one of Debian's package into a temporary folder."""
     if found := shutil.which("promtool"):
         return found
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        pytest.skip("promtool is not installed, and this machine has no apt-get to get it with")
+        pytest.skip("promtool is not installed, and this machine has no apt-get to download it")
     folder = tmp_path_factory.mktemp("promtool")
-    for package in ("promtool", "prometheus"):  # Debian 13 has it in a package of its own, Debian 12 beside the server
+    for package in ("promtool", "prometheus"):  # separate in Debian 13, part of the server in Debian 12
         download = ["apt-get", "-o", "APT::Sandbox::User=root", "download", package]
         if subprocess.run(download, cwd=folder, capture_output=True, timeout=120, check=False).returncode == 0:
             for archive in folder.glob("*.deb"):
                 subprocess.run(["dpkg-deb", "-x", archive, folder], check=True)
         if os.access(folder / "usr/bin/promtool", os.X_OK):
             return str(folder / "usr/bin/promtool")
-    pytest.skip("promtool is neither installed nor to be had from this machine's Debian packages")
+    pytest.skip("promtool is not installed, and its Debian package cannot be downloaded")
 
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
@@ -57,21 +57,21 @@ def test_rules_are_valid(promtool: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
-def test_alerts_fire_when_they_should_and_only_then(promtool: str, path: Path) -> None:
+def test_alerts_fire_for_the_expected_metrics_only(promtool: str, path: Path) -> None:
     result = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, timeout=120, check=False)
     assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("alert", sorted({rule["alert"] for rule in ALERTS}))
-def test_an_alert_was_seen_to_fire(alert: str) -> None:
+def test_every_alert_fires_in_a_test(alert: str) -> None:
     expected = "\n".join(path.read_text() for path in TESTS)
     assert f'alertname="{alert}"' in expected or f"alertname: {alert}\n" in expected, (
-        f"no test in tests/unit/rules expects {alert}"
+        f"{alert} fires in no test; add one to tests/unit/rules"
     )
 
 
 @pytest.mark.parametrize("rule", ALERTS, ids=lambda rule: f"{rule['alert']}-{rule['labels']['severity']}")
-def test_an_alert_says_how_bad_it_is_and_where_to_read_on(rule: dict[str, Any]) -> None:
+def test_every_alert_has_a_severity_and_a_runbook_url(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"critical", "warning", "none"}
     assert rule["labels"]["tier"]
     assert rule["annotations"]["summary"]
@@ -83,6 +83,6 @@ def test_the_runbook_has_one_section_for_each_alert() -> None:
     assert sorted(sections) == sorted({rule["alert"] for rule in ALERTS})
 
 
-def test_no_rule_is_recorded_twice() -> None:
+def test_recorded_names_are_unique() -> None:
     names = [rule["record"] for rule in rules("record")]
     assert len(names) == len(set(names))
