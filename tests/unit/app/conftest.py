@@ -15,6 +15,7 @@ from typing import Any
 
 import flask_migrate
 import pytest
+from fakeredis import FakeRedis, FakeServer
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.orm import Session
@@ -66,6 +67,20 @@ def app(migrated: Path, tmp_path: Path, settings: dict[str, Any]) -> Iterator[Fl
     with application.app_context():
         yield application
         db.primary.dispose()
+
+
+@pytest.fixture
+def redis() -> FakeRedis:
+    """An empty Redis in memory."""
+    return FakeRedis(server=FakeServer())
+
+
+@pytest.fixture
+def dead_redis() -> FakeRedis:
+    """A Redis that does not answer."""
+    server = FakeServer()
+    server.connected = False
+    return FakeRedis(server=server)
 
 
 @pytest.fixture

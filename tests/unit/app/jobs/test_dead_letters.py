@@ -8,6 +8,7 @@ import pytest
 from billiard.exceptions import TimeLimitExceeded
 from celery import Celery, signals
 from celery.contrib.testing.worker import start_worker
+from fakeredis import FakeRedis
 from flask import Flask
 from sqlalchemy.exc import IntegrityError, OperationalError
 
@@ -23,7 +24,6 @@ from app.mail.tasks import send_email
 from app.news import articles, tasks
 from app.redis.store import DEAD_LETTERS, MemoryStore, RedisStore, StoreUnavailableError
 from tests.unit.app.conftest import Author
-from tests.unit.app.redis.fake_redis import FakeRedis
 
 pytestmark = pytest.mark.usefixtures("app")
 
@@ -148,9 +148,9 @@ def test_an_unknown_task_leaves_a_dead_letter(app: Flask) -> None:
 
 @pytest.mark.parametrize("kind", ["memory", "redis"])
 def test_dead_letters_wait_in_the_store_while_the_database_is_down(
-    app: Flask, kind: str, monkeypatch: pytest.MonkeyPatch
+    app: Flask, redis: FakeRedis, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    app.extensions["store"] = MemoryStore() if kind == "memory" else RedisStore(FakeRedis())  # type: ignore[arg-type]
+    app.extensions["store"] = MemoryStore() if kind == "memory" else RedisStore(redis)
     with monkeypatch.context() as broken:
         broken.setattr("app.database.engine.Database.write", database_down)
         fail()
@@ -252,9 +252,8 @@ def test_an_article_that_cannot_be_processed_leaves_one_dead_letter_and_blocks_n
     assert db.read(lambda session: session.get_one(Article, good.id)).processed_at is not None
 
 
-def test_a_metric_counts_waiting_dead_letters(app: Flask) -> None:
-    redis = FakeRedis()
-    app.extensions["store"] = RedisStore(redis)  # type: ignore[arg-type]
+def test_a_metric_counts_waiting_dead_letters(app: Flask, redis: FakeRedis) -> None:
+    app.extensions["store"] = RedisStore(redis)
     for task_id in ("a", "b"):
         fail(task_id=task_id)
     dead_letters.collect()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from fakeredis import FakeRedis
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
@@ -12,13 +13,12 @@ from app.database.models import Article, ViewBatch
 from app.extensions import db, store
 from app.news import view_counts
 from app.redis.store import BATCH, VIEWS_FLUSHING, VIEWS_PENDING, MemoryStore, RedisStore
-from tests.unit.app.redis.fake_redis import FakeRedis
 
 
 @pytest.fixture(params=["memory", "redis"])
-def counting(app: Flask, request: pytest.FixtureRequest) -> None:
+def counting(app: Flask, redis: FakeRedis, request: pytest.FixtureRequest) -> None:
     """Count views in each kind of store."""
-    app.extensions["store"] = MemoryStore() if request.param == "memory" else RedisStore(FakeRedis())  # type: ignore[arg-type]
+    app.extensions["store"] = MemoryStore() if request.param == "memory" else RedisStore(redis)
 
 
 @pytest.fixture
@@ -110,12 +110,11 @@ def test_a_slow_flush_does_not_forget_the_next_ones_batch(article: Article) -> N
     assert store.take_views() == following
 
 
-def test_a_crash_between_renaming_and_naming_loses_nothing(app: Flask, article: Article) -> None:
-    redis = FakeRedis()
-    app.extensions["store"] = RedisStore(redis)  # type: ignore[arg-type]
+def test_a_crash_between_renaming_and_naming_loses_nothing(app: Flask, redis: FakeRedis, article: Article) -> None:
+    app.extensions["store"] = RedisStore(redis)
     store.count_view(article.id)
     redis.renamenx(VIEWS_PENDING, VIEWS_FLUSHING)
-    assert BATCH.encode() not in redis.hgetall(VIEWS_FLUSHING)
+    assert not redis.hexists(VIEWS_FLUSHING, BATCH)
     assert view_counts.flush() == 1
     assert views(article) == 1
 
@@ -128,8 +127,10 @@ def test_views_of_a_deleted_article_stop_nobody(article: Article) -> None:
     assert views(article) == 1
 
 
-def test_a_dead_store_does_not_break_a_page(app: Flask, client: FlaskClient, article: Article) -> None:
-    app.extensions["store"] = RedisStore(FakeRedis(broken=True))  # type: ignore[arg-type]
+def test_a_dead_store_does_not_break_a_page(
+    app: Flask, client: FlaskClient, dead_redis: FakeRedis, article: Article
+) -> None:
+    app.extensions["store"] = RedisStore(dead_redis)
     assert client.get(f"/api/v1/articles/{article.id}").status_code == 200
 
 
