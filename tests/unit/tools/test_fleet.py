@@ -71,6 +71,13 @@ def test_the_error_for_a_fleet_without_hosts_names_the_command() -> None:
         Fleet("a", "sandbox").hosts({})
 
 
+def test_an_unreadable_state_is_reported_with_the_error_of_terraform(monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = subprocess.CompletedProcess([], 1, "", "Error: Unsupported state file format")
+    monkeypatch.setattr(Fleet, "run", lambda *_, **_options: failed)
+    with pytest.raises(FleetError, match=r"FLEET=a: Terraform cannot read the state; .* Unsupported state file format"):
+        Fleet("a", "sandbox").outputs()
+
+
 class FakeEngine(Fleet):
     """A fleet whose engine reports given container states and records its calls."""
 
