@@ -1,4 +1,4 @@
-"""Tests that need real servers. They are told where: `TEST_DATABASE_URL` is a Postgres on which databases may be made."""
+"""Tests on real servers. `TEST_DATABASE_URL` is a Postgres server on which the tests may create databases."""
 
 from __future__ import annotations
 
@@ -18,9 +18,11 @@ from app.extensions import db
 
 @pytest.fixture(scope="module")
 def app() -> Iterator[Flask]:
-    """An application on a new database that the real migrations have made; the database is dropped afterwards."""
+    """An application with a new, migrated database, which is dropped after the tests."""
     if not (url := os.environ.get("TEST_DATABASE_URL")):
-        pytest.skip("TEST_DATABASE_URL is not set: postgresql+psycopg2://… of a server on which databases may be made")
+        pytest.skip(
+            "TEST_DATABASE_URL is not set: give postgresql+psycopg2://… of a server where tests may create databases"
+        )
     name = f"test_{secrets.token_hex(6)}"
     server = create_engine(url, isolation_level="AUTOCOMMIT")
     with server.connect() as connection:

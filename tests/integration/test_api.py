@@ -1,4 +1,4 @@
-"""The API on a real Postgres: what SQLite takes otherwise."""
+"""The API on a real Postgres, where it behaves differently from SQLite."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SEARCHES = [
 
 @pytest.fixture(scope="module")
 def headers(app: Flask) -> dict[str, str]:
-    """A key that may do everything."""
+    """An API key with all scopes."""
     assert app
     user = db.write(
         lambda session: users.create_user(session, email="ada@news.example", password="correct horse battery")
@@ -42,19 +42,19 @@ def headers(app: Flask) -> dict[str, str]:
     return {"Authorization": f"Bearer {key}"}
 
 
-def ask(app: Flask, method: str, path: str, **request: Any) -> TestResponse:
-    """Send a request outside of the test's own application context, as under a server."""
+def call(app: Flask, method: str, path: str, **request: Any) -> TestResponse:
+    """Send a request in a new context, as a server does."""
     return contextvars.Context().run(app.test_client(use_cookies=False).open, path, method=method, **request)
 
 
-def test_a_search_knows_words_phrases_and_exclusion(app: Flask, headers: dict[str, str]) -> None:
+def test_search_supports_words_phrases_or_and_exclusion(app: Flask, headers: dict[str, str]) -> None:
     for title in ("A storm at noon", "Calm at the harbour", "Storms in the harbour at noon"):
-        ask(app, "POST", "/api/v1/articles", json={"title": title, "content": "Nobody was hurt."}, headers=headers)
+        call(app, "POST", "/api/v1/articles", json={"title": title, "content": "Nobody was hurt."}, headers=headers)
     found = {}
     for query in SEARCHES:
-        answer = ask(app, "GET", "/api/v1/articles", query_string={"q": query})
-        assert answer.status_code == 200, (query, answer.text)
-        found[query] = {article["title"] for article in answer.json["articles"]}  # type: ignore[index]
+        response = call(app, "GET", "/api/v1/articles", query_string={"q": query})
+        assert response.status_code == 200, (query, response.text)
+        found[query] = {article["title"] for article in response.json["articles"]}  # type: ignore[index]
     assert found["storms"] == {"A storm at noon", "Storms in the harbour at noon"}
     assert found['"at noon" harbour'] == {"Storms in the harbour at noon"}
     assert len(found["calm or storm"]) == 3
@@ -62,16 +62,16 @@ def test_a_search_knows_words_phrases_and_exclusion(app: Flask, headers: dict[st
     assert found["the"] == set()
 
 
-def test_of_duplicates_at_the_same_moment_one_is_published(app: Flask, headers: dict[str, str]) -> None:
+def test_concurrent_requests_with_one_idempotency_key_publish_once(app: Flask, headers: dict[str, str]) -> None:
     before = db.read(articles.count)
     ready = threading.Barrier(8)
-    answers: list[TestResponse] = []
+    responses: list[TestResponse] = []
 
     def send() -> None:
         ready.wait()
         article = {"title": "Once", "content": "Some content."}
-        answers.append(
-            ask(app, "POST", "/api/v1/articles", json=article, headers=headers | {"Idempotency-Key": "once"})
+        responses.append(
+            call(app, "POST", "/api/v1/articles", json=article, headers=headers | {"Idempotency-Key": "once"})
         )
 
     threads = [threading.Thread(target=send) for _ in range(8)]
@@ -79,13 +79,13 @@ def test_of_duplicates_at_the_same_moment_one_is_published(app: Flask, headers: 
         thread.start()
     for thread in threads:
         thread.join()
-    assert [answer.status_code for answer in answers] == [201] * 8
-    assert len({answer.data for answer in answers}) == 1
-    assert sum("Idempotency-Replayed" in answer.headers for answer in answers) == 7
+    assert [response.status_code for response in responses] == [201] * 8
+    assert len({response.data for response in responses}) == 1
+    assert sum("Idempotency-Replayed" in response.headers for response in responses) == 7
     assert db.read(articles.count) == before + 1
 
 
-def test_no_answer_is_an_error_of_the_server_or_undocumented(app: Flask, headers: dict[str, str]) -> None:
+def test_every_response_is_documented_and_none_is_a_server_error(app: Flask, headers: dict[str, str]) -> None:
     seen = contextvars.Context().run(conform, from_wsgi("/api/v1/openapi.json", app), headers=headers, examples=60)
     assert seen["GET /api/v1/articles", 200], seen
     assert seen["POST /api/v1/articles", 201], seen

@@ -1,4 +1,4 @@
-"""The outbox on a real Postgres: a letter that a worker is sending is nobody else's."""
+"""The outbox on a real Postgres, which has row locks."""
 
 from __future__ import annotations
 
@@ -15,43 +15,43 @@ from app.mail import emails, outbox
 from app.mail.relay import RelayError
 
 
-def test_a_letter_that_is_being_sent_is_passed_over_without_waiting(app: Flask) -> None:
+def test_a_second_worker_skips_an_email_that_is_being_sent(app: Flask) -> None:
     db.write(lambda session: users.create_user(session, email="outbox@news.example", password="correct horse battery"))
-    letter = db.write(lambda session: emails.post(session, emails.RESET, "outbox@news.example"))
+    email = db.write(lambda session: emails.post(session, emails.RESET, "outbox@news.example"))
     sent: list[EmailMessage] = []
-    talking, go_on = threading.Event(), threading.Event()
+    connected, go_on = threading.Event(), threading.Event()
 
     def slow_relay(message: EmailMessage) -> None:
-        talking.set()
+        connected.set()
         assert go_on.wait(10)
         sent.append(message)
 
     def work() -> None:
         with app.app_context():
-            outbox.send(letter.id)
+            outbox.send(email.id)
 
     app.extensions["mail"] = slow_relay
     first = threading.Thread(target=work)
     first.start()
-    assert talking.wait(10)
-    assert outbox.send(letter.id) is False, "the second worker sends it too, or would have waited for the first"
+    assert connected.wait(10)
+    assert outbox.send(email.id) is False, "the second worker sent the e-mail too"
     go_on.set()
     first.join()
     assert len(sent) == 1
-    assert outbox.send(letter.id) is False
+    assert outbox.send(email.id) is False
 
 
-def test_a_letter_that_was_not_taken_waits(app: Flask) -> None:
-    letter = db.write(lambda session: emails.post(session, emails.PASSWORD_CHANGED, "outbox@news.example"))
-    answers: list[EmailMessage] = []
+def test_an_email_stays_in_the_outbox_while_the_relay_is_down(app: Flask) -> None:
+    email = db.write(lambda session: emails.post(session, emails.PASSWORD_CHANGED, "outbox@news.example"))
+    sent: list[EmailMessage] = []
 
-    def away(_: EmailMessage) -> None:
-        raise RelayError("away")
+    def relay_down(_: EmailMessage) -> None:
+        raise RelayError("down")
 
-    app.extensions["mail"] = away
+    app.extensions["mail"] = relay_down
     with pytest.raises(RelayError):
-        outbox.send(letter.id)
-    assert db.read(lambda session: session.get_one(Mail, letter.id), primary=True).sent_at is None
-    app.extensions["mail"] = answers.append
-    assert outbox.send(letter.id)
-    assert len(answers) == 1
+        outbox.send(email.id)
+    assert db.read(lambda session: session.get_one(Mail, email.id), primary=True).sent_at is None
+    app.extensions["mail"] = sent.append
+    assert outbox.send(email.id)
+    assert len(sent) == 1

@@ -1,4 +1,7 @@
-"""A real Redis and a real worker: `TEST_REDIS_URL` names a Redis that may be emptied, or one is started from Debian's package."""
+"""Tests with a real Redis and a real worker.
+
+`TEST_REDIS_URL` is a Redis that the tests may empty. Without it they start the `redis-server` of Debian's package.
+"""
 
 from __future__ import annotations
 
@@ -27,12 +30,12 @@ PROJECT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="session")
 def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a Redis that these tests may empty."""
+    """The URL of a Redis that the tests may empty."""
     if given := os.environ.get("TEST_REDIS_URL"):
         yield given
         return
     if (program := shutil.which("redis-server")) is None:
-        pytest.skip("TEST_REDIS_URL is not set, and there is no redis-server (Debian: apt-get install redis-server)")
+        pytest.skip("TEST_REDIS_URL is not set, and redis-server is not installed. Run: apt-get install redis-server")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -55,7 +58,7 @@ def redis(redis_url: str) -> Redis:
 
 @pytest.fixture
 def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
-    """What the application and the worker share."""
+    """The environment variables of the application and the worker."""
     return {
         "APP_ENV": "testing",
         "DATABASE_URL": f"sqlite:///{tmp_path / 'news.sqlite3'}",
@@ -65,8 +68,9 @@ def environment(redis_url: str, tmp_path: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def app(redis: Redis, environment: dict[str, str]) -> Iterator[Flask]:  # noqa: ARG001
-    """The application that sends tasks."""
+def app(redis: Redis, environment: dict[str, str]) -> Iterator[Flask]:
+    """The application, which sends tasks."""
+    assert redis.ping()
     application = create_app(Testing.from_environment(environment))
     with application.app_context():
         flask_migrate.upgrade()
@@ -106,19 +110,20 @@ class Worker:
             )
 
     def kill(self) -> None:
-        """End every process of it at once, without a word."""
+        """Kill all processes of the worker."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
 
     def restart(self) -> None:
-        """Be killed, and come back as under systemd."""
+        """Kill the worker and start it again, as systemd does."""
         self.kill()
         self.process = self._start()
 
 
 @pytest.fixture
-def worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[Worker]:  # noqa: ARG001
-    """A worker that runs."""
+def worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[Worker]:
+    """A running worker."""
+    assert app.config["STORE_URL"] == environment["STORE_URL"]
     running = Worker(environment, tmp_path / "worker.log")
     yield running
     running.kill()
@@ -126,7 +131,7 @@ def worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[
 
 
 def until(happened: Callable[[], bool], *, seconds: float) -> None:
-    """Wait for something, or fail."""
+    """Wait until `happened` returns true, or fail."""
     deadline = time.monotonic() + seconds
     while not happened():
         assert time.monotonic() < deadline, f"not within {seconds} s"
@@ -134,7 +139,7 @@ def until(happened: Callable[[], bool], *, seconds: float) -> None:
 
 
 def answers(url: str) -> bool:
-    """Whether a Redis is there."""
+    """Return whether Redis answers."""
     try:
         return bool(Redis.from_url(url).ping())
     except RedisError:

@@ -1,4 +1,4 @@
-"""Tasks under a real worker that dies, hangs and gets what it does not understand."""
+"""A real worker that is killed, hangs, and gets malformed messages."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from app.jobs import dead_letters
 from app.jobs.celery_app import QUEUE, send
 from app.news import articles
 from tests.integration.with_redis.conftest import Worker, until
-from tests.integration.with_redis.sooner import FORGOTTEN_AFTER
+from tests.integration.with_redis.timeouts import LOST_AFTER
 
 pytestmark = pytest.mark.usefixtures("worker")
 COUNT = 100
 
 
 @pytest.fixture
-def published(app: Flask) -> list[int]:  # noqa: ARG001
-    """Articles whose tasks are in the queue."""
+def published(app: Flask) -> list[int]:
+    """Ids of new articles, whose tasks are in the queue."""
 
     def create(session: Any) -> list[int]:
         user = users.create_user(session, email="ada@news.example", password="correct horse battery", name="Ada")
@@ -37,7 +37,7 @@ def published(app: Flask) -> list[int]:  # noqa: ARG001
             for number in range(COUNT)
         ]
 
-    ids = db.write(create)
+    ids: list[int] = app.extensions["database"].write(create)
     for article_id in ids:
         store.count_view(article_id)
         assert send("process_new_article", article_id)
@@ -48,40 +48,41 @@ def processed() -> int:
     return db.read(lambda session: session.scalar(select(func.count()).where(Article.processed_at.is_not(None)))) or 0
 
 
-def letters() -> list[FailedTask]:
+def stored_dead_letters() -> list[FailedTask]:
     dead_letters.collect()
     return db.read(lambda session: dead_letters.newest(session, after=None, limit=10))
 
 
-def test_a_worker_that_is_killed_twice_loses_nothing_and_counts_nothing_twice(
+def test_a_worker_that_is_killed_twice_loses_no_task_and_counts_no_view_twice(
     published: list[int], worker: Worker, redis: Redis
 ) -> None:
     for done in (10, 50):
         until(lambda done=done: processed() >= done, seconds=60)  # type: ignore[misc]
-        # More than once, and around the kill: what counts is what is in the database.
+        # Several flushes around the kill must still count each view once.
         for _ in range(3):
             send("flush_views")
         worker.restart()
-    # What a killed worker had taken comes back when its time is over; on a busy machine Celery looks for it late.
+    # Tasks of a killed worker are redelivered after the visibility timeout, on a busy machine later.
     until(lambda: processed() == COUNT or redis.llen(QUEUE) == redis.hlen("unacked") == 0, seconds=240)
-    # Kombu takes a message from its list before it notes that it has it: one that a kill meets between is known to the database alone.
-    time.sleep(FORGOTTEN_AFTER.total_seconds())
+    # Kombu removes a message from the queue before it stores it as unacknowledged. A kill in between loses the message,
+    # so only the periodic task finds that article.
+    time.sleep(LOST_AFTER.total_seconds())
     send("process_forgotten_articles")
     until(lambda: processed() == COUNT, seconds=60)
     send("flush_views")
     until(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, seconds=60)
     views = db.read(lambda session: [session.get_one(Article, article).views for article in published])
     assert views == [1] * COUNT
-    assert letters() == []
+    assert stored_dead_letters() == []
 
 
 @pytest.mark.parametrize(("stubborn", "error"), [(False, "SoftTimeLimitExceeded"), (True, "TimeLimitExceeded")])
-def test_a_task_that_runs_too_long_becomes_a_letter(app: Flask, stubborn: bool, error: str) -> None:
+def test_a_task_that_exceeds_its_time_limit_becomes_a_dead_letter(app: Flask, stubborn: bool, error: str) -> None:
     celery: Celery = app.extensions["celery"]
     celery.send_task("sleep", args=[stubborn], headers={"request_id": "request-1"})
-    until(lambda: letters() != [], seconds=30)
-    (letter,) = letters()
-    assert (letter.task, letter.arguments, letter.error.partition("(")[0], letter.request_id) == (
+    until(lambda: stored_dead_letters() != [], seconds=30)
+    (failed,) = stored_dead_letters()
+    assert (failed.task, failed.arguments, failed.error.partition("(")[0], failed.request_id) == (
         "sleep",
         [stubborn],
         error,
@@ -89,21 +90,19 @@ def test_a_task_that_runs_too_long_becomes_a_letter(app: Flask, stubborn: bool, 
     )
 
 
-def test_a_task_that_kills_its_process_is_tried_a_few_times_and_becomes_a_letter(
+def test_a_task_that_kills_its_process_becomes_a_dead_letter_after_its_retries(
     app: Flask, redis: Redis, worker: Worker
 ) -> None:
     celery: Celery = app.extensions["celery"]
     celery.send_task("die")
-    until(lambda: letters() != [], seconds=60)
-    (letter,) = letters()
-    assert (letter.task, letter.error.partition(":")[0]) == ("die", "WorkerLostError")
+    until(lambda: stored_dead_letters() != [], seconds=60)
+    (failed,) = stored_dead_letters()
+    assert (failed.task, failed.error.partition(":")[0]) == ("die", "WorkerLostError")
     until(lambda: redis.llen(QUEUE) == redis.hlen("unacked") == 0, seconds=10)
     assert worker.process.poll() is None
 
 
-def test_what_a_worker_does_not_understand_comes_back_no_more(
-    app: Flask, redis: Redis, worker: Worker, published: list[int]
-) -> None:
+def test_malformed_messages_are_not_redelivered(app: Flask, redis: Redis, worker: Worker, published: list[int]) -> None:
     celery: Celery = app.extensions["celery"]
     celery.send_task("from_the_future", args=[1])
     celery.send_task("process_new_article", args=["a", "b", "c"])
@@ -122,4 +121,4 @@ def test_what_a_worker_does_not_understand_comes_back_no_more(
     until(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, seconds=30)
     time.sleep(1)
     assert worker.process.poll() is None
-    assert {letter.task for letter in letters()} == {"from_the_future", "process_new_article"}
+    assert {failed.task for failed in stored_dead_letters()} == {"from_the_future", "process_new_article"}

@@ -1,4 +1,4 @@
-"""The worker of these tests: the real one, told to notice a dead worker in seconds instead of minutes, and with tasks that misbehave."""
+"""The real worker with shorter timeouts, and with tasks that misbehave."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from kombu.transport.redis import QoS
 from app.jobs import retry
 from app.news import articles
 from app.worker import celery_app
-from tests.integration.with_redis.sooner import FORGOTTEN_AFTER, VISIBILITY_TIMEOUT
+from tests.integration.with_redis.timeouts import LOST_AFTER, VISIBILITY_TIMEOUT
 
-retry.LOST_AFTER = FORGOTTEN_AFTER
+retry.LOST_AFTER = LOST_AFTER
 celery_app.conf.broker_transport_options |= {"visibility_timeout": VISIBILITY_TIMEOUT, "unacked_restore_interval": 1}
-# Kombu looks every time that it is told to, and does nothing nine times out of ten.
+# By default kombu restores messages only in every tenth call.
 QoS.restore_visible = partialmethod(QoS.restore_visible, interval=1)  # type: ignore[method-assign, assignment]
 _process = articles.process
 
 
 def _slowly(*args: Any) -> Any:
-    """Take time, so that a kill meets tasks that run."""
+    """Process slowly, so that tasks are running when the worker is killed."""
     time.sleep(0.05)
     return _process(*args)
 
@@ -34,7 +34,7 @@ articles.process = _slowly  # type: ignore[assignment]
 
 @celery_app.task(name="sleep", soft_time_limit=1, time_limit=2)
 def sleep(stubborn: bool) -> None:
-    """Run longer than it may, a stubborn one even after it was told."""
+    """Exceed the soft time limit. If `stubborn`, exceed the hard limit too."""
     try:
         time.sleep(60)
     except SoftTimeLimitExceeded:
@@ -45,5 +45,5 @@ def sleep(stubborn: bool) -> None:
 
 @celery_app.task(name="die", max_retries=2, default_retry_delay=0)
 def die() -> None:
-    """Take the process along, as the kernel does where memory is short."""
+    """Kill the process, as the kernel does if memory is short."""
     os.kill(os.getpid(), signal.SIGKILL)

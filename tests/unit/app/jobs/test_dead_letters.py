@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -122,17 +123,13 @@ def test_a_failure_seen_by_the_main_process_goes_through_the_store() -> None:
 
 
 def test_an_unknown_task_leaves_a_dead_letter(app: Flask) -> None:
-    class Consumer:
-        app: Any
-
-    class Message:
-        headers: dict[str, str] = {"request_id": "request-1"}  # noqa: RUF012
-        payload: Any = ([1, 2], {"x": 3}, {})
-
-    consumer = Consumer()
-    consumer.app = app.extensions["celery"]
+    message = SimpleNamespace(headers={"request_id": "request-1"}, payload=([1, 2], {"x": 3}, {}))
     signals.task_unknown.send(
-        sender=consumer, message=Message(), exc=KeyError("no"), name="from_the_future", id="unknown-1"
+        sender=SimpleNamespace(app=app.extensions["celery"]),
+        message=message,
+        exc=KeyError("no"),
+        name="from_the_future",
+        id="unknown-1",
     )
     collect_dead_letters()
     (dead_letter,) = stored()
