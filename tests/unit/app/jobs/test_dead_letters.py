@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from billiard.exceptions import TimeLimitExceeded
@@ -123,9 +123,9 @@ def test_a_failure_seen_by_the_main_process_goes_through_the_store() -> None:
 
 
 def test_an_unknown_task_leaves_a_dead_letter(app: Flask) -> None:
-    message = SimpleNamespace(headers={"request_id": "request-1"}, payload=([1, 2], {"x": 3}, {}))
+    message = Mock(headers={"request_id": "request-1"}, payload=([1, 2], {"x": 3}, {}))
     signals.task_unknown.send(
-        sender=SimpleNamespace(app=app.extensions["celery"]),
+        sender=Mock(app=app.extensions["celery"]),
         message=message,
         exc=KeyError("no"),
         name="from_the_future",
