@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from plugins.control_node import ControlNodeAction
 
 FIX = "run 'make setup', and use Ansible from .venv/bin"
 # What uv would change. Offline, since pinned packages that are installed need no index.
@@ -30,15 +30,12 @@ def wrong_packages(requirements: str) -> list[str]:
     return [f"The control node's packages differ from {requirements}; {FIX}. uv reports: {done.stderr.strip()}"]
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+class ActionModule(ControlNodeAction):
     """Ansible's entry point."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = self._task.args
-        failures = wrong_python(sys.version_info[:3], arguments["python"]) + wrong_packages(arguments["requirements"])
-        return result | {"failures": failures}
+        failures = wrong_python(sys.version_info[:3], self.arguments["python"]) + wrong_packages(
+            self.arguments["requirements"]
+        )
+        return {"failures": failures}

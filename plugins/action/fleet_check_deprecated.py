@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from plugins.control_node import ControlNodeAction
 
 Table = Iterable[Mapping[str, Any]]
 
@@ -28,24 +28,19 @@ def translate(table: Table, variables: Mapping[str, Any]) -> tuple[dict[str, Any
     return values, warnings, failures
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+class ActionModule(ControlNodeAction):
     """Ansible's entry point."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self) -> dict[str, Any]:
         """Return the values by host; the role sets them."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
         renamed: dict[str, dict[str, Any]] = {}
         warnings: dict[str, None] = {}
         failures: dict[str, None] = {}
-        for host in variables["ansible_play_hosts_all"]:
-            values, warned, failed = translate(self._task.args["table"], variables["hostvars"][host])
+        for host in self.variables["ansible_play_hosts_all"]:
+            values, warned, failed = translate(self.arguments["table"], self.variables["hostvars"][host])
             renamed[host] = values
             warnings |= dict.fromkeys(warned)
             failures |= dict.fromkeys(failed)
         for warning in warnings:
             self._display.warning(warning)
-        return result | {"renamed": renamed, "failed": bool(failures), "msg": " ".join(failures)}
+        return {"renamed": renamed, "failed": bool(failures), "msg": " ".join(failures)}

@@ -15,8 +15,9 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
-from ansible.plugins.action import ActionBase
 from ansible.plugins.loader import filter_loader
+
+from plugins.control_node import ControlNodeAction
 
 # `$SSH_CONNECTION` is "client port server port" as the host sees it, and so will its firewall.
 PROBE = 'cat /etc/os-release; echo "SSH_CONNECTION=$SSH_CONNECTION"'
@@ -145,27 +146,22 @@ def password_login(host: str, variables: Mapping[str, Any]) -> list[str]:
     )
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+class ActionModule(ControlNodeAction):
     """Ansible's entry point."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
-        timeout, version = int(self._task.args["timeout"]), str(self._task.args["debian"])
+        timeout, version = int(self.arguments["timeout"]), str(self.arguments["debian"])
         # Only the hosts that --limit selects.
-        hosts = {host: variables["hostvars"][host] for host in variables["ansible_play_hosts_all"]}
+        hosts = {host: self.variables["hostvars"][host] for host in self.variables["ansible_play_hosts_all"]}
         local = [host for host in hosts if hosts[host].get("ansible_connection") == "local"]
         remote = [host for host in hosts if hosts[host].get("ansible_connection", "ssh") in ("ssh", "smart")]
         failures = [sentence for host in remote for sentence in password_login(host, hosts[host])]
 
-        arguments = constants.config.get_config_value("ssh_args", plugin_type="connection", plugin_name="ssh") or ""
+        ssh_arguments = constants.config.get_config_value("ssh_args", plugin_type="connection", plugin_name="ssh") or ""
         user, key = self._play_context.remote_user or "", self._play_context.private_key_file or ""
         probed = [host for host in remote if not password_login(host, hosts[host])]
-        ways = [ssh_command(connection(host, hosts[host]), user, key, arguments, timeout) for host in probed]
+        ways = [ssh_command(connection(host, hosts[host]), user, key, ssh_arguments, timeout) for host in probed]
         commands = [[*way, PROBE] for way in ways]
         with ThreadPoolExecutor(max(len(probed), 1)) as pool:
             answers = list(pool.map(probe, probed, commands, repeat(timeout)))
@@ -176,12 +172,12 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         failures += [
             sentence
             for answer in answers
-            for sentence in locked_out(answer, self._firewall_rules(answer.host, variables))
+            for sentence in locked_out(answer, self._firewall_rules(answer.host, self.variables))
         ]
-        if not self._task.args["allow_unreachable"]:
+        if not self.arguments["allow_unreachable"]:
             failures += [sentence for answer in answers for sentence in wrong_connection(answer)]
-            failures += [] if failures else too_many_silent(silent, list(hosts), variables["groups"])
-        return result | {"failures": failures, "silent": silent}
+            failures += [] if failures else too_many_silent(silent, list(hosts), self.variables["groups"])
+        return {"failures": failures, "silent": silent}
 
     def _firewall_rules(self, host: str, variables: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
         """The future firewall rules of `host`, or None if the port matrix is wrong, which another check reports."""

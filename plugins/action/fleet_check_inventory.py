@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.plugins.action import ActionBase
+
+from plugins.control_node import ControlNodeAction
 
 TIERS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
 # wrong_groups reports a missing tier once, so the port matrix need not. An application without Celery needs no workers.
@@ -212,19 +213,14 @@ def specifications(roles: Path) -> dict[str, Mapping[str, Mapping[str, Any]]]:
     }
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+class ActionModule(ControlNodeAction):
     """Ansible's entry point."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
-        hostvars, groups = variables["hostvars"], variables["groups"]
+        hostvars, groups = self.variables["hostvars"], self.variables["groups"]
         addresses = {host: self._templar.template(hostvars[host].get("fleet_address")) for host in groups["all"]}
-        shared = {name: self._templar.template(variables[name]) for name in REQUIRED if name in variables}
+        shared = {name: self._templar.template(self.variables[name]) for name in REQUIRED if name in self.variables}
 
         failures = [f"{name} is not set; see 'Your own hosts' in README.md." for name in REQUIRED if name not in shared]
         failures += wrong_groups(groups) + wrong_addresses(addresses)
@@ -233,20 +229,20 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
         if "fleet_admin_networks" in shared:
             failures += wrong_networks(shared["fleet_admin_networks"])
         settings = {
-            name: self._templar.template(variables[name])
+            name: self._templar.template(self.variables[name])
             for name in (*APPLICATION, *APPLICATION_OPTIONS)
-            if name in variables
+            if name in self.variables
         }
         failures += wrong_application(settings, groups.get("workers", []))
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)
 
         # Only literal values are checked here. Ansible checks templated ones when their role runs.
-        roles = specifications(Path(self._task.args["roles"]))
+        roles = specifications(Path(self.arguments["roles"]))
         unique: dict[str, None] = {}
         for host in groups["all"]:
             literal = {name: value for name, value in hostvars.raw_get(host).items() if is_literal(value)}
             for role, options in roles.items():
                 values = {name: literal[name] for name in options if name in literal}
                 unique |= dict.fromkeys(wrong_types(role, options, values))
-        return result | {"failures": failures + list(unique)}
+        return {"failures": failures + list(unique)}

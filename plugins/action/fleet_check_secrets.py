@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.plugins.action import ActionBase
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
+
+from plugins.control_node import ControlNodeAction
 
 MIN_DISTINCT_CHARACTERS = 8
 LONG = 40  # a random string of this length may contain an obvious word by chance
@@ -70,23 +71,20 @@ def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetim
     return failures
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+class ActionModule(ControlNodeAction):
     """Ansible's entry point."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
         values = {
-            name: str(self._templar.template(variables[name])) for name in self._task.args["names"] if name in variables
+            name: str(self._templar.template(self.variables[name]))
+            for name in self.arguments["names"]
+            if name in self.variables
         }
         words = {name: value for name, value in values.items() if "_tls_" not in name}
-        failures = weak_words(words, int(self._task.args["length"]))
-        for stem in sorted({name.partition("_tls_")[0] for name in self._task.args["names"] if "_tls_" in name}):
+        failures = weak_words(words, int(self.arguments["length"]))
+        for stem in sorted({name.partition("_tls_")[0] for name in self.arguments["names"] if "_tls_" in name}):
             failures += wrong_pair(
                 stem, values.get(f"{stem}_tls_key"), values.get(f"{stem}_tls_certificate"), datetime.now(UTC)
             )
-        return result | {"failures": failures}
+        return {"failures": failures}

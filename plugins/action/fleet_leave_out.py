@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from ansible.plugins.action import ActionBase
+from plugins.control_node import ControlNodeAction
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+class ActionModule(ControlNodeAction):
     """Ansible's entry point."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self) -> dict[str, Any]:
         """Report the host as unreachable."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        return result | {"unreachable": True, "msg": self._task.args["reason"]}
+        return {"unreachable": True, "msg": self.arguments["reason"]}

@@ -16,10 +16,11 @@ from typing import Any
 import yaml
 from ansible.errors import AnsibleActionFail, AnsibleError
 from ansible.parsing.vault import VaultLib, is_encrypted
-from ansible.plugins.action import ActionBase
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+
+from plugins.control_node import ControlNodeAction
 
 BYTES = 32  # 43 characters of URL-safe base64, too many for any brute-force attack
 # Somebody may forget to replace the self-signed certificate by a real one. Its end must not take the site down.
@@ -138,21 +139,22 @@ def complete(path: Path, names: Sequence[str], vault: VaultLib, domain: str, add
     return missing
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+class ActionModule(ControlNodeAction):
     """Ansible's entry point. It writes in check mode too, because templates cannot render without secrets."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self) -> dict[str, Any]:
         """Generate each secret that no variable of the inventory defines."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        arguments = self._task.args
-        missing = [name for name in arguments["names"] if not (task_vars or {}).get(name)]
+        missing = [name for name in self.arguments["names"] if not self.variables.get(name)]
         if missing:
             vault = VaultLib(self._loader._vault.secrets)
             try:
-                complete(Path(arguments["path"]), missing, vault, arguments["domain"], arguments.get("address", ""))
+                complete(
+                    Path(self.arguments["path"]),
+                    missing,
+                    vault,
+                    self.arguments["domain"],
+                    self.arguments.get("address", ""),
+                )
             except ValueError as error:
                 raise AnsibleActionFail(str(error)) from error
-        return result | {"changed": bool(missing), "generated": missing}
+        return {"changed": bool(missing), "generated": missing}
