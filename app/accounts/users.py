@@ -5,14 +5,14 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import re
 import secrets
-from contextlib import suppress
 from datetime import timedelta
 from functools import lru_cache
 
+import email_validator
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
+from email_validator import EmailNotValidError, EmailSyntaxError, validate_email
 from flask import current_app
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session, joinedload
@@ -28,10 +28,8 @@ SHORTEST_PASSWORD = 8
 MOST_KEYS = 20
 # Longer than the link in the letter is good.
 UNCONFIRMED_KEPT = timedelta(days=7)
-# What every relay takes (RFC 5321's dot-string and host names): no quotation, no second address, nothing that could break a header.
-_ATOM = r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_ADDRESS = re.compile(rf"(?=.{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}")
+# Company networks use names such as `.local`. The relay decides which domains it can reach.
+email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 class AccountError(ValueError):
@@ -39,16 +37,16 @@ class AccountError(ValueError):
 
 
 def normalise_email(email: str) -> str:
-    """Return the address as it is stored: one account for one mailbox, however it is spelled."""
-    # Before anything else is done with it: encoding a very long domain takes long.
-    if len(email) <= 2 * EMAIL_LENGTH:
-        local, _, domain = email.strip().lower().rpartition("@")
-        # As name servers know it, so that every relay takes it.
-        with suppress(UnicodeError):
-            address = f"{local}@{domain.encode('idna').decode()}"
-            if len(address) <= EMAIL_LENGTH and _ADDRESS.fullmatch(address):
-                return address
-    raise AccountError(f"{email[:EMAIL_LENGTH]!r} is not an e-mail address")
+    """Return the address as it is stored: in lower case, with an ASCII domain, so that one mailbox has one account."""
+    try:
+        # Checked first, because encoding a very long domain is slow.
+        if len(email) > 2 * EMAIL_LENGTH:
+            raise EmailSyntaxError("it is too long")
+        # No SMTPUTF8: not every relay accepts local parts that are not ASCII.
+        checked = validate_email(email.strip().lower(), allow_smtputf8=False, strict=True, check_deliverability=False)
+    except EmailNotValidError as error:
+        raise AccountError(f"{email[:EMAIL_LENGTH]!r} is not an e-mail address: {error}") from None
+    return str(checked.ascii_email)
 
 
 def find_user(session: Session, email: str) -> User | None:

@@ -111,7 +111,7 @@ def process(session: Session, article_id: int) -> bool:
         # Whoever has changed it meanwhile has sent a task of their own, and this one may run twice at the same time.
         .where(*waits, Article.version == row.version)
         .values(
-            summary=text.summary(row.title, row.content),
+            summary=text.summary(row.content),
             keywords=text.keywords(row.title, row.content),
             processed_at=now(),
         )

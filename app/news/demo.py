@@ -159,7 +159,7 @@ def _articles(random: Random, authors: list[tuple[int, str]], count: int) -> Ite
             "author_id": author_id,
             "title": title,
             "content": content,
-            "summary": text.summary(title, content),
+            "summary": text.summary(content),
             "keywords": text.keywords(title, content),
             # A few are read by everybody, most by few.
             "views": int(random.paretovariate(0.9) * 12) % 250_000,

@@ -1,34 +1,34 @@
-"""Fetching what somebody else serves: bounded in size and time, and never from an address inside of the fleet's own network."""
+"""Downloads with limits on size and time, and never from the fleet's private network."""
 
 from __future__ import annotations
 
-import http.client
 import ipaddress
 import socket
 import ssl
 import time
 from pathlib import Path
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-MOST_BYTES = 5 * 1024 * 1024
-MOST_REDIRECTS = 5
-# Seconds that one answer may stop, and that all of it may take.
-PAUSE_TIMEOUT = 10.0
-WHOLE_TIMEOUT = 30.0
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+import httpx
+
+MAX_BYTES = 5 * 1024 * 1024
+MAX_REDIRECTS = 5
+# Seconds for one read or write, and for the whole download.
+READ_TIMEOUT = 10.0
+TOTAL_TIMEOUT = 30.0
 _PORTS = {"http": 80, "https": 443}
 
 
 class DownloadError(Exception):
-    """What cannot be fetched; the message says why."""
+    """A download that failed; the message gives the reason."""
 
 
 def fetch(source: str, *, allow_private: bool = False) -> bytes:
-    """Return what is at an http, https or file URL, or in a file."""
+    """Return the content of a file or of an http, https or file URL."""
     parts = urlsplit(source)
     if parts.scheme in _PORTS:
-        return _fetch_url(source, allow_private)
+        return _download(source, allow_private)
     if parts.scheme not in {"", "file"} or parts.netloc:
         raise DownloadError(f"{source} is neither a file nor a URL of http, https or file:///")
     return _read_file(Path(url2pathname(parts.path) if parts.scheme else source))
@@ -37,82 +37,72 @@ def fetch(source: str, *, allow_private: bool = False) -> bytes:
 def _read_file(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            content = file.read(MOST_BYTES + 1)
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise DownloadError(f"{path}: {error.strerror}") from error
-    return _bounded(content, str(path))
-
-
-def _fetch_url(url: str, allow_private: bool) -> bytes:
-    deadline = time.monotonic() + WHOLE_TIMEOUT
-    for _ in range(MOST_REDIRECTS + 1):
-        connection = _connect(url, allow_private)
-        try:
-            answer = _ask(connection, url)
-            if answer.status not in _REDIRECTS:
-                return _read(answer, url, deadline)
-            target = urljoin(url, answer.headers.get("Location", ""))
-        except (OSError, http.client.HTTPException) as error:
-            raise DownloadError(f"{url}: {error or type(error).__name__}") from error
-        finally:
-            connection.close()
-        if urlsplit(target).scheme not in _PORTS:
-            raise DownloadError(f"{url} leads to {target}, which is no URL of http or https")
-        url = target
-    raise DownloadError(f"{url} redirects more than {MOST_REDIRECTS} times")
-
-
-def _ask(connection: http.client.HTTPConnection, url: str) -> http.client.HTTPResponse:
-    parts = urlsplit(url)
-    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    # No compression: a small answer must not become a large one.
-    connection.request("GET", path, headers={"User-Agent": "flaskfleet-news", "Accept-Encoding": "identity"})
-    return connection.getresponse()
-
-
-def _read(answer: http.client.HTTPResponse, url: str, deadline: float) -> bytes:
-    if answer.status != 200:
-        raise DownloadError(f"{url} answers {answer.status} {answer.reason}")
-    content = b""
-    while block := answer.read1(65536):
-        content += block
-        _bounded(content, url)
-        if time.monotonic() > deadline:
-            raise DownloadError(f"{url} takes longer than {WHOLE_TIMEOUT:.0f} seconds")
+    _check_size(content, str(path))
     return content
 
 
-def _bounded(content: bytes, source: str) -> bytes:
-    if len(content) > MOST_BYTES:
-        raise DownloadError(f"{source} has more than {MOST_BYTES // 1024 // 1024} MB")
-    return content
-
-
-def _connect(url: str, allow_private: bool) -> http.client.HTTPConnection:
-    """Connect to the address that was looked at: asked a second time a name may have another one."""
-    parts = urlsplit(url)
+def _download(source: str, allow_private: bool) -> bytes:
+    deadline = time.monotonic() + TOTAL_TIMEOUT
+    # No compression, because a small answer could unpack to a huge one. No proxy, because it would look up the name again.
+    headers = {"User-Agent": "flaskfleet-news", "Accept-Encoding": "identity"}
+    verify = ssl.create_default_context()
+    url = source
     try:
-        host, port = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-        connection = http.client.HTTPConnection(host, port, timeout=PAUSE_TIMEOUT)
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise DownloadError(f"{url}: {error}") from error
+        with httpx.Client(verify=verify, trust_env=False, timeout=READ_TIMEOUT, headers=headers) as client:
+            for _ in range(MAX_REDIRECTS + 1):
+                parsed = httpx.URL(url)
+                if parsed.scheme not in _PORTS:
+                    raise DownloadError(f"{source} redirects to {url}, which is not a URL of http or https")
+                # Connect to the address that was checked: a second look-up of the name could return another one.
+                address = _resolve(parsed, allow_private)
+                with client.stream(
+                    "GET",
+                    parsed.copy_with(host=address),
+                    headers={"Host": parsed.netloc.decode()},
+                    extensions={"sni_hostname": parsed.raw_host.decode()},
+                ) as response:
+                    if not response.has_redirect_location:
+                        return _read(response, url, deadline)
+                    url = str(parsed.join(response.headers["Location"]))
+    except (OSError, ValueError, httpx.HTTPError, httpx.InvalidURL) as error:
+        raise DownloadError(f"{url}: {error or type(error).__name__}") from error
+    raise DownloadError(f"{source} redirects more than {MAX_REDIRECTS} times")
+
+
+def _resolve(url: httpx.URL, allow_private: bool) -> str:
+    """Return an address of the URL's host; refuse the host if any of its addresses is private."""
+    # httpx accepts ports above 65535; urlsplit raises ValueError.
+    port = urlsplit(str(url)).port or _PORTS[url.scheme]
+    found = socket.getaddrinfo(url.raw_host.decode(), port, type=socket.SOCK_STREAM)
     addresses = [str(address[0]) for *_, address in found]
     if not allow_private and (private := [address for address in addresses if not _is_public(address)]):
         raise DownloadError(
-            f"{url} is at {private[0]}, which is not an address of the public network; see --allow-private"
+            f"{url} is at {private[0]}, which is not a public address; use --allow-private if that is intended"
         )
-    try:
-        connection.sock = socket.create_connection((addresses[0], port), timeout=PAUSE_TIMEOUT)
-        if parts.scheme == "https":
-            connection.sock = ssl.create_default_context().wrap_socket(connection.sock, server_hostname=host)
-    except OSError as error:
-        connection.close()
-        raise DownloadError(f"{url}: {error}") from error
-    return connection
+    return addresses[0]
 
 
 def _is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
     return (mapped or found).is_global and not found.is_multicast
+
+
+def _read(response: httpx.Response, url: str, deadline: float) -> bytes:
+    if response.status_code != 200:
+        raise DownloadError(f"{url} answers {response.status_code} {response.reason_phrase}")
+    content = b""
+    for block in response.iter_raw():
+        content += block
+        _check_size(content, url)
+        if time.monotonic() > deadline:
+            raise DownloadError(f"{url} takes longer than {TOTAL_TIMEOUT:.0f} seconds")
+    return content
+
+
+def _check_size(content: bytes, source: str) -> None:
+    if len(content) > MAX_BYTES:
+        raise DownloadError(f"{source} has more than {MAX_BYTES // 1024 // 1024} MB")

@@ -140,11 +140,14 @@ def test_a_huge_entry_is_cut_between_words(user: User) -> None:
     assert article.content.endswith("words…")
 
 
-@pytest.mark.parametrize("part", ["<", "<!--", "<a href='", "&", "<p>", "</", "<![CDATA[", "<script>", "<a b='x' "])
+@pytest.mark.parametrize(
+    "part",
+    ["<", "<!--", "<a href='", "&", "<p>", "</", "<![CDATA[", "<script>", "<a b='x' ", "<div>", "<b></i>", "<i><b><a>"],
+)
 def test_html_of_any_kind_takes_no_long_time(part: str) -> None:
     started = time.process_time()
     plain((part * 500_000)[:500_000])
-    assert time.process_time() - started < 3
+    assert time.process_time() - started < 3, "measured: below 0.5 s"
 
 
 @pytest.mark.parametrize("document", [RSS, ATOM, HOSTILE])
@@ -209,7 +212,7 @@ def test_a_feed_is_fetched_and_redirects_are_followed(server: str) -> None:
     [
         ("/missing", "answers 404"),
         ("/loop", "redirects more than"),
-        ("/to-file", "no URL of http"),
+        ("/to-file", "not a URL of http"),
         ("/endless", "has more than 5 MB"),
     ],
 )
@@ -219,7 +222,7 @@ def test_a_server_that_misbehaves_is_left(server: str, path: str, reason: str) -
 
 
 def test_a_server_that_trickles_is_left(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(downloads, "WHOLE_TIMEOUT", 0.3)
+    monkeypatch.setattr(downloads, "TOTAL_TIMEOUT", 0.3)
     with pytest.raises(DownloadError, match="takes longer"):
         downloads.fetch(f"{server}/slow", allow_private=True)
 
@@ -243,7 +246,7 @@ def test_addresses_that_are_not_public_are_refused(monkeypatch: pytest.MonkeyPat
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(family, socket.SOCK_STREAM, 6, "", (address, 80))])
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
-    with pytest.raises(DownloadError, match="not an address of the public network"):
+    with pytest.raises(DownloadError, match="not a public address"):
         downloads.fetch("http://harmless.example/feed.xml")
 
 
@@ -255,7 +258,7 @@ def test_a_redirect_to_a_private_address_is_refused(server: str, monkeypatch: py
         return len(looked_at) == 1
 
     monkeypatch.setattr(downloads, "_is_public", is_public)
-    with pytest.raises(DownloadError, match="not an address of the public network"):
+    with pytest.raises(DownloadError, match="not a public address"):
         downloads.fetch(f"{server}/to-feed")
 
 

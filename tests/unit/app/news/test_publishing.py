@@ -56,11 +56,11 @@ def test_an_old_task_does_not_undo_the_summary_of_a_newer_text(
     article = publish()
     summarise = text.summary
 
-    def summary(title: str, content: str) -> str:
+    def summary(content: str) -> str:
         with monkeypatch.context() as once:
             once.setattr(text, "summary", summarise)
             db.write(lambda session: articles.change(session, article.id, content="Written meanwhile."))
-        return summarise(title, content)
+        return summarise(content)
 
     monkeypatch.setattr(text, "summary", summary)
     db.read(lambda session: articles.process(session, article.id))
@@ -79,11 +79,11 @@ def test_a_task_that_runs_twice_at_the_same_time_works_once(publish: Publish, mo
     article = publish()
     summarise, worked = text.summary, []
 
-    def summary(title: str, content: str) -> str:
+    def summary(content: str) -> str:
         with monkeypatch.context() as once:
             once.setattr(text, "summary", summarise)
             worked.append(db.write(lambda session: articles.process(session, article.id)))
-        return summarise(title, content)
+        return summarise(content)
 
     monkeypatch.setattr(text, "summary", summary)
     worked.append(db.read(lambda session: articles.process(session, article.id)))
