@@ -23,5 +23,5 @@ def new_password(_form: FlaskForm, field: Field) -> None:
     try:
         users.check_length(field.data or "")
     except AccountError:
-        shortest, longest = users.SHORTEST_PASSWORD, users.LONGEST_PASSWORD
+        shortest, longest = users.MIN_PASSWORD_LENGTH, users.MAX_PASSWORD_LENGTH
         raise ValidationError(f"Must have {shortest} to {longest:,} characters.") from None

@@ -1,4 +1,4 @@
-"""The task of accounts."""
+"""The periodic task of accounts."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from app.extensions import db
 
 @shared_task(name="forget_unconfirmed_accounts")
 def forget_unconfirmed_accounts() -> None:
-    """Forget the accounts of last week whose address nobody confirmed."""
-    db.write(users.forget_unconfirmed)
+    """Delete accounts whose address was not confirmed in time."""
+    db.write(users.delete_unconfirmed)

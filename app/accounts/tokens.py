@@ -1,4 +1,7 @@
-"""Links that prove who owns an address: signed, for a time, and good once, because they are bound to what using them changes."""
+"""Signed links that prove the ownership of an address. They expire, and each works once.
+
+A link contains a fingerprint of data that its use changes, so a used link does not match any more.
+"""
 
 from __future__ import annotations
 
@@ -15,13 +18,13 @@ from app.database.models import User
 
 CONFIRM = "confirm"
 RESET = "reset"
-LIVES = {CONFIRM: timedelta(days=3), RESET: timedelta(hours=1)}
-# What no account has: an id that does not exist takes as long as a link that was used.
-NOBODY = "0" * 64
+LIFETIMES = {CONFIRM: timedelta(days=3), RESET: timedelta(hours=1)}
+# A fingerprint that no account has. With it, an unknown user takes as long as a used link.
+NO_FINGERPRINT = "0" * 64
 
 
 class TokenError(ValueError):
-    """A token that was not made here, is of another kind, or is too old."""
+    """A token with a wrong signature, of another kind, or that has expired."""
 
 
 def make(kind: str, user: User) -> str:
@@ -30,10 +33,10 @@ def make(kind: str, user: User) -> str:
 
 
 def read(kind: str, token: str) -> tuple[int, str]:
-    """Return a token's user id and fingerprint; raise TokenError where it is not valid."""
+    """Return a token's user ID and fingerprint; raise TokenError if the token is not valid."""
     try:
-        content = _signer(kind).unsign(token, max_age=LIVES[kind] // timedelta(seconds=1)).decode()
-    # UnicodeError: half a character.
+        content = _signer(kind).unsign(token, max_age=LIFETIMES[kind] // timedelta(seconds=1)).decode()
+    # UnicodeError: the token has a lone surrogate.
     except (BadData, UnicodeError) as error:
         raise TokenError from error
     user_id, _, fingerprint = content.partition("-")
@@ -41,21 +44,21 @@ def read(kind: str, token: str) -> tuple[int, str]:
 
 
 def find_user(session: Session, kind: str, token: str, *, lock: bool = False) -> User | None:
-    """Return the active user whose unused token this is. The fingerprint is compared in constant time.
+    """Return the active user of an unused token. The fingerprint is compared in constant time.
 
-    Whoever uses the token up locks the user: of two who come with it one succeeds.
+    To use up the token, set `lock`: the row lock lets only one of two concurrent requests succeed.
     """
     try:
         user_id, fingerprint = read(kind, token)
     except TokenError:
         return None
     user = session.get(User, user_id, with_for_update=lock or None)
-    matches = hmac.compare_digest(_fingerprint(kind, user) if user else NOBODY, fingerprint)
+    matches = hmac.compare_digest(_fingerprint(kind, user) if user else NO_FINGERPRINT, fingerprint)
     return user if user and matches and user.is_active else None
 
 
 def _fingerprint(kind: str, user: User) -> str:
-    """Return the mark of what a token is bound to: using it changes this, and so does everything that should end it."""
+    """Return a hash of the data that changes when a token is used or must become invalid."""
     bound: list[Any] = {
         CONFIRM: [user.email, user.confirmed_at is not None],
         RESET: [user.email, user.password_hash, user.session_epoch],
@@ -64,7 +67,7 @@ def _fingerprint(kind: str, user: User) -> str:
 
 
 def _signer(kind: str) -> TimestampSigner:
-    if kind not in LIVES:
-        raise LookupError(f"there is no kind of link {kind!r}")
-    # A key of its own for each kind: one kind of link never passes for the other.
+    if kind not in LIFETIMES:
+        raise LookupError(f"unknown kind of link {kind!r}; known are: {', '.join(LIFETIMES)}")
+    # One salt for each kind, so that a link of one kind is not valid as another.
     return TimestampSigner(current_app.config["SECRET_KEY"], salt=f"link-{kind}", digest_method=hashlib.sha256)

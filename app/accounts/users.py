@@ -20,20 +20,20 @@ from sqlalchemy.orm import Session, joinedload
 from app.database.models import EMAIL_LENGTH, NAME_LENGTH, ApiKey, Article, User, now
 
 ARTICLES_WRITE = "articles:write"
-# Apart: a program that publishes need not be able to destroy.
+# A scope of its own, because most programs that publish need not delete.
 ARTICLES_DELETE = "articles:delete"
 SCOPES = (ARTICLES_WRITE, ARTICLES_DELETE)
-LONGEST_PASSWORD = 1024
-SHORTEST_PASSWORD = 8
-MOST_KEYS = 20
-# Longer than the link in the letter is good.
-UNCONFIRMED_KEPT = timedelta(days=7)
+MAX_PASSWORD_LENGTH = 1024
+MIN_PASSWORD_LENGTH = 8
+MAX_KEYS = 20
+# Longer than the lifetime of the link in the e-mail.
+UNCONFIRMED_RETENTION = timedelta(days=7)
 # Company networks use names such as `.local`. The relay decides which domains it can reach.
 email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 class AccountError(ValueError):
-    """An account that cannot be made; the message says why."""
+    """An account that cannot be created; the message gives the reason."""
 
 
 def normalise_email(email: str) -> str:
@@ -50,7 +50,7 @@ def normalise_email(email: str) -> str:
 
 
 def find_user(session: Session, email: str) -> User | None:
-    """Return the user of an address."""
+    """Return the user with this address."""
     return session.scalar(select(User).where(User.email == normalise_email(email)))
 
 
@@ -59,7 +59,7 @@ def create_user(session: Session, *, email: str, password: str, name: str = "", 
     email = normalise_email(email)
     check_length(password)
     if find_user(session, email):
-        raise AccountError(f"there is a user {email} already")
+        raise AccountError(f"there is already a user {email}")
     user = User(
         email=email,
         name=name or _name_from(email),
@@ -73,22 +73,25 @@ def create_user(session: Session, *, email: str, password: str, name: str = "", 
 
 
 def check_length(password: str) -> None:
-    """Refuse a password that is too short, or so long that hashing it is an attack."""
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise AccountError(f"a password has {SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters, not {len(password)}")
+    """Refuse a password that is too short, or so long that hashing it would slow the server down."""
+    if not MIN_PASSWORD_LENGTH <= len(password) <= MAX_PASSWORD_LENGTH:
+        raise AccountError(
+            f"a password must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH} characters, not {len(password)}"
+        )
 
 
 def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> str:
-    """Make an account that waits until its address is confirmed, and return the kind of letter that goes there.
+    """Create an unconfirmed account, and return the kind of e-mail to send to its address.
 
-    Whoever signs up learns nothing of the address: the letter tells its owner. An account that still waits is made anew, since only its
-    password confirms it: what a stranger has typed for the address gives no access.
+    The answer is the same for new and known addresses, so that nobody can find out which addresses have an account:
+    only the e-mail differs. A second sign-up replaces the password of an unconfirmed account. The link in the e-mail
+    also asks for that password, so a stranger who signs up with a foreign address gets no access.
     """
     email = normalise_email(email)
-    # One statement, so that a password which comes while its owner confirms another cannot replace that one.
-    waiting = update(User).where(User.email == email, User.confirmed_at.is_(None))
-    anew = waiting.values(name=name, password_hash=password_hash, created_at=now())
-    if session.scalar(anew.returning(User.id).execution_options(synchronize_session=False)):
+    # One statement, so that it cannot replace the password of an account that is confirmed at the same moment.
+    unconfirmed = update(User).where(User.email == email, User.confirmed_at.is_(None))
+    replace = unconfirmed.values(name=name, password_hash=password_hash, created_at=now())
+    if session.scalar(replace.returning(User.id).execution_options(synchronize_session=False)):
         return "confirm"
     if find_user(session, email):
         return "exists"
@@ -98,38 +101,38 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> s
 
 
 def confirm(user: User) -> None:
-    """Note that the address is its user's."""
+    """Mark the address as confirmed."""
     user.confirmed_at = user.confirmed_at or now()
 
 
-def forget_unconfirmed(session: Session) -> None:
-    """Forget who signed up and never confirmed the address. Authors of imported articles never do, and stay."""
+def delete_unconfirmed(session: Session) -> None:
+    """Delete old accounts that were never confirmed, except those with articles: imported authors never confirm."""
     has_written = exists().where(Article.author_id == User.id)
     session.execute(
-        delete(User).where(User.confirmed_at.is_(None), User.created_at < now() - UNCONFIRMED_KEPT, ~has_written)
+        delete(User).where(User.confirmed_at.is_(None), User.created_at < now() - UNCONFIRMED_RETENTION, ~has_written)
     )
 
 
 def set_password(user: User, password_hash: str) -> None:
-    """Give a user another password, which ends every session."""
+    """Change a user's password and end all sessions."""
     user.password_hash = password_hash
     user.session_epoch += 1
 
 
 def authenticate(session: Session, email: str, password: str) -> User | None:
-    """Return the user whose password this is. An unknown address takes as long as a wrong password."""
+    """Return the user if the password is right. An unknown address takes as long as a wrong password."""
     try:
         user = find_user(session, email)
     except AccountError:
         user = None
-    stored = user.password_hash if user else _hash_of_nothing()
-    matches = _verify(stored, password[:LONGEST_PASSWORD])
+    stored = user.password_hash if user else _dummy_hash()
+    matches = _verify(stored, password[:MAX_PASSWORD_LENGTH])
     return user if matches and user and user.is_active and user.confirmed_at else None
 
 
 def is_password_of(user: User, password: str) -> bool:
-    """Whether this is the user's password."""
-    return _verify(user.password_hash, password[:LONGEST_PASSWORD])
+    """Whether the password is right."""
+    return _verify(user.password_hash, password[:MAX_PASSWORD_LENGTH])
 
 
 def hash_password(password: str) -> str:
@@ -138,11 +141,11 @@ def hash_password(password: str) -> str:
 
 
 def create_key(session: Session, *, user: User, name: str, scopes: list[str]) -> tuple[ApiKey, str]:
-    """Add an API key; return it and the only copy of the whole key."""
+    """Add an API key; return it and the full key, of which only the hash is stored."""
     if unknown := sorted(set(scopes) - set(SCOPES)):
-        raise AccountError(f"there is no scope {', '.join(unknown)}; scopes are: {', '.join(SCOPES)}")
-    if len(keys_of(session, user.id)) >= MOST_KEYS:
-        raise AccountError(f"a user has at most {MOST_KEYS} valid keys; revoke one first")
+        raise AccountError(f"unknown scope {', '.join(unknown)}; use: {', '.join(SCOPES)}")
+    if len(keys_of(session, user.id)) >= MAX_KEYS:
+        raise AccountError(f"a user has at most {MAX_KEYS} valid keys; revoke one first")
     prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
     key = ApiKey(
         user_id=user.id, name=name, prefix=prefix, secret_hash=_hash_secret(secret), scopes=sorted(set(scopes))
@@ -153,7 +156,7 @@ def create_key(session: Session, *, user: User, name: str, scopes: list[str]) ->
 
 
 def find_key(session: Session, presented: str) -> ApiKey | None:
-    """Return the valid key that a client presents, with its user. Compared in constant time."""
+    """Return the valid key that a client presents, with its user. The secret is compared in constant time."""
     prefix, _, secret = presented.partition(".")
     key = session.scalar(select(ApiKey).options(joinedload(ApiKey.user)).where(ApiKey.prefix == prefix[:32]))
     matches = hmac.compare_digest(key.secret_hash if key else "0" * 64, _hash_secret(secret))
@@ -167,7 +170,7 @@ def keys_of(session: Session, user_id: int) -> list[ApiKey]:
 
 
 def revoke_key(session: Session, prefix: str) -> bool:
-    """End a key; return whether there was one."""
+    """Revoke a key; return whether there was such a key."""
     key = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None)))
     if key:
         key.revoked_at = now()
@@ -175,7 +178,7 @@ def revoke_key(session: Session, prefix: str) -> bool:
 
 
 def revoke_key_of(session: Session, user_id: int, prefix: str) -> bool:
-    """End one of a user's keys; return whether the user has it."""
+    """Revoke a key of this user; return whether the user has such a key."""
     key = next((key for key in keys_of(session, user_id) if key.prefix == prefix), None)
     if key:
         key.revoked_at = now()
@@ -201,8 +204,8 @@ def _hasher() -> PasswordHasher:
     return _make_hasher(current_app.config["ARGON2_TIME_COST"], current_app.config["ARGON2_MEMORY_KIB"])
 
 
-def _hash_of_nothing() -> str:
-    """Return what looks like the hash of a password and takes as long to compare. To make a real one would take as long again."""
+def _dummy_hash() -> str:
+    """Return a random value in the form of a password hash. Comparing it takes as long as comparing a real hash."""
     hasher = _hasher()
     salt, digest = (
         base64.b64encode(secrets.token_bytes(size)).decode().rstrip("=") for size in (hasher.salt_len, hasher.hash_len)

@@ -1,4 +1,4 @@
-"""What administrators may do: plain functions over a session."""
+"""Functions for the pages of administrators."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from app.jobs.dead_letters import DeadLetterError
 from app.news import articles
 from app.web.paging import NEWEST, Position
 
-# Tasks that one click sends again: the page has to answer in time.
-MOST_SENT_AT_ONCE = 100
+# The maximum number of tasks that one click sends again, because the page must answer in time.
+MAX_REQUEUED = 100
 
 
 class AdministrationError(ValueError):
-    """A change that is refused; the message says why."""
+    """A change that is not allowed; the message gives the reason."""
 
 
 @dataclass(frozen=True)
 class UserPage:
-    """Some users, the newest first, and the token of the next page."""
+    """One page of users, newest first, and the token of the next page."""
 
     users: list[User]
     next: str | None
 
 
-def numbers(session: Session) -> dict[str, int]:
-    """Return how much there is of everything."""
+def counts(session: Session) -> dict[str, int]:
+    """Return the number of articles, users, keys and failed tasks."""
     return {
         "Articles": articles.count(session),
         "Users": session.scalar(select(func.count()).select_from(User)) or 0,
@@ -41,13 +41,13 @@ def numbers(session: Session) -> dict[str, int]:
     }
 
 
-def mark_of_users(query: str) -> bytes:
-    """Tell lists of users apart: tokens of their pages carry it."""
+def users_digest(query: str) -> bytes:
+    """Return the identifier of a list of users in its page tokens."""
     return hashlib.sha256(f"users:{query}".encode()).digest()[: len(NEWEST)]
 
 
 def find_users(session: Session, query: str, *, after: Position | None, limit: int) -> UserPage:
-    """Return one page of the users whose address contains a text. `after` is of `mark_of_users(query)`."""
+    """Return one page of the users whose address contains a text. `after` is a position in that list."""
     statement = select(User).order_by(User.id.desc()).limit(limit + 1)
     if query:
         statement = statement.where(User.email.contains(query.lower(), autoescape=True))
@@ -55,15 +55,15 @@ def find_users(session: Session, query: str, *, after: Position | None, limit: i
         statement = statement.where(User.id < after.id)
     found = list(session.scalars(statement))
     last = found[limit - 1] if len(found) > limit else None
-    return UserPage(found[:limit], Position(last.created_at, last.id, mark_of_users(query)).token if last else None)
+    return UserPage(found[:limit], Position(last.created_at, last.id, users_digest(query)).token if last else None)
 
 
 def change_user(
     session: Session, user_id: int, *, by: int, is_active: bool | None = None, is_admin: bool | None = None
 ) -> User | None:
-    """Change what a user may do, and end their sessions; return the user, or None where there is none."""
+    """Change a user's rights and end all sessions; return the user, or None if there is no such user."""
     if user_id == by:
-        raise AdministrationError("Nobody changes their own rights: ask another administrator.")
+        raise AdministrationError("You cannot change your own rights. Ask another administrator.")
     user = session.get(User, user_id, with_for_update=True)
     if user is None:
         return None
@@ -76,14 +76,12 @@ def change_user(
 
 
 def requeue_all() -> tuple[int, str | None]:
-    """Send the oldest failed tasks again; return how many were sent, and why no more where one was refused."""
-    waiting = (
-        select(FailedTask.id).where(FailedTask.requeued_at.is_(None)).order_by(FailedTask.id).limit(MOST_SENT_AT_ONCE)
-    )
+    """Send the oldest failed tasks again; return how many were sent, and an error if one was refused."""
+    waiting = select(FailedTask.id).where(FailedTask.requeued_at.is_(None)).order_by(FailedTask.id).limit(MAX_REQUEUED)
     sent, refused = 0, None
-    for letter_id in db.read(lambda session: list(session.scalars(waiting)), primary=True):
+    for dead_letter_id in db.read(lambda session: list(session.scalars(waiting)), primary=True):
         try:
-            sent += dead_letters.requeue(letter_id)
+            sent += dead_letters.requeue(dead_letter_id)
         except DeadLetterError as error:
             refused = str(error)
     return sent, refused

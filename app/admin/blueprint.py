@@ -1,4 +1,4 @@
-"""The blueprint: who may enter, and what is written down of what they do."""
+"""The blueprint of administrators' pages: access check and audit log."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ bp = Blueprint("admin", __name__, url_prefix="/admin")
 log = structlog.get_logger("app.audit")
 
 PAGE = 50
-LONGEST_QUERY = 254
+MAX_QUERY_LENGTH = 254
 
 
 @bp.before_request
@@ -30,13 +30,13 @@ def _only_administrators() -> ResponseReturnValue | None:
 
 
 def audit(action: str, **about: Any) -> None:
-    """Write down what an administrator has done."""
+    """Log an action of the current administrator."""
     log.info("administrator", action=action, by=current_user.id, **about)
 
 
 def query() -> str:
-    """Return what a list is searched for; answer 422 where that cannot be."""
+    """Return the search text of a list; answer 422 if it is not valid."""
     text = " ".join(request.args.get("q", "").split())
-    if text and (fault := plaintext.fault(text, longest=LONGEST_QUERY, one_line=True)):
-        abort(422, f"This cannot be searched for. {fault}")
+    if text and (fault := plaintext.fault(text, max_length=MAX_QUERY_LENGTH, one_line=True)):
+        abort(422, f"This search is not possible. {fault}")
     return text

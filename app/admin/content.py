@@ -1,4 +1,4 @@
-"""Views of everybody's articles."""
+"""Views for the articles of all authors."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from app.web import pages
 
 @bp.get("/articles")
 def list_articles() -> str:
-    """Articles, the newest first, one page."""
+    """Show one page of articles, newest first."""
     text = query()
     selection = Selection(q=text or None)
-    after = pages.position(selection.mark)
+    after = pages.position(selection.digest)
     page = db.read(lambda session: listing.page(session, selection, after=after, limit=PAGE), primary=True)
     return render_template("admin/articles.html", page=page, text=text, first=after is None)
 
 
 @bp.route("/articles/<id:article_id>/delete", methods=["GET", "POST"])
 def delete_article(article_id: int) -> ResponseReturnValue:
-    """Ask whether the administrator means it, then delete the article."""
+    """Delete an article after a confirmation."""
     article = db.read(lambda session: session.get(Article, article_id), primary=True)
     if article is None:
         abort(404, "There is no such article.")

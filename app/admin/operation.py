@@ -1,4 +1,4 @@
-"""Views of what runs: failed tasks and the cache."""
+"""Views for failed tasks and the cache."""
 
 from __future__ import annotations
 
@@ -16,39 +16,41 @@ from app.redis.cache_backends import CacheUnavailableError
 from app.web import pages
 from app.web.paging import Position
 
-LETTERS = b"letters1"
+# Identifies the list in page tokens.
+DEAD_LETTERS = b"letters1"
 
 
 @bp.get("/")
 def overview() -> str:
-    """How much there is of everything."""
-    return render_template("admin/overview.html", numbers=db.read(administration.numbers))
+    """Show the number of articles, users, keys and failed tasks."""
+    return render_template("admin/overview.html", counts=db.read(administration.counts))
 
 
 @bp.get("/tasks")
 def list_tasks() -> str:
-    """Tasks that failed for good, the newest first, one page, and how many wait."""
-    after = pages.position(LETTERS)
+    """Show one page of failed tasks, newest first, and the length of the queue."""
+    after = pages.position(DEAD_LETTERS)
     last = after.id if after else None
-    # From the primary: a letter that was just sent again is not offered twice. One more than shown: whether there is a next page.
+    # From the primary: a task that was just sent again is not shown as failed. One extra row shows whether there is
+    # a next page.
     found = db.read(lambda session: dead_letters.newest(session, after=last, limit=PAGE + 1), primary=True)
-    letters = found[:PAGE]
-    following = Position(letters[-1].failed_at, letters[-1].id, LETTERS).token if len(found) > PAGE else None
+    shown = found[:PAGE]
+    following = Position(shown[-1].failed_at, shown[-1].id, DEAD_LETTERS).token if len(found) > PAGE else None
     length = store.queue_length(celery_app.QUEUE)
-    return render_template("admin/tasks.html", letters=letters, next=following, first=after is None, length=length)
+    return render_template("admin/tasks.html", dead_letters=shown, next=following, first=after is None, length=length)
 
 
-@bp.post("/tasks/<id:letter_id>/requeue")
-def requeue_task(letter_id: int) -> ResponseReturnValue:
+@bp.post("/tasks/<id:dead_letter_id>/requeue")
+def requeue_task(dead_letter_id: int) -> ResponseReturnValue:
     """Send a failed task again."""
     try:
-        sent = dead_letters.requeue(letter_id)
+        sent = dead_letters.requeue(dead_letter_id)
     except DeadLetterError as error:
         flash(f"Not sent: {error}.", "error")
         return redirect(url_for("admin.list_tasks"))
     if not sent:
-        abort(404, "There is no such task, or it has been sent already.")
-    audit("requeue task", letter=letter_id)
+        abort(404, "There is no such failed task, or it has already been sent again.")
+    audit("requeue task", dead_letter=dead_letter_id)
     flash("The task is sent again.", "done")
     return redirect(url_for("admin.list_tasks"))
 
@@ -62,19 +64,19 @@ def requeue_tasks() -> ResponseReturnValue:
     return redirect(url_for("admin.list_tasks"))
 
 
-@bp.post("/tasks/<id:letter_id>/discard")
-def discard_task(letter_id: int) -> ResponseReturnValue:
-    """Forget a failed task."""
-    if not dead_letters.discard(letter_id):
-        abort(404, "There is no such task.")
-    audit("discard task", letter=letter_id)
+@bp.post("/tasks/<id:dead_letter_id>/discard")
+def discard_task(dead_letter_id: int) -> ResponseReturnValue:
+    """Delete a failed task."""
+    if not dead_letters.discard(dead_letter_id):
+        abort(404, "There is no such failed task.")
+    audit("discard task", dead_letter=dead_letter_id)
     flash("The task is discarded.", "done")
     return redirect(url_for("admin.list_tasks"))
 
 
 @bp.get("/cache")
 def show_cache() -> str:
-    """How full the cache is, and how often it has what is asked for."""
+    """Show the usage of the cache."""
     try:
         usage = cache.backend.usage()
         bumped = {"lists": cache.bumped_at(articles.LISTS), "everything": cache.bumped_at(EVERYTHING)}
@@ -85,8 +87,8 @@ def show_cache() -> str:
 
 @bp.post("/cache/empty")
 def empty_cache() -> ResponseReturnValue:
-    """Outdate everything in the cache."""
+    """Invalidate all entries of the cache."""
     cache.empty()
     audit("empty cache")
-    flash("Everything in the cache is outdated: the next reader of each page sees what is in the database.", "done")
+    flash("The cache is empty. The next reader of each page gets the current data from the database.", "done")
     return redirect(url_for("admin.show_cache"))

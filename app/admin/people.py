@@ -1,4 +1,4 @@
-"""Views of users: found by their address, let in and shut out, made administrators and not."""
+"""Views for users: search, deactivate, activate, give and remove administrator rights."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from app.admin.blueprint import PAGE, audit, bp, query
 from app.extensions import db
 from app.web import pages
 
-# What each button changes, and what is said of it.
+# For each button: the new values, and the message.
 CHANGES = {
     "activate": ({"is_active": True}, "can log in again"),
     "deactivate": ({"is_active": False}, "is logged out everywhere and cannot log in any more"),
-    "promote": ({"is_admin": True}, "is an administrator now and has to log in again"),
-    "demote": ({"is_admin": False}, "is no administrator any more and has to log in again"),
+    "promote": ({"is_admin": True}, "is now an administrator and must log in again"),
+    "demote": ({"is_admin": False}, "is not an administrator any more and must log in again"),
 }
 
 
 @bp.get("/users")
 def users() -> str:
-    """Users, the newest first, one page."""
+    """Show one page of users, newest first."""
     text = query()
-    after = pages.position(administration.mark_of_users(text))
+    after = pages.position(administration.users_digest(text))
     page = db.read(lambda session: administration.find_users(session, text, after=after, limit=PAGE), primary=True)
     return render_template("admin/users.html", page=page, text=text, first=after is None)
 
 
 @bp.post(f"/users/<id:user_id>/<any({', '.join(CHANGES)}):change>")
 def change_user(user_id: int, change: str) -> ResponseReturnValue:
-    """Change what a user may do."""
+    """Change a user's rights."""
     flags, consequence = CHANGES[change]
     administrator = current_user.id
     try:

@@ -28,7 +28,7 @@ class PlainText(ma.fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if fault := plaintext.fault(text, longest=self.longest, one_line=self.one_line):
+        if fault := plaintext.fault(text, max_length=self.longest, one_line=self.one_line):
             raise ma.ValidationError(fault)
         return text
 

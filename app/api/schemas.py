@@ -10,10 +10,10 @@ from marshmallow import validate
 
 from app.api.fields import Number, PlainText, Timestamp
 from app.database.models import TITLE_LENGTH
-from app.news.articles import LONGEST_CONTENT, MOST_ON_A_PAGE
+from app.news.articles import MAX_ARTICLE_LENGTH, MAX_PAGE_SIZE
 from app.news.listing import Selection
 from app.web.paging import Position, TokenError
-from app.web.urls import LARGEST
+from app.web.urls import MAX_ID
 
 MAX_KEYWORD_LENGTH = 80
 MAX_SEARCH_LENGTH = 200
@@ -33,7 +33,7 @@ class Page:
 class PageQuery(ma.Schema):
     """Parameters of a list. Several filters are combined with AND."""
 
-    author = Number(validate=validate.Range(1, LARGEST), metadata={"description": "Id of the author", "example": 1})
+    author = Number(validate=validate.Range(1, MAX_ID), metadata={"description": "Id of the author", "example": 1})
     keyword = PlainText(
         longest=MAX_KEYWORD_LENGTH,
         one_line=True,
@@ -55,7 +55,7 @@ class PageQuery(ma.Schema):
         },
     )
     limit = Number(
-        load_default=20, validate=validate.Range(1, MOST_ON_A_PAGE), metadata={"description": "Articles on the page"}
+        load_default=20, validate=validate.Range(1, MAX_PAGE_SIZE), metadata={"description": "Articles on the page"}
     )
     after = ma.fields.String(
         metadata={"description": "`next` of the previous page, with the same filters. Without it: the first page"}
@@ -68,7 +68,7 @@ class PageQuery(ma.Schema):
             data["keyword"] = data["keyword"].strip().lower()
         selection = Selection(**data)
         try:
-            return Page(selection, limit, None if token is None else Position.from_token(token, selection.mark))
+            return Page(selection, limit, None if token is None else Position.from_token(token, selection.digest))
         except TokenError:
             raise ma.ValidationError(
                 {"after": ["Must be the `next` of a page of this list with the same filters."]}
@@ -94,7 +94,7 @@ def _content(**options: Any) -> PlainText:
         "description": "Plain text; each line is a paragraph",
         "example": "The storm came at noon. Nobody was hurt.",
     }
-    return PlainText(longest=LONGEST_CONTENT, metadata=described, **options)
+    return PlainText(longest=MAX_ARTICLE_LENGTH, metadata=described, **options)
 
 
 class NewArticle(ma.Schema):

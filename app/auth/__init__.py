@@ -1,4 +1,4 @@
-"""Accounts: log-in, sign-up, forgotten passwords, and what users change of their own."""
+"""Views of accounts: log-in, sign-up, password reset, settings."""
 
 from app.auth import login, reset, settings, signup
 from app.auth.blueprint import bp, load_user

@@ -1,4 +1,4 @@
-"""What the views of accounts have in common."""
+"""The blueprint of accounts, and helpers of its views."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ bp = Blueprint("auth", __name__, url_prefix="/auth")
 
 
 def load_user(session_id: str) -> User | None:
-    """Return the user of a session, unless it was ended from elsewhere: it was made under an earlier number.
+    """Return the user of a session, unless the session was ended: then its epoch is lower than the user's.
 
-    A later number is good: the session was made after the end of the others, of which a lagging replica has not heard.
+    A higher epoch is valid: the session is new, and a lagging replica still has the user's old epoch.
     """
     user_id, _, epoch = session_id.partition(".")
     if not user_id.isdecimal() or not epoch.isdecimal():
@@ -26,26 +26,26 @@ def load_user(session_id: str) -> User | None:
 
 
 def begin_session(user: User) -> None:
-    """Log a user in, in a session with a new id: one that somebody planted before is worth nothing now."""
+    """Log a user in with a new session ID, against session fixation."""
     interface = current_app.session_interface
     if isinstance(interface, StoreSessionInterface):
         interface.regenerate(session)
     login_user(user)
 
 
-def need_mail() -> None:
-    """Answer that a page is not available where the application cannot send letters."""
+def require_mail() -> None:
+    """Answer 503 if the application cannot send e-mails."""
     if not emails.enabled():
         abort(
             503,
-            "This site sends no mail, so that nobody can sign up or get a new password here. Please ask its administrators.",
+            "This site cannot send e-mails, so you cannot sign up or reset a password. Please ask its administrators.",
         )
 
 
 def secret_page(template: str, status: int = 200, **values: object) -> Response:
-    """Return a page whose address is a secret: kept nowhere, and told to nobody, not even to the page after it, whose request is logged."""
+    """Return a page with a secret URL: not cached, and the URL is not sent as Referer, which would be logged."""
     response = make_response(render_template(template, **values), status)
-    # Not `no-referrer`: browsers would send the form without Referer, and over HTTPS Flask-WTF refuses it then.
+    # Not `no-referrer`: over HTTPS, Flask-WTF refuses forms without a Referer.
     response.headers["Referrer-Policy"] = "strict-origin"
     response.headers["Cache-Control"] = "no-store"
     return response

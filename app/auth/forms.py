@@ -7,65 +7,63 @@ from wtforms import EmailField, PasswordField, StringField
 from wtforms.validators import DataRequired, Length
 
 from app.accounts.forms import address, new_password
-from app.accounts.users import LONGEST_PASSWORD
+from app.accounts.users import MAX_PASSWORD_LENGTH
 from app.database.models import EMAIL_LENGTH, NAME_LENGTH
-from app.web.forms import Usable, trimmed
+from app.web.forms import ValidText, trim
 
 NEW = {"autocomplete": "new-password"}
 PRESENT = {"autocomplete": "current-password"}
 
 
 class LoginForm(FlaskForm):
-    """Who, and the proof."""
+    """Log-in with address and password."""
 
     email = EmailField(
         "E-mail", [DataRequired(), Length(max=EMAIL_LENGTH)], render_kw={"autocomplete": "username", "autofocus": True}
     )
-    password = PasswordField("Password", [DataRequired(), Length(max=LONGEST_PASSWORD)], render_kw=PRESENT)
+    password = PasswordField("Password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=PRESENT)
 
 
 class SignupForm(FlaskForm):
     """A new account."""
 
     name = StringField(
-        "Name", [Usable(NAME_LENGTH, one_line=True)], filters=[trimmed], render_kw={"autocomplete": "name"}
+        "Name", [ValidText(NAME_LENGTH, one_line=True)], filters=[trim], render_kw={"autocomplete": "name"}
     )
-    email = EmailField("E-mail", [address], filters=[trimmed], render_kw={"autocomplete": "username"})
+    email = EmailField("E-mail", [address], filters=[trim], render_kw={"autocomplete": "username"})
     password = PasswordField("Password", [new_password], render_kw=NEW)
 
 
 class AddressForm(FlaskForm):
-    """Where a letter is to go."""
+    """The address of an account, to reset its password."""
 
-    email = EmailField(
-        "E-mail", [address], filters=[trimmed], render_kw={"autocomplete": "username", "autofocus": True}
-    )
+    email = EmailField("E-mail", [address], filters=[trim], render_kw={"autocomplete": "username", "autofocus": True})
 
 
 class ConfirmForm(FlaskForm):
-    """The proof that who follows the link is who signed up."""
+    """The password of the sign-up, which confirms that the same person follows the link."""
 
     password = PasswordField(
-        "Password", [DataRequired(), Length(max=LONGEST_PASSWORD)], render_kw=PRESENT | {"autofocus": True}
+        "Password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=PRESENT | {"autofocus": True}
     )
 
 
 class NewPasswordForm(FlaskForm):
-    """A password for an account whose owner has forgotten theirs."""
+    """A new password after a reset."""
 
     password = PasswordField("New password", [new_password], render_kw=NEW | {"autofocus": True})
 
 
 class ChangePasswordForm(FlaskForm):
-    """Another password."""
+    """A new password, and the present one as proof."""
 
-    present = PasswordField("Present password", [DataRequired(), Length(max=LONGEST_PASSWORD)], render_kw=PRESENT)
+    present = PasswordField("Present password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=PRESENT)
     password = PasswordField("New password", [new_password], render_kw=NEW)
 
 
 class NameForm(FlaskForm):
-    """What readers see."""
+    """The name that readers see."""
 
     name = StringField(
-        "Name", [Usable(NAME_LENGTH, one_line=True)], filters=[trimmed], render_kw={"autocomplete": "name"}
+        "Name", [ValidText(NAME_LENGTH, one_line=True)], filters=[trim], render_kw={"autocomplete": "name"}
     )

@@ -18,14 +18,14 @@ from app.extensions import db
 @bp.route("/login", methods=["GET", "POST"])
 @limit_guesses
 def login() -> ResponseReturnValue:
-    """Show the log-in form; take who sends it right to where they wanted to go."""
+    """Log a user in, and redirect to the page that required it."""
     if current_user.is_authenticated:
         return redirect(_target())
     form = LoginForm()
     if not form.validate_on_submit():
         return render_template("auth/login.html", form=form)
     email, password = form.email.data or "", form.password.data or ""
-    # From the primary: who has just confirmed an address or chosen a password can use it.
+    # From the primary, because the user may have confirmed the address or changed the password just now.
     user = db.read(lambda session: users.authenticate(session, email, password), primary=True)
     if user is None:
         flash("E-mail or password is wrong.", "error")
@@ -44,7 +44,7 @@ def logout() -> ResponseReturnValue:
 
 
 def _target() -> str:
-    """Return where to go after the log-in: a path of this site, never another site."""
+    """Return the path to redirect to after the log-in, never a URL of another site."""
     target = request.args.get("next", "")
     parts = urlsplit(target)
     local = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc

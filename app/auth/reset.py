@@ -7,34 +7,37 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.accounts import tokens, users
-from app.auth.blueprint import bp, need_mail, secret_page
+from app.auth.blueprint import bp, require_mail, secret_page
 from app.auth.forms import AddressForm, NewPasswordForm
-from app.auth.throttles import limit_letters
+from app.auth.throttles import limit_emails
 from app.extensions import db
 from app.mail import emails
-from app.web.read_your_writes import pin_to_primary
+from app.web.read_your_writes import mark_writer
 
-EXPIRED = "This link was used already, or is too old. Ask for another one."
+EXPIRED = "This link has been used or has expired. Request a new one."
 
 
 @bp.route("/reset", methods=["GET", "POST"])
-@limit_letters
+@limit_emails
 def forgotten() -> ResponseReturnValue:
-    """Send a letter to an address. Whether it has an account is looked up by the worker: here all addresses are the same."""
-    need_mail()
+    """Send a reset link to an address.
+
+    Only the worker looks up the account, so the answer is the same for all addresses.
+    """
+    require_mail()
     form = AddressForm()
     if not form.is_submitted():
         return render_template("auth/forgotten.html", form=form)
     if not form.validate():
         return render_template("auth/forgotten.html", form=form), 422
     email = users.normalise_email(form.email.data or "")
-    emails.deliver(db.write(lambda session: emails.post(session, "reset", email).id))
-    return render_template("auth/sent.html", title="Look into your mailbox", email=email)
+    emails.deliver(db.write(lambda session: emails.queue(session, "reset", email).id))
+    return render_template("auth/sent.html", title="Check your e-mail", email=email)
 
 
 @bp.route("/reset/<token>", methods=["GET", "POST"])
 def reset(token: str) -> ResponseReturnValue:
-    """Take a new password from who follows the link, once, and end every session of the account."""
+    """Set a new password by a link that works once, and end all sessions of the account."""
     if db.read(lambda session: tokens.find_user(session, "reset", token), primary=True) is None:
         abort(410, EXPIRED)
     form = NewPasswordForm()
@@ -48,14 +51,14 @@ def reset(token: str) -> ResponseReturnValue:
         if (user := tokens.find_user(session, "reset", token, lock=True)) is None:
             return None
         users.set_password(user, password_hash)
-        # The letter came to this address.
+        # The link was sent to this address, so its owner has it.
         users.confirm(user)
-        return emails.post(session, "password_changed", user.email).id
+        return emails.queue(session, "password_changed", user.email).id
 
-    letter = db.write(change)
-    if letter is None:
+    email_id = db.write(change)
+    if email_id is None:
         abort(410, EXPIRED)
-    emails.deliver(letter)
-    pin_to_primary()
+    emails.deliver(email_id)
+    mark_writer()
     flash("Your password is changed. Log in with the new one.", "done")
     return redirect(url_for("auth.login"))

@@ -1,4 +1,4 @@
-"""Views for what users change of their own account."""
+"""Views for users' changes to their own accounts."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from app.database.models import User
 from app.extensions import db
 from app.mail import emails
 from app.news import articles
-from app.web.read_your_writes import pin_to_primary
+from app.web.read_your_writes import mark_writer
 
 
 @bp.route("/password", methods=["GET", "POST"])
 @login_required
 @limit_guesses
 def change_password() -> ResponseReturnValue:
-    """Change the password, which ends the user's other sessions."""
+    """Change the password and end the user's other sessions."""
     form = ChangePasswordForm()
     if not form.is_submitted():
         return render_template("auth/password.html", form=form)
@@ -36,11 +36,11 @@ def change_password() -> ResponseReturnValue:
     def change(session: Session) -> tuple[User, int]:
         user = session.get_one(User, user_id, with_for_update=True)
         users.set_password(user, password_hash)
-        return user, emails.post(session, "password_changed", user.email).id
+        return user, emails.queue(session, "password_changed", user.email).id
 
-    user, letter = db.write(change)
-    emails.deliver(letter)
-    pin_to_primary()
+    user, email_id = db.write(change)
+    emails.deliver(email_id)
+    mark_writer()
     begin_session(user)
     flash("Your password is changed, and you are logged out everywhere else.", "done")
     return redirect(url_for("main.account"))
@@ -61,9 +61,9 @@ def change_name() -> ResponseReturnValue:
         session.get_one(User, user_id).name = name
 
     db.write(change)
-    # Lists show names. An article shows its author's within seconds, when it is read anew.
-    articles.outdate()
-    pin_to_primary()
+    # Lists contain names. Cached articles show the new name after some seconds, when they expire.
+    articles.invalidate()
+    mark_writer()
     flash("Your name is changed.", "done")
     return redirect(url_for("main.account"))
 
@@ -71,7 +71,7 @@ def change_name() -> ResponseReturnValue:
 @bp.post("/logout-everywhere")
 @login_required
 def logout_everywhere() -> ResponseReturnValue:
-    """End every session of the user but this one."""
+    """End all sessions of the user except this one."""
     user_id = current_user.id
 
     def end(session: Session) -> User:
@@ -80,7 +80,7 @@ def logout_everywhere() -> ResponseReturnValue:
         return user
 
     user = db.write(end)
-    pin_to_primary()
+    mark_writer()
     begin_session(user)
-    flash("You are logged out everywhere but here.", "done")
+    flash("You are logged out everywhere else.", "done")
     return redirect(url_for("main.account"))

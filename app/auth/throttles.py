@@ -1,4 +1,4 @@
-"""How often somebody may guess a password, or have letters sent. Known and unknown addresses are counted alike."""
+"""Rate limits for wrong passwords and for e-mails. They count known and unknown addresses alike."""
 
 from __future__ import annotations
 
@@ -23,17 +23,18 @@ from app.web.limits import limiter
 
 P = ParamSpec("P")
 R = TypeVar("R")
-# What is counted: the window, the setting that it is of, and whom it is about.
+# The window, its setting, and the client or account that it counts.
 Counter = tuple[RateLimitItem, str, str]
 
-WRONG = "There were too many wrong passwords. Please wait a while before the next try."
-LETTERS = "Too many letters were asked for. Please wait a while before the next try."
+TOO_MANY_GUESSES = "There were too many wrong passwords. Please wait before you try again."
+TOO_MANY_EMAILS = "There were too many requests for e-mails. Please wait before you try again."
 
 
 def limit_guesses(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
-    """Limit wrong passwords. Who knows the password is never counted.
+    """Limit wrong passwords. Right ones are not counted.
 
-    A try is counted before its password is compared, and taken back unless it was wrong: many at one moment get no further than one by one.
+    A try is counted before its password is compared and taken back if the password was right. So concurrent tries have
+    the same limit as successive ones.
     """
 
     @wraps(view)
@@ -52,11 +53,11 @@ def limit_guesses(view: Callable[P, ResponseReturnValue]) -> Callable[P, Respons
     return limited
 
 
-def limit_letters(view: Callable[P, R]) -> Callable[P, R]:
-    """Limit letters."""
+def limit_emails(view: Callable[P, R]) -> Callable[P, R]:
+    """Limit requests that send e-mails."""
     for setting, key in {"LETTERS_CLIENT_RATE_LIMIT": client_address, "LETTERS_ADDRESS_RATE_LIMIT": _account}.items():
         limit = limiter.shared_limit(
-            _setting(setting), scope=setting, key_func=key, methods=["POST"], error_message=LETTERS
+            _setting(setting), scope=setting, key_func=key, methods=["POST"], error_message=TOO_MANY_EMAILS
         )
         view = limit(view)
     return view
@@ -67,7 +68,7 @@ def _setting(name: str) -> Callable[[], str]:
 
 
 def _count_try() -> list[Counter]:
-    """Count a try for client, account and both; answer 429 where there were too many wrong ones."""
+    """Count a try for client, account and both; answer 429 after too many wrong ones."""
     client, account = client_address(), _account()
     names = {
         "LOGIN_CLIENT_RATE_LIMIT": client,
@@ -81,7 +82,7 @@ def _count_try() -> list[Counter]:
             if not limiter.limiter.hit(item, setting, name):
                 _take_back(counters)
                 ends = limiter.storage.get_expiry(item.key_for(setting, name))
-                raise TooManyRequests(WRONG, retry_after=max(1, math.ceil(ends - time.time())))
+                raise TooManyRequests(TOO_MANY_GUESSES, retry_after=max(1, math.ceil(ends - time.time())))
     return counters
 
 
@@ -91,9 +92,12 @@ def _take_back(counters: list[Counter]) -> None:
 
 
 def _account() -> str:
-    """Return what names the account, as a hash: no list of who logs in. A link names one too."""
+    """Return a hash that identifies the account, by address or link.
+
+    A hash, so that the cache has no list of addresses.
+    """
     named = request.form.get("email") or getattr(current_user, "email", "") or request.path
-    # However it is spelled. What is no address is counted too, so that an answer does not tell one from the other.
+    # Normalised, so that all spellings count together. Invalid addresses count too, so that answers do not differ.
     with suppress(AccountError):
         named = users.normalise_email(named)
     return hashlib.sha256(named.encode("utf-8", "replace")).hexdigest()

@@ -27,7 +27,7 @@ def load_demo(count: int, if_empty: bool) -> None:
         click.echo("nothing to do: there are articles")
         return
     created = db.write(lambda session: demo.load(session, count))
-    articles.outdate()
+    articles.invalidate()
     click.echo(f"loaded the demonstration data: created {created} articles")
 
 

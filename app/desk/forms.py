@@ -10,46 +10,46 @@ from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.accounts import users
 from app.database.models import NAME_LENGTH, TITLE_LENGTH
-from app.news.articles import LONGEST_CONTENT
-from app.web.forms import Usable, trimmed
+from app.news.articles import MAX_ARTICLE_LENGTH
+from app.web.forms import ValidText, trim
 
 
 def _with_newlines(text: str | None) -> str:
-    """Return the text with the line ends that were typed: a form sends others."""
+    """Return the text with Unix line ends, because browsers send CRLF."""
     return (text or "").replace("\r\n", "\n").replace("\r", "\n").rstrip()
 
 
 class ArticleForm(FlaskForm):
-    """An article as its author types it."""
+    """Title and text of an article."""
 
-    title = StringField("Title", [Usable(TITLE_LENGTH, one_line=True)], filters=[trimmed])
-    # `content` is the id of every page's main part.
+    title = StringField("Title", [ValidText(TITLE_LENGTH, one_line=True)], filters=[trim])
+    # An ID of its own, because every page has an element with the ID `content`.
     content = TextAreaField(
-        "Text", [Usable(LONGEST_CONTENT)], filters=[_with_newlines], id="text", render_kw={"rows": 18}
+        "Text", [ValidText(MAX_ARTICLE_LENGTH)], filters=[_with_newlines], id="text", render_kw={"rows": 18}
     )
-    # What was read before it was changed; see `base`.
+    # The version that the author has edited; see `base`.
     version = HiddenField()
     preview = SubmitField("Preview")
 
     @property
     def values(self) -> dict[str, Any]:
-        """What an article is made of."""
+        """The article's values."""
         return {"title": self.title.data, "content": self.content.data}
 
     @property
     def base(self) -> int:
-        """The version that was read. What is no version is one that no article is at."""
+        """The version that the author has edited, or 0, which no article has, if the field is not valid."""
         version: str = self.version.data or ""
         return int(version) if version.isdecimal() and len(version) < 10 else 0
 
 
 class KeyForm(FlaskForm):
-    """What an API key is for."""
+    """Name and scopes of an API key."""
 
-    name = StringField("Name", [Usable(NAME_LENGTH, one_line=True)], filters=[trimmed])
+    name = StringField("Name", [ValidText(NAME_LENGTH, one_line=True)], filters=[trim])
     scopes = SelectMultipleField(
         "What it may do",
-        # Plain strings are what WTForms wants by now; its types do not know yet.
+        # WTForms accepts plain strings, but its types do not have them yet.
         choices=cast("Any", users.SCOPES),
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),

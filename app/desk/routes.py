@@ -1,4 +1,4 @@
-"""Views of the desk: authors write, change and delete their articles, and make the keys of their programs."""
+"""Views of the desk, where authors edit their articles and manage their API keys."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ def _only_users() -> ResponseReturnValue | None:
 
 @bp.get("/")
 def overview() -> str:
-    """The author's own articles, newest first, one page."""
+    """Show one page of the author's articles, newest first."""
     author_id = current_user.id
-    after = pages.position(Selection(author=author_id).mark)
+    after = pages.position(Selection(author=author_id).digest)
     page = db.read(lambda session: articles.by_author(session, author_id, after=after, limit=PAGE))
     return render_template("desk/overview.html", page=page, first=after is None)
 
 
 @bp.route("/write", methods=["GET", "POST"])
 def write() -> ResponseReturnValue:
-    """Publish an article, or show what it would look like."""
+    """Publish an article, or show its preview."""
     form = ArticleForm()
     if not form.is_submitted():
         return render_template("desk/article.html", form=form)
@@ -58,7 +58,7 @@ def write() -> ResponseReturnValue:
 
 @bp.route("/articles/<id:article_id>/edit", methods=["GET", "POST"])
 def edit(article_id: int) -> ResponseReturnValue:
-    """Change an article, unless somebody else has changed it since it was read."""
+    """Change an article, unless it has changed since the author opened the form."""
     article = _own(article_id)
     form = ArticleForm(obj=article)
     if not form.is_submitted():
@@ -80,7 +80,7 @@ def edit(article_id: int) -> ResponseReturnValue:
 
 @bp.route("/articles/<id:article_id>/delete", methods=["GET", "POST"])
 def delete(article_id: int) -> ResponseReturnValue:
-    """Ask whether the author means it, then delete the article."""
+    """Delete an article after a confirmation."""
     article = _own(article_id)
     form = pages.PlainForm()
     if not form.validate_on_submit():
@@ -93,7 +93,7 @@ def delete(article_id: int) -> ResponseReturnValue:
 
 @bp.route("/keys", methods=["GET", "POST"])
 def keys() -> ResponseReturnValue:
-    """The author's API keys. A new one is shown on the answer to its form, and never again."""
+    """Show the author's API keys, and create one. The full key is shown only once."""
     form = KeyForm()
     if not form.is_submitted():
         return _show_keys(form)
@@ -101,47 +101,49 @@ def keys() -> ResponseReturnValue:
         return _show_keys(form), 422
     user, name, scopes = current_user, form.name.data or "", form.scopes.data or []
     try:
-        key, whole = db.write(lambda session: users.create_key(session, user=user, name=name, scopes=scopes))
+        key, full_key = db.write(lambda session: users.create_key(session, user=user, name=name, scopes=scopes))
     except AccountError as error:
         form.form_errors.append(str(error))
         return _show_keys(form), 422
-    return render_template("desk/key.html", key=key, whole=whole)
+    return render_template("desk/key.html", key=key, full_key=full_key)
 
 
 @bp.post("/keys/<prefix>/revoke")
 def revoke_key(prefix: str) -> ResponseReturnValue:
-    """End one of the author's API keys."""
+    """Revoke one of the author's API keys."""
     user_id = current_user.id
     if not db.write(lambda session: users.revoke_key_of(session, user_id, prefix)):
         abort(404, "You have no such key.")
-    flash("The key is revoked. Programs that send it are refused from now on.", "done")
+    flash("The key is revoked. It does not work any more.", "done")
     return redirect(url_for("desk.keys"))
 
 
 @bp.errorhandler(CSRFError)
 def _show_again(error: CSRFError) -> ResponseReturnValue:
-    """Keep what somebody typed who has logged in again meanwhile: the form's token was of the session before."""
+    """After a new log-in, show the article form again with its text, because its CSRF token is of the old session."""
     if request.endpoint not in {"desk.write", "desk.edit"} or not current_user.is_authenticated:
         return pages.refuse_forged(error)
     article = _own(**request.view_args) if request.view_args else None
     form = ArticleForm()
     form.validate()
-    flash("Nothing was stored: your log-in was renewed since this form was loaded. Please send it once more.", "error")
+    flash(
+        "Nothing was saved, because you have logged in again since you opened this form. Please send it again.", "error"
+    )
     return render_template("desk/article.html", form=form, article=article), 400
 
 
 def _own(article_id: int) -> Article:
-    """Return the caller's article, as it is now: a lagging replica would make every second change a conflict."""
+    """Return the author's article from the primary. An old version from a lagging replica would cause conflicts."""
     article = db.read(lambda session: session.get(Article, article_id), primary=True)
     if article is None:
         abort(404, "There is no such article.")
     if article.author_id != current_user.id:
-        abort(403, "This article is somebody else's.")
+        abort(403, "This article belongs to somebody else.")
     return article
 
 
 def _show_conflict(form: ArticleForm, article_id: int) -> ResponseReturnValue:
-    """Show what was stored beside what was typed. Whoever saves again has seen it, and replaces it."""
+    """Show the stored and the typed text. If the author saves again, the typed text replaces the stored one."""
     article = _own(article_id)
     form.version.data = str(article.version)
     return render_template("desk/article.html", form=form, article=article, conflict=True), 409
@@ -149,6 +151,6 @@ def _show_conflict(form: ArticleForm, article_id: int) -> ResponseReturnValue:
 
 def _show_keys(form: KeyForm) -> str:
     user_id = current_user.id
-    # From the primary: a key that was just made or revoked is seen at once.
+    # From the primary, so that the list shows a change at once.
     found = db.read(lambda session: users.keys_of(session, user_id), primary=True)
     return render_template("desk/keys.html", keys=found, form=form)

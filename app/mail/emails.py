@@ -1,4 +1,4 @@
-"""Letters as pages see them: `post` one in the transaction that it is about, `deliver` it after the commit."""
+"""E-mails for views: `queue` an e-mail in the transaction that causes it, and `deliver` it after the commit."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from sqlalchemy.orm import Session
 from app.accounts import users
 from app.database.models import Mail
 from app.jobs.celery_app import send
-from app.mail.outbox import CONFIRM, EXISTS, LIVES, PASSWORD_CHANGED, RESET
+from app.mail.outbox import CONFIRM, EXISTS, LIFETIMES, PASSWORD_CHANGED, RESET
 
-__all__ = ["CONFIRM", "EXISTS", "PASSWORD_CHANGED", "RESET", "deliver", "enabled", "post"]
+__all__ = ["CONFIRM", "EXISTS", "PASSWORD_CHANGED", "RESET", "deliver", "enabled", "queue"]
 
 
 def enabled() -> bool:
-    """Return whether letters leave at all: production without MAIL_URL has no relay."""
+    """Return whether the application can send e-mails: production without MAIL_URL cannot."""
     return current_app.extensions["mail"] is not None
 
 
-def post(session: Session, kind: str, recipient: str) -> Mail:
-    """Add a letter to the outbox, whether the address has an account or not."""
-    if kind not in LIVES:
-        raise LookupError(f"there is no kind of letter {kind!r}")
-    letter = Mail(kind=kind, recipient=users.normalise_email(recipient))
-    session.add(letter)
+def queue(session: Session, kind: str, recipient: str) -> Mail:
+    """Add an e-mail to the outbox, also for an address without an account."""
+    if kind not in LIFETIMES:
+        raise LookupError(f"unknown kind of e-mail {kind!r}; known are: {', '.join(LIFETIMES)}")
+    email = Mail(kind=kind, recipient=users.normalise_email(recipient))
+    session.add(email)
     session.flush()
-    return letter
+    return email
 
 
-def deliver(letter_id: int) -> None:
-    """Have a worker send a letter. One that no broker takes is found again in the outbox."""
-    send("send_email", letter_id)
+def deliver(email_id: int) -> None:
+    """Send a queued e-mail by a worker. If no broker accepts the task, a periodic task sends the e-mail later."""
+    send("send_email", email_id)

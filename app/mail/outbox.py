@@ -1,6 +1,7 @@
-"""Letters as workers see them: claimed, written for the account that the address has now, handed to the relay.
+"""The outbox: workers claim an e-mail, compose it for the account that the address has now, and send it.
 
-A letter to an address without an account is dropped here, long after whoever asked for it got an answer: they learn nothing from it.
+An e-mail to an address without an account is dropped here and not in the request, so that nobody can find out which
+addresses have an account.
 """
 
 from __future__ import annotations
@@ -31,14 +32,15 @@ CONFIRM = tokens.CONFIRM
 RESET = tokens.RESET
 EXISTS = "exists"
 PASSWORD_CHANGED = "password_changed"
-KEPT = timedelta(days=30)
-# How long after it was asked for a letter is worth sending.
-LIVES = tokens.LIVES | {EXISTS: tokens.LIVES[CONFIRM], PASSWORD_CHANGED: KEPT}
-AT_ONCE = 100
+RETENTION = timedelta(days=30)
+# An e-mail that is older than this is not sent any more.
+LIFETIMES = tokens.LIFETIMES | {EXISTS: tokens.LIFETIMES[CONFIRM], PASSWORD_CHANGED: RETENTION}
+BATCH_SIZE = 100
 
-# One statement: of two workers with the same letter one finds nothing, whether the other has sent it or is about to.
+# One statement, so that of two workers with the same e-mail only one sends it. SKIP LOCKED avoids waiting for the
+# other.
 _WAITING = (
-    select(Mail.id).where(Mail.id == bindparam("letter"), Mail.sent_at.is_(None)).with_for_update(skip_locked=True)
+    select(Mail.id).where(Mail.id == bindparam("email"), Mail.sent_at.is_(None)).with_for_update(skip_locked=True)
 )
 CLAIM = (
     update(Mail)
@@ -50,7 +52,7 @@ CLAIM = (
 
 
 def init_app(app: Flask) -> None:
-    """Choose how letters leave: by a relay, in development to the console, and otherwise not at all."""
+    """Choose the transport of e-mails: a relay, the console in development, otherwise none."""
     transport: Transport | None = None
     if url := app.config["MAIL_URL"]:
         transport = MailUrl.parse(url).send
@@ -59,27 +61,30 @@ def init_app(app: Flask) -> None:
     app.extensions["mail"] = transport
 
 
-def send(letter_id: int) -> bool:
-    """Send a letter unless it was sent; return whether it left. Raise RelayError or DeferredError where it has to wait."""
-    return db.write(lambda session: _send(session, letter_id))
+def send(email_id: int) -> bool:
+    """Send an e-mail that was not sent yet; return whether it was sent.
+
+    Raise RelayError or DeferredError if it must wait.
+    """
+    return db.write(lambda session: _send(session, email_id))
 
 
 def unsent(session: Session, *, before: datetime) -> list[int]:
-    """Return letters of before a time that wait."""
+    """Return e-mails from before a time that were not sent."""
     waiting = select(Mail.id).where(Mail.sent_at.is_(None), Mail.created_at < before)
-    return list(session.scalars(waiting.order_by(Mail.created_at).limit(AT_ONCE)))
+    return list(session.scalars(waiting.order_by(Mail.created_at).limit(BATCH_SIZE)))
 
 
-def forget(session: Session) -> None:
-    """Forget the letters of long ago."""
-    session.execute(delete(Mail).where(Mail.created_at < now() - KEPT))
+def delete_old(session: Session) -> None:
+    """Delete e-mails that are older than a month."""
+    session.execute(delete(Mail).where(Mail.created_at < now() - RETENTION))
 
 
-def compose(letter_id: int, kind: str, user: User, created_at: datetime) -> EmailMessage:
-    """Write a letter to a user."""
+def compose(email_id: int, kind: str, user: User, created_at: datetime) -> EmailMessage:
+    """Compose an e-mail to a user."""
     settings = current_app.config
-    link = f"{settings['SITE_URL']}/auth/{kind}/{tokens.make(kind, user)}" if kind in tokens.LIVES else ""
-    # Of the user it says nothing: who signs up with somebody else's address must not choose what the letter tells them.
+    link = f"{settings['SITE_URL']}/auth/{kind}/{tokens.make(kind, user)}" if kind in tokens.LIFETIMES else ""
+    # No names in the text: a stranger who signs up with a foreign address must not control what its owner reads.
     template = current_app.jinja_env.get_template(f"mail/{kind}.txt")
     text = template.render(site_name=settings["SITE_NAME"], site_url=settings["SITE_URL"], link=link)
     subject, _, content = text.partition("\n")
@@ -89,44 +94,44 @@ def compose(letter_id: int, kind: str, user: User, created_at: datetime) -> Emai
     try:
         message["To"] = Address(addr_spec=user.email)
     except (ValueError, MessageError):
-        raise RefusedError("no relay knows such an address") from None
+        raise RefusedError("the address is not valid in an e-mail header") from None
     message["Subject"] = subject
     message["Date"] = format_datetime(now())
-    # The same for a letter that is sent again, because the database was lost before it noted that it had been sent.
-    message["Message-ID"] = f"<{created_at:%Y%m%d%H%M%S}.{letter_id}@{sender.domain}>"
+    # The same ID if the e-mail is sent twice, because the commit after sending failed.
+    message["Message-ID"] = f"<{created_at:%Y%m%d%H%M%S}.{email_id}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(content.lstrip("\n"))
     return message
 
 
 def show(message: EmailMessage) -> None:
-    """Print a letter, so that whoever develops can follow its link."""
+    """Print an e-mail, so that developers can follow its link."""
     print(f"\nTo: {message['To']}\nSubject: {message['Subject']}\n\n{message.get_content()}", flush=True)
 
 
-def _send(session: Session, letter_id: int) -> bool:
+def _send(session: Session, email_id: int) -> bool:
     transport: Transport | None = current_app.extensions["mail"]
     if transport is None:
         return False
-    # Claimed first, handed over last: all that can still fail is the commit, and that is never repeated.
-    row = session.execute(CLAIM, {"letter": letter_id, "moment": now()}).one_or_none()
+    # Sending is the last step, so that only the commit can fail after it, and a commit is never repeated.
+    row = session.execute(CLAIM, {"email": email_id, "moment": now()}).one_or_none()
     if row is None:
         return False
-    user = _addressee(session, row.kind, row.recipient)
-    if user is None or now() - row.created_at > LIVES[row.kind]:
+    user = _recipient(session, row.kind, row.recipient)
+    if user is None or now() - row.created_at > LIFETIMES[row.kind]:
         log.info(
-            "letter dropped", letter=letter_id, kind=row.kind, reason="no addressee" if user is None else "too old"
+            "e-mail dropped", email_id=email_id, kind=row.kind, reason="no recipient" if user is None else "too old"
         )
         return False
     try:
         transport(compose(row.id, row.kind, user, row.created_at))
     except RefusedError as error:
-        log.warning("letter refused", letter=letter_id, kind=row.kind, reason=str(error))
+        log.warning("e-mail refused", email_id=email_id, kind=row.kind, reason=str(error))
         return False
-    log.info("letter sent", letter=letter_id, kind=row.kind)
+    log.info("e-mail sent", email_id=email_id, kind=row.kind)
     return True
 
 
-def _addressee(session: Session, kind: str, recipient: str) -> User | None:
+def _recipient(session: Session, kind: str, recipient: str) -> User | None:
     user = users.find_user(session, recipient)
     return user if user and user.is_active and not (kind == CONFIRM and user.confirmed_at) else None

@@ -1,4 +1,7 @@
-"""Where letters go: ``smtp://user:password@host:port``, encrypted at once as ``smtps://``, after the greeting with ``?starttls=1``."""
+"""The SMTP relay, given as ``smtp://user:password@host:port``.
+
+``smtps://`` encrypts from the start, ``smtp://…?starttls=1`` after the greeting.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +13,29 @@ from email.message import EmailMessage
 from typing import Self
 from urllib.parse import parse_qs, unquote, urlsplit
 
-# Seconds that a relay may take for one answer. It gives eleven at most, and Postgres ends a transaction that is idle for a minute.
+# Seconds for one answer of the relay. An e-mail needs at most eleven answers, and Postgres ends a transaction that is
+# idle for a minute.
 TIMEOUT = 5.0
 DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 
 class MailUrlError(ValueError):
-    """A URL that names no relay; the message completes a sentence that begins with the variable's name, and tells no password."""
+    """A URL that is not a relay's.
+
+    The message continues a sentence that begins with the variable, and has no password.
+    """
 
 
 class RelayError(Exception):
-    """The relay takes no letter at all: it is away, or does not accept who sends. Every letter waits."""
+    """The relay is down or rejects our log-in. Every e-mail must wait."""
 
 
 class DeferredError(Exception):
-    """The relay does not take this letter now."""
+    """The relay does not accept this e-mail now."""
 
 
 class RefusedError(Exception):
-    """The relay will never take this letter."""
+    """The relay will never accept this e-mail."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,12 @@ class MailUrl:
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Read a URL; raise MailUrlError where it cannot be used."""
+        """Parse a URL; raise MailUrlError if it cannot be used."""
         try:
             parts = urlsplit(url)
             host, port = parts.hostname, parts.port
         except ValueError:
-            raise MailUrlError("names no HOST:PORT; quote special characters of a password by %XX") from None
+            raise MailUrlError("has no valid HOST:PORT; write special characters of the password as %XX") from None
         if parts.scheme not in DEFAULT_PORTS:
             raise MailUrlError("must begin with smtp:// or smtps://")
         if not host or parts.path.strip("/") or parts.fragment:
@@ -58,25 +65,25 @@ class MailUrl:
             raise MailUrlError("needs both a user and a password, or neither")
         query = parse_qs(parts.query, keep_blank_values=True)
         if query not in ({}, {"starttls": ["1"]}) or (query and parts.scheme == "smtps"):
-            raise MailUrlError("may end in ?starttls=1 alone, and only when it begins with smtp://")
+            raise MailUrlError("has an unknown option; only smtp:// URLs may have one, which is ?starttls=1")
         username, password = unquote(parts.username or ""), unquote(parts.password or "")
         return cls(host, port or DEFAULT_PORTS[parts.scheme], username, password, parts.scheme == "smtps", bool(query))
 
     def send(self, message: EmailMessage) -> None:
-        """Hand a letter to the relay; raise RelayError, DeferredError or RefusedError where it does not take it."""
+        """Send an e-mail; raise RelayError, DeferredError or RefusedError if the relay does not accept it."""
         relay = self._connect()
         try:
             relay.send_message(message)
         except (smtplib.SMTPRecipientsRefused, smtplib.SMTPDataError) as error:
             code = _code(error)
-            # From None, here and below: what relays say repeats addresses, which a traceback would bring into the log.
+            # `from None`, here and below, because answers of relays contain addresses, which must not get into the log.
             raise (RefusedError if code >= 500 else DeferredError)(f"the relay answers {code}") from None
         except smtplib.SMTPNotSupportedError:
-            raise RefusedError("the relay knows ASCII addresses alone") from None
+            raise RefusedError("the relay accepts only ASCII addresses") from None
         except OSError as error:
             raise self._error(error) from None
         finally:
-            # Once it has taken the letter, nothing may look as if it had not.
+            # After the relay has accepted the e-mail, an error must not suggest that it has not.
             with suppress(OSError):
                 relay.quit()
 
@@ -101,7 +108,7 @@ class MailUrl:
         return relay
 
     def _error(self, error: OSError) -> RelayError:
-        reason = f"answers {_code(error)}" if _code(error) else f"is not reached ({type(error).__name__})"
+        reason = f"answers {_code(error)}" if _code(error) else f"cannot be reached ({type(error).__name__})"
         return RelayError(f"the relay {self.host}:{self.port} {reason}")
 
 

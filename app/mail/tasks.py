@@ -15,7 +15,7 @@ from app.mail.relay import DeferredError, RelayError
 
 log = structlog.get_logger(__name__)
 
-# Slower: a relay may be away for longer, or want a stranger to come again.
+# Slower retries, because a relay can be down for long, or use greylisting.
 RETRY_MAIL: Any = retry.RETRY | {
     "autoretry_for": (*retry.TRANSIENT, RelayError, DeferredError),
     "retry_backoff": 5,
@@ -26,33 +26,33 @@ RETRY_MAIL: Any = retry.RETRY | {
 
 
 @shared_task(name="send_email", **RETRY_MAIL)
-def send_email(letter_id: int) -> None:
-    """Send a letter of the outbox."""
-    outbox.send(letter_id)
+def send_email(email_id: int) -> None:
+    """Send an e-mail from the outbox."""
+    outbox.send(email_id)
 
 
 @shared_task(name="send_forgotten_emails")
 def send_forgotten_emails() -> None:
-    """Send what waits in the outbox since no broker took its task, or no relay the letter."""
+    """Send e-mails whose task was lost or that the relay did not accept."""
     before = now() - retry.LOST_AFTER
-    for letter_id in db.read(lambda session: outbox.unsent(session, before=before), primary=True):
+    for email_id in db.read(lambda session: outbox.unsent(session, before=before), primary=True):
         try:
-            outbox.send(letter_id)
+            outbox.send(email_id)
         except RelayError as error:
-            log.warning("letters wait", reason=str(error))
+            log.warning("e-mails wait", reason=str(error))
             return
         except DeferredError as error:
-            log.info("letter waits", letter=letter_id, reason=str(error))
+            log.info("e-mail waits", email_id=email_id, reason=str(error))
         except retry.TRANSIENT:
             raise
         except Exception as error:
-            log.exception("letter not sent", letter=letter_id)
+            log.exception("e-mail not sent", email_id=email_id)
             dead_letters.record(
-                dead_letters.write(send_email.name, f"forgotten-email-{letter_id}", [letter_id], {}, error)
+                dead_letters.write(send_email.name, f"forgotten-email-{email_id}", [email_id], {}, error)
             )
 
 
 @shared_task(name="forget_emails")
 def forget_emails() -> None:
-    """Forget the letters of last month."""
-    db.write(outbox.forget)
+    """Delete e-mails that are older than a month."""
+    db.write(outbox.delete_old)

@@ -1,4 +1,4 @@
-"""The pages that everybody reads."""
+"""The public pages and the Atom feed."""
 
 from app.main.feeds import bp as feeds_bp
 from app.main.routes import bp

@@ -1,4 +1,4 @@
-"""What programs read of the site: a feed, and where a crawler may go."""
+"""The Atom feed, the sitemap and robots.txt."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from app.web import pages
 bp = Blueprint("feeds", __name__)
 
 ENTRIES = 20
-# For readers that come once a minute it is all the same whether an entry is a minute old.
-KEPT = "public, max-age=60"
-# The moment of a feed without entries: it has to name one.
+# Feed readers poll rarely, so a feed may be a minute old.
+CACHE_CONTROL = "public, max-age=60"
+# Atom requires a date, also in a feed without entries.
 NEVER = "1970-01-01T00:00:00+00:00"
-# Characters that XML cannot carry, not even escaped.
+# Characters that XML does not allow, not even escaped.
 _NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @bp.get("/feed.atom")
 def atom() -> Response:
-    """The newest articles as an Atom feed."""
+    """Serve the newest articles as an Atom feed."""
     newest = _newest(ENTRIES)
     updated = max((article["updated_at"] or article["published_at"] for article in newest), default=NEVER)
     return _answer("feeds/atom.xml", "application/atom+xml", articles=newest, updated=updated)
@@ -31,13 +31,13 @@ def atom() -> Response:
 
 @bp.get("/sitemap.xml")
 def sitemap() -> Response:
-    """What a crawler should look at: the newest articles; it finds the others by the links of pages."""
-    return _answer("feeds/sitemap.xml", "application/xml", articles=_newest(articles.MOST_ON_A_PAGE))
+    """Serve the newest articles as a sitemap. Crawlers find the others by links."""
+    return _answer("feeds/sitemap.xml", "application/xml", articles=_newest(articles.MAX_PAGE_SIZE))
 
 
 @bp.get("/robots.txt")
 def robots() -> Response:
-    """Where crawlers may not go."""
+    """Serve the rules for crawlers."""
     return _answer("feeds/robots.txt", "text/plain")
 
 
@@ -53,7 +53,9 @@ def _newest(limit: int) -> list[dict[str, Any]]:
 
 
 def _answer(template: str, mimetype: str, **values: Any) -> Response:
-    response = Response(render_template(template, **values), mimetype=mimetype, headers={"Cache-Control": KEPT})
+    response = Response(
+        render_template(template, **values), mimetype=mimetype, headers={"Cache-Control": CACHE_CONTROL}
+    )
     response.add_etag()
     response.make_conditional(request)
     return response

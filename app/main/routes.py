@@ -1,4 +1,4 @@
-"""Views of the site: rendered from the JSON that the API serves too, and cached with it."""
+"""Views of the public pages. They render the cached JSON that the API serves too."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ bp = Blueprint("main", __name__)
 PAGE = 20
 POPULAR_ON_HOME = 5
 RECENT_KEPT = 10
-LONGEST_QUERY = 200
+MAX_QUERY_LENGTH = 200
 
 
 @bp.get("/")
 def home() -> Response:
-    """Newest articles, one page, beside the most read ones."""
+    """Show one page of articles, newest first, and the most read ones."""
     settings = current_app.config
     page = articles.cached_newest(after=pages.position(), limit=PAGE, seconds=settings["ARTICLES_TTL"])
     popular = articles.cached_popular(limit=POPULAR_ON_HOME, seconds=settings["POPULAR_TTL"])
@@ -37,14 +37,14 @@ def home() -> Response:
 
 @bp.get("/popular")
 def popular() -> Response:
-    """The most read articles."""
+    """Show the most read articles."""
     cached = articles.cached_popular(limit=PAGE, seconds=current_app.config["POPULAR_TTL"])
     return pages.render("main/popular.html", cached, articles=pages.load(cached)["articles"])
 
 
 @bp.get("/articles/<id:article_id>")
 def article(article_id: int) -> Response:
-    """One article. Reading it counts a view."""
+    """Show an article and count a view."""
     cached = articles.cached_one(article_id, seconds=current_app.config["ARTICLE_TTL"])
     if cached is None:
         abort(404, "There is no such article.")
@@ -57,8 +57,11 @@ def article(article_id: int) -> Response:
 
 @bp.get("/authors/<id:author_id>")
 def author(author_id: int) -> Response:
-    """An author's articles, one page. Whoever has published nothing has no page: it would only tell who is registered."""
-    after = pages.position(Selection(author=author_id).mark)
+    """Show one page of an author's articles.
+
+    Users without articles have no page, which would show who is registered.
+    """
+    after = pages.position(Selection(author=author_id).digest)
     cached = articles.cached_by_author(author_id, after=after, limit=PAGE, seconds=current_app.config["ARTICLES_TTL"])
     page = pages.load(cached)
     if not page["articles"]:
@@ -70,11 +73,11 @@ def author(author_id: int) -> Response:
 
 @bp.get("/keywords/<word>")
 def keyword(word: str) -> Response:
-    """Articles with a keyword, one page."""
-    if plaintext.fault(word, longest=LONGEST_QUERY, one_line=True):
+    """Show one page of the articles with a keyword."""
+    if plaintext.fault(word, max_length=MAX_QUERY_LENGTH, one_line=True):
         abort(404, "There is no such keyword.")
     selection = Selection(keyword=word.lower())
-    after = pages.position(selection.mark)
+    after = pages.position(selection.digest)
     cached = articles.cached_page(selection, after=after, limit=PAGE, seconds=current_app.config["ARTICLES_TTL"])
     page = pages.load(cached)
     if not page["articles"]:
@@ -84,13 +87,13 @@ def keyword(word: str) -> Response:
 
 @bp.get("/search")
 def search() -> ResponseReturnValue:
-    """What a search finds, newest first, one page."""
+    """Show one page of search results, newest first."""
     query = " ".join(request.args.get("q", "").split())
     if not query:
         return render_template("main/search.html", query="")
-    if fault := plaintext.fault(query, longest=LONGEST_QUERY, one_line=True):
+    if fault := plaintext.fault(query, max_length=MAX_QUERY_LENGTH, one_line=True):
         return render_template("main/search.html", query="", fault=fault), 422
-    after = pages.position(Selection(q=query).mark)
+    after = pages.position(Selection(q=query).digest)
     cached = articles.cached_search(query, after=after, limit=PAGE, seconds=current_app.config["SEARCH_TTL"])
     return pages.render("main/search.html", cached, page=pages.load(cached), query=query, first=after is None)
 
@@ -98,12 +101,12 @@ def search() -> ResponseReturnValue:
 @bp.get("/account")
 @login_required
 def account() -> str:
-    """What this session knows: who is logged in and what they have read."""
+    """Show the user and the articles that were read in this session."""
     return render_template("main/account.html", recent=session.get("recent", []))
 
 
 def _remember(found: dict[str, Any]) -> None:
-    """Put an article at the head of what this reader has read, where there is a session at all."""
+    """Add an article to the list of recently read ones, if the reader is logged in."""
     if not current_user.is_authenticated:
         return
     read = {"id": found["id"], "title": found["title"]}

@@ -1,1 +1,1 @@
-"""Articles: listing, searching, publishing, importing, counting views."""
+"""Articles: lists, search, publishing, import from feeds, view counts."""

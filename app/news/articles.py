@@ -1,4 +1,4 @@
-"""What can be done with articles: plain functions over a session, and the cached JSON that views serve."""
+"""Functions that read and change articles, and the cached JSON that views serve."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from app.redis.cache import Cached
 from app.web.paging import Position
 from app.web.read_your_writes import reads_from_primary
 
-# Generations of the cache: every list, and each article for itself.
+# The cache generation of all lists. Each article has a generation of its own.
 LISTS = "lists"
-MOST_ON_A_PAGE = 100
-LONGEST_CONTENT = 100_000
+MAX_PAGE_SIZE = 100
+MAX_ARTICLE_LENGTH = 100_000
 
-# Built once: composing a statement costs more than running it.
+# Built once, because composing a statement costs more than running it.
 POPULAR = LIST.order_by(Article.views.desc(), Article.id.desc()).limit(bindparam("limit"))
 ONE = select(*COLUMNS, Article.content).join(Article.author).where(Article.id == bindparam("id"))
 OWNERSHIP = select(Article.author_id, Article.version).where(Article.id == bindparam("id")).with_for_update()
@@ -35,29 +35,29 @@ UNPROCESSED = (
 
 
 class ConflictError(Exception):
-    """The article has been changed since it was read."""
+    """The article has changed since the client read it."""
 
 
 def by_author(session: Session, author_id: int, *, after: Position | None, limit: int) -> dict[str, Any]:
-    """Return one page of an author's articles, newest first. `after` is of `Selection(author=author_id)`."""
+    """Return one page of an author's articles, newest first. `after` is a position in `Selection(author=author_id)`."""
     return listing.page(session, Selection(author=author_id), after=after, limit=limit)
 
 
 def popular(session: Session, *, limit: int) -> dict[str, Any]:
-    """Return the most read articles."""
-    return {"articles": [listing.listed(row) for row in session.execute(POPULAR, {"limit": limit})]}
+    """Return the articles with the most views."""
+    return {"articles": [listing.as_json(row) for row in session.execute(POPULAR, {"limit": limit})]}
 
 
 def one(session: Session, article_id: int) -> dict[str, Any] | None:
     """Return an article with its content."""
     row = session.execute(ONE, {"id": article_id}).one_or_none()
-    return None if row is None else listing.listed(row) | {"content": row.content}
+    return None if row is None else listing.as_json(row) | {"content": row.content}
 
 
 def create(
     session: Session, *, author_id: int, title: str, content: str, published_at: datetime | None = None
 ) -> Article:
-    """Add an article. Summary and keywords follow: see `process`."""
+    """Add an article. `process` adds summary and keywords later."""
     article = Article(author_id=author_id, title=title, content=content, published_at=published_at or now())
     session.add(article)
     session.flush()
@@ -65,15 +65,15 @@ def create(
 
 
 def change(session: Session, article_id: int, version: int | None = None, **values: Any) -> int | None:
-    """Change title or content; return the article's new version, or None where there is no article.
+    """Change title or content; return the article's new version, or None if there is no such article.
 
-    Raise ConflictError where `version` is given and the article is not at it any more: in one statement, so that of two who change
-    the same version one is told.
+    Raise ConflictError if `version` is given and is not the article's version any more. One statement compares and
+    changes, so that of two concurrent changes to the same version, one fails.
     """
     statement = update(Article).where(Article.id == article_id)
     if version is not None:
         statement = statement.where(Article.version == version)
-    # Not processed: a new task writes summary and keywords, or the sweep does where the task is lost.
+    # Without `processed_at`, a task writes summary and keywords again. If that task is lost, the periodic task does it.
     statement = statement.values(**values, version=Article.version + 1, updated_at=now(), processed_at=None)
     changed: int | None = session.scalar(
         statement.returning(Article.version).execution_options(synchronize_session=False)
@@ -84,7 +84,7 @@ def change(session: Session, article_id: int, version: int | None = None, **valu
 
 
 def ownership(session: Session, article_id: int) -> tuple[int, int] | None:
-    """Return the author of an article and the version that it is at, and keep both until the transaction ends."""
+    """Return an article's author and version, and lock the article until the transaction ends."""
     row = session.execute(OWNERSHIP, {"id": article_id}).one_or_none()
     return None if row is None else (row.author_id, row.version)
 
@@ -101,15 +101,15 @@ def remove(session: Session, article_id: int) -> bool:
 
 
 def process(session: Session, article_id: int) -> bool:
-    """Write the summary and keywords of an article that waits for them; return whether this call did. Doing it again does nothing."""
-    waits = Article.id == article_id, Article.processed_at.is_(None)
-    row = session.execute(select(Article.title, Article.content, Article.version).where(*waits)).one_or_none()
+    """Write the summary and keywords of an article that has none; return whether this call wrote them."""
+    is_pending = Article.id == article_id, Article.processed_at.is_(None)
+    row = session.execute(select(Article.title, Article.content, Article.version).where(*is_pending)).one_or_none()
     if row is None:
         return False
     done = session.scalar(
         update(Article)
-        # Whoever has changed it meanwhile has sent a task of their own, and this one may run twice at the same time.
-        .where(*waits, Article.version == row.version)
+        # A change in the meantime has sent its own task. This task may also run twice at the same time.
+        .where(*is_pending, Article.version == row.version)
         .values(
             summary=text.summary(row.content),
             keywords=text.keywords(row.title, row.content),
@@ -122,25 +122,25 @@ def process(session: Session, article_id: int) -> bool:
 
 
 def unprocessed(session: Session, *, before: datetime) -> list[int]:
-    """Return articles of before a time whose task was lost."""
+    """Return articles from before a time that were never processed, because their task was lost."""
     return list(session.scalars(UNPROCESSED, {"before": before}))
 
 
 def count(session: Session) -> int:
-    """Return how many articles there are."""
+    """Return the number of articles."""
     return session.scalar(select(func.count()).select_from(Article)) or 0
 
 
-def outdate(*article_ids: int) -> None:
-    """Outdate what the cache knows of these articles and every list. Call it after the commit."""
+def invalidate(*article_ids: int) -> None:
+    """Invalidate these articles and all lists in the cache. Call it after the commit."""
     for article_id in article_ids:
         cache.bump(f"article:{article_id}")
     cache.bump(LISTS)
 
 
 def cached_page(selection: Selection, *, after: Position | None, limit: int, seconds: float) -> Cached:
-    """Return a page as JSON. The key is made of validated arguments alone: junk parameters mint none."""
-    key = f"{selection.mark.hex()}:{limit}:{after.token if after else ''}"
+    """Return a page as JSON. Only validated arguments are in the key, so junk parameters do not fill the cache."""
+    key = f"{selection.digest.hex()}:{limit}:{after.token if after else ''}"
     return _present(
         _fetch(key, LISTS, seconds, lambda session: listing.page(session, selection, after=after, limit=limit))
     )
@@ -157,12 +157,12 @@ def cached_by_author(author_id: int, *, after: Position | None, limit: int, seco
 
 
 def cached_search(query: str, *, after: Position | None, limit: int, seconds: float) -> Cached:
-    """Return a page of what a search finds as JSON. Searches are many and seldom repeated: `seconds` should be few."""
+    """Return a page of search results as JSON. Use few `seconds`, because the same search is rarely repeated."""
     return cached_page(Selection(q=query), after=after, limit=limit, seconds=seconds)
 
 
 def cached_popular(*, limit: int, seconds: float) -> Cached:
-    """Return the most read articles as JSON."""
+    """Return the articles with the most views as JSON."""
     return _present(_fetch(f"popular:{limit}", LISTS, seconds, lambda session: popular(session, limit=limit)))
 
 
@@ -181,5 +181,5 @@ def _fetch(key: str, generation: str, seconds: float, read: Any) -> Cached | Non
 
 def _present(cached: Cached | None) -> Cached:
     if cached is None:
-        raise LookupError("a list is never missing")
+        raise LookupError("a list always exists, but the cache returned None")
     return cached

@@ -1,4 +1,4 @@
-"""Demonstration data: a newspaper's worth of invented articles, the same ones every time."""
+"""Demonstration data: invented articles, the same at every run."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ AUTHORS = (
     "Greta Holm", "Hugo Vance", "Ines Duarte", "Jonas Weber", "Keiko Arai", "Lena Brandt",
 )  # fmt: skip
 PLACES = (
-    "Harbour Street", "Northgate", "the old brewery quarter", "Lindholm", "the river district", "Kestrel Valley", "Port Amber",
-    "the university hill", "Eastmoor", "Saint Alban", "the market square", "Wexley", "the southern docks", "Fernbridge",
+    "Harbour Street", "Northgate", "the old brewery quarter", "Lindholm", "the river district", "Kestrel Valley",
+    "Port Amber", "the university hill", "Eastmoor", "Saint Alban", "the market square", "Wexley",
+    "the southern docks", "Fernbridge",
 )  # fmt: skip
-# For each subject: who acts, what it is about, what happens, and what people say of it.
+# Parts of sentences, by subject.
 SUBJECTS: tuple[dict[str, tuple[str, ...]], ...] = (
     {
         "who": ("The city council", "The transport office", "A citizens' assembly", "The planning board"),
@@ -119,7 +120,7 @@ CONTEXT = (
     "The mood in {place} was cheerful in spite of the weather.",
 )
 QUOTES = (
-    "“We did not want to wait until somebody else solved it for us,” says {name}, who has been there from the beginning.",
+    "“We did not want to wait until somebody else solved it for us,” says {name}, a member from the beginning.",
     "“It is not perfect, but it works, and that is new,” says {name}.",
     "“Ask me again in a year,” {name} says, and laughs.",
     "“The numbers speak for themselves, once you read them to the end,” {name} explains.",
@@ -127,7 +128,7 @@ QUOTES = (
 
 
 def load(session: Session, count: int) -> int:
-    """Add `count` articles of some authors who cannot log in; return how many."""
+    """Add `count` articles by authors who cannot log in; return how many."""
     authors = _authors(session)
     made = _articles(Random(SEED), authors, count)
     for start in range(0, count, BATCH):
@@ -136,7 +137,7 @@ def load(session: Session, count: int) -> int:
 
 
 def _authors(session: Session) -> list[tuple[int, str]]:
-    # One random password for all that nobody knows: a hash costs a quarter of a second.
+    # All authors share one random password that nobody knows, because hashing takes a quarter of a second.
     unknown = users.hash_password(secrets.token_urlsafe())
     emails = {name.lower().replace(" ", ".") + "@newsroom.example": name for name in AUTHORS}
     known = set(session.scalars(select(User.email).where(User.email.in_(emails))))
@@ -161,7 +162,7 @@ def _articles(random: Random, authors: list[tuple[int, str]], count: int) -> Ite
             "content": content,
             "summary": text.summary(content),
             "keywords": text.keywords(title, content),
-            # A few are read by everybody, most by few.
+            # A few articles have many views, most have few.
             "views": int(random.paretovariate(0.9) * 12) % 250_000,
             "published_at": published,
             "processed_at": published,
@@ -190,7 +191,7 @@ def _article(random: Random) -> tuple[str, str]:
 
 
 def _agree(who: str, does: str) -> str:
-    """Put a verb of the list into the number of its subject."""
+    """Give a verb the number of its subject: singular or plural."""
     verb, space, rest = does.partition(" ")
     plural = who.startswith(("Researchers", "Two"))
     if plural and verb.endswith("es") and verb.removesuffix("es").endswith(("sh", "ss", "ch")):

@@ -46,7 +46,8 @@ def _read_file(path: Path) -> bytes:
 
 def _download(source: str, allow_private: bool) -> bytes:
     deadline = time.monotonic() + TOTAL_TIMEOUT
-    # No compression, because a small answer could unpack to a huge one. No proxy, because it would look up the name again.
+    # No compression, because a small answer could unpack to a huge one. No proxy, because it would look up the name
+    # again.
     headers = {"User-Agent": "flaskfleet-news", "Accept-Encoding": "identity"}
     verify = ssl.create_default_context()
     url = source

@@ -21,16 +21,17 @@ from app.database.models import TITLE_LENGTH, Article, now
 from app.extensions import db
 from app.jobs.celery_app import send
 from app.news import articles, text
-from app.news.articles import LONGEST_CONTENT
+from app.news.articles import MAX_ARTICLE_LENGTH
 from app.web import plaintext
 
 # Elements whose text readers do not see, and elements that begin and end a paragraph.
 _INVISIBLE = "script, style, template, noscript, iframe, object, svg, math, title, textarea, select"
 _BLOCKS = (
-    "address, article, aside, blockquote, br, dd, div, dl, dt, figcaption, figure, footer, h1, h2, h3, h4, h5, h6, header, hr, li, "
-    "main, nav, ol, p, pre, section, table, td, th, tr, ul"
+    "address, article, aside, blockquote, br, dd, div, dl, dt, figcaption, figure, footer, h1, h2, h3, h4, h5, h6, "
+    "header, hr, li, main, nav, ol, p, pre, section, table, td, th, tr, ul"
 )
-# The time to parse HTML grows with the square of the number of nested tags: 100,000 take over a minute, 5,000 take 0.1 s.
+# The time to parse HTML grows with the square of the number of nested tags: 100,000 take over a minute, 5,000 take 0.1
+# s.
 MAX_TAGS = 5_000
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 
@@ -82,7 +83,7 @@ def load(document: bytes, *, author_id: int, limit: int) -> Imported:
             "another import has just added the same entries; nothing was changed, so repeat the import"
         ) from error
     if created:
-        articles.outdate(*created)
+        articles.invalidate(*created)
     for article_id in created:
         send("process_new_article", article_id)
     return Imported(len(created), len(usable) - len(created), found.count(None))
@@ -120,9 +121,9 @@ def _entry(entry: Any, version: str) -> Entry | None:
     title = _clean(" ".join(_text(entry.get("title_detail"), version).split()), TITLE_LENGTH, one_line=True)
     # Feeds put the full article into either the summary or the content.
     texts = [_text(detail, version) for detail in [entry.get("summary_detail"), *entry.get("content", [])]]
-    content = _clean(max(texts, key=len), LONGEST_CONTENT)
-    faulty = plaintext.fault(title, longest=TITLE_LENGTH, one_line=True) or plaintext.fault(
-        content, longest=LONGEST_CONTENT
+    content = _clean(max(texts, key=len), MAX_ARTICLE_LENGTH)
+    faulty = plaintext.fault(title, max_length=TITLE_LENGTH, one_line=True) or plaintext.fault(
+        content, max_length=MAX_ARTICLE_LENGTH
     )
     if faulty:
         return None

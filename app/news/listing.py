@@ -1,4 +1,4 @@
-"""Lists of articles, newest first: which ones, and from which position on."""
+"""Lists of articles, newest first, by filter and position."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LIST = select(*COLUMNS).join(Article.author)
 
 @dataclass(frozen=True)
 class Selection:
-    """Which articles a list holds; all of them by default."""
+    """The filters of a list; without filters it has all articles."""
 
     author: int | None = None
     keyword: str | None = None
@@ -45,24 +45,24 @@ class Selection:
 
     @cached_property
     def given(self) -> dict[str, Any]:
-        """What was chosen."""
+        """The filters that are set."""
         return {field.name: value for field in fields(self) if (value := getattr(self, field.name)) is not None}
 
     @cached_property
-    def mark(self) -> bytes:
-        """Tell lists apart: tokens of their pages carry it, and keys of the cache."""
+    def digest(self) -> bytes:
+        """Identifies a list in page tokens and cache keys."""
         return hashlib.sha256(msgspec.json.encode(self.given)).digest()[: len(NEWEST)] if self.given else NEWEST
 
 
 class _Matches(FunctionElement[bool]):
-    """Whether an article matches a full-text search, in the language of web searches: words, "phrases", or, -not."""
+    """Whether an article matches a full-text search with the syntax of web searches: words, "phrases", or, -not."""
 
     type = Boolean()
     inherit_cache = True
 
 
 class _HasKeyword(FunctionElement[bool]):
-    """Whether a word is among an article's keywords."""
+    """Whether an article has a keyword."""
 
     type = Boolean()
     inherit_cache = True
@@ -70,13 +70,14 @@ class _HasKeyword(FunctionElement[bool]):
 
 @compiles(_Matches)
 def _by_index(element: _Matches, compiler: SQLCompiler, **options: Any) -> str:
-    # The column is Postgres's own, made by the migration from title and content.
+    # The migration adds this generated column of title and content.
     return f"article.search @@ websearch_to_tsquery('english', {compiler.process(element.clauses, **options)})"
 
 
 @compiles(_Matches, "sqlite")
 def _by_substring(element: _Matches, compiler: SQLCompiler, **options: Any) -> str:
-    return f"instr(lower(article.title || ' ' || article.content), lower({compiler.process(element.clauses, **options)})) > 0"
+    query = compiler.process(element.clauses, **options)
+    return f"instr(lower(article.title || ' ' || article.content), lower({query})) > 0"
 
 
 @compiles(_HasKeyword)
@@ -85,8 +86,9 @@ def _by_containment(element: _HasKeyword, compiler: SQLCompiler, **options: Any)
 
 
 @compiles(_HasKeyword, "sqlite")
-def _by_walking(element: _HasKeyword, compiler: SQLCompiler, **options: Any) -> str:
-    return f"EXISTS (SELECT 1 FROM json_each(article.keywords) WHERE value = {compiler.process(element.clauses, **options)})"
+def _by_json_each(element: _HasKeyword, compiler: SQLCompiler, **options: Any) -> str:
+    word = compiler.process(element.clauses, **options)
+    return f"EXISTS (SELECT 1 FROM json_each(article.keywords) WHERE value = {word})"
 
 
 _CONDITIONS: dict[str, Any] = {
@@ -99,8 +101,8 @@ _CONDITIONS: dict[str, Any] = {
 
 
 def page(session: Session, selection: Selection, *, after: Position | None, limit: int) -> dict[str, Any]:
-    """Return one page, newest first, and the token of the next one."""
-    # One more than asked for: whether there is a next page.
+    """Return one page, newest first, and the token of the next page."""
+    # One extra row shows whether there is a next page.
     values = selection.given | {"limit": limit + 1}
     if after:
         values |= {"after_time": after.published_at, "after_id": after.id}
@@ -108,14 +110,14 @@ def page(session: Session, selection: Selection, *, after: Position | None, limi
     shown = rows[:limit]
     more = len(rows) > limit
     return {
-        "articles": [listed(row) for row in shown],
-        "next": Position(shown[-1].published_at, shown[-1].id, selection.mark).token if more else None,
+        "articles": [as_json(row) for row in shown],
+        "next": Position(shown[-1].published_at, shown[-1].id, selection.digest).token if more else None,
     }
 
 
 @lru_cache
 def statement(chosen: frozenset[str], *, following: bool) -> Select[Any]:
-    """Return the statement of a list, built once: composing one costs more than running it."""
+    """Return the statement of a list. It is cached, because composing a statement costs more than running it."""
     composed = LIST.order_by(Article.published_at.desc(), Article.id.desc()).limit(bindparam("limit"))
     composed = composed.where(*(_CONDITIONS[name] for name in sorted(chosen)))
     if following:
@@ -124,8 +126,8 @@ def statement(chosen: frozenset[str], *, following: bool) -> Select[Any]:
     return composed
 
 
-def listed(row: Any) -> dict[str, Any]:
-    """Return an article as lists show it."""
+def as_json(row: Any) -> dict[str, Any]:
+    """Return an article as it is in lists."""
     return {
         "id": row.id,
         "title": row.title,

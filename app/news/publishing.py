@@ -1,20 +1,20 @@
-"""What follows a change of articles, on the site and in the API alike. Each is called after the commit."""
+"""What follows a change of articles. The site and the API call these functions after the commit."""
 
 from __future__ import annotations
 
 from app.jobs.celery_app import send
 from app.news import articles
-from app.web.read_your_writes import pin_to_primary
+from app.web.read_your_writes import mark_writer
 
 
 def written(article_id: int) -> None:
-    """Show everybody an article that is new or changed, and its author first."""
-    articles.outdate(article_id)
+    """Process a new or changed article, invalidate its cache entries, and show its author the change at once."""
+    articles.invalidate(article_id)
     send("process_new_article", article_id)
-    pin_to_primary()
+    mark_writer()
 
 
 def removed(article_id: int) -> None:
-    """Show nobody an article any more, and not its author either."""
-    articles.outdate(article_id)
-    pin_to_primary()
+    """Invalidate the cache entries of a deleted article, and show its author the change at once."""
+    articles.invalidate(article_id)
+    mark_writer()

@@ -28,7 +28,8 @@ MAX_KEYWORD_LENGTH = 40
 MAX_CONTENT_READ = 30_000
 # The title names the subject, so its words count twice.
 TITLE_WEIGHT = 2
-# Two neighbouring words are a phrase if they occur together this often, and at least half the times that either word occurs.
+# Two neighbouring words are a phrase if they occur together this often, and at least half the times that either word
+# occurs.
 MIN_PHRASE_COUNT = 2
 
 _OPENING, _CLOSING = "“\u2018\"'(", "”\u2019\"')"

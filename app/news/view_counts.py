@@ -1,4 +1,4 @@
-"""Views: counted in the store at every read, brought to the database in batches, none lost and none twice."""
+"""Views are counted in the store and written to the database in batches, each exactly once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from app.redis.store import MemoryStore
 
 log = structlog.get_logger(__name__)
 
-# A batch is asked about only while its flush is repeated.
-BATCHES_KEPT = timedelta(days=1)
+# A batch ID is needed only until its flush has succeeded.
+BATCH_RETENTION = timedelta(days=1)
 
 _ADD = (
     update(Article)
@@ -30,16 +30,16 @@ _ADD = (
 
 
 def count(article_id: int) -> None:
-    """Count one view, also of an article that came from the cache."""
+    """Count one view. Views of cached articles count too."""
     store.count_view(article_id)
-    _flush_where_nobody_else_does()
+    _flush_memory_store()
 
 
 def flush() -> int:
-    """Bring the views counted so far to the database; return how many.
+    """Write the pending views to the database; return how many.
 
-    A batch stays in the store until it is committed, and its name is committed with it: a flush that was interrupted anywhere is
-    repeated, and a batch that the database has already is only forgotten.
+    A batch stays in the store until it is committed, and its ID is committed with it. So an interrupted flush can be
+    repeated: a batch that the database already has is only deleted from the store.
     """
     if (taken := store.take_views()) is None:
         return 0
@@ -47,7 +47,7 @@ def flush() -> int:
     try:
         db.write(lambda session: _add(session, batch, views))
     except IntegrityError:
-        log.info("these views are in the database already", batch=batch)
+        log.info("the database already has these views", batch=batch)
         views = {}
     store.drop_views(batch)
     return sum(views.values())
@@ -56,15 +56,15 @@ def flush() -> int:
 def _add(session: Session, batch: str, views: Mapping[int, int]) -> None:
     session.execute(insert(ViewBatch), {"id": batch, "flushed_at": now()})
     if views:
-        # In the order of ids, so that two flushes cannot wait for each other's rows.
+        # Sorted by ID, so that two flushes cannot deadlock.
         session.connection().execute(
             _ADD, [{"article": article, "more": more} for article, more in sorted(views.items())]
         )
-    session.execute(delete(ViewBatch).where(ViewBatch.flushed_at < now() - BATCHES_KEPT))
+    session.execute(delete(ViewBatch).where(ViewBatch.flushed_at < now() - BATCH_RETENTION))
 
 
-def _flush_where_nobody_else_does() -> None:
-    """Flush from a reader's request where views are counted in this process: no scheduler can see them."""
+def _flush_memory_store() -> None:
+    """Flush views of a memory store from a request, because no scheduler can reach another process's memory."""
     extensions = current_app.extensions
     if not isinstance(extensions["store"], MemoryStore) or current_app.testing:
         return

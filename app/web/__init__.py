@@ -1,1 +1,1 @@
-"""What all pages and the API share."""
+"""Features that all pages and the API share."""

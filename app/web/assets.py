@@ -1,4 +1,4 @@
-"""Static files: each URL carries the hash of its content, so that browsers keep it for a year and never see an old one."""
+"""Static files have a hash of their content in the URL, so that browsers can cache them for a year."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def init_app(app: Flask) -> None:
     def add_hash(endpoint: str, values: dict[str, Any]) -> None:
         if endpoint == "static" and "filename" in values and "v" not in values:
             path = folder / values["filename"]
-            # The time too, so that development sees a change.
             if path.is_file():
                 values["v"] = _hash(path, path.stat().st_mtime_ns)
 
     @app.after_request
-    def keep(response: Response) -> Response:
+    def set_cache_control(response: Response) -> Response:
         if request.endpoint == "static" and response.status_code in {200, 304}:
-            # During a roll a page of the new release may ask the old one: its answer must not be kept under the new hash.
+            # During a rollout, a page of the new release may load a file from the old one. It must not be cached under
+            # the new hash.
             own = url_for("static", **(request.view_args or {}))
             response.headers["Cache-Control"] = (
                 IMMUTABLE if own.endswith(f"v={request.args.get('v')}") else "public, max-age=60"
@@ -37,4 +37,5 @@ def init_app(app: Flask) -> None:
 
 @lru_cache(maxsize=256)
 def _hash(path: Path, _modified: int) -> str:
+    """Return the hash of a file's content. A new modification time invalidates the cached hash, for development."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Who asks, as far as limits are concerned."""
+"""The client's address, by which rate limits count."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from flask import request
 
 
 def client_address() -> str:
-    """Return the client's address: of IPv6 its network, since one client has a whole one."""
+    """Return the client's IPv4 address or IPv6 /64 network, because one IPv6 client has a full /64."""
     try:
         address = ip_address(request.remote_addr or "")
     except ValueError:

@@ -1,4 +1,4 @@
-"""A panel of the debug toolbar. Only `debugging` names it: Flask-DebugToolbar is not installed elsewhere."""
+"""A panel of the debug toolbar. Only `debugging` uses it, because Flask-DebugToolbar is a development tool."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from app.database.engine import Database
 
 
 class DatabasePanel(DebugPanel):
-    """How often a page has asked the database, and for how long."""
+    """Number and time of a page's database queries."""
 
     name = "Database"
     has_content = False
@@ -31,12 +31,12 @@ class DatabasePanel(DebugPanel):
         return self.name
 
     def nav_subtitle(self) -> str:
-        """Return what was counted."""
+        """Return the number and time of the queries."""
         seconds: list[float] = g.get("debug_queries", [])
         return f"queries: {len(seconds)}, {sum(seconds) * 1000:.1f} ms"
 
     def url(self) -> Any:
-        """Lead nowhere: there is no more to see."""
+        """Return no link, because the panel has no content."""
         return ""
 
 

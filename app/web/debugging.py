@@ -1,4 +1,4 @@
-"""Flask-DebugToolbar, for a developer alone: under `flask run --debug` in the development environment, where it is installed."""
+"""Flask-DebugToolbar for `flask run --debug` in the development environment, if it is installed."""
 
 from __future__ import annotations
 
@@ -18,14 +18,17 @@ PANELS = [
     "flask_debugtoolbar.panels.profiler.ProfilerDebugPanel",
     "flask_debugtoolbar.panels.versions.VersionDebugPanel",
 ]
-# The toolbar is made of inline scripts and styles.
+# The toolbar uses inline scripts and styles.
 RELAXED_POLICY = CONTENT_SECURITY_POLICY.replace("script-src 'self'", "script-src 'self' 'unsafe-inline'").replace(
     "style-src 'self'", "style-src 'self' 'unsafe-inline'"
 )
 
 
 def init_app(app: Flask) -> None:
-    """Show the toolbar, and allow it what it needs. Call it after `security.init_app`, whose policy it replaces."""
+    """Add the toolbar and relax the policy for it.
+
+    Call it after `security_headers.init_app`, whose header it replaces.
+    """
     if app.config["ENVIRONMENT"] != "development" or not app.debug or find_spec("flask_debugtoolbar") is None:
         return
     from flask_debugtoolbar import DebugToolbarExtension

@@ -1,4 +1,4 @@
-"""What the forms of several blueprints have in common."""
+"""Validators and filters that several forms share."""
 
 from __future__ import annotations
 
@@ -9,18 +9,21 @@ from wtforms.validators import ValidationError
 from app.web import plaintext
 
 
-class Usable:
-    """Text that can be kept and shown. No `maxlength`: a browser would cut off what is too long and say nothing."""
+class ValidText:
+    """Accepts text that can be stored and shown.
 
-    def __init__(self, longest: int, *, one_line: bool = False) -> None:
-        self._longest, self._one_line = longest, one_line
+    It does not set `maxlength`, because browsers cut longer text off without a message.
+    """
+
+    def __init__(self, max_length: int, *, one_line: bool = False) -> None:
+        self._max_length, self._one_line = max_length, one_line
 
     def __call__(self, _form: FlaskForm, field: Field) -> None:
-        """Say at the field what is wrong."""
-        if fault := plaintext.fault(field.data or "", longest=self._longest, one_line=self._one_line):
+        """Raise ValidationError if the text has a fault."""
+        if fault := plaintext.fault(field.data or "", max_length=self._max_length, one_line=self._one_line):
             raise ValidationError(fault)
 
 
-def trimmed(text: str | None) -> str:
-    """Return a line without the blanks around it."""
+def trim(text: str | None) -> str:
+    """Remove white space at both ends."""
     return (text or "").strip()

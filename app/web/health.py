@@ -1,4 +1,4 @@
-"""Health: `/livez` asks whether this process answers, `/readyz` whether it can do its work."""
+"""Health checks: `/livez` shows that this process answers, `/readyz` that it can do its work."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 @bp.get("/livez")
 def livez() -> tuple[str, dict[str, str]]:
-    """Answer as long as the process does."""
+    """Answer always."""
     return "ok\n", NO_STORE | {"Content-Type": "text/plain; charset=utf-8"}
 
 
 @bp.get("/readyz")
 def readyz() -> tuple[Response, int, dict[str, str]]:
-    """Answer 200 where database and broker answer. The cache is shown and not needed: without it pages are slower."""
+    """Answer 200 if database and broker answer, otherwise 503. Without the cache, pages are only slower."""
     checks = {"database": _check(_read_database), "broker": _check(store.ping), "cache": _check(cache.backend.ping)}
     ready = checks["database"]["ok"] and checks["broker"]["ok"]
     return jsonify(status="ready" if ready else "not ready", checks=checks), 200 if ready else 503, NO_STORE
@@ -39,6 +39,6 @@ def _check(probe: Callable[[], Any]) -> dict[str, Any]:
         probe()
         result: dict[str, Any] = {"ok": True}
     except Exception as error:
-        # Its kind alone: the message of a database names hosts and users.
+        # Only the class, because a database's message contains hosts and users.
         result = {"ok": False, "error": type(error).__name__}
     return result | {"seconds": round(time.monotonic() - started, 4)}

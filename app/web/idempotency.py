@@ -1,4 +1,4 @@
-"""Requests that may be sent again: the answer is kept in the transaction that did the work, under the client's own key."""
+"""Idempotency keys: the response is stored under the client's key, in the transaction that does the work."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from sqlalchemy.orm import Session
 from app.database.models import IdempotentRequest, now
 from app.extensions import db
 
-KEPT = timedelta(hours=24)
+RETENTION = timedelta(hours=24)
 
 
 class OtherRequestError(Exception):
-    """The key was used for another request."""
+    """The key was already used for a different request."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a client is told."""
+    """The response for a client."""
 
     status: int
     location: str
@@ -34,19 +34,21 @@ class Answer:
 
 
 def once(caller: int, key: str, request: Any, work: Callable[[Session], Answer]) -> Answer:
-    """Do `work` in a transaction and keep its answer, or return the answer of the first time.
+    """Do `work` in a transaction and store its answer, or return the answer that is already stored.
 
-    Raise OtherRequestError where the key was used for another request. Of requests at the same moment one does the work: the others
-    wait for its row in the database, and find it or, where it failed, try themselves.
+    Raise OtherRequestError if the key was used for a different request. Of concurrent requests, one does the work. The
+    others wait for its row in the database, then return its answer, or do the work if it failed.
     """
     name = _digest([caller, key])
     digest = _digest(request)
 
     def attempt(session: Session) -> Answer:
         session.execute(
-            delete(IdempotentRequest).where(IdempotentRequest.id == name, IdempotentRequest.created_at < now() - KEPT)
+            delete(IdempotentRequest).where(
+                IdempotentRequest.id == name, IdempotentRequest.created_at < now() - RETENTION
+            )
         )
-        # Before the work: the second of two must not begin it.
+        # Before the work, so that a concurrent request waits here and does not do the work too.
         kept = IdempotentRequest(id=name, request_hash=digest, status=0, body="")
         session.add(kept)
         session.flush()
@@ -64,9 +66,9 @@ def once(caller: int, key: str, request: Any, work: Callable[[Session], Answer])
     return Answer(kept.status, kept.location, kept.body, replayed=True)
 
 
-def forget(session: Session) -> None:
-    """Forget the keys of yesterday."""
-    session.execute(delete(IdempotentRequest).where(IdempotentRequest.created_at < now() - KEPT))
+def delete_old(session: Session) -> None:
+    """Delete keys that are older than a day."""
+    session.execute(delete(IdempotentRequest).where(IdempotentRequest.created_at < now() - RETENTION))
 
 
 def _digest(value: Any) -> str:

@@ -1,6 +1,6 @@
-"""How often somebody may ask: Flask-Limiter's windows, counted in the cache, in one round trip each.
+"""Rate limits by API key and account: Flask-Limiter, with counters in the cache.
 
-The load balancer limits each address before anything reaches the application. Here it is about who asks: an API key, an account.
+The load balancer already limits each address.
 """
 
 from __future__ import annotations
@@ -16,28 +16,28 @@ from app.extensions import cache
 from app.redis.cache_backends import CacheUnavailableError, Window
 from app.web.clients import client_address
 
-# By which Flask-Limiter finds the class below: cache://
+# Flask-Limiter finds the class below by its scheme, cache://.
 SCHEMES = ["cache"]
 
 limiter = Limiter(client_address, storage_uri="cache://", strategy="fixed-window")
 
 
 class CacheStorage(Storage):
-    """Counters in the current application's cache. Where the cache is away nobody is counted, and so nobody is refused.
+    """Counters in the application's cache, in one round trip each. If the cache is down, nobody is refused.
 
-    The library's own storage for Sentinels takes no policy of retries, so that a dead master would hold up requests, and asks replicas,
-    which lag, once for each header.
+    The library's own Sentinel storage has two faults: it accepts no retry policy, so a dead master would block
+    requests, and it reads counters from replicas, which lag, once for each header.
     """
 
     STORAGE_SCHEME = SCHEMES
 
     @property
     def base_exceptions(self) -> type[Exception]:
-        """What a storage that is away raises: handled here."""
+        """The error of an unavailable storage. This class handles it."""
         return CacheUnavailableError
 
     def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Count, and remember the window for the headers of this answer."""
+        """Count a request, and keep its window for the response headers."""
         try:
             window = cache.backend.count(key, expiry, amount)
         except CacheUnavailableError:
@@ -46,7 +46,7 @@ class CacheStorage(Storage):
         return window.count
 
     def get(self, key: str) -> int:
-        """Return a count without adding to it."""
+        """Return a counter."""
         try:
             return int(cache.backend.get_many([key])[0] or 0)
         except CacheUnavailableError:
@@ -66,11 +66,11 @@ class CacheStorage(Storage):
         return True
 
     def reset(self) -> int | None:
-        """Refuse: the counters of all clients are never forgotten at once."""
+        """Raise NotImplementedError: nothing needs to reset all counters."""
         raise NotImplementedError
 
     def clear(self, key: str) -> None:
-        """Forget a counter."""
+        """Delete a counter."""
         try:
             cache.backend.drop(key)
         except CacheUnavailableError:
@@ -79,16 +79,16 @@ class CacheStorage(Storage):
 
 @limiter.request_filter
 def _is_anonymous_read() -> bool:
-    """Left to the load balancer, which limits each address.
+    """Exempt anonymous reads, which the load balancer limits by address.
 
-    It answers nearly all of them from its cache, where these headers would be somebody else's; for the rest a counter would cost each a
-    round trip to Redis, and looking up the limits a tenth of the request's time.
+    The load balancer answers most of them from its cache, where these headers would belong to another client. For the
+    others, a counter would cost a round trip to Redis, and the look-up of the limits a tenth of the request's time.
     """
     return request.method in {"GET", "HEAD", "OPTIONS"} and "Authorization" not in request.headers
 
 
 def init_app(app: Flask) -> None:
-    """Count with the current application's cache, and tell clients where they stand."""
+    """Enable the limits and add their state to responses."""
     limiter.init_app(app)
     app.after_request(_add_headers)
 
@@ -99,7 +99,7 @@ def _windows() -> dict[str, Window]:
 
 
 def _add_headers(response: Response) -> Response:
-    """Add the headers of the IETF's draft, with seconds that are left instead of a time: clocks differ."""
+    """Add the headers of the IETF draft. They contain the remaining seconds and not a time, because clocks differ."""
     current: Any = limiter.current_limit
     if current and (window := _windows().get(current.key)):
         left = str(math.ceil(window.seconds_left))

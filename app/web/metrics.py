@@ -1,4 +1,7 @@
-"""What Prometheus sees: requests by route rule (never by path, of which there is no end), queries, connections, cache, tasks."""
+"""Prometheus metrics: requests, queries, connections, cache, tasks.
+
+Requests are counted by route rule, because the number of paths has no limit.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,7 @@ TASKS_SENT = Counter("app_tasks_sent", "Tasks that a broker took or did not take
 
 
 def init_app(app: Flask, database: Database, cache: Cache) -> None:
-    """Count this application's requests, queries, connections and cache answers, and serve the counts."""
+    """Collect this application's metrics and serve them at /metrics."""
     INFO.labels(release=app.config["APP_RELEASE"]).set(1)
     app.before_request(_start)
     app.after_request(_count)
@@ -59,7 +62,7 @@ def init_app(app: Flask, database: Database, cache: Cache) -> None:
 
 
 def serve() -> Response:
-    """Answer with the counts of every process of this host's application."""
+    """Serve the metrics of all application processes of this host."""
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()

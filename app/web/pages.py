@@ -1,4 +1,4 @@
-"""What the pages of several blueprints share."""
+"""Helpers and template filters that several blueprints share."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _PARAGRAPH_END = re.compile(r"\n\s*\n")
 
 
 class PlainForm(FlaskForm):
-    """A form without fields: a button, and the token that proves where it was pressed."""
+    """A form with only a button and a CSRF token."""
 
 
 def init_app(app: Flask) -> None:
-    """Give templates what all of them use."""
+    """Add template filters, template variables and the CSRF error handler."""
     app.add_template_filter(day)
     app.add_template_filter(moment)
     app.add_template_filter(written)
@@ -34,28 +34,28 @@ def init_app(app: Flask) -> None:
 
 
 def day(time: str | datetime) -> str:
-    """Write a day as readers do."""
+    """Format a day: 9 November 2026."""
     date = datetime.fromisoformat(time) if isinstance(time, str) else time
     return f"{date.day} {date:%B %Y}"
 
 
 def moment(time: datetime) -> str:
-    """Write a moment to the second, as logs do."""
+    """Format a time to the second: 2026-11-09 08:30:00 UTC."""
     return f"{time:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def written(value: Any) -> str:
-    """Write a value as it stands in JSON, to be read: `tojson` escapes for scripts."""
+    """Format a value as readable JSON. `tojson` escapes characters for scripts."""
     return json.dumps(value, ensure_ascii=False)
 
 
 def paragraphs(content: str) -> list[str]:
-    """Split plain text where lines are empty."""
+    """Split plain text at empty lines."""
     return _PARAGRAPH_END.split(content.strip())
 
 
 def position(of: bytes = NEWEST) -> Position | None:
-    """Return where the page that was asked for begins; answer 404 where this list has no such page."""
+    """Return the position of the requested page; answer 404 if the token is not of this list."""
     if not (token := request.args.get("after")):
         return None
     try:
@@ -65,21 +65,21 @@ def position(of: bytes = NEWEST) -> Position | None:
 
 
 def render(template: str, cached: Cached, **values: Any) -> Response:
-    """Render a page from cached JSON, and say how it was found."""
+    """Render a page from cached JSON, with the cache's outcome in a header."""
     response = make_response(render_template(template, **values))
     response.headers["X-Cache"] = cached.outcome
     return response
 
 
 def load(cached: Cached) -> Any:
-    """Return what cached JSON says."""
+    """Decode cached JSON."""
     return msgspec.json.decode(cached.body)
 
 
 def refuse_forged(error: CSRFError) -> Response:
-    """Answer to a form whose token is missing, forged, or of another session."""
+    """Answer a form whose CSRF token is missing, forged, or of another session."""
     error.description = (
-        "This form is not of your session. Log in again if you were logged out, load the page and send it once more."
+        "This form does not belong to your session. Log in again if necessary, reload the page and send the form again."
     )
     return problems.answer(error)
 

@@ -1,4 +1,7 @@
-"""Keyset pages: a token names the last row that was read, so that a page costs the same at any depth and new rows shift nothing."""
+"""Keyset pagination: a page token contains the last row of the page before it.
+
+A page costs the same at any depth, and new rows do not move the others.
+"""
 
 from __future__ import annotations
 
@@ -10,14 +13,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Self
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-# The list, then microseconds and id: a token of another list, or of the same with other filters, is refused.
+# The list with its filters, microseconds, row ID. A token of another list or other filters is refused.
 LAYOUT = struct.Struct(">8sqq")
 NEWEST = b"newest-2"
-MOST_SECONDS = 253_402_300_800
+# The end of the year 9999, up to which datetime counts.
+MAX_SECONDS = 253_402_300_800
 
 
 class TokenError(ValueError):
-    """A token that no page has given out."""
+    """A token that does not come from a page of this list."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +35,18 @@ class Position:
 
     @property
     def token(self) -> str:
-        """The position as a client sees it."""
+        """The position as a token for clients."""
         microseconds = (self.published_at - EPOCH) // timedelta(microseconds=1)
         return base64.urlsafe_b64encode(LAYOUT.pack(self.of, microseconds, self.id)).decode()
 
     @classmethod
     def from_token(cls, token: str, of: bytes = NEWEST) -> Self:
-        """Read a token of a list; raise TokenError where it is none."""
+        """Parse a token of a list; raise TokenError if it is not one."""
         try:
             packed = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
             found, microseconds, row = LAYOUT.unpack(packed)
         except (binascii.Error, struct.error, ValueError) as error:
             raise TokenError from error
-        if found != of or not 0 <= microseconds < MOST_SECONDS * 1_000_000 or row < 1:
+        if found != of or not 0 <= microseconds < MAX_SECONDS * 1_000_000 or row < 1:
             raise TokenError
         return cls(EPOCH + timedelta(microseconds=microseconds), row, of)

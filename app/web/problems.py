@@ -14,13 +14,13 @@ from app.redis.store import StoreUnavailableError
 
 PROBLEM_JSON = "application/problem+json"
 API_PREFIX = "/api/"
-# Seconds after which a client may try again; a failover takes longer, but the load should come back slowly.
+# Seconds for Retry-After. A failover takes longer, but retries should be spread.
 RETRY_AFTER = 2
 log = structlog.get_logger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Answer errors in the form that the client reads."""
+    """Answer errors in the format of the client."""
     app.register_error_handler(HTTPException, answer)
     for kind in (*UNAVAILABLE, StoreUnavailableError):
         app.register_error_handler(kind, _unavailable)
@@ -58,7 +58,7 @@ def _problem(error: HTTPException, status: int) -> dict[str, Any]:
         problem["detail"] = detail
     if messages := data.get("messages"):
         problem["errors"] = list(_fields(messages))
-        problem["detail"] = "The request has fields that cannot be used."
+        problem["detail"] = "Some fields of the request are not valid; see errors."
     return problem
 
 
@@ -74,11 +74,11 @@ def _unavailable(error: Exception) -> Response:
     log.error("service unavailable", kind=type(error).__name__, error=str(error).split("\n", 1)[0])
     return answer(
         ServiceUnavailable(
-            "A server that this needs does not answer. Please try again in a moment.", retry_after=RETRY_AFTER
+            "A server behind this site does not answer. Please try again in a moment.", retry_after=RETRY_AFTER
         )
     )
 
 
 def _unexpected(error: Exception) -> Response:
     log.exception("unexpected error", exc_info=error)
-    return answer(InternalServerError("Something went wrong on our side. It has been logged."))
+    return answer(InternalServerError("Something went wrong on our side. The error has been logged."))

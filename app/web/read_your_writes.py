@@ -1,6 +1,7 @@
-"""Read your writes: whoever has just written reads from the primary for a few seconds, since a replica may lag behind.
+"""Read your writes: after a write, its author reads from the primary for some seconds, because a replica may lag.
 
-The site marks its users with a signed cookie (which also makes the load balancer's cache step aside), the API its keys in the cache.
+The site marks the author with a signed cookie, which also bypasses the load balancer's cache. The API marks the key in
+the cache.
 """
 
 from __future__ import annotations
@@ -14,22 +15,22 @@ COOKIE = "pin"
 
 
 def reads_from_primary() -> bool:
-    """Whether the reader of this request has written in the last seconds."""
+    """Whether this client has written in the last seconds."""
     if not has_request_context():
         return False
-    if "pinned" not in g:
-        g.pinned = _cookie_is_valid() or _key_is_marked()
-    return bool(g.pinned)
+    if "reads_from_primary" not in g:
+        g.reads_from_primary = _cookie_is_valid() or _key_is_marked()
+    return bool(g.reads_from_primary)
 
 
-def pin_to_primary() -> None:
-    """Make the reader of this request read from the primary from now on."""
-    g.pinned = True
-    g.pin_wanted = True
+def mark_writer() -> None:
+    """Make this client read from the primary from now on."""
+    g.reads_from_primary = True
+    g.has_written = True
 
 
 def key_prefix() -> str | None:
-    """Return the public part of the request's API key, which is not proven to be genuine."""
+    """Return the public prefix of the request's API key. The key is not verified here."""
     scheme, _, key = request.headers.get("Authorization", "").partition(" ")
     prefix, dot, _ = key.strip().partition(".")
     return prefix if scheme.lower() == "bearer" and dot and 0 < len(prefix) <= 32 else None
@@ -42,7 +43,7 @@ def init_app(app: Flask) -> None:
 
 
 def _mark(response: Response) -> Response:
-    if not g.get("pin_wanted"):
+    if not g.get("has_written"):
         return response
     seconds = current_app.config["PIN_SECONDS"]
     if prefix := key_prefix():

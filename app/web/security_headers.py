@@ -1,14 +1,14 @@
-"""Headers of every answer: what browsers may do with it, and who may keep it."""
+"""Security and cache headers of every response."""
 
 from __future__ import annotations
 
 from flask import Flask, Response, g, request
 from flask_login import current_user
 
-# No inline script or style, nothing from elsewhere.
+# No inline scripts and styles, and nothing from other sites.
 CONTENT_SECURITY_POLICY = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; connect-src 'self'; "
-    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 HEADERS = {
     "Content-Security-Policy": CONTENT_SECURITY_POLICY,
@@ -17,13 +17,13 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-# The load balancer keeps a page for a second, which is all it takes to answer a crowd; browsers ask again.
+# The load balancer caches a page for a second, which is enough for many readers at once. Browsers revalidate.
 PUBLIC = "public, max-age=0, s-maxage=1, must-revalidate"
 PRIVATE = "private, no-store"
 
 
 def init_app(app: Flask) -> None:
-    """Add the headers to every answer."""
+    """Add the headers to every response."""
     app.after_request(_add_headers)
 
 
@@ -38,7 +38,7 @@ def _add_headers(response: Response) -> Response:
 def _is_public(response: Response) -> bool:
     return (
         request.method in {"GET", "HEAD"}
-        # A cache that asks whether its copy is still good keeps it with what the answer says.
+        # A cache that revalidates its copy applies the headers of the 304 to it.
         and response.status_code in {200, 304}
         and "Authorization" not in request.headers
         and "Set-Cookie" not in response.headers

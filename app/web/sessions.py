@@ -1,4 +1,4 @@
-"""Sessions of the site: kept in the store, in msgpack, under an unguessable id. The API and anonymous readers have none."""
+"""Sessions of the site, in the store. The API and anonymous readers have none."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.redis.store import Store, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
-# Paths that never have a session, whatever cookie a client sends.
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+# Paths that never have a session, even if the client sends a cookie.
 WITHOUT_SESSION = ("/api/", "/static/", "/livez", "/readyz", "/metrics")
 
 
 def refuse_forms_without_session() -> None:
-    """Answer that the store is away to a form that came without its session for this reason, not that the form is wrong."""
+    """If the session store is down, answer 503 instead of a misleading CSRF error."""
     if (
         isinstance(session, NoSession)
         and request.method not in SAFE_METHODS
@@ -30,7 +30,10 @@ def refuse_forms_without_session() -> None:
 
 
 class _Serializer:
-    """Msgpack alone: Flask-Session's own falls back to pickle, so that whoever writes to the store would run code here."""
+    """Uses only msgpack.
+
+    Flask-Session's own serializer falls back to pickle, so that a write to the store could run code.
+    """
 
     def encode(self, session: ServerSideSession) -> bytes:
         return msgspec.msgpack.encode(dict(session))
@@ -39,16 +42,16 @@ class _Serializer:
         try:
             return msgspec.msgpack.decode(data, type=dict[str, Any])
         except msgspec.DecodeError:
-            log.warning("session could not be read, starting a new one")
+            log.warning("session cannot be decoded, starting a new one")
             return {}
 
 
 class NoSession(ServerSideSession):
-    """Stands where there is no session. What is written to it goes nowhere, and it never touches a cookie."""
+    """Placeholder for a missing session: it is never saved and never sets a cookie."""
 
 
 class StoreSessionInterface(ServerSideSessionInterface):
-    """Flask-Session over the application's store."""
+    """Flask-Session with the application's store."""
 
     ttl = True
 
@@ -58,17 +61,17 @@ class StoreSessionInterface(ServerSideSessionInterface):
         self._store = store
 
     def open_session(self, app: Flask, request: Request) -> ServerSideSession:
-        """Return the request's session; an empty one where the path has none or the store is away."""
+        """Return the request's session, or a placeholder if the path has none or the store is down."""
         if not request.path.startswith(WITHOUT_SESSION):
             try:
                 return super().open_session(app, request)
             except StoreUnavailableError as error:
-                # Reading goes on, anonymously; the cookie stays valid for when the store is back.
+                # Continue as an anonymous reader. The cookie is valid again when the store is back.
                 log.warning("sessions unavailable", error=str(error))
         return NoSession(permanent=self.permanent)
 
     def save_session(self, app: Flask, session: ServerSideSession, response: Response) -> None:
-        """Keep a changed session and set its cookie, where there is one."""
+        """Save a changed session and set its cookie."""
         if not isinstance(session, NoSession):
             super().save_session(app, session, response)
 

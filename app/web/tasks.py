@@ -1,4 +1,4 @@
-"""The task of idempotent requests."""
+"""The periodic task of idempotency keys."""
 
 from __future__ import annotations
 
@@ -10,5 +10,5 @@ from app.web import idempotency
 
 @shared_task(name="forget_idempotent_requests")
 def forget_idempotent_requests() -> None:
-    """Forget the answers to requests that nobody repeats any more."""
-    db.write(idempotency.forget)
+    """Delete old idempotency keys."""
+    db.write(idempotency.delete_old)

@@ -1,4 +1,4 @@
-"""Ids in URLs."""
+"""IDs in URLs."""
 
 from __future__ import annotations
 
@@ -6,15 +6,14 @@ from typing import Any
 
 from werkzeug.routing import IntegerConverter
 
-# Of 18 digits: what fits the column, said by a pattern.
-LARGEST = 10**18 - 1
+# 18 digits fit into the column, and a pattern can check that.
+MAX_ID = 10**18 - 1
 
 
 class IdConverter(IntegerConverter):
-    """An id that a row can have: a number that no column holds is a page that does not exist, not an error of the database.
+    """An ID that fits into the column, so that a longer number is a 404 and not a database error.
 
-    By its pattern instead of by bounds: of a number out of bounds Werkzeug says that the method is not allowed, where another method has a
-    view of its own.
+    Uses a pattern instead of bounds: for a number out of bounds, Werkzeug answers 405 if another method has a view.
     """
 
     regex = "[1-9][0-9]{0,17}"
@@ -22,4 +21,4 @@ class IdConverter(IntegerConverter):
 
 def describe(_converter: Any, **_: Any) -> dict[str, Any]:
     """Return the converter's OpenAPI schema."""
-    return {"type": "integer", "format": "int64", "minimum": 1, "maximum": LARGEST}
+    return {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}

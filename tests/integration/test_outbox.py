@@ -17,7 +17,7 @@ from app.mail.relay import RelayError
 
 def test_a_second_worker_skips_an_email_that_is_being_sent(app: Flask) -> None:
     db.write(lambda session: users.create_user(session, email="outbox@news.example", password="correct horse battery"))
-    email = db.write(lambda session: emails.post(session, emails.RESET, "outbox@news.example"))
+    email = db.write(lambda session: emails.queue(session, emails.RESET, "outbox@news.example"))
     sent: list[EmailMessage] = []
     connected, go_on = threading.Event(), threading.Event()
 
@@ -42,7 +42,7 @@ def test_a_second_worker_skips_an_email_that_is_being_sent(app: Flask) -> None:
 
 
 def test_an_email_stays_in_the_outbox_while_the_relay_is_down(app: Flask) -> None:
-    email = db.write(lambda session: emails.post(session, emails.PASSWORD_CHANGED, "outbox@news.example"))
+    email = db.write(lambda session: emails.queue(session, emails.PASSWORD_CHANGED, "outbox@news.example"))
     sent: list[EmailMessage] = []
 
     def relay_down(_: EmailMessage) -> None:

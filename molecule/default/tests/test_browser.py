@@ -102,7 +102,7 @@ def test_a_forgotten_password_is_reset_by_email(
     page.goto("/auth/login")
     page.get_by_role("link", name="Forgot your password?").click()
     page.get_by_label("E-mail").fill(person.email)
-    page.get_by_role("button", name="Send the letter").click()
+    page.get_by_role("button", name="Send the e-mail").click()
     link = link_in(mailbox.wait_for(person.email, subject="Choose a new password"))
     forgotten, person.password = person.password, "a sentence that is remembered"
     page.goto(link)

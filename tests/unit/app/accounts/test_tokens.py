@@ -41,9 +41,9 @@ def test_a_token_names_its_user(kind: str, user: User) -> None:
 @pytest.mark.parametrize("kind", [CONFIRM, RESET])
 def test_a_token_is_good_for_its_time_alone(kind: str, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     token = tokens.make(kind, user)
-    later(monkeypatch, tokens.LIVES[kind] - timedelta(seconds=5))
+    later(monkeypatch, tokens.LIFETIMES[kind] - timedelta(seconds=5))
     assert found(kind, token)
-    later(monkeypatch, tokens.LIVES[kind] + timedelta(seconds=5))
+    later(monkeypatch, tokens.LIFETIMES[kind] + timedelta(seconds=5))
     assert found(kind, token) is None
     with pytest.raises(TokenError):
         tokens.read(kind, token)

@@ -282,7 +282,7 @@ def test_emptying_the_cache_shows_what_is_in_the_database(
     assert press(administrator, "/admin/cache/empty").status_code == 302
     for path in paths:
         assert "After" in client.get(path).text, path
-    assert "Everything in the cache is outdated" in administrator.get("/admin/cache").text
+    assert "The cache is empty." in administrator.get("/admin/cache").text
     assert [entry["action"] for entry in log] == ["empty cache"]
 
 
@@ -305,8 +305,8 @@ def test_the_cache_s_state_is_shown(administrator: FlaskClient, app: Flask) -> N
             }
 
     page = administrator.get("/admin/cache").text
-    assert "not begun" in page
-    articles.outdate()
+    assert "never" in page
+    articles.invalidate()
     app.extensions["cache"].backend.usage = RedisBackend(cast("Any", Redis())).usage
     page = administrator.get("/admin/cache").text
     for part in ("<dd>42</dd>", "<dd>75.0%</dd>", "<dd>2.0 MiB</dd>", "Memory of 64.0 MiB", "<dd>3</dd>", "UTC</time>"):

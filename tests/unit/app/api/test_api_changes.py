@@ -133,7 +133,7 @@ def test_counted_views_do_not_prevent_a_change(client: FlaskClient, editor: Auth
     article = publish(views=1)
     seen = client.get(f"/api/v1/articles/{article.id}").headers["ETag"]
     db.write(lambda session: setattr(session.get_one(Article, article.id), "views", 99))
-    articles.outdate(article.id)
+    articles.invalidate(article.id)
     assert client.get(f"/api/v1/articles/{article.id}").headers["ETag"] != seen
     assert patch(editor, article.id, {"title": "Changed"}, **{"If-Match": seen}).status_code == 200
 

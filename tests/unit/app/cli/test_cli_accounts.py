@@ -78,4 +78,4 @@ def test_an_unknown_user_is_an_error_without_traceback(app: Flask, arguments: tu
 
 def test_a_short_password_is_refused(app: Flask, user: User) -> None:
     status, output = run(app, "users", "set-password", user.email, "--password-env", "A_PASSWORD", password="short")
-    assert (status, output) == (1, "Error: a password has 8 to 1024 characters, not 5\n")
+    assert (status, output) == (1, "Error: a password must have 8 to 1024 characters, not 5\n")

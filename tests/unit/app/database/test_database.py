@@ -86,7 +86,7 @@ def test_the_pin_cookie_is_signed_and_expires(
 
     @app.post("/write")
     def write() -> str:
-        read_your_writes.pin_to_primary()
+        read_your_writes.mark_writer()
         return "written"
 
     app.config["WTF_CSRF_ENABLED"] = False

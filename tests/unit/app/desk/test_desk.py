@@ -233,7 +233,7 @@ def test_what_was_typed_survives_a_new_log_in(
         assert again.status_code == 400
         assert 'value="Typed for hours"' in again.text
         assert "All of it.</textarea>" in again.text
-        assert "send it once more" in again.text
+        assert "Please send it again" in again.text
         assert db.read(lambda session: session.get_one(Article, article.id)).title == "Before"
         assert db.read(articles.count) == article.id
         assert reader.post(path, data=fields | {"csrf_token": csrf_token(again)}).status_code == 302
@@ -303,7 +303,7 @@ def test_an_unusable_key_is_not_made(reader: FlaskClient, user: User, fields: di
 
 
 def test_a_user_has_a_limited_number_of_keys(reader: FlaskClient, user: User) -> None:
-    for number in range(users.MOST_KEYS):
+    for number in range(users.MAX_KEYS):
         db.write(lambda session, number=number: users.create_key(session, user=user, name=str(number), scopes=[]))  # type: ignore[misc]
     page = send(reader, "/desk/keys", name="one too many")
     assert page.status_code == 422

@@ -29,9 +29,9 @@ from tools.fleet.mail_sink import MailSink
 pytestmark = pytest.mark.usefixtures("app")
 
 
-def post(kind: str, recipient: str, age: timedelta = timedelta()) -> int:
+def queue(kind: str, recipient: str, age: timedelta = timedelta()) -> int:
     def work(session: Any) -> Mail:
-        letter = emails.post(session, kind, recipient)
+        letter = emails.queue(session, kind, recipient)
         letter.created_at = now() - age
         return letter
 
@@ -43,7 +43,7 @@ def sent(letter_id: int) -> bool:
 
 
 def deliver(kind: str, recipient: str) -> bool:
-    letter_id = post(kind, recipient)
+    letter_id = queue(kind, recipient)
     emails.deliver(letter_id)
     return sent(letter_id)
 
@@ -92,13 +92,13 @@ def test_a_letter_goes_through_a_real_conversation(user: User) -> None:
 def test_each_kind_says_what_it_is_about(app: Flask, user: User, letters: list[EmailMessage]) -> None:
     confirmed, user.confirmed_at = user.confirmed_at, None
     db.write(lambda session: session.merge(user))
-    for kind in outbox.LIVES:
+    for kind in outbox.LIFETIMES:
         assert deliver(kind, "  Ada@NEWS.example ")
     assert confirmed
     assert [letter["Subject"] for letter in letters] == [
         "Confirm your address for The Daily Flask",
         "Choose a new password for The Daily Flask",
-        "You have an account at The Daily Flask already",
+        "You already have an account at The Daily Flask",
         "Your password for The Daily Flask has changed",
     ]
     rules = [re.sub(r"<.*", "", rule.rule) for rule in app.url_map.iter_rules()]
@@ -108,13 +108,13 @@ def test_each_kind_says_what_it_is_about(app: Flask, user: User, letters: list[E
         assert "Ada" not in letter.get_content(), "a name was repeated to an address that nobody has confirmed"
 
 
-@pytest.mark.parametrize("kind", outbox.LIVES)
+@pytest.mark.parametrize("kind", outbox.LIFETIMES)
 def test_a_letter_to_nobody_is_dropped(kind: str, letters: list[EmailMessage]) -> None:
     assert deliver(kind, "nobody@news.example")
     assert letters == []
 
 
-@pytest.mark.parametrize("kind", outbox.LIVES)
+@pytest.mark.parametrize("kind", outbox.LIFETIMES)
 def test_a_letter_to_a_deactivated_account_is_dropped(kind: str, user: User, letters: list[EmailMessage]) -> None:
     user.is_active = False
     db.write(lambda session: session.merge(user))
@@ -129,14 +129,14 @@ def test_nobody_is_asked_to_confirm_twice(user: User, letters: list[EmailMessage
 
 def test_a_letter_that_is_too_late_is_not_sent(user: User, letters: list[EmailMessage]) -> None:
     for age in (timedelta(minutes=59), timedelta(minutes=61)):
-        letter_id = post(emails.RESET, user.email, age)
+        letter_id = queue(emails.RESET, user.email, age)
         emails.deliver(letter_id)
         assert sent(letter_id)
     assert len(letters) == 1
 
 
 def test_a_letter_is_sent_once(user: User, letters: list[EmailMessage]) -> None:
-    letter_id = post(emails.RESET, user.email)
+    letter_id = queue(emails.RESET, user.email)
     for _ in range(3):
         emails.deliver(letter_id)
     tasks.send_forgotten_emails()
@@ -144,7 +144,7 @@ def test_a_letter_is_sent_once(user: User, letters: list[EmailMessage]) -> None:
 
 
 def test_of_two_workers_one_sends_a_letter(app: Flask, user: User) -> None:
-    letter_id = post(emails.RESET, user.email)
+    letter_id = queue(emails.RESET, user.email)
     taken: list[EmailMessage] = []
     both = threading.Barrier(2)
 
@@ -172,7 +172,7 @@ def test_a_worker_tries_again_until_the_relay_is_back(app: Flask, user: User, mo
     celery.conf.task_always_eager = False
     monkeypatch.setattr(celery_autoretry, "get_exponential_backoff_interval", lambda **_: 0)
     relay = Relay(app, RelayError("away"), DeferredError("the relay answers 450"))
-    letter_id = post(emails.RESET, user.email)
+    letter_id = queue(emails.RESET, user.email)
     with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
         emails.deliver(letter_id)
         wait(lambda: sent(letter_id))
@@ -181,7 +181,7 @@ def test_a_worker_tries_again_until_the_relay_is_back(app: Flask, user: User, mo
 
 
 def test_a_letter_waits_in_the_outbox_while_the_relay_is_away(app: Flask, user: User) -> None:
-    letters = [post(emails.RESET, user.email, timedelta(minutes=minutes)) for minutes in (3, 2)]
+    letters = [queue(emails.RESET, user.email, timedelta(minutes=minutes)) for minutes in (3, 2)]
     relay = Relay(app, RelayError("away"))
     tasks.send_forgotten_emails()
     assert not any(map(sent, letters)), "a relay that is away is asked once"
@@ -191,7 +191,7 @@ def test_a_letter_waits_in_the_outbox_while_the_relay_is_away(app: Flask, user: 
 
 
 def test_a_letter_that_must_wait_holds_up_no_other(app: Flask, user: User) -> None:
-    first, second, third = (post(emails.RESET, user.email, timedelta(minutes=minutes)) for minutes in (4, 3, 2))
+    first, second, third = (queue(emails.RESET, user.email, timedelta(minutes=minutes)) for minutes in (4, 3, 2))
     relay = Relay(app, DeferredError("the relay answers 450"), RuntimeError("broken"))
     tasks.send_forgotten_emails()
     assert [sent(first), sent(second), sent(third)] == [False, False, True]
@@ -201,7 +201,7 @@ def test_a_letter_that_must_wait_holds_up_no_other(app: Flask, user: User) -> No
 
 
 def test_the_sweep_leaves_a_letter_to_its_task_at_first(user: User, letters: list[EmailMessage]) -> None:
-    letter_id = post(emails.RESET, user.email)
+    letter_id = queue(emails.RESET, user.email)
     tasks.send_forgotten_emails()
     assert not sent(letter_id)
     assert letters == []
@@ -211,26 +211,26 @@ def test_a_refused_letter_is_noted_and_not_tried_again(
     app: Flask, user: User, caplog: pytest.LogCaptureFixture
 ) -> None:
     relay = Relay(app, RefusedError("the relay answers 550"))
-    letter_id = post(emails.RESET, user.email, timedelta(minutes=2))
+    letter_id = queue(emails.RESET, user.email, timedelta(minutes=2))
     tasks.send_email.apply((letter_id,))
     tasks.send_forgotten_emails()
     assert relay.taken == []
     assert failures() == 0
     (note,) = (record.msg for record in caplog.records if record.name == "app.mail.outbox")
     assert isinstance(note, dict)
-    assert (note["event"], note["level"]) == ("letter refused", "warning")
-    assert (note["letter"], note["kind"], note["reason"]) == (letter_id, "reset", "the relay answers 550")
+    assert (note["event"], note["level"]) == ("e-mail refused", "warning")
+    assert (note["email_id"], note["kind"], note["reason"]) == (letter_id, "reset", "the relay answers 550")
 
 
 def test_nothing_secret_is_logged(app: Flask, user: User, caplog: pytest.LogCaptureFixture) -> None:
     relay = Relay(app, RuntimeError("broken"))
-    letter_id = post(emails.RESET, user.email)
+    letter_id = queue(emails.RESET, user.email)
     with caplog.at_level("DEBUG"):
         for _ in range(2):
             tasks.send_email.apply((letter_id,))
     link = re.search(r"/auth/reset/(\S+)", relay.taken[0].get_content())
     assert link
-    assert "letter sent" in caplog.text
+    assert "e-mail sent" in caplog.text
     for secret in (link[1], user.email):
         assert secret not in caplog.text
 
@@ -251,12 +251,12 @@ def test_an_address_adds_no_header_and_no_recipient(email: str) -> None:
 
 def test_a_site_whose_name_is_no_header_sends_nothing(app: Flask, user: User, letters: list[EmailMessage]) -> None:
     app.config["SITE_NAME"] = "News\r\nBcc: everybody@news.example"
-    tasks.send_email.apply((post(emails.EXISTS, user.email),))
+    tasks.send_email.apply((queue(emails.EXISTS, user.email),))
     assert letters == []
 
 
 def test_letters_of_last_month_are_forgotten() -> None:
-    old, young = (post(emails.RESET, "a@news.example", timedelta(days=days)) for days in (31, 29))
+    old, young = (queue(emails.RESET, "a@news.example", timedelta(days=days)) for days in (31, 29))
     tasks.forget_emails()
     assert db.read(lambda session: list(session.scalars(select(Mail.id)))) == [young], old
 
@@ -284,7 +284,7 @@ def test_production_without_a_relay_keeps_letters_and_says_so(user: User) -> Non
     app = create_app(
         config.Production(SECRET_KEY="k" * 32, DATABASE_URL=str(db.primary.url), CACHE_URL=redis, STORE_URL=redis)
     )
-    letter_id = post(emails.RESET, user.email, timedelta(minutes=2))
+    letter_id = queue(emails.RESET, user.email, timedelta(minutes=2))
     with app.app_context():
         assert not emails.enabled()
         tasks.send_forgotten_emails()
@@ -295,7 +295,7 @@ def test_production_without_a_relay_keeps_letters_and_says_so(user: User) -> Non
 
 def test_an_unknown_kind_of_letter_is_a_mistake() -> None:
     with pytest.raises(LookupError):
-        post("newsletter", "ada@news.example")
+        queue("newsletter", "ada@news.example")
 
 
 def wait(until: Callable[[], bool]) -> None:

@@ -66,7 +66,7 @@ def test_a_relay_that_does_not_take_a_recipient_is_understood(code: int, error: 
 
 
 def test_a_relay_that_is_not_there_is_understood() -> None:
-    with pytest.raises(RelayError, match=r"^the relay 127\.0\.0\.1:\d+ is not reached \(ConnectionRefusedError\)$"):
+    with pytest.raises(RelayError, match=r"^the relay 127\.0\.0\.1:\d+ cannot be reached \(ConnectionRefusedError\)$"):
         MailUrl.parse(f"smtp://user:hunter2@127.0.0.1:{free_port()}").send(EmailMessage())
 
 

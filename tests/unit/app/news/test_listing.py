@@ -29,7 +29,7 @@ def titles(selection: Selection, *, limit: int = 10) -> list[str]:
         found += [article["title"] for article in page["articles"]]
         if page["next"] is None:
             return found
-        after = Position.from_token(page["next"], selection.mark)
+        after = Position.from_token(page["next"], selection.digest)
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_list_holds_what_was_chosen_once_newest_first(stored: User, limit: int
 @pytest.mark.usefixtures("app")
 def test_a_token_belongs_to_its_list_and_its_filters() -> None:
     marks = [
-        Selection(**given).mark
+        Selection(**given).digest
         for given in ({}, {"author": 1}, {"author": 2}, {"keyword": "1"}, {"q": "1"}, {"q": "1", "author": 1})
     ]
     assert len(set(marks)) == len(marks)
@@ -94,7 +94,7 @@ def test_a_cached_list_is_of_its_filters_and_outdated_with_every_other(
     assert found(articles.cached_by_author(stored.id, after=None, limit=2, seconds=30).body) == ["Storm 1", "Calm 0"]
     publish("Storm 6", published_at=MOMENT + timedelta(hours=6))
     assert len(found(search())) == 3
-    articles.outdate()
+    articles.invalidate()
     assert len(found(search())) == 4
 
 

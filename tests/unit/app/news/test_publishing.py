@@ -105,14 +105,14 @@ def test_a_task_that_runs_twice_at_the_same_time_works_once(publish: Publish, mo
     ],
 )
 def test_unusable_text_is_named(written: str, one_line: bool, word: str) -> None:
-    assert word in (plaintext.fault(written, longest=10, one_line=one_line) or "")
+    assert word in (plaintext.fault(written, max_length=10, one_line=one_line) or "")
 
 
 @pytest.mark.parametrize(
     ("written", "one_line"), [("two\r\nlines\t", False), ("\u05d0\u200f.", False), ("Ærø 🦢", True)]
 )
 def test_usable_text_has_no_fault(written: str, one_line: bool) -> None:
-    assert plaintext.fault(written, longest=20, one_line=one_line) is None
+    assert plaintext.fault(written, max_length=20, one_line=one_line) is None
 
 
 def test_nobody_is_shown_an_article_that_was_removed(client: FlaskClient, publish: Publish) -> None:
@@ -120,6 +120,6 @@ def test_nobody_is_shown_an_article_that_was_removed(client: FlaskClient, publis
     path = f"/articles/{article.id}"
     assert client.get(path).status_code == 200
     db.write(lambda session: articles.remove(session, article.id))
-    articles.outdate(article.id)
+    articles.invalidate(article.id)
     assert client.get(path).status_code == 404
     assert body(client.get("/api/v1/articles"))["articles"] == []

@@ -100,7 +100,7 @@ def test_without_words_there_is_a_form(client: FlaskClient) -> None:
 def test_what_cannot_be_searched_for_is_refused(client: FlaskClient, query: str) -> None:
     response = client.get("/search", query_string={"q": query})
     assert response.status_code == 422
-    assert "This cannot be searched for." in response.text
+    assert "This search is not possible." in response.text
     assert cookies(response) == []
 
 
@@ -203,7 +203,7 @@ def test_a_list_asks_the_database_at_most_once_whatever_its_length(
     for more in (1, 19):
         for _ in range(more):
             publish()
-        articles.outdate()
+        articles.invalidate()
         with queries() as seen:
             for path in paths * 10:
                 assert client.get(path).status_code == 200, path

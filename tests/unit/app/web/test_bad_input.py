@@ -63,8 +63,8 @@ QUERIES = [
     # Tokens of other lists.
     (f"after={TOKEN}&author=1", "after"),
     (f"after={TOKEN}&q=storm", "after"),
-    (f"after={Position(MOMENT, 1, Selection(author=1).mark).token}", "after"),
-    (f"after={Position(MOMENT, 1, Selection(author=1).mark).token}&author=2", "after"),
+    (f"after={Position(MOMENT, 1, Selection(author=1).digest).token}", "after"),
+    (f"after={Position(MOMENT, 1, Selection(author=1).digest).token}&author=2", "after"),
 ]
 
 # What is published, and the field that the answer names.
