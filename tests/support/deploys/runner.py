@@ -190,7 +190,7 @@ class DeployRunner:
         return list({host.name: host for group in ("app", "workers") for host in self.fleet.group(group)}.values())
 
     def running(self, *hosts: Host) -> set[str]:
-        """Return the releases that hosts run or would start, all hosts by default. It is one release if all is well."""
+        """Return the releases that hosts run or would start, all hosts by default. It is one release if all hosts agree."""
         command = RUNNING.format(name=self.fleet.app_name)
         return {
             Path(line).name for host in hosts or self.hosts for line in self.fleet.run(host, command).stdout.split()
