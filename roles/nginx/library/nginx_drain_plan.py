@@ -104,19 +104,19 @@ def is_healthy(url: str) -> bool:
         return False
 
 
-def refusal(asked: Mapping[str, Any], before: Iterable[str], after: Iterable[str]) -> str:
+def refusal(parameters: Mapping[str, Any], before: Iterable[str], after: Iterable[str]) -> str:
     """Return why the hosts in `after` cannot all be drained, or an empty string if they can."""
-    failed = f"Cannot drain nginx_drain_hosts = {', '.join(asked['drain'])}:"
-    left = [host for host in asked["hosts"] if host["name"] not in set(after)]
+    failed = f"Cannot drain nginx_drain_hosts = {', '.join(parameters['drain'])}:"
+    left = [host for host in parameters["hosts"] if host["name"] not in set(after)]
     if not left:
         advice = f"Put {', '.join(before)} back first." if before else "Leave out at least one of them."
         return f"{failed} no application host would be left. {advice}"
-    urls = [f"http://{host['address']}:{asked['port']}{asked['health']}" for host in left]
-    if asked["last_host"] == "drain" or not asked["health"] or any(map(is_healthy, urls)):
+    urls = [f"http://{host['address']}:{parameters['port']}{parameters['health']}" for host in left]
+    if parameters["last_host"] == "drain" or not parameters["health"] or any(map(is_healthy, urls)):
         return ""
     names = ", ".join(host["name"] for host in left)
     return (
-        f"{failed} no other host is healthy ({asked['health']} did not answer 200 on {names}). "
+        f"{failed} no other host is healthy ({parameters['health']} did not answer 200 on {names}). "
         f"Repair {names}, or drain anyway with -e nginx_drain_last_host=drain."
     )
 
@@ -138,18 +138,24 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    asked = module.params
-    note = {"by": asked["by"], "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), "why": asked["why"]}
-    known = {host["name"] for host in asked["hosts"]}
-    before = read_notes(Path(asked["notes"]))
-    put_back = {name for name in asked["undrain"] if name in before and asked["by"] in ("", before[name]["by"])}
+    parameters = module.params
+    note = {
+        "by": parameters["by"],
+        "when": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "why": parameters["why"],
+    }
+    known = {host["name"] for host in parameters["hosts"]}
+    before = read_notes(Path(parameters["notes"]))
+    put_back = {
+        name for name in parameters["undrain"] if name in before and parameters["by"] in ("", before[name]["by"])
+    }
     after = {
         name: found
-        for name, found in (dict.fromkeys(asked["drain"], note) | before).items()
+        for name, found in (dict.fromkeys(parameters["drain"], note) | before).items()
         if name in known and name not in put_back
     }
-    if after.keys() - before.keys() and (why := refusal(asked, before, after)):
-        if asked["last_host"] != "keep":
+    if after.keys() - before.keys() and (why := refusal(parameters, before, after)):
+        if parameters["last_host"] != "keep":
             module.fail_json(msg=why)
         after = {name: found for name, found in after.items() if name in before}
     module.exit_json(changed=False, drained=after)

@@ -18,7 +18,7 @@ DOCUMENTATION = r"""
 module: nginx_upstream
 short_description: Install nginx's upstream file together with the notes about drained hosts
 description:
-  - Writes one note for each drained host, and the upstream file that a template made from the same hosts.
+  - Writes one note for each drained host, and the upstream file, which a template rendered from the same hosts.
   - Before the file is installed, C(nginx -t) checks it within the whole configuration. If nginx runs, it then reloads.
   - Finally it can wait until no request to certain hosts is in flight from this load balancer.
 options:
@@ -164,9 +164,9 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    asked = module.params
-    folder, path, after = Path(asked["notes"]), Path(asked["path"]), asked["drained"]
-    text = asked["content"].strip() + "\n"
+    parameters = module.params
+    folder, path, after = Path(parameters["notes"]), Path(parameters["path"]), parameters["drained"]
+    text = parameters["content"].strip() + "\n"
     before = read_notes(folder)
     changed = after != before or not path.exists() or path.read_text() != text
     if module.check_mode or not path.parent.is_dir():
@@ -179,15 +179,15 @@ def main() -> None:
         for name in after.keys() - before.keys():
             write(folder / name, json.dumps(after[name]) + "\n")
         write(path, text)
-    if asked["load"] and needs_reload(path):
+    if parameters["load"] and needs_reload(path):
         changed = True
         code, _, stderr = module.run_command(["systemctl", "reload", "nginx.service"])
         if code:
             module.fail_json(msg=f"nginx did not reload {path}: {stderr.strip()}. See /var/log/nginx/error.log.")
-    metrics = Path(asked["metrics"])
+    metrics = Path(parameters["metrics"])
     if metrics.parent.is_dir() and (not metrics.exists() or metrics.read_text() != render_metrics(after)):
         write(metrics, render_metrics(after))
-    module.exit_json(changed=changed, in_flight=wait_for_requests(asked["wait_for"], asked["timeout"]))
+    module.exit_json(changed=changed, in_flight=wait_for_requests(parameters["wait_for"], parameters["timeout"]))
 
 
 if __name__ == "__main__":

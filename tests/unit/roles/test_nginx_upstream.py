@@ -41,15 +41,15 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         port: int = 8000,
         load: bool = True,
         timeout: int = 0,
-        **asked: Any,
+        **options: Any,
     ) -> dict[str, Any]:
-        plan = modules.run(nginx_drain_plan, notes | {"hosts": hosts, "port": port} | asked, capsys, check)
+        plan = modules.run(nginx_drain_plan, notes | {"hosts": hosts, "port": port} | options, capsys, check)
         if "drained" not in plan:
             return plan
         drained = plan["drained"]
         variables = {"nginx_upstream_hosts": hosts, "nginx_upstream_port": port}
         wait_for = [
-            f"{host['address']}:{port}" for host in hosts if host["name"] in {*asked.get("drain", []), *drained}
+            f"{host['address']}:{port}" for host in hosts if host["name"] in {*options.get("drain", []), *drained}
         ]
         arguments = {
             "content": render("upstream.conf.j2", __nginx_drained=drained, **variables),
