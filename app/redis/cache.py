@@ -29,19 +29,19 @@ from app.redis.url import RedisUrl
 Outcome = Literal["hit", "miss", "stale"]
 log = structlog.get_logger(__name__)
 
-# A slower cache would be slower than the database.
+# If the cache takes longer than this, the database is faster.
 REDIS_TIMEOUT = 0.2
 # While Redis is down each process has its own entries. They are so short-lived that missing other processes' writes is
 # harmless.
 FALLBACK_SECONDS = 1.0
-# If a generation expires, its entries are only recomputed.
+# If a generation expires, its entries are recomputed, which is harmless.
 GENERATION_SECONDS = 24 * 3600
 # After this time a computation counts as crashed. Callers that have no old entry to serve wait no longer for it.
 COMPUTE_TIMEOUT = 5.0
 POLL_SECONDS = 0.02
 # An outdated entry is kept this many times longer than it is fresh, so that it can be served during the recomputation.
 STALE_FACTOR = 10
-# An entry is fresh for 0.8 to 1.0 of its time, so that entries of one moment do not all expire together (cache
+# An entry is fresh for 0.8 to 1.0 of its time, so that entries of the same time do not all expire together (cache
 # stampede).
 JITTER = 0.2
 # Every entry belongs to this generation too.
@@ -89,7 +89,7 @@ class _State(NamedTuple):
 
     generations: _Generations
     entry: _Entry | None
-    # The generation was replaced so recently that a replica may not have the write yet.
+    # The generation was replaced so recently that a replica may not have received the write.
     recent: bool
 
     @classmethod

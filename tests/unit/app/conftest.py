@@ -108,7 +108,7 @@ def reader(app: Flask, user: User) -> FlaskClient:
 
 @pytest.fixture
 def letters(app: Flask) -> list[EmailMessage]:
-    """The letters that the application sends; without this fixture it has no relay."""
+    """The e-mails that the application sends. Without this fixture it has no relay."""
     sent: list[EmailMessage] = []
     app.extensions["mail"] = sent.append
     return sent

@@ -243,12 +243,12 @@ def test_a_failed_computation_blocks_no_other_caller(cache: Cache) -> None:
 
 
 def test_the_old_entry_is_served_while_the_database_is_down(cache: Cache) -> None:
-    def away(_recent: bool) -> bytes:
+    def fail(_recent: bool) -> bytes:
         raise OSError("database is down")
 
     fetch(cache, Source())
     cache.bump("things")
-    assert cache.fetch("key", generation="things", seconds=60, load=away) == Cached(b"1", "stale")
+    assert cache.fetch("key", generation="things", seconds=60, load=fail) == Cached(b"1", "stale")
 
 
 def test_a_missing_value_is_not_cached(cache: Cache) -> None:
