@@ -39,4 +39,13 @@ locals {
       groups = sort(concat(host.groups, [for group, names in local.quorum : group if contains(names, name)]))
     }
   }
+
+  # Variables that contain an unknown host, or an even number of hosts.
+  unknown = [
+    for quorum, names in local.quorum : "${quorum}_on = ${jsonencode(names)}"
+    if length(setsubtract(names, keys(local.placed_hosts))) > 0
+  ]
+  even = [
+    for quorum, names in local.quorum : "${quorum}_on = ${jsonencode(names)}" if length(distinct(names)) % 2 == 0
+  ]
 }

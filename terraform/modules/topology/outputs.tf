@@ -3,31 +3,14 @@ output "hosts" {
   value       = local.hosts
 
   precondition {
-    condition = alltrue([for name in local.quorum.etcd : contains(keys(local.placed_hosts), name)])
-    error_message = join(" ", [
-      "etcd_on = ${jsonencode(local.quorum.etcd)} has an unknown host; use",
-      "${join(", ", keys(local.placed_hosts))}.",
-    ])
+    condition     = length(local.unknown) == 0
+    error_message = "${join(", ", local.unknown)} has an unknown host; use ${join(", ", keys(local.placed_hosts))}."
   }
   precondition {
-    condition = length(distinct(local.quorum.etcd)) % 2 == 1
+    condition = length(local.even) == 0
     error_message = join(" ", [
-      "etcd_on = ${jsonencode(local.quorum.etcd)} must be an odd number of hosts: an even quorum survives no more",
-      "failures and splits more easily.",
-    ])
-  }
-  precondition {
-    condition = alltrue([for name in local.quorum.sentinel : contains(keys(local.placed_hosts), name)])
-    error_message = join(" ", [
-      "sentinel_on = ${jsonencode(local.quorum.sentinel)} has an unknown host; use",
-      "${join(", ", keys(local.placed_hosts))}.",
-    ])
-  }
-  precondition {
-    condition = length(distinct(local.quorum.sentinel)) % 2 == 1
-    error_message = join(" ", [
-      "sentinel_on = ${jsonencode(local.quorum.sentinel)} must be an odd number of hosts: an even quorum survives",
-      "no more failures and splits more easily.",
+      "${join(", ", local.even)} must be an odd number of hosts: an even quorum survives no more failures and splits",
+      "more easily.",
     ])
   }
 }
