@@ -33,7 +33,7 @@ MAX_SLOWDOWN = 10
 KILL_POINTS = [
     ("app : Install the wheels", ""),
     ("app : Point at the release", "app1"),
-    ("deploy : Put them back into the load balancers", ""),
+    ("deploy : Note that they are healthy", ""),
     ("deploy : Let the canary work", ""),
     ("app : Point at the release", "worker1"),
 ]
