@@ -21,7 +21,7 @@ from statistics import median
 from typing import Any
 
 from tests.support.live.fleet import LiveFleet
-from tools.bench.fleet import build, store
+from tools.bench.fleet import build, on, site, store
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
 
 BASELINE = ROOT / "tests" / "applications" / "baseline"
@@ -78,22 +78,12 @@ def in_turns(
     }
 
 
-def send(fleet: LiveFleet, host: Host, command: str, data: bytes) -> None:
-    """Run a command on a host with `data` as its standard input."""
-    subprocess.run(
-        [*fleet.fleet.ssh_command(host), f"sudo sh -c {shlex.quote(command)}"],
-        input=data,
-        check=True,
-        capture_output=True,
-    )
-
-
 @contextmanager
 def baseline_on(fleet: LiveFleet, host: Host, bundles: list[Path]) -> Iterator[None]:
     """Run the baseline's gunicorn on an application host, with the application's environment."""
     fleet.run(host, "rm -rf /opt/baseline && mkdir -p /opt/baseline")
     for bundle in bundles:
-        send(fleet, host, "tar -xz -C /opt/baseline", bundle.read_bytes())
+        on(fleet.fleet, host, "tar -xz -C /opt/baseline", bundle.read_bytes())
     try:
         fleet.run(host, INSTALL)
         unit = "systemd-run --quiet --unit=baseline --property=User=news-app --property=EnvironmentFile=/etc/news/env"
@@ -116,12 +106,8 @@ def baseline_on(fleet: LiveFleet, host: Host, bundles: list[Path]) -> Iterator[N
 def baseline_nginx(fleet: LiveFleet, balancer: Host, hosts: list[Host]) -> Iterator[None]:
     """Run nginx with the tutorial's settings on the load balancer, and install wrk."""
     servers = "\n".join(f"        server {host.address}:8090;" for host in hosts)
-    send(
-        fleet,
-        balancer,
-        "cat >/run/baseline-nginx.conf",
-        (BASELINE / "nginx.conf").read_text().replace("@SERVERS@", servers).encode(),
-    )
+    configuration = (BASELINE / "nginx.conf").read_text().replace("@SERVERS@", servers)
+    on(fleet.fleet, balancer, "sh -c 'cat >/run/baseline-nginx.conf'", configuration.encode())
     fleet.run(
         balancer,
         "command -v wrk >/dev/null || DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends wrk",
@@ -140,26 +126,12 @@ def baseline_nginx(fleet: LiveFleet, balancer: Host, hosts: list[Host]) -> Itera
 @contextmanager
 def unlimited(fleet: LiveFleet, balancer: Host) -> Iterator[None]:
     """Exempt requests from the load balancer itself from rate limits."""
-
-    def site(*arguments: str) -> None:
-        command = [
-            "ansible-playbook",
-            "-i",
-            f"inventories/{fleet.fleet.inventory}",
-            "site.yml",
-            "--tags",
-            "nginx",
-            "--limit",
-            balancer.name,
-        ]
-        if fleet.fleet.run(*command, *arguments, quiet=True).returncode != 0:
-            raise FleetError("site.yml --tags nginx failed")
-
-    site("-e", '{"nginx_rate_limit_exempt": ["127.0.0.0/8"]}')
+    options = ["--tags", "nginx", "--limit", balancer.name]
+    site(fleet.fleet, *options, "-e", '{"nginx_rate_limit_exempt": ["127.0.0.0/8"]}')
     try:
         yield
     finally:
-        site()
+        site(fleet.fleet, *options)
 
 
 @contextmanager
@@ -240,10 +212,8 @@ def main() -> int:
         )
         figures["micro-cache hit / static file"] = seen["hit"][0] / seen["static"][0]
         seen = in_turns(fleet, balancer, {"orm": direct, "none": f"{direct}/livez"}, {"orm": UNIQUE})
-        figures["view without I/O: requests/s"], figures["ORM view, never cached: requests/s"] = (
-            seen["none"][0],
-            seen["orm"][0],
-        )
+        figures["view without I/O: requests/s"] = seen["none"][0]
+        figures["ORM view, never cached: requests/s"] = seen["orm"][0]
         figures["ORM view / view without I/O"] = seen["orm"][0] / seen["none"][0]
         with writing(fleet):
             for page, cache, rule, path in (

@@ -114,7 +114,7 @@ def main() -> int:
     fleet = Fleet.from_environment()
     if fleet.name == "sandbox":
         raise FleetError(
-            "FLEET is not set. The benchmark creates and removes a fleet, so it needs an own name: use FLEET=bench."
+            "FLEET is not set. The benchmark creates and removes a fleet, so it needs its own name: use FLEET=bench."
         )
     figures: dict[str, float] = {}
 
@@ -137,15 +137,8 @@ def main() -> int:
     timed("floor: apt-get and uv on all hosts at once", figures, lambda: install_floor(fleet, hosts, packages, bundles))
     down(fleet)
 
-    floor, cold, warm = (
-        figures[f"{name}"]
-        for name in (
-            "floor: apt-get and uv on all hosts at once",
-            "site.yml, cold, Mitogen",
-            "site.yml, unchanged, Mitogen",
-        )
-    )
-    figures["ratio: cold / floor"] = cold / floor
+    cold, warm = figures["site.yml, cold, Mitogen"], figures["site.yml, unchanged, Mitogen"]
+    figures["ratio: cold / floor"] = cold / figures["floor: apt-get and uv on all hosts at once"]
     figures["ratio: unchanged / cold"] = warm / cold
     figures["ratio: unchanged linear / unchanged Mitogen"] = figures["site.yml, unchanged, linear"] / warm
     store("benchmark", figures)

@@ -20,7 +20,7 @@ from tests.support.drills import verdict
 from tests.support.drills.background import running
 from tests.support.drills.load import Plan
 from tests.support.drills.verdict import Record
-from tests.support.live.clients import ARTICLES, publish
+from tests.support.live.clients import ARTICLES, article_ids, publish
 from tests.support.live.fleet import eventually
 
 pytestmark = pytest.mark.skipif(UNAVAILABLE.exists(), reason=UNAVAILABLE.read_text() if UNAVAILABLE.exists() else "")
@@ -33,9 +33,8 @@ MAX_LOAD_SECONDS = 1800.0
 @contextmanager
 def load(fleet: LiveCloud, site: httpx.Client, api_key: str) -> Iterator[list[Record]]:
     """Send requests of readers and authors. Afterwards the list has their records."""
-    articles = [article["id"] for article in site.get(ARTICLES, params={"limit": 50}).json()["articles"]]
     run = f"cloud-{uuid4().hex[:8]}"
-    plan = Plan(f"https://{fleet.vip}", run, api_key, "", articles, RATES, MAX_LOAD_SECONDS)
+    plan = Plan(f"https://{fleet.vip}", run, api_key, "", article_ids(site), RATES, MAX_LOAD_SECONDS)
     with running(plan, hosts.DIRECTORY / f"{run}.jsonl") as records:
         yield records
 

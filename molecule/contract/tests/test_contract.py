@@ -12,6 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from tests.support.drills.playbooks import play_successfully
 from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT, Host
 
@@ -130,21 +131,14 @@ def test_the_host_has_nothing_of_the_news_application(fleet: LiveFleet, node: Ho
 def test_it_is_deployed_and_rolled_back_by_the_same_playbooks(
     fleet: LiveFleet, site: httpx.Client, node: Host, tmp_path: Path
 ) -> None:
-    def play(name: str, **extra: Any) -> None:
-        inventory = f"--inventory=inventories/{fleet.fleet.inventory}"
-        result = fleet.fleet.run(
-            "ansible-playbook", inventory, f"playbooks/{name}.yml", "--extra-vars", json.dumps(extra), quiet=True
-        )
-        assert result.returncode == 0, result.stdout
-
     before = fleet.run(node, "readlink /opt/guestbook/current").stdout
-    page = (
-        shutil.copytree(ROOT / "tests/applications/guestbook", tmp_path / "app") / "src/guestbook/templates/page.html"
-    )
+    source = shutil.copytree(ROOT / "tests/applications/guestbook", tmp_path / "app")
+    page = source / "src/guestbook/templates/page.html"
     page.write_text(page.read_text().replace("</html>", "<p>The next release</p>\n</html>"))
-    play("deploy", app_source_dir=str(tmp_path / "app"), deploy_canary_seconds=0)
+    variables = json.dumps({"app_source_dir": str(source), "deploy_canary_seconds": 0})
+    play_successfully(fleet, "playbooks/deploy.yml", "--extra-vars", variables)
     assert fleet.run(node, "readlink /opt/guestbook/current").stdout != before
     assert eventually(lambda: "The next release" in site.get(f"/?{uuid4().hex}").text)
-    play("rollback")
+    play_successfully(fleet, "playbooks/rollback.yml")
     assert fleet.run(node, "readlink /opt/guestbook/current").stdout == before
     assert eventually(lambda: "The next release" not in site.get(f"/?{uuid4().hex}").text)

@@ -132,9 +132,11 @@ def test_a_forged_link_is_refused(site: httpx.Client, path: str) -> None:
 
 @pytest.mark.parametrize("key", ["x", "a.b", f"{'a' * 5000}.b", "é.b", ".", "\\0.\\0"])
 def test_a_forged_key_is_refused(site: httpx.Client, key: str) -> None:
-    answer = site.get("/api/v1/me", headers={b"Authorization": f"Bearer {key}".encode()})
-    assert answer.status_code == 401
-    assert answer.headers["content-type"].startswith("application/problem+json")
+    headers = {b"Authorization": f"Bearer {key}".encode()}
+    write = site.post(ARTICLES, json={"title": "x", "content": "y"}, headers=headers)
+    for answer in (site.get("/api/v1/me", headers=headers), write):
+        assert answer.status_code == 401
+        assert answer.headers["content-type"].startswith("application/problem+json")
 
 
 def test_a_form_with_a_forged_csrf_token_is_refused(site: httpx.Client) -> None:

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.support.drills.faults import stopped
-from tests.support.live.clients import ARTICLES, log_in, publish, send_log_in, visitor
+from tests.support.live.clients import ADMIN, ARTICLES, log_in_as_admin, publish, send_log_in, visitor
 from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import Host
 
@@ -78,7 +78,7 @@ def test_without_the_cache_pages_are_slower_but_correct(healthy_fleet: LiveFleet
 
         # Each process caches its lists for a second. Without Redis, a write cannot invalidate them.
         assert eventually(lambda: title in newest(), within=MAX_SECONDS)
-        log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"])
+        log_in_as_admin(fleet, reader)
         assert send(reader, "GET", "/account").status_code == 200
         assert "does not answer" in send(reader, "GET", "/admin/cache").text
         assert readiness(fleet) == {200}
@@ -90,12 +90,12 @@ def test_without_the_store_pages_are_anonymous_and_articles_can_be_written(
 ) -> None:
     fleet = healthy_fleet
     with visitor(fleet) as reader:
-        log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"])
+        log_in_as_admin(fleet, reader)
         with stopped(fleet, fleet.group("sentinel"), "redis@store"):
             for path in (*PAGES, uncached(ARTICLES)):
                 assert send(reader, "GET", path).status_code == 200, path
             assert "Log in" in send(reader, "GET", "/").text
-            assert_retry_later(send_log_in(reader, "admin@news.test", "forgotten"))
+            assert_retry_later(send_log_in(reader, ADMIN, "forgotten"))
             written = write(author)
             assert written.status_code == 201
             assert readiness(fleet) == {503}
@@ -153,9 +153,9 @@ def test_without_a_primary_reads_work_and_writes_are_retried_later(
             for path in (*PAGES, uncached(ARTICLES)):
                 assert send(reader, "GET", path).status_code == 200, path
             assert_retry_later(write(author))
-            assert_retry_later(send_log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"]))
+            assert_retry_later(send_log_in(reader, ADMIN, fleet.secrets["app_admin_password"]))
         assert eventually(lambda: write(author).status_code == 201, within=15, every=0.5)
-        log_in(reader, "admin@news.test", fleet.secrets["app_admin_password"])
+        log_in_as_admin(fleet, reader)
 
 
 def test_without_any_database_cached_pages_are_served(healthy_fleet: LiveFleet, author: httpx.Client) -> None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 from tests.support.cloud.hosts import DIRECTORY
 from tests.support.live.fleet import eventually
+from tests.support.sockets import accepts_connections, free_port
 from tools.fleet.context import ROOT, FleetError
 
 SERVER, LOG = DIRECTORY / "server.pid", DIRECTORY / "server.log"
@@ -20,23 +19,16 @@ MAX_SECONDS = 7200
 
 
 def start() -> None:
-    """Start the process at a free port and wait until it answers.
-
-    Raises:
-        FleetError: it does not answer.
-    """
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        number = int(free.getsockname()[1])
+    """Start the process at a free port and wait until it answers."""
+    number = free_port()
     with LOG.open("w") as log:
         command = [sys.executable, "-m", "tests.support.cloud", str(number), str(MAX_SECONDS)]
         server = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     SERVER.write_text(f"{server.pid} {number}")
-    if (
-        not eventually(lambda: accepts_connections(number) or server.poll() is not None, within=120)
-        or server.poll() is not None
-    ):
+    started = eventually(lambda: accepts_connections(number) or server.poll() is not None, within=120)
+    if not started or server.poll() is not None:
         raise FleetError(f"the local EC2 does not answer at port {number}; read its log, {LOG}")
 
 
@@ -60,10 +52,3 @@ def is_server(pid: int) -> bool:
 def port() -> int:
     """Return its port."""
     return int(SERVER.read_text().split()[1])
-
-
-def accepts_connections(number: int) -> bool:
-    """Whether a local port accepts connections."""
-    with suppress(OSError), socket.create_connection(("127.0.0.1", number), timeout=1):
-        return True
-    return False

@@ -20,9 +20,8 @@ from tests.support.deploys.variants import GOOD, UNDO, Variant, write
 from tests.support.drills.background import running
 from tests.support.drills.load import Plan
 from tests.support.drills.playbooks import command, kill
-from tests.support.drills.runner import log_in
 from tests.support.drills.verdict import Record
-from tests.support.live.clients import visitor
+from tests.support.live.clients import article_ids, log_in_as_admin, visitor
 from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import ROOT, Host
 
@@ -119,10 +118,8 @@ class DeployRunner:
         # The variant that was last deployed successfully.
         self.serving = GOOD
         with visitor(fleet) as client:
-            self.articles = [
-                article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]
-            ]
-            self.cookie = log_in(client, fleet.secrets["app_admin_password"])
+            self.articles = article_ids(client)
+            self.cookie = log_in_as_admin(fleet, client)
 
     def command(self, playbook: str, variant: Variant | None = None, **extra: Any) -> list[str]:
         """Return the command line of a playbook, with a variant's tree as the application's source."""
@@ -190,7 +187,7 @@ class DeployRunner:
         return list({host.name: host for group in ("app", "workers") for host in self.fleet.group(group)}.values())
 
     def running(self, *hosts: Host) -> set[str]:
-        """Return the releases that hosts run or would start, all hosts by default. It is one release if all hosts agree."""
+        """Return the releases that hosts run or would start, by default all hosts. Normally it is one."""
         command = RUNNING.format(name=self.fleet.app_name)
         return {
             Path(line).name for host in hosts or self.hosts for line in self.fleet.run(host, command).stdout.split()

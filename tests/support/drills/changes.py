@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tests.support.drills import store
 from tests.support.drills.drill import Drill, Fault, Figures, hold_for
-from tests.support.drills.playbooks import play, processes, recreate_host, replace, restarted, site
+from tests.support.drills.playbooks import play_successfully, processes, recreate_host, replace, restarted
 from tests.support.live.clients import visitor
 from tools.fleet.redundancy import is_leader
 
@@ -30,8 +30,8 @@ def change(tags: str, **variables: Any) -> Fault:
     def run(runner: DrillRunner) -> Iterator[Figures]:
         begin = time.time()
         with store.continuous_writes(runner.fleet, runner.group("app")[0]) as figures:
-            result = site(runner.fleet, "--tags", tags, "--extra-vars", json.dumps(variables))
-            assert result.code == 0, result.output[-3000:]
+            options = ["--tags", tags, "--extra-vars", json.dumps(variables)]
+            result = play_successfully(runner.fleet, "site.yml", *options)
             assert result.hosts_with("changed"), "nothing was changed"
             pending = {
                 host.name: runner.fleet.sql(host, "select name from pg_settings where pending_restart")
@@ -120,10 +120,8 @@ def one_host_leads_redis(runner: DrillRunner) -> Iterator[None]:
     """Move both Redis masters to one host, so that the other host can be replaced."""
     (name,) = runner.leaders("store")
     if runner.leaders("cache") != {name}:
-        result = play(
-            runner.fleet, "playbooks/switchover.yml", "-e", "switchover_of=cache", "-e", f"switchover_to={name}"
-        )
-        assert result.code == 0, result.output[-3000:]
+        options = ["-e", "switchover_of=cache", "-e", f"switchover_to={name}"]
+        play_successfully(runner.fleet, "playbooks/switchover.yml", *options)
     yield
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 
+from tests.support.drills.playbooks import play_successfully
 from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import Host
 from tools.fleet.up import apply, wait_for_hosts
@@ -46,7 +47,7 @@ def command_run(fleet: LiveFleet, hosts: Sequence[Host], command: str) -> Iterat
 @contextmanager
 def playbook_run(fleet: LiveFleet, *arguments: str) -> Iterator[None]:
     """Run a playbook, as an operator would."""
-    _play(fleet, *arguments)
+    play_successfully(fleet, *arguments)
     yield
 
 
@@ -59,14 +60,7 @@ def replaced(fleet: LiveFleet, host: Host) -> Iterator[None]:
     finally:
         apply(fleet.fleet)
         wait_for_hosts(fleet.fleet)
-        _play(fleet, "site.yml", "--limit", host.name)
-
-
-def _play(fleet: LiveFleet, *arguments: str) -> None:
-    result = fleet.fleet.run(
-        "ansible-playbook", "--inventory", f"inventories/{fleet.fleet.inventory}", *arguments, quiet=True
-    )
-    assert result.returncode == 0, result.stdout[-3000:] + result.stderr[-1000:]
+        play_successfully(fleet, "site.yml", "--limit", host.name)
 
 
 def etcd_killed(fleet: LiveFleet, leader: bool) -> AbstractContextManager[None]:

@@ -10,7 +10,6 @@ import time
 from collections import defaultdict
 from contextlib import suppress
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from tests.support.live.fleet import LiveFleet
@@ -50,9 +49,7 @@ class Observer:
             thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stopped.set()
         for agent in list(self._agents.values()):
             agent.kill()

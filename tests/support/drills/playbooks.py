@@ -60,6 +60,13 @@ def play(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
     return Run(result.returncode, " ".join((result.stdout + result.stderr).split()), counts)
 
 
+def play_successfully(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
+    """Run a playbook that must not fail."""
+    run = play(fleet, playbook, *arguments)
+    assert run.code == 0, run.output[-3000:]
+    return run
+
+
 def reaches(output: Iterable[str], task: str, host: str) -> bool:
     """Read a playbook's output until a task begins, or until `host` has finished the task."""
     current = ""

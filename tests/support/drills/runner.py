@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import time
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from uuid import uuid4
-
-import httpx
 
 from tests.support.drills import verdict
 from tests.support.drills.background import running
@@ -19,7 +17,7 @@ from tests.support.drills.drill import Drill
 from tests.support.drills.load import Plan
 from tests.support.drills.observer import Observer, Sample
 from tests.support.drills.verdict import Record, Verdict
-from tests.support.live.clients import visitor
+from tests.support.live.clients import article_ids, log_in_as_admin, visitor
 from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT, Host
 from tools.fleet.redundancy import is_leader, missing
@@ -36,18 +34,14 @@ MAX_LOAD_SECONDS = 900.0
 class DrillRunner:
     """A running fleet with an observer and a user who is logged in to the site."""
 
-    fleet: LiveFleet
-    observer: Observer
     # The leaders at the start of the drill, by role.
     leaders_before: Mapping[str, set[str]]
 
     def __init__(self, fleet: LiveFleet, observer: Observer, api_key: str) -> None:
         self.fleet, self.observer, self.api_key = fleet, observer, api_key
         with visitor(fleet) as client:
-            self.articles = [
-                article["id"] for article in client.get("/api/v1/articles", params={"limit": 50}).json()["articles"]
-            ]
-            self.cookie = log_in(client, fleet.secrets["app_admin_password"])
+            self.articles = article_ids(client)
+            self.cookie = log_in_as_admin(fleet, client)
 
     def run(self, drill: Drill, round_: int) -> Verdict:
         """Run a drill. Return the verdict, and store it as JSON."""
@@ -141,9 +135,6 @@ class DrillRunner:
         first_attempts = [record for record in records if record["kind"] != "settle" and record["due"] >= began]
         failed = [record for record in first_attempts if not verdict.succeeded(record)]
         lost, doubled, unsettled = verdict.count_lost_and_doubled(records, self._found(run))
-        slowest: dict[str, float] = {}
-        for record in first_attempts:
-            slowest[record["kind"]] = round(max(slowest.get(record["kind"], 0.0), record["end"] - record["due"]), 2)
         return Verdict(
             drill=drill.name,
             round=round_,
@@ -152,8 +143,6 @@ class DrillRunner:
             sent=verdict.count(first_attempts),
             failed=verdict.count(failed),
             reasons=verdict.reasons(failed),
-            unanswered=verdict.count(record for record in failed if not record["status"]),
-            slowest=slowest,
             lost=lost,
             doubled=doubled,
             open=unsettled,
@@ -167,11 +156,7 @@ class DrillRunner:
 
     def _found(self, run: str) -> dict[int, int]:
         """Count how often the database has each number of a run."""
-        found: dict[int, int] = {}
-        for title in self._titles(f"and title like '{run}-%'"):
-            number = int(title.rpartition("-")[2])
-            found[number] = found.get(number, 0) + 1
-        return found
+        return Counter(int(title.rpartition("-")[2]) for title in self._titles(f"and title like '{run}-%'"))
 
     def _titles(self, condition: str) -> list[str]:
         return self.fleet.sql(
@@ -181,17 +166,6 @@ class DrillRunner:
     def _session_is_valid(self) -> bool:
         with visitor(self.fleet, Cookie=self.cookie) as client:
             return client.get("/account").status_code == 200
-
-
-def log_in(client: httpx.Client, password: str) -> str:
-    """Log in with the site's form and return the session's cookie."""
-    form = client.get("/auth/login").text
-    match = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', form)
-    assert match
-    fields = {"csrf_token": match[1], "email": "admin@news.test", "password": password}
-    answer = client.post("/auth/login", data=fields, headers={"Referer": f"{client.base_url}/auth/login"})
-    assert answer.status_code in {302, 303}, answer.text
-    return f"session={client.cookies['session']}"
 
 
 def _store(

@@ -25,7 +25,6 @@ class Verdict:
         read_gap: Longest time without a served read.
         sent: Requests by kind.
         failed: Failed requests by kind.
-        unanswered: Failed requests without any answer, by kind.
         reasons: Failed requests by kind and status, or by kind and error.
         lost: Acknowledged writes that are not in the database.
         doubled: Writes that are in the database more than once.
@@ -44,8 +43,6 @@ class Verdict:
     read_gap: float
     sent: dict[str, int]
     failed: dict[str, int]
-    unanswered: dict[str, int]
-    slowest: dict[str, float]
     lost: int
     doubled: int
     open: int

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 from tests.support.cloud import ec2, hosts
 from tests.support.cloud.bridge import Bridge
 from tests.support.cloud.instances import Instance
+from tests.support.sockets import free_port
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYbMPDl1FcQuS8ZjpnsCk4cyQvLqvNTdxoZpKeVB1Zk"
 
@@ -47,8 +47,7 @@ class Engine:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     with ec2.serving(port):
         yield port
 
@@ -58,13 +57,22 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
     return Engine(monkeypatch)
 
 
+def network(api: Any, number: int) -> tuple[str, str]:
+    """Create a VPC with a subnet. Return their ids."""
+    vpc = api.create_vpc(CidrBlock=f"10.{number}.0.0/24")["Vpc"]["VpcId"]
+    return vpc, api.create_subnet(VpcId=vpc, CidrBlock=f"10.{number}.0.0/25")["Subnet"]["SubnetId"]
+
+
+def image(api: Any) -> str:
+    """Return the id of Debian's image."""
+    return str(api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"])
+
+
 def launch(api: Any, addresses: list[str]) -> list[str]:
     """Start an instance at each address of a new VPC. Return their ids."""
-    vpc = api.create_vpc(CidrBlock="10.50.0.0/24")["Vpc"]["VpcId"]
-    subnet = api.create_subnet(VpcId=vpc, CidrBlock="10.50.0.0/25")["Subnet"]["SubnetId"]
+    _, subnet = network(api, 50)
     api.import_key_pair(KeyName="fleet", PublicKeyMaterial=KEY.encode())
-    image = api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
-    common = {"ImageId": image, "SubnetId": subnet, "KeyName": "fleet", "MinCount": 1, "MaxCount": 1}
+    common = {"ImageId": image(api), "SubnetId": subnet, "KeyName": "fleet", "MinCount": 1, "MaxCount": 1}
     return [
         api.run_instances(**common, PrivateIpAddress=address)["Instances"][0]["InstanceId"] for address in addresses
     ]
@@ -83,19 +91,17 @@ def test_hosts_follow_instances_from_launch_to_termination(port: int, engine: En
     assert {id_: address for id_, (address, _) in engine.hosts.items()} == {first: "10.50.0.11", second: "10.50.0.12"}
     assert all(key.strip() == KEY for _, key in engine.hosts.values())
 
-    subnet = api.describe_subnets(Filters=[{"Name": "cidr-block", "Values": ["10.50.0.0/25"]}])["Subnets"][0]
-    entry = balancers.create_load_balancer(Name="entry", Type="network", Subnets=[subnet["SubnetId"]])["LoadBalancers"][
-        0
+    (subnet,) = api.describe_subnets(Filters=[{"Name": "cidr-block", "Values": ["10.50.0.0/25"]}])["Subnets"]
+    (entry,) = balancers.create_load_balancer(Name="entry", Type="network", Subnets=[subnet["SubnetId"]])[
+        "LoadBalancers"
     ]
-    group = balancers.create_target_group(Name="https", Protocol="TCP", Port=443, VpcId=subnet["VpcId"])[
-        "TargetGroups"
-    ][0]
-    arn = group["TargetGroupArn"]
+    listening = {"Protocol": "TCP", "Port": 443}
+    arn = balancers.create_target_group(Name="https", VpcId=subnet["VpcId"], **listening)["TargetGroups"][0][
+        "TargetGroupArn"
+    ]
     balancers.register_targets(TargetGroupArn=arn, Targets=[{"Id": first}, {"Id": second}])
     actions = [{"Type": "forward", "TargetGroupArn": arn}]
-    balancers.create_listener(
-        LoadBalancerArn=entry["LoadBalancerArn"], Protocol="TCP", Port=443, DefaultActions=actions
-    )
+    balancers.create_listener(LoadBalancerArn=entry["LoadBalancerArn"], DefaultActions=actions, **listening)
     bridge.step()
     (listener,) = load_balancer.listeners
     assert (listener.port, {target.address for target in listener.targets}) == (443, {"10.50.0.11", "10.50.0.12"})
@@ -112,24 +118,20 @@ def test_hosts_follow_instances_from_launch_to_termination(port: int, engine: En
 
 def test_an_instance_keeps_the_security_groups_of_its_interface(port: int) -> None:
     api = ec2.client("ec2", port)
-    vpc = api.create_vpc(CidrBlock="10.51.0.0/24")["Vpc"]["VpcId"]
-    subnet = api.create_subnet(VpcId=vpc, CidrBlock="10.51.0.0/25")["Subnet"]["SubnetId"]
+    vpc, subnet = network(api, 51)
     group = api.create_security_group(GroupName="app", Description="app", VpcId=vpc)["GroupId"]
-    image = api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
     interface = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}
-    instance = api.run_instances(ImageId=image, MinCount=1, MaxCount=1, NetworkInterfaces=[interface])["Instances"][0][
-        "InstanceId"
+    (instance,) = api.run_instances(ImageId=image(api), MinCount=1, MaxCount=1, NetworkInterfaces=[interface])[
+        "Instances"
     ]
-    described = api.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
+    described = api.describe_instances(InstanceIds=[instance["InstanceId"]])["Reservations"][0]["Instances"][0]
     assert [known["GroupId"] for known in described["SecurityGroups"]] == [group]
 
 
 def test_the_address_of_a_terminated_instance_is_free(port: int) -> None:
     api = ec2.client("ec2", port)
-    vpc = api.create_vpc(CidrBlock="10.52.0.0/24")["Vpc"]["VpcId"]
-    subnet = api.create_subnet(VpcId=vpc, CidrBlock="10.52.0.0/25")["Subnet"]["SubnetId"]
-    image = api.describe_images(Owners=["136693071363"])["Images"][0]["ImageId"]
-    wanted = {"ImageId": image, "SubnetId": subnet, "MinCount": 1, "MaxCount": 1, "PrivateIpAddress": "10.52.0.23"}
+    _, subnet = network(api, 52)
+    wanted = {"ImageId": image(api), "SubnetId": subnet, "MinCount": 1, "MaxCount": 1, "PrivateIpAddress": "10.52.0.23"}
     first = api.run_instances(**wanted)["Instances"][0]
     api.terminate_instances(InstanceIds=[first["InstanceId"]])
     assert api.run_instances(**wanted)["Instances"][0]["PrivateIpAddress"] == "10.52.0.23"
@@ -137,16 +139,11 @@ def test_the_address_of_a_terminated_instance_is_free(port: int) -> None:
 
 def test_a_rule_for_a_group_keeps_its_description(port: int) -> None:
     api = ec2.client("ec2", port)
-    vpc = api.create_vpc(CidrBlock="10.53.0.0/24")["Vpc"]["VpcId"]
+    vpc, _ = network(api, 53)
     group = api.create_security_group(GroupName="db", Description="db", VpcId=vpc)["GroupId"]
     peers = [{"GroupId": group, "Description": "postgres"}]
     permission = {"IpProtocol": "tcp", "FromPort": 5432, "ToPort": 5432, "UserIdGroupPairs": peers}
     api.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])
-    (rule,) = [
-        rule
-        for rule in api.describe_security_group_rules(Filters=[{"Name": "group-id", "Values": [group]}])[
-            "SecurityGroupRules"
-        ]
-        if not rule["IsEgress"]
-    ]
-    assert rule["Description"] == "postgres"
+    filters = [{"Name": "group-id", "Values": [group]}]
+    rules = api.describe_security_group_rules(Filters=filters)["SecurityGroupRules"]
+    assert [rule["Description"] for rule in rules if not rule["IsEgress"]] == ["postgres"]

@@ -75,8 +75,6 @@ GOOD: dict[str, Any] = {
     "read_gap": 0.2,
     "sent": {"write": 100, "read": 200},
     "failed": {},
-    "unanswered": {},
-    "slowest": {},
     "lost": 0,
     "doubled": 0,
     "open": 0,

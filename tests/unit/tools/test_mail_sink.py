@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import smtplib
-import socket
 from collections.abc import Iterator
 from email.message import EmailMessage
 
 import pytest
 
+from tests.support.sockets import free_port
 from tools.fleet import mail_sink
 from tools.fleet.context import Fleet, FleetError
 from tools.fleet.mail_sink import MailSink
@@ -21,13 +21,6 @@ OUTPUTS = {
         "postgres": {"hosts": ["db1"]},
     }
 }
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture
@@ -80,6 +73,8 @@ def test_a_fleet_without_hosts_has_no_gateway(monkeypatch: pytest.MonkeyPatch) -
 def test_an_address_in_use_is_an_error_with_advice(
     sink: MailSink, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    # aiosmtpd reports the error only after this time, by default 5 s.
+    monkeypatch.setenv("AIOSMTPD_CONTROLLER_TIMEOUT", "0.3")
     monkeypatch.setattr(mail_sink, "PORT", sink.port)
     monkeypatch.setattr(mail_sink, "gateway", lambda _: "127.0.0.1")
     assert mail_sink.main() == 1

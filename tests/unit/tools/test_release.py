@@ -69,6 +69,19 @@ def wheelhouse(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return downloads
 
 
+@pytest.fixture
+def fast_build(wheelhouse: list[Path], monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Simulate the application's wheel too. pip takes seconds to build one."""
+
+    def build_wheel(source: Source, into: Path) -> Path:
+        wheel = into / "shop-1.0-py3-none-any.whl"
+        wheel.write_bytes(b"".join(path.read_bytes() for path in source.files()))
+        return wheel
+
+    monkeypatch.setattr(building, "_build_wheel", build_wheel)
+    return wheelhouse
+
+
 def unpacked(path: str) -> dict[str, tuple[int, bytes]]:
     """Return the mode and content of a bundle's members by name."""
     with tarfile.open(path) as bundle:
@@ -120,7 +133,7 @@ def test_wheels_for_a_newer_c_library_are_not_used() -> None:
 
 
 @pytest.mark.usefixtures("wheelhouse")
-def test_two_bundles_hold_what_a_host_needs_and_lock_it(source: Source, tmp_path: Path) -> None:
+def test_two_bundles_have_locked_hashes_for_everything_that_a_host_needs(source: Source, tmp_path: Path) -> None:
     result = build(source, TARGET, tmp_path / "cache")
     assert (result["built"], result["package"]) == (True, "shop")
     own, others = unpacked(result["path"]), unpacked(result["dependencies"]["path"])
@@ -134,13 +147,13 @@ def test_two_bundles_hold_what_a_host_needs_and_lock_it(source: Source, tmp_path
     assert (manifest["id"], manifest["python"], manifest["machine"]) == (result["id"], "3.13", "x86_64")
 
 
-def test_dependencies_are_bundled_once_for_a_lock_file(source: Source, wheelhouse: list[Path], tmp_path: Path) -> None:
+def test_dependencies_are_bundled_once_for_a_lock_file(source: Source, fast_build: list[Path], tmp_path: Path) -> None:
     before = build(source, TARGET, tmp_path / "cache")
     (source.root / "shop" / "new.py").write_text("")
     after = build(source, TARGET, tmp_path / "cache")
     assert after["id"] != before["id"]
     assert after["dependencies"] == before["dependencies"]
-    assert len(wheelhouse) == 2
+    assert len(fast_build) == 2
     source.requirements.write_text(LOCK.replace("aaaa", "9999"))
     assert build(source, TARGET, tmp_path / "cache")["dependencies"] != before["dependencies"]
 
@@ -154,10 +167,8 @@ def test_a_release_is_built_once_and_two_builds_give_the_same_bytes(source: Sour
     assert first["sha256"] == again["sha256"] == elsewhere["sha256"]
 
 
-@pytest.mark.usefixtures("wheelhouse")
-def test_a_release_has_the_id_that_the_fleet_knows_it_by_else_one_that_tells_time_commit_and_hash(
-    source: Source, tmp_path: Path
-) -> None:
+@pytest.mark.usefixtures("fast_build")
+def test_a_known_release_keeps_its_id_and_a_new_id_has_time_commit_and_hash(source: Source, tmp_path: Path) -> None:
     digest = source.digest(TARGET)[:12]
     for command in (
         ["init", "-q"],
@@ -176,8 +187,8 @@ def test_a_release_has_the_id_that_the_fleet_knows_it_by_else_one_that_tells_tim
     assert elsewhere.rpartition("-")[0].endswith("+")
 
 
-@pytest.mark.usefixtures("wheelhouse")
-def test_the_release_that_serves_can_be_had_again_after_the_tree_has_changed(source: Source, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("fast_build")
+def test_the_serving_release_is_found_again_after_the_tree_has_changed(source: Source, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     before = build(source, TARGET, cache)
     (source.root / "shop" / "new.py").write_text("")
@@ -187,7 +198,7 @@ def test_the_release_that_serves_can_be_had_again_after_the_tree_has_changed(sou
     assert build(source, TARGET, cache, serving=before["id"])["id"] != before["id"]
 
 
-@pytest.mark.usefixtures("wheelhouse")
+@pytest.mark.usefixtures("fast_build")
 def test_a_dry_run_names_the_release_and_builds_nothing(source: Source, tmp_path: Path) -> None:
     result = build(source, TARGET, tmp_path / "cache", dry_run=True)
     assert result["id"].endswith(source.digest(TARGET)[:12])
@@ -205,7 +216,7 @@ def test_a_failed_build_leaves_no_bundle(source: Source, tmp_path: Path) -> None
     assert build(source, TARGET, tmp_path / "cache", dry_run=True)["built"] is True
 
 
-@pytest.mark.usefixtures("wheelhouse")
+@pytest.mark.usefixtures("fast_build")
 def test_only_the_newest_bundles_are_kept(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(building, "KEPT_BUNDLES", 2)
     ids = []
