@@ -95,17 +95,14 @@ class MemoryBackend:
         self._lock = threading.Lock()
 
     def get_many(self, keys: list[str]) -> list[bytes | None]:
-        """Return the values of the keys."""
         with self._lock:
             return [self._get(key) for key in keys]
 
     def put(self, key: str, value: bytes, seconds: float) -> None:
-        """Store a value that expires."""
         with self._lock:
             self._put(key, value, seconds)
 
     def add(self, key: str, value: bytes, seconds: float) -> bool:
-        """Store a value if the key has none. Return whether it was stored."""
         with self._lock:
             if self._get(key) is not None:
                 return False
@@ -113,16 +110,13 @@ class MemoryBackend:
             return True
 
     def claim(self, key: str, seconds: float, keys: list[str]) -> list[bytes | None] | None:
-        """Lock a key, then return the values of `keys`. Return None if it is locked."""
         return self.get_many(keys) if self.add(key, b"1", seconds) else None
 
     def drop(self, key: str) -> None:
-        """Delete a key."""
         with self._lock:
             self._entries.pop(key, None)
 
     def count(self, key: str, seconds: int, amount: int) -> Window:
-        """Add to a counter that expires some time after its first count."""
         with self._lock:
             left = self._entries[key][1] - time.monotonic() if self._get(key) is not None else float(seconds)
             total = int(self._get(key) or 0) + amount
@@ -154,16 +148,13 @@ class RedisBackend:
         self._retry_at = 0.0
 
     def get_many(self, keys: list[str]) -> list[bytes | None]:
-        """Return the values of the keys."""
         values: list[bytes | None] = self._run(lambda: self._client.mget(keys))
         return values
 
     def put(self, key: str, value: bytes, seconds: float) -> None:
-        """Store a value that expires."""
         self._run(lambda: self._client.set(key, value, px=int(seconds * 1000)))
 
     def add(self, key: str, value: bytes, seconds: float) -> bool:
-        """Store a value if the key has none. Return whether it was stored."""
         return bool(self._run(lambda: self._client.set(key, value, px=int(seconds * 1000), nx=True)))
 
     def claim(self, key: str, seconds: float, keys: list[str]) -> list[bytes | None] | None:
@@ -175,7 +166,6 @@ class RedisBackend:
         return values if claimed else None
 
     def drop(self, key: str) -> None:
-        """Delete a key."""
         self._run(lambda: self._client.delete(key))
 
     def count(self, key: str, seconds: int, amount: int) -> Window:

@@ -97,25 +97,20 @@ class MemoryStore:
         self._dead_letters: list[bytes] = []
 
     def get_session(self, key: str) -> bytes | None:
-        """Return the data of a session."""
         value, until = self._sessions.get(key, (None, 0.0))
         return value if until > time.monotonic() else None
 
     def put_session(self, key: str, value: bytes, seconds: int) -> None:
-        """Store the data of a session, which expires."""
         self._sessions[key] = (value, time.monotonic() + seconds)
 
     def drop_session(self, key: str) -> None:
-        """Delete a session."""
         self._sessions.pop(key, None)
 
     def count_view(self, article_id: int) -> None:
-        """Add one to an article's pending views."""
         with self._lock:
             self._pending[article_id] = self._pending.get(article_id, 0) + 1
 
     def take_views(self) -> tuple[str, dict[int, int]] | None:
-        """Return a batch of views by article. It stays until `drop_views`."""
         with self._lock:
             if self._flushing is None and self._pending:
                 self._flushing = (uuid4().hex, self._pending)
@@ -123,21 +118,17 @@ class MemoryStore:
             return self._flushing
 
     def drop_views(self, batch: str) -> None:
-        """Delete a batch after it was added to the database."""
         with self._lock:
             if self._flushing and self._flushing[0] == batch:
                 self._flushing = None
 
     def keep_dead_letter(self, dead_letter: bytes) -> None:
-        """Store a dead letter until `drop_dead_letter`."""
         self._dead_letters = [*self._dead_letters, dead_letter][-MAX_DEAD_LETTERS:]
 
     def dead_letters(self, limit: int) -> list[bytes]:
-        """Return the oldest stored dead letters."""
         return self._dead_letters[:limit]
 
     def drop_dead_letter(self, dead_letter: bytes) -> None:
-        """Delete a dead letter after it was added to the database."""
         self._dead_letters = [stored for stored in self._dead_letters if stored != dead_letter]
 
     def note_dead_letters(self, waiting: int) -> None:
@@ -159,16 +150,13 @@ class RedisStore:
         self._retry_at = 0.0
 
     def get_session(self, key: str) -> bytes | None:
-        """Return the data of a session."""
         value: bytes | None = self._run(lambda: self.client.get(key))
         return value
 
     def put_session(self, key: str, value: bytes, seconds: int) -> None:
-        """Store the data of a session, which expires."""
         self._run(lambda: self.client.set(key, value, ex=seconds))
 
     def drop_session(self, key: str) -> None:
-        """Delete a session."""
         self._run(lambda: self.client.delete(key))
 
     def count_view(self, article_id: int) -> None:
@@ -182,15 +170,10 @@ class RedisStore:
             log.warning("views are not counted", error=str(error))
 
     def take_views(self) -> tuple[str, dict[int, int]] | None:
-        """Return a batch of views by article: the batch of an interrupted flush, or a new one.
-
-        It stays until `drop_views`.
-        """
         taken: tuple[str, dict[int, int]] | None = self._run(self._take_views)
         return taken
 
     def drop_views(self, batch: str) -> None:
-        """Delete a batch after it was added to the database. Keep any other batch."""
 
         def drop(pipeline: Pipeline) -> None:
             current: Any = pipeline.hget(VIEWS_FLUSHING, BATCH)
@@ -201,21 +184,17 @@ class RedisStore:
         self._run(lambda: self.client.transaction(drop, VIEWS_FLUSHING))
 
     def keep_dead_letter(self, dead_letter: bytes) -> None:
-        """Store a dead letter until `drop_dead_letter`."""
         self._run(lambda: self.client.rpush(DEAD_LETTERS, dead_letter))
         self._run(lambda: self.client.ltrim(DEAD_LETTERS, -MAX_DEAD_LETTERS, -1))
 
     def dead_letters(self, limit: int) -> list[bytes]:
-        """Return the oldest stored dead letters."""
         kept: list[bytes] = self._run(lambda: self.client.lrange(DEAD_LETTERS, 0, limit - 1))
         return kept
 
     def drop_dead_letter(self, dead_letter: bytes) -> None:
-        """Delete a dead letter after it was added to the database."""
         self._run(lambda: self.client.lrem(DEAD_LETTERS, 1, dead_letter))  # type: ignore[arg-type]
 
     def note_dead_letters(self, waiting: int) -> None:
-        """Store the number of dead letters that wait for an administrator. The workers' metrics read it."""
         self._run(lambda: self.client.set(DEAD_LETTERS_WAITING, waiting))
 
     def queue_length(self, queue: str) -> int:
@@ -224,7 +203,6 @@ class RedisStore:
         return length
 
     def ping(self) -> None:
-        """Raise StoreUnavailableError if the store does not answer."""
         self._run(self.client.ping)
 
     def _take_views(self) -> tuple[str, dict[int, int]] | None:
