@@ -107,8 +107,8 @@ def reader(app: Flask, user: User) -> FlaskClient:
 
 
 @pytest.fixture
-def letters(app: Flask) -> list[EmailMessage]:
-    """The e-mails that the application sends. Without this fixture it has no relay."""
+def sent_emails(app: Flask) -> list[EmailMessage]:
+    """The e-mails that the application has sent. Without this fixture, it has no relay."""
     sent: list[EmailMessage] = []
     app.extensions["mail"] = sent.append
     return sent

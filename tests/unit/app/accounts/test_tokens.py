@@ -31,7 +31,7 @@ def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
 
 
 @pytest.mark.parametrize("kind", [CONFIRM, RESET])
-def test_a_token_names_its_user(kind: str, user: User) -> None:
+def test_a_token_finds_its_user(kind: str, user: User) -> None:
     token = tokens.make(kind, user)
     who = found(kind, token)
     assert who is not None
@@ -39,7 +39,7 @@ def test_a_token_names_its_user(kind: str, user: User) -> None:
 
 
 @pytest.mark.parametrize("kind", [CONFIRM, RESET])
-def test_a_token_is_good_for_its_time_alone(kind: str, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_token_expires(kind: str, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     token = tokens.make(kind, user)
     later(monkeypatch, tokens.LIFETIMES[kind] - timedelta(seconds=5))
     assert found(kind, token)
@@ -54,7 +54,7 @@ def test_a_token_is_good_for_its_time_alone(kind: str, user: User, monkeypatch: 
     [{"password_hash": "another"}, {"session_epoch": 1}, {"email": "other@news.example"}, {"is_active": False}],
     ids=str,
 )
-def test_a_reset_link_ends_with_what_it_is_bound_to(user: User, values: dict[str, Any]) -> None:
+def test_a_reset_link_becomes_invalid_when_its_data_changes(user: User, values: dict[str, Any]) -> None:
     token = tokens.make(RESET, user)
     change(user, **values)
     assert found(RESET, token) is None
@@ -65,7 +65,7 @@ def test_a_reset_link_ends_with_what_it_is_bound_to(user: User, values: dict[str
     [{"confirmed_at": datetime(2026, 1, 1, tzinfo=UTC)}, {"email": "other@news.example"}, {"is_active": False}],
     ids=str,
 )
-def test_a_confirmation_link_is_good_once(user: User, values: dict[str, Any]) -> None:
+def test_a_confirmation_link_works_once(user: User, values: dict[str, Any]) -> None:
     change(user, confirmed_at=None)
     user.confirmed_at = None
     token = tokens.make(CONFIRM, user)
@@ -80,13 +80,13 @@ def test_a_confirmation_link_survives_a_log_in_and_a_new_password(user: User) ->
     assert found(CONFIRM, token)
 
 
-def test_a_token_of_another_kind_proves_nothing(user: User) -> None:
+def test_a_token_of_another_kind_is_invalid(user: User) -> None:
     assert found(RESET, tokens.make(CONFIRM, user)) is None
     assert found(CONFIRM, tokens.make(RESET, user)) is None
 
 
 @pytest.mark.parametrize("where", ["payload", "moment", "signature"])
-def test_a_changed_token_proves_nothing(user: User, where: str) -> None:
+def test_a_changed_token_is_invalid(user: User, where: str) -> None:
     parts = tokens.make(RESET, user).split(".")
     place = ["payload", "moment", "signature"].index(where)
     parts[place] = ("A" if parts[place][0] != "A" else "B") + parts[place][1:]
@@ -95,27 +95,27 @@ def test_a_changed_token_proves_nothing(user: User, where: str) -> None:
 
 @pytest.mark.parametrize("token", ["", ".", "..", "a.b.c", "\0", "é.é.é", "\ud800", "x" * 10_000, ".eJw.a.b"])
 @pytest.mark.usefixtures("app")
-def test_junk_proves_nothing(token: str) -> None:
+def test_junk_is_not_a_valid_token(token: str) -> None:
     assert found(RESET, token) is None
 
 
-def test_another_key_signs_other_tokens(user: User, app: Any) -> None:
+def test_a_token_signed_by_another_key_is_invalid(user: User, app: Any) -> None:
     token = tokens.make(RESET, user)
     app.config["SECRET_KEY"] = "another secret key"
     assert found(RESET, token) is None
 
 
-def test_a_token_of_somebody_who_is_gone_proves_nothing(user: User) -> None:
+def test_a_token_of_a_deleted_user_is_invalid(user: User) -> None:
     token = tokens.make(RESET, user)
     db.write(lambda session: session.delete(session.get_one(User, user.id)))
     assert found(RESET, token) is None
 
 
-def test_the_users_are_told_apart(user: User) -> None:
+def test_tokens_of_two_users_differ(user: User) -> None:
     other = db.write(lambda session: users.create_user(session, email="bo@news.example", password="x" * 12))
     assert tokens.make(RESET, other).split(".")[0] != tokens.make(RESET, user).split(".")[0]
 
 
-def test_an_unknown_kind_is_a_mistake(user: User) -> None:
+def test_an_unknown_kind_is_an_error(user: User) -> None:
     with pytest.raises(LookupError):
         tokens.make("log-in", user)

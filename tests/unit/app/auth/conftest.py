@@ -1,4 +1,4 @@
-"""An application that has a relay for letters, and workers that only note them."""
+"""An application with a relay, whose e-mails are only recorded."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 @pytest.fixture
 def settings() -> dict[str, Any]:
-    """With a relay, which no test here asks."""
+    """A relay, which no test here uses."""
     return {"MAIL_URL": "smtp://127.0.0.1:1"}
 
 
 @pytest.fixture(autouse=True)
 def delivered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Letters that were handed to a worker."""
-    letters: list[int] = []
-    monkeypatch.setattr("app.mail.emails.deliver", letters.append)
-    return letters
+    """IDs of the delivered e-mails."""
+    email_ids: list[int] = []
+    monkeypatch.setattr("app.mail.emails.deliver", email_ids.append)
+    return email_ids

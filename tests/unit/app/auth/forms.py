@@ -1,4 +1,4 @@
-"""What the tests of accounts do with forms and letters."""
+"""Helpers for tests of accounts: forms, queued e-mails, links."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNKNOWN = "nobody@news.example"
 
 
 def send(client: FlaskClient, path: str, **fields: str) -> TestResponse:
-    """Send the form of a page as a browser does."""
+    """Submit the form of a page as a browser does."""
     return client.post(path, data=fields | {"csrf_token": csrf_token(client.get(path))})
 
 
@@ -35,33 +35,33 @@ def find(email: str) -> User | None:
     return db.read(lambda session: users.find_user(session, email), primary=True)
 
 
-def letters() -> list[tuple[str, str]]:
-    """Kind and recipient of every letter, oldest first."""
+def queued_emails() -> list[tuple[str, str]]:
+    """Kind and recipient of every queued e-mail, oldest first."""
     return db.read(
         lambda session: [(mail.kind, mail.recipient) for mail in session.scalars(select(Mail).order_by(Mail.id))]
     )
 
 
 def link(kind: str, email: str) -> str:
-    """The path of a link in a letter."""
+    """The path of a link in an e-mail."""
     user = find(email)
     assert user is not None
     return f"/auth/{kind}/{tokens.make(kind, user)}"
 
 
 def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Calls of argon2, the only thing here that takes long."""
+    """Record the calls of argon2, which take nearly all the time of a request."""
     calls: list[str] = []
     for name in ("hash", "verify"):
-        monkeypatch.setattr(f"argon2.PasswordHasher.{name}", _noting(calls, name))
+        monkeypatch.setattr(f"argon2.PasswordHasher.{name}", _recording(calls, name))
     return calls
 
 
-def _noting(calls: list[str], name: str) -> Callable[..., Any]:
+def _recording(calls: list[str], name: str) -> Callable[..., Any]:
     original = getattr(PasswordHasher, name)
 
-    def noting(*args: Any, **kwargs: Any) -> Any:
+    def recorded(*args: Any, **kwargs: Any) -> Any:
         calls.append(name)
         return original(*args, **kwargs)
 
-    return noting
+    return recorded

@@ -1,4 +1,4 @@
-"""Sessions and the forms of an account: what ends them, and what does not begin one."""
+"""Start and end of sessions, and the forms of an account."""
 
 from __future__ import annotations
 
@@ -10,13 +10,11 @@ from app.accounts import users
 from app.auth import load_user
 from app.database.models import User
 from app.extensions import db
-from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, letters, send
+from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, queued_emails, send
 from tests.unit.app.conftest import PASSWORD, cookies, csrf_token, log_in
 
 
-def test_changing_the_password_ends_other_sessions_and_keeps_this_one(
-    app: Flask, reader: FlaskClient, user: User
-) -> None:
+def test_a_new_password_ends_other_sessions_and_keeps_this_one(app: Flask, reader: FlaskClient, user: User) -> None:
     elsewhere = app.test_client()
     log_in(elsewhere, user.email)
     assert send(reader, "/auth/password", present="wrong", password=OTHER).status_code == 401
@@ -24,10 +22,10 @@ def test_changing_the_password_ends_other_sessions_and_keeps_this_one(
     assert send(reader, "/auth/password", present=PASSWORD, password=OTHER).status_code == 302
     assert reader.get("/account").status_code == 200
     assert elsewhere.get("/account").status_code == 302
-    assert letters() == [("password_changed", user.email)]
+    assert queued_emails() == [("password_changed", user.email)]
 
 
-def test_logging_out_everywhere_keeps_this_session(app: Flask, reader: FlaskClient, user: User) -> None:
+def test_logging_out_everywhere_else_keeps_this_session(app: Flask, reader: FlaskClient, user: User) -> None:
     elsewhere = app.test_client()
     log_in(elsewhere, user.email)
     token = csrf_token(reader.get("/account"))
@@ -45,13 +43,13 @@ def test_a_name_can_be_changed(reader: FlaskClient, user: User) -> None:
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "1.0", "\u00e9", "../../etc"])
-def test_a_forged_session_is_nobodys(app: Flask, cookie: str) -> None:
+def test_a_forged_session_is_anonymous(app: Flask, cookie: str) -> None:
     client = app.test_client()
     client.set_cookie("session", cookie)
     assert client.get("/account").status_code == 302
 
 
-def test_a_session_is_good_where_the_replica_has_not_heard_of_the_end_of_the_others(app: Flask, user: User) -> None:
+def test_a_new_session_is_valid_on_a_replica_that_lags(app: Flask, user: User) -> None:
     with app.test_request_context():
         assert load_user(f"{user.id}.{user.session_epoch + 1}") is not None
         assert load_user(f"{user.id}.{user.session_epoch}") is not None
@@ -60,11 +58,11 @@ def test_a_session_is_good_where_the_replica_has_not_heard_of_the_end_of_the_oth
 
 
 @pytest.mark.parametrize("path", ["/auth/login", "/auth/signup", "/auth/reset"])
-def test_a_form_without_its_token_does_nothing(client: FlaskClient, path: str) -> None:
+def test_a_form_without_csrf_token_does_nothing(client: FlaskClient, path: str) -> None:
     assert client.post(path, data={"email": UNKNOWN, "name": "x", "password": PASSWORD}).status_code == 400
-    assert letters() == []
+    assert queued_emails() == []
 
 
-def test_the_forms_set_a_session_and_nothing_else_does(client: FlaskClient) -> None:
+def test_only_forms_start_a_session(client: FlaskClient) -> None:
     assert cookies(client.get("/")) == []
     assert cookies(client.get("/auth/signup")) == ["session"]

@@ -1,4 +1,4 @@
-"""Signing up: an account is its owner's who reads the letter and knows the password."""
+"""Sign-up, and confirmation by link and password."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from app.accounts.users import AccountError
 from app.database.models import User, now
 from app.extensions import db
 from app.news import articles
-from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, hashes, letters, link, send, sign_up
+from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, hashes, link, queued_emails, send, sign_up
 from tests.unit.app.conftest import PASSWORD, log_in
 
 
-def test_who_signs_up_logs_in_when_the_address_is_confirmed(client: FlaskClient, delivered: list[int]) -> None:
+def test_log_in_works_after_the_address_is_confirmed(client: FlaskClient, delivered: list[int]) -> None:
     assert sign_up(client).status_code == 200
-    assert (letters(), len(delivered)) == ([("confirm", UNKNOWN)], 1)
+    assert (queued_emails(), len(delivered)) == ([("confirm", UNKNOWN)], 1)
     assert log_in(client, UNKNOWN).status_code == 401, "the address is not confirmed yet"
 
     path = link("confirm", UNKNOWN)
     assert client.get(path).status_code == 200
-    assert log_in(client, UNKNOWN).status_code == 401, "a scanner of mail that follows links has confirmed the address"
+    assert log_in(client, UNKNOWN).status_code == 401, "a mail scanner that follows links must not confirm the address"
     assert send(client, path, password="a wrong guess").status_code == 401
     assert send(client, path, password=PASSWORD).headers["Location"] == "/desk/"
     assert client.get("/desk/").status_code == 200
-    assert client.get(path).status_code == 410, "the link works twice"
+    assert client.get(path).status_code == 410, "the link must not work twice"
 
 
-def test_signing_up_tells_nothing_of_an_address(
+def test_a_sign_up_does_not_show_whether_an_address_has_an_account(
     client: FlaskClient, app: Flask, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = hashes(monkeypatch)
@@ -44,11 +44,11 @@ def test_signing_up_tells_nothing_of_an_address(
         calls.clear()
     assert answers[0] == answers[1] == answers[2]
     assert work == [["hash"]] * 3
-    assert letters() == [("exists", user.email), ("confirm", UNKNOWN), ("confirm", UNKNOWN)]
-    assert log_in(client, user.email).status_code == 302, "somebody else's sign-up has changed the password"
+    assert queued_emails() == [("exists", user.email), ("confirm", UNKNOWN), ("confirm", UNKNOWN)]
+    assert log_in(client, user.email).status_code == 302, "the sign-up of a stranger must not change the password"
 
 
-def test_a_strangers_sign_up_for_my_address_gives_them_nothing(app: Flask) -> None:
+def test_a_stranger_who_signs_up_with_a_foreign_address_gets_no_access(app: Flask) -> None:
     stranger, me = app.test_client(), app.test_client()
     sign_up(me, password=PASSWORD)
     sign_up(stranger, password=OTHER)
@@ -56,8 +56,10 @@ def test_a_strangers_sign_up_for_my_address_gives_them_nothing(app: Flask) -> No
     assert log_in(stranger, UNKNOWN, OTHER).status_code == 401
 
 
-def test_a_strangers_sign_up_while_i_confirm_gives_them_nothing(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It comes after my password was compared, and before the account is confirmed."""
+def test_a_sign_up_during_a_confirmation_does_not_confirm_the_new_password(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sign-up happens between the comparison of the password and the confirmation."""
     stranger, me = app.test_client(), app.test_client()
     sign_up(me)
     path, compare = link("confirm", UNKNOWN), users.is_password_of
@@ -73,7 +75,7 @@ def test_a_strangers_sign_up_while_i_confirm_gives_them_nothing(app: Flask, monk
     assert log_in(stranger, UNKNOWN, OTHER).status_code == 401
 
 
-def test_sign_ups_that_nobody_confirms_are_forgotten(app: Flask, user: User) -> None:
+def test_old_unconfirmed_accounts_are_deleted(app: Flask, user: User) -> None:
     ages = {"old@news.example": 8, "author@news.example": 8, "young@news.example": 6, "again@news.example": 8}
 
     def add(session: Session) -> None:
@@ -96,7 +98,7 @@ def test_sign_ups_that_nobody_confirms_are_forgotten(app: Flask, user: User) -> 
     ]
 
 
-def test_a_sign_up_after_the_confirmation_changes_nothing(client: FlaskClient, app: Flask) -> None:
+def test_a_second_sign_up_does_not_change_a_confirmed_account(client: FlaskClient, app: Flask) -> None:
     sign_up(client)
     send(client, link("confirm", UNKNOWN), password=PASSWORD)
     sign_up(app.test_client(), name="Stranger", password=OTHER)
@@ -106,7 +108,7 @@ def test_a_sign_up_after_the_confirmation_changes_nothing(client: FlaskClient, a
     assert log_in(app.test_client(), UNKNOWN).status_code == 302
 
 
-def test_an_address_has_one_spelling() -> None:
+def test_addresses_are_normalised() -> None:
     assert users.normalise_email(" Ada.M+news@B\u00fccher.Example ") == "ada.m+news@xn--bcher-kva.example"
     for email in (
         "a@b",
@@ -137,14 +139,14 @@ def test_an_address_has_one_spelling() -> None:
         ("password", "x" * 10_000),
     ],
 )
-def test_what_cannot_be_an_account_is_refused_at_its_field(client: FlaskClient, field: str, value: str) -> None:
+def test_an_invalid_sign_up_shows_the_error_at_its_field(client: FlaskClient, field: str, value: str) -> None:
     answer = sign_up(client, **{field: value})
     assert answer.status_code == 422
     assert f'id="{field}-error"' in answer.text
-    assert letters() == []
+    assert queued_emails() == []
 
 
-def test_nobody_makes_themselves_an_administrator(client: FlaskClient) -> None:
+def test_a_sign_up_cannot_set_other_columns(client: FlaskClient) -> None:
     sign_up(client, is_admin="1", confirmed_at="2026-01-01", session_epoch="9")
     user = find(UNKNOWN)
     assert user is not None

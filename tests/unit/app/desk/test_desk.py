@@ -2,26 +2,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
 
 import pytest
-from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
-from app.accounts import users
 from app.database.models import Article, User
 from app.extensions import db
 from app.news import articles
-from tests.unit.app.conftest import PASSWORD, csrf_token, log_in, queries
+from tests.unit.app.conftest import csrf_token, log_in, queries
+from tests.unit.app.desk.conftest import send
 
 Publish = Callable[..., Article]
-
-
-def send(client: FlaskClient, path: str, page: str | None = None, **fields: Any) -> TestResponse:
-    """Send the form of a page as a browser does."""
-    token = csrf_token(client.get(page or path))
-    return client.post(path, data={"csrf_token": token, **fields}, content_type="multipart/form-data")
 
 
 def stored(article_id: int) -> Article | None:
@@ -29,16 +20,7 @@ def stored(article_id: int) -> Article | None:
     return db.read(lambda session: session.get(Article, article_id))
 
 
-@pytest.fixture
-def stranger(app: Flask) -> FlaskClient:
-    """Another author who has logged in."""
-    db.write(lambda session: users.create_user(session, email="bob@news.example", password=PASSWORD))
-    client = app.test_client()
-    log_in(client, "bob@news.example")
-    return client
-
-
-def test_the_desk_is_for_users(client: FlaskClient, publish: Publish) -> None:
+def test_the_desk_requires_a_log_in(client: FlaskClient, publish: Publish) -> None:
     article = publish()
     for path in (
         "/desk/",
@@ -52,7 +34,7 @@ def test_the_desk_is_for_users(client: FlaskClient, publish: Publish) -> None:
     assert stored(article.id)
 
 
-def test_an_article_is_written_and_seen_at_once(reader: FlaskClient, client: FlaskClient) -> None:
+def test_a_new_article_is_visible_at_once(reader: FlaskClient, client: FlaskClient) -> None:
     client.get("/")
     response = send(
         reader, "/desk/write", title=" Storm over the harbour ", content="The storm came.\r\n\r\nBoats stayed in.\r\n"
@@ -67,7 +49,7 @@ def test_an_article_is_written_and_seen_at_once(reader: FlaskClient, client: Fla
     assert "storm" in written.keywords
 
 
-def test_a_preview_shows_the_article_and_stores_nothing(reader: FlaskClient) -> None:
+def test_a_preview_saves_nothing(reader: FlaskClient) -> None:
     page = send(reader, "/desk/write", title="Soon", content="One.\n\nTwo.", preview="1")
     assert page.status_code == 200
     assert "<p>One.</p>\n<p>Two.</p>" in page.text
@@ -90,7 +72,7 @@ def test_a_preview_shows_the_article_and_stores_nothing(reader: FlaskClient) -> 
         ("content", "a\x1b[0m", "control"),
     ],
 )
-def test_what_cannot_be_published_is_kept_in_the_form(reader: FlaskClient, field: str, value: str, reason: str) -> None:
+def test_a_form_with_errors_keeps_its_text(reader: FlaskClient, field: str, value: str, reason: str) -> None:
     page = send(reader, "/desk/write", **{"title": "Kept title", "content": "Kept text.", field: value})
     assert page.status_code == 422
     name = {"title": "title", "content": "text"}[field]
@@ -106,7 +88,7 @@ def test_a_long_text_in_any_script_can_be_published(reader: FlaskClient) -> None
     assert send(reader, "/desk/write", title="長い", content="長" * 100_000).status_code == 302
 
 
-def test_a_body_beyond_all_measure_is_refused(reader: FlaskClient) -> None:
+def test_a_huge_request_body_is_refused(reader: FlaskClient) -> None:
     for size in (600_000, 2_000_000):
         fields = {"csrf_token": csrf_token(reader.get("/desk/write")), "title": "x", "content": "x" * size}
         page = reader.post("/desk/write", data=fields, content_type="multipart/form-data")
@@ -114,7 +96,7 @@ def test_a_body_beyond_all_measure_is_refused(reader: FlaskClient) -> None:
     assert db.read(articles.count) == 0
 
 
-def test_every_id_of_a_page_is_its_only_one(reader: FlaskClient, publish: Publish) -> None:
+def test_element_ids_of_a_page_are_unique(reader: FlaskClient, publish: Publish) -> None:
     article = publish()
     paths = (
         "/",
@@ -131,7 +113,7 @@ def test_every_id_of_a_page_is_its_only_one(reader: FlaskClient, publish: Publis
         assert sorted(ids) == sorted(set(ids)), path
 
 
-def test_what_is_typed_is_escaped(reader: FlaskClient, client: FlaskClient) -> None:
+def test_typed_html_is_escaped(reader: FlaskClient, client: FlaskClient) -> None:
     attack = '"><script>alert(1)</script>'
     preview = send(reader, "/desk/write", title=attack, content=f"</textarea>{attack}", preview="1")
     written = send(reader, "/desk/write", title=attack, content=f"</textarea>{attack}")
@@ -143,7 +125,7 @@ def test_what_is_typed_is_escaped(reader: FlaskClient, client: FlaskClient) -> N
         assert "</textarea>&#34;" not in page.text
 
 
-def test_an_edit_is_seen_at_once_by_everybody(reader: FlaskClient, client: FlaskClient, publish: Publish) -> None:
+def test_an_edit_is_visible_at_once(reader: FlaskClient, client: FlaskClient, publish: Publish) -> None:
     article = publish("Before")
     client.get(f"/articles/{article.id}")
     form = reader.get(f"/desk/articles/{article.id}/edit").text
@@ -156,9 +138,7 @@ def test_an_edit_is_seen_at_once_by_everybody(reader: FlaskClient, client: Flask
 
 
 @pytest.mark.parametrize("version", ["1", "", "x", "-1", "99999999999999999999"])
-def test_a_conflicting_edit_is_shown_and_overwrites_nothing(
-    reader: FlaskClient, publish: Publish, version: str
-) -> None:
+def test_a_conflicting_edit_overwrites_nothing(reader: FlaskClient, publish: Publish, version: str) -> None:
     article = publish("Before")
     path = f"/desk/articles/{article.id}/edit"
     send(reader, path, title="First", content="Theirs.", version=1)
@@ -175,7 +155,7 @@ def test_a_conflicting_edit_is_shown_and_overwrites_nothing(
     assert send(reader, path, title="Second", content="Mine.", version=shown[1]).status_code == 302
 
 
-def test_an_article_is_deleted_after_a_question(reader: FlaskClient, client: FlaskClient, publish: Publish) -> None:
+def test_an_article_is_deleted_after_a_confirmation(reader: FlaskClient, client: FlaskClient, publish: Publish) -> None:
     article = publish("Mistake")
     client.get(f"/articles/{article.id}")
     path = f"/desk/articles/{article.id}/delete"
@@ -187,7 +167,7 @@ def test_an_article_is_deleted_after_a_question(reader: FlaskClient, client: Fla
     assert reader.get(path).status_code == 404
 
 
-def test_an_author_has_no_right_to_the_articles_of_another(stranger: FlaskClient, publish: Publish) -> None:
+def test_authors_cannot_change_articles_of_others(stranger: FlaskClient, publish: Publish) -> None:
     article = publish("Hers")
     for action in ("edit", "delete"):
         path = f"/desk/articles/{article.id}/{action}"
@@ -200,7 +180,7 @@ def test_an_author_has_no_right_to_the_articles_of_another(stranger: FlaskClient
     assert found.title == "Hers"
 
 
-def test_forms_need_their_token(reader: FlaskClient, publish: Publish) -> None:
+def test_forms_need_a_csrf_token(reader: FlaskClient, publish: Publish) -> None:
     article = publish()
     fields = {"title": "x", "content": "y", "version": "1", "name": "n", "csrf_token": "forged"}
     for path in (
@@ -213,7 +193,7 @@ def test_forms_need_their_token(reader: FlaskClient, publish: Publish) -> None:
     assert [stored(article.id) is None, db.read(articles.count)] == [False, 1]
 
 
-def test_what_was_typed_survives_a_new_log_in(
+def test_typed_text_survives_a_new_log_in(
     reader: FlaskClient, client: FlaskClient, publish: Publish, user: User
 ) -> None:
     article = publish("Before")
@@ -241,7 +221,7 @@ def test_what_was_typed_survives_a_new_log_in(
     assert client.post("/desk/write", data={"title": "x"}).status_code == 400
 
 
-def test_the_desk_pages_through_everything_with_as_many_queries(reader: FlaskClient, publish: Publish) -> None:
+def test_every_page_of_the_desk_needs_the_same_number_of_queries(reader: FlaskClient, publish: Publish) -> None:
     publish("Number 00")
     reader.get("/desk/")
     with queries() as few:
@@ -258,53 +238,3 @@ def test_the_desk_pages_through_everything_with_as_many_queries(reader: FlaskCli
     assert "Number 00" in second
     assert "Number 01" not in second
     assert reader.get("/desk/?after=forged").status_code == 404
-
-
-def test_a_key_is_shown_once_works_and_is_revoked(reader: FlaskClient, client: FlaskClient, user: User) -> None:
-    answer = send(reader, "/desk/keys", name="Feed <b>import</b>", scopes=["articles:write"])
-    assert answer.headers["Cache-Control"] == "private, no-store"
-    found = re.search(r"<code>([0-9a-f]{12}\.[\w-]{43})</code>", answer.text)
-    assert found
-    key = found[1]
-    prefix = key.partition(".")[0]
-
-    def post() -> int:
-        headers = {"Authorization": f"Bearer {key}"}
-        return client.post("/api/v1/articles", json={"title": "By key", "content": "x"}, headers=headers).status_code
-
-    assert post() == 201
-    listed = reader.get("/desk/keys").text
-    assert prefix in listed
-    assert "Feed &lt;b&gt;import&lt;/b&gt;" in listed
-    assert key not in listed
-    assert send(reader, f"/desk/keys/{prefix}/revoke", page="/desk/keys").status_code == 302
-    assert prefix not in reader.get("/desk/keys").text
-    assert post() == 401
-    assert db.read(lambda session: users.keys_of(session, user.id)) == []
-
-
-def test_nobody_revokes_the_key_of_another(stranger: FlaskClient, user: User) -> None:
-    key, _ = db.write(lambda session: users.create_key(session, user=user, name="hers", scopes=[]))
-    for prefix in (key.prefix, "nothing", "a\0b"):
-        assert send(stranger, f"/desk/keys/{prefix}/revoke", page="/desk/keys").status_code == 404
-    assert key.prefix not in stranger.get("/desk/keys").text
-    assert [kept.prefix for kept in db.read(lambda session: users.keys_of(session, user.id))] == [key.prefix]
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [{"name": ""}, {"name": "x" * 81}, {"name": "a\u202eb"}, {"name": "n", "scopes": ["everything"]}, {"name": "a\0b"}],
-)
-def test_an_unusable_key_is_not_made(reader: FlaskClient, user: User, fields: dict[str, Any]) -> None:
-    page = send(reader, "/desk/keys", **fields)
-    assert page.status_code == 422
-    assert 'class="error"' in page.text
-    assert db.read(lambda session: users.keys_of(session, user.id)) == []
-
-
-def test_a_user_has_a_limited_number_of_keys(reader: FlaskClient, user: User) -> None:
-    for number in range(users.MAX_KEYS):
-        db.write(lambda session, number=number: users.create_key(session, user=user, name=str(number), scopes=[]))  # type: ignore[misc]
-    page = send(reader, "/desk/keys", name="one too many")
-    assert page.status_code == 422
-    assert "revoke one first" in page.text

@@ -7,66 +7,29 @@ from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from email.message import EmailMessage
-from typing import Any
 
 import pytest
 from celery import Celery
 from celery.app import autoretry as celery_autoretry
 from celery.contrib.testing.worker import start_worker
 from flask import Flask
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from app import config, create_app
 from app.accounts import tokens, users
 from app.accounts.users import AccountError
-from app.database.models import FailedTask, Mail, User, now
+from app.database.models import Mail, User, now
 from app.extensions import db
 from app.mail import emails, outbox, tasks
 from app.mail.relay import DeferredError, RefusedError, RelayError
 from tests.unit.app.conftest import free_port
+from tests.unit.app.mail.outbox import Relay, deliver, failures, queue, sent
 from tools.fleet.mail_sink import MailSink
 
 pytestmark = pytest.mark.usefixtures("app")
 
 
-def queue(kind: str, recipient: str, age: timedelta = timedelta()) -> int:
-    def work(session: Any) -> Mail:
-        letter = emails.queue(session, kind, recipient)
-        letter.created_at = now() - age
-        return letter
-
-    return db.write(work).id
-
-
-def sent(letter_id: int) -> bool:
-    return db.read(lambda session: session.get_one(Mail, letter_id)).sent_at is not None
-
-
-def deliver(kind: str, recipient: str) -> bool:
-    letter_id = queue(kind, recipient)
-    emails.deliver(letter_id)
-    return sent(letter_id)
-
-
-def failures() -> int:
-    return db.read(lambda session: session.scalar(select(func.count()).select_from(FailedTask)) or 0)
-
-
-class Relay:
-    """A transport that answers as it is told, then takes every letter."""
-
-    def __init__(self, app: Flask, *answers: Exception) -> None:
-        self.answers = list(answers)
-        self.taken: list[EmailMessage] = []
-        app.extensions["mail"] = self
-
-    def __call__(self, message: EmailMessage) -> None:
-        if self.answers:
-            raise self.answers.pop(0)
-        self.taken.append(message)
-
-
-def test_a_letter_goes_through_a_real_conversation(user: User) -> None:
+def test_an_email_is_sent_by_smtp(user: User) -> None:
     port = free_port()
     app = create_app(
         config.Testing(
@@ -75,88 +38,88 @@ def test_a_letter_goes_through_a_real_conversation(user: User) -> None:
     )
     with app.app_context(), MailSink("127.0.0.1", port) as sink:
         assert deliver(emails.RESET, user.email)
-        letter = sink.wait_for(user.email, subject="new password")
+        email = sink.wait_for(user.email, subject="new password")
         db.primary.dispose()
-    assert letter["From"] == "The Daily Flask <no-reply@localhost>"
-    assert letter["Subject"] == "Choose a new password for The Daily Flask"
-    assert letter["Auto-Submitted"] == "auto-generated"
-    assert re.fullmatch(r"<\d{14}\.\d+@localhost>", letter["Message-ID"])
-    assert abs(letter["Date"].datetime - now()) < timedelta(minutes=1)
-    link = re.search(r"^https://news\.example/auth/reset/(\S+)$", letter.get_content(), re.MULTILINE)
-    assert link, letter.get_content()
+    assert email["From"] == "The Daily Flask <no-reply@localhost>"
+    assert email["Subject"] == "Choose a new password for The Daily Flask"
+    assert email["Auto-Submitted"] == "auto-generated"
+    assert re.fullmatch(r"<\d{14}\.\d+@localhost>", email["Message-ID"])
+    assert abs(email["Date"].datetime - now()) < timedelta(minutes=1)
+    link = re.search(r"^https://news\.example/auth/reset/(\S+)$", email.get_content(), re.MULTILINE)
+    assert link, email.get_content()
     found = db.read(lambda session: tokens.find_user(session, tokens.RESET, link[1]))
     assert found is not None
     assert found.id == user.id
 
 
-def test_each_kind_says_what_it_is_about(app: Flask, user: User, letters: list[EmailMessage]) -> None:
+def test_each_kind_of_email_has_its_subject_and_link(app: Flask, user: User, sent_emails: list[EmailMessage]) -> None:
     confirmed, user.confirmed_at = user.confirmed_at, None
     db.write(lambda session: session.merge(user))
     for kind in outbox.LIFETIMES:
         assert deliver(kind, "  Ada@NEWS.example ")
     assert confirmed
-    assert [letter["Subject"] for letter in letters] == [
+    assert [email["Subject"] for email in sent_emails] == [
         "Confirm your address for The Daily Flask",
         "Choose a new password for The Daily Flask",
         "You already have an account at The Daily Flask",
         "Your password for The Daily Flask has changed",
     ]
     rules = [re.sub(r"<.*", "", rule.rule) for rule in app.url_map.iter_rules()]
-    for letter in letters:
-        (path,) = re.findall(r"http://localhost(/\S+)", letter.get_content())
+    for email in sent_emails:
+        (path,) = re.findall(r"http://localhost(/\S+)", email.get_content())
         assert [rule for rule in rules if path.startswith(rule)], path
-        assert "Ada" not in letter.get_content(), "a name was repeated to an address that nobody has confirmed"
+        assert "Ada" not in email.get_content(), "an e-mail to an unconfirmed address must not contain the name"
 
 
 @pytest.mark.parametrize("kind", outbox.LIFETIMES)
-def test_a_letter_to_nobody_is_dropped(kind: str, letters: list[EmailMessage]) -> None:
+def test_an_email_to_an_address_without_account_is_dropped(kind: str, sent_emails: list[EmailMessage]) -> None:
     assert deliver(kind, "nobody@news.example")
-    assert letters == []
+    assert sent_emails == []
 
 
 @pytest.mark.parametrize("kind", outbox.LIFETIMES)
-def test_a_letter_to_a_deactivated_account_is_dropped(kind: str, user: User, letters: list[EmailMessage]) -> None:
+def test_an_email_to_a_deactivated_account_is_dropped(kind: str, user: User, sent_emails: list[EmailMessage]) -> None:
     user.is_active = False
     db.write(lambda session: session.merge(user))
     assert deliver(kind, user.email)
-    assert letters == []
+    assert sent_emails == []
 
 
-def test_nobody_is_asked_to_confirm_twice(user: User, letters: list[EmailMessage]) -> None:
+def test_a_confirmed_account_gets_no_confirmation_email(user: User, sent_emails: list[EmailMessage]) -> None:
     assert deliver(emails.CONFIRM, user.email)
-    assert letters == []
+    assert sent_emails == []
 
 
-def test_a_letter_that_is_too_late_is_not_sent(user: User, letters: list[EmailMessage]) -> None:
+def test_an_expired_email_is_not_sent(user: User, sent_emails: list[EmailMessage]) -> None:
     for age in (timedelta(minutes=59), timedelta(minutes=61)):
-        letter_id = queue(emails.RESET, user.email, age)
-        emails.deliver(letter_id)
-        assert sent(letter_id)
-    assert len(letters) == 1
+        email_id = queue(emails.RESET, user.email, age)
+        emails.deliver(email_id)
+        assert sent(email_id)
+    assert len(sent_emails) == 1
 
 
-def test_a_letter_is_sent_once(user: User, letters: list[EmailMessage]) -> None:
-    letter_id = queue(emails.RESET, user.email)
+def test_an_email_is_sent_once(user: User, sent_emails: list[EmailMessage]) -> None:
+    email_id = queue(emails.RESET, user.email)
     for _ in range(3):
-        emails.deliver(letter_id)
+        emails.deliver(email_id)
     tasks.send_forgotten_emails()
-    assert len(letters) == 1
+    assert len(sent_emails) == 1
 
 
-def test_of_two_workers_one_sends_a_letter(app: Flask, user: User) -> None:
-    letter_id = queue(emails.RESET, user.email)
+def test_only_one_of_two_workers_sends_an_email(app: Flask, user: User) -> None:
+    email_id = queue(emails.RESET, user.email)
     taken: list[EmailMessage] = []
     both = threading.Barrier(2)
 
     def slowly(message: EmailMessage) -> None:
-        # The other one comes while this one talks to the relay.
+        # The other worker runs while this one talks to the relay.
         with suppress(threading.BrokenBarrierError):
             both.wait(0.5)
         taken.append(message)
 
     def work() -> None:
         with app.app_context():
-            outbox.send(letter_id)
+            outbox.send(email_id)
 
     app.extensions["mail"] = slowly
     workers = [threading.Thread(target=work) for _ in range(2)]
@@ -167,67 +130,65 @@ def test_of_two_workers_one_sends_a_letter(app: Flask, user: User) -> None:
     assert len(taken) == 1
 
 
-def test_a_worker_tries_again_until_the_relay_is_back(app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_retries_until_the_relay_is_back(app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     celery: Celery = app.extensions["celery"]
     celery.conf.task_always_eager = False
     monkeypatch.setattr(celery_autoretry, "get_exponential_backoff_interval", lambda **_: 0)
     relay = Relay(app, RelayError("away"), DeferredError("the relay answers 450"))
-    letter_id = queue(emails.RESET, user.email)
+    email_id = queue(emails.RESET, user.email)
     with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
-        emails.deliver(letter_id)
-        wait(lambda: sent(letter_id))
+        emails.deliver(email_id)
+        wait(lambda: sent(email_id))
     assert len(relay.taken) == 1
     assert failures() == 0
 
 
-def test_a_letter_waits_in_the_outbox_while_the_relay_is_away(app: Flask, user: User) -> None:
-    letters = [queue(emails.RESET, user.email, timedelta(minutes=minutes)) for minutes in (3, 2)]
+def test_an_email_waits_in_the_outbox_while_the_relay_is_down(app: Flask, user: User) -> None:
+    queued = [queue(emails.RESET, user.email, timedelta(minutes=minutes)) for minutes in (3, 2)]
     relay = Relay(app, RelayError("away"))
     tasks.send_forgotten_emails()
-    assert not any(map(sent, letters)), "a relay that is away is asked once"
+    assert not any(map(sent, queued)), "a relay that is down is used once"
     tasks.send_forgotten_emails()
-    assert all(map(sent, letters))
+    assert all(map(sent, queued))
     assert len(relay.taken) == 2
 
 
-def test_a_letter_that_must_wait_holds_up_no_other(app: Flask, user: User) -> None:
+def test_a_deferred_email_does_not_block_others(app: Flask, user: User) -> None:
     first, second, third = (queue(emails.RESET, user.email, timedelta(minutes=minutes)) for minutes in (4, 3, 2))
     relay = Relay(app, DeferredError("the relay answers 450"), RuntimeError("broken"))
     tasks.send_forgotten_emails()
     assert [sent(first), sent(second), sent(third)] == [False, False, True]
-    assert failures() == 1, "what nobody expected is seen by administrators"
+    assert failures() == 1, "an unexpected error becomes a dead letter"
     tasks.send_forgotten_emails()
     assert len(relay.taken) == 3
 
 
-def test_the_sweep_leaves_a_letter_to_its_task_at_first(user: User, letters: list[EmailMessage]) -> None:
-    letter_id = queue(emails.RESET, user.email)
+def test_the_periodic_task_skips_new_emails(user: User, sent_emails: list[EmailMessage]) -> None:
+    email_id = queue(emails.RESET, user.email)
     tasks.send_forgotten_emails()
-    assert not sent(letter_id)
-    assert letters == []
+    assert not sent(email_id)
+    assert sent_emails == []
 
 
-def test_a_refused_letter_is_noted_and_not_tried_again(
-    app: Flask, user: User, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_refused_email_is_logged_and_not_retried(app: Flask, user: User, caplog: pytest.LogCaptureFixture) -> None:
     relay = Relay(app, RefusedError("the relay answers 550"))
-    letter_id = queue(emails.RESET, user.email, timedelta(minutes=2))
-    tasks.send_email.apply((letter_id,))
+    email_id = queue(emails.RESET, user.email, timedelta(minutes=2))
+    tasks.send_email.apply((email_id,))
     tasks.send_forgotten_emails()
     assert relay.taken == []
     assert failures() == 0
     (note,) = (record.msg for record in caplog.records if record.name == "app.mail.outbox")
     assert isinstance(note, dict)
     assert (note["event"], note["level"]) == ("e-mail refused", "warning")
-    assert (note["email_id"], note["kind"], note["reason"]) == (letter_id, "reset", "the relay answers 550")
+    assert (note["email_id"], note["kind"], note["reason"]) == (email_id, "reset", "the relay answers 550")
 
 
-def test_nothing_secret_is_logged(app: Flask, user: User, caplog: pytest.LogCaptureFixture) -> None:
+def test_no_secret_is_logged(app: Flask, user: User, caplog: pytest.LogCaptureFixture) -> None:
     relay = Relay(app, RuntimeError("broken"))
-    letter_id = queue(emails.RESET, user.email)
+    email_id = queue(emails.RESET, user.email)
     with caplog.at_level("DEBUG"):
         for _ in range(2):
-            tasks.send_email.apply((letter_id,))
+            tasks.send_email.apply((email_id,))
     link = re.search(r"/auth/reset/(\S+)", relay.taken[0].get_content())
     assert link
     assert "e-mail sent" in caplog.text
@@ -239,36 +200,38 @@ def test_nothing_secret_is_logged(app: Flask, user: User, caplog: pytest.LogCapt
 @pytest.mark.parametrize(
     "email", ["a,b@news.example", "a\r\nbcc:x@news.example", "<x@news.example>", "a@b.c@news.example", "ü@news.example"]
 )
-def test_an_address_adds_no_header_and_no_recipient(email: str) -> None:
-    """Nobody can have such an account; the letter does not rely on it."""
+def test_an_address_cannot_add_headers_or_recipients(email: str) -> None:
+    """No account can have such an address. The e-mail is safe even so."""
     with pytest.raises(AccountError):
         users.normalise_email(email)
     with suppress(RefusedError):
-        letter = outbox.compose(1, emails.EXISTS, User(email=email), now())
-        assert letter["Bcc"] is None
-        assert len(letter["To"].addresses) == 1
+        message = outbox.compose(1, emails.EXISTS, User(email=email), now())
+        assert message["Bcc"] is None
+        assert len(message["To"].addresses) == 1
 
 
-def test_a_site_whose_name_is_no_header_sends_nothing(app: Flask, user: User, letters: list[EmailMessage]) -> None:
+def test_a_site_name_that_is_not_valid_in_a_header_sends_nothing(
+    app: Flask, user: User, sent_emails: list[EmailMessage]
+) -> None:
     app.config["SITE_NAME"] = "News\r\nBcc: everybody@news.example"
     tasks.send_email.apply((queue(emails.EXISTS, user.email),))
-    assert letters == []
+    assert sent_emails == []
 
 
-def test_letters_of_last_month_are_forgotten() -> None:
+def test_emails_older_than_a_month_are_deleted() -> None:
     old, young = (queue(emails.RESET, "a@news.example", timedelta(days=days)) for days in (31, 29))
     tasks.forget_emails()
     assert db.read(lambda session: list(session.scalars(select(Mail.id)))) == [young], old
 
 
-def test_beat_sends_and_forgets_letters(app: Flask) -> None:
+def test_beat_sends_and_deletes_emails(app: Flask) -> None:
     schedule = app.extensions["celery"].conf.beat_schedule
     assert {tasks.send_forgotten_emails.name, tasks.forget_emails.name} <= {
         entry["task"] for entry in schedule.values()
     }
 
 
-def test_development_shows_letters(capsys: pytest.CaptureFixture[str], user: User) -> None:
+def test_development_prints_emails(capsys: pytest.CaptureFixture[str], user: User) -> None:
     app = create_app(config.Development(DATABASE_URL=str(db.primary.url)))
     with app.app_context():
         assert emails.enabled()
@@ -279,21 +242,21 @@ def test_development_shows_letters(capsys: pytest.CaptureFixture[str], user: Use
     assert re.search(r"^http://localhost:5000/auth/reset/[\w.-]+$", shown, re.MULTILINE)
 
 
-def test_production_without_a_relay_keeps_letters_and_says_so(user: User) -> None:
+def test_production_without_a_relay_keeps_emails(user: User) -> None:
     redis = "redis://127.0.0.1:1/0"
     app = create_app(
         config.Production(SECRET_KEY="k" * 32, DATABASE_URL=str(db.primary.url), CACHE_URL=redis, STORE_URL=redis)
     )
-    letter_id = queue(emails.RESET, user.email, timedelta(minutes=2))
+    email_id = queue(emails.RESET, user.email, timedelta(minutes=2))
     with app.app_context():
         assert not emails.enabled()
         tasks.send_forgotten_emails()
-        assert outbox.send(letter_id) is False
-        assert not sent(letter_id)
+        assert outbox.send(email_id) is False
+        assert not sent(email_id)
         db.primary.dispose()
 
 
-def test_an_unknown_kind_of_letter_is_a_mistake() -> None:
+def test_an_unknown_kind_of_email_is_an_error() -> None:
     with pytest.raises(LookupError):
         queue("newsletter", "ada@news.example")
 

@@ -1,4 +1,4 @@
-"""The relay's side of a letter: real conversations on the loopback address."""
+"""SMTP sessions with a real server on the loopback address."""
 
 from __future__ import annotations
 
@@ -54,26 +54,26 @@ class Refusing(MailSink):
 
 
 @pytest.mark.parametrize(("code", "error"), [(550, RefusedError), (450, DeferredError)])
-def test_a_relay_that_does_not_take_a_recipient_is_understood(code: int, error: type[Exception]) -> None:
+def test_a_refused_recipient_is_refused_or_deferred_by_code(code: int, error: type[Exception]) -> None:
     message = EmailMessage()
     message["From"], message["To"] = SENT_FROM, "ada@news.example"
     relay = Refusing("127.0.0.1", free_port())
     relay.code = code
     with relay, pytest.raises(error) as caught:
         MailUrl.parse(f"smtp://127.0.0.1:{relay.port}").send(message)
-    assert str(caught.value) == f"the relay answers {code}", "an address was told"
+    assert str(caught.value) == f"the relay answers {code}", "the message must not contain the address"
     assert caught.value.__suppress_context__
 
 
-def test_a_relay_that_is_not_there_is_understood() -> None:
+def test_an_unreachable_relay_is_reported() -> None:
     with pytest.raises(RelayError, match=r"^the relay 127\.0\.0\.1:\d+ cannot be reached \(ConnectionRefusedError\)$"):
         MailUrl.parse(f"smtp://user:hunter2@127.0.0.1:{free_port()}").send(EmailMessage())
 
 
-# aiosmtpd does not see that smtps is encrypted from the start.
+# aiosmtpd does not notice that smtps is encrypted.
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
-def test_a_relay_gets_user_and_password_under_encryption_alone(
+def test_credentials_are_sent_only_over_verified_tls(
     scheme: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[Any] = []
@@ -99,7 +99,7 @@ def test_a_relay_gets_user_and_password_under_encryption_alone(
     try:
         with pytest.raises(RelayError, match="SSLCertVerificationError"):
             MailUrl.parse(f"{scheme}://news:hunter%2F2@127.0.0.1:{sink.port}{ending}").send(message)
-        assert given == [], "a password was given to a stranger"
+        assert given == [], "the password must not be sent to an unverified server"
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
         with pytest.raises(RelayError, match="answers 535"):
             MailUrl.parse(f"{scheme}://news:wrong@127.0.0.1:{sink.port}{ending}").send(message)
@@ -111,13 +111,13 @@ def test_a_relay_gets_user_and_password_under_encryption_alone(
 
 
 @pytest.mark.parametrize("url", ["smtp://user:hunter2@127.0.0.1:{port}", "smtp://127.0.0.1:{port}?starttls=1"])
-def test_a_relay_that_cannot_do_what_is_configured_gets_nothing(url: str) -> None:
+def test_a_relay_without_the_configured_features_gets_no_email(url: str) -> None:
     with MailSink("127.0.0.1", free_port()) as sink, pytest.raises(RelayError):
         MailUrl.parse(url.format(port=sink.port)).send(EmailMessage())
     assert sink.emails == []
 
 
-def test_a_letter_that_was_taken_is_sent_however_the_conversation_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_accepted_email_counts_as_sent_if_quit_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def cut(_relay: Any) -> None:
         raise TimeoutError
 

@@ -17,9 +17,7 @@ from tests.unit.app.conftest import PASSWORD, cookies, csrf_token, log_in
 Publish = Callable[..., Article]
 
 
-def test_an_anonymous_reader_gets_no_cookie_and_a_page_that_a_proxy_may_keep(
-    client: FlaskClient, publish: Publish
-) -> None:
+def test_an_anonymous_page_is_cacheable_and_sets_no_cookie(client: FlaskClient, publish: Publish) -> None:
     article = publish()
     for path in ("/", "/popular", f"/articles/{article.id}", "/api/v1/articles"):
         response = client.get(path)
@@ -28,13 +26,13 @@ def test_an_anonymous_reader_gets_no_cookie_and_a_page_that_a_proxy_may_keep(
         assert "s-maxage=1" in response.headers["Cache-Control"], path
 
 
-def test_pages_of_somebody_who_is_logged_in_are_kept_by_nobody(reader: FlaskClient, publish: Publish) -> None:
+def test_pages_of_logged_in_users_are_not_cached(reader: FlaskClient, publish: Publish) -> None:
     article = publish()
     for path in ("/", f"/articles/{article.id}", "/account"):
         assert reader.get(path).headers["Cache-Control"] == "private, no-store", path
 
 
-def test_home_pages_through_everything(client: FlaskClient, publish: Publish) -> None:
+def test_the_pages_of_home_show_every_article(client: FlaskClient, publish: Publish) -> None:
     for number in range(21):
         publish(f"Number {number:02}")
     first = client.get("/").text
@@ -47,13 +45,13 @@ def test_home_pages_through_everything(client: FlaskClient, publish: Publish) ->
     assert "Number 01" not in second.partition("<aside")[0]
 
 
-def test_what_authors_write_is_escaped(client: FlaskClient, publish: Publish) -> None:
+def test_article_html_is_escaped(client: FlaskClient, publish: Publish) -> None:
     article = publish("<script>alert(1)</script>")
     for path in ("/", f"/articles/{article.id}"):
         assert "<script>alert" not in client.get(path).text
 
 
-def test_pages_need_no_inline_script_or_style(client: FlaskClient, publish: Publish) -> None:
+def test_pages_have_no_inline_script_or_style(client: FlaskClient, publish: Publish) -> None:
     article = publish()
     for path in ("/", "/popular", f"/articles/{article.id}", "/auth/login", "/nothing"):
         response = client.get(path)
@@ -63,7 +61,7 @@ def test_pages_need_no_inline_script_or_style(client: FlaskClient, publish: Publ
         assert not re.search(r"<script|<style|\sstyle=|\son\w+=|https?://(?!localhost)", response.text), path
 
 
-def test_static_files_are_named_by_their_content(client: FlaskClient) -> None:
+def test_urls_of_static_files_have_a_content_hash(client: FlaskClient) -> None:
     page = client.get("/").text
     link = re.search(r'href="(/static/site\.css\?v=[0-9a-f]{12})"', page)
     assert link
@@ -72,12 +70,12 @@ def test_static_files_are_named_by_their_content(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/articles/999", "/?after=garbage"])
-def test_a_missing_page_says_so(client: FlaskClient, path: str) -> None:
+def test_a_missing_page_is_a_404(client: FlaskClient, path: str) -> None:
     response = client.get(path)
     assert (response.status_code, response.mimetype) == (404, "text/html")
 
 
-def test_a_page_for_users_sends_readers_to_log_in_without_a_cookie(client: FlaskClient) -> None:
+def test_a_page_for_users_redirects_to_log_in_without_a_cookie(client: FlaskClient) -> None:
     response = client.get("/account")
     assert response.headers["Location"] == "/auth/login?next=%2Faccount"
     assert cookies(response) == []
@@ -91,13 +89,13 @@ def test_logging_in_and_out(client: FlaskClient, user: User) -> None:
     key = "session:" + session_cookie(client)
     assert client.post("/auth/logout", data={"csrf_token": csrf_token(account)}).status_code == 302
     assert client.get("/account").status_code == 302
-    assert store.get_session(key) is None, "the session outlived the log-out"
+    assert store.get_session(key) is None, "the log-out must delete the session"
 
 
 @pytest.mark.parametrize(
     ("email", "password"), [("ada@news.example", "wrong"), ("nobody@news.example", PASSWORD), ("nonsense", "x")]
 )
-def test_a_wrong_password_and_an_unknown_address_are_answered_alike(
+def test_a_wrong_password_and_an_unknown_address_have_the_same_answer(
     client: FlaskClient, user: User, email: str, password: str
 ) -> None:
     assert user.id
@@ -106,7 +104,7 @@ def test_a_wrong_password_and_an_unknown_address_are_answered_alike(
     assert "E-mail or password is wrong." in response.text
 
 
-def test_the_session_is_renewed_at_log_in(client: FlaskClient, user: User) -> None:
+def test_log_in_changes_the_session_id(client: FlaskClient, user: User) -> None:
     client.get("/auth/login")
     planted = session_cookie(client)
     log_in(client, user.email)
@@ -114,7 +112,7 @@ def test_the_session_is_renewed_at_log_in(client: FlaskClient, user: User) -> No
     assert store.get_session("session:" + planted) is None
 
 
-def test_a_form_without_its_token_is_refused(client: FlaskClient, user: User, reader: FlaskClient) -> None:
+def test_a_form_without_csrf_token_is_refused(client: FlaskClient, user: User, reader: FlaskClient) -> None:
     assert client.post("/auth/login", data={"email": user.email, "password": PASSWORD}).status_code == 400
     assert reader.post("/auth/logout").status_code == 400
     assert reader.get("/account").status_code == 200
@@ -123,13 +121,11 @@ def test_a_form_without_its_token_is_refused(client: FlaskClient, user: User, re
 @pytest.mark.parametrize(
     "target", ["https://evil.example/", "//evil.example", "/\\evil.example", "javascript:alert(1)"]
 )
-def test_a_log_in_leads_to_no_other_site(client: FlaskClient, user: User, target: str) -> None:
+def test_log_in_does_not_redirect_to_another_site(client: FlaskClient, user: User, target: str) -> None:
     assert log_in(client, user.email, target=f"/auth/login?next={target}").headers["Location"] == "/account"
 
 
-def test_the_session_remembers_what_was_read_in_the_store_and_not_in_the_cookie(
-    reader: FlaskClient, publish: Publish
-) -> None:
+def test_recently_read_articles_are_in_the_store_and_not_in_the_cookie(reader: FlaskClient, publish: Publish) -> None:
     older, newer = publish("Read first"), publish("Read last")
     for article in (older, newer, older, newer):
         reader.get(f"/articles/{article.id}")
@@ -141,7 +137,7 @@ def test_the_session_remembers_what_was_read_in_the_store_and_not_in_the_cookie(
     assert [read["title"] for read in msgspec.msgpack.decode(stored)["recent"]] == ["Read last", "Read first"]
 
 
-def test_reading_a_page_again_writes_no_session(reader: FlaskClient, publish: Publish) -> None:
+def test_reading_an_article_again_does_not_write_the_session(reader: FlaskClient, publish: Publish) -> None:
     article = publish()
     reader.get(f"/articles/{article.id}")
     assert cookies(reader.get(f"/articles/{article.id}")) == []
@@ -154,14 +150,14 @@ def test_a_session_works_in_another_process(app: Flask, reader: FlaskClient, use
     assert user.email in other.get("/account").text
 
 
-def test_pickled_bytes_in_the_store_are_not_run(app: Flask) -> None:
+def test_pickled_data_in_the_store_is_not_executed(app: Flask) -> None:
     store.put_session("session:planted", b"cbuiltins\nexit\n(tR.", 60)
     client = app.test_client()
     client.set_cookie("session", "planted")
     assert client.get("/account").status_code == 302
 
 
-def test_without_the_store_readers_read_on(
+def test_reading_works_without_the_store(
     reader: FlaskClient, publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     article = publish()
@@ -174,10 +170,10 @@ def test_without_the_store_readers_read_on(
         assert reader.get(f"/articles/{article.id}").status_code == 200
         assert reader.get("/account").status_code == 302
         assert reader.post("/auth/login").status_code == 503
-    assert reader.get("/account").status_code == 200, "the session was lost with the store's absence"
+    assert reader.get("/account").status_code == 200, "the session must work again after the outage"
 
 
-def test_a_deactivated_user_is_out_at_once(reader: FlaskClient, user: User) -> None:
+def test_a_deactivated_user_loses_the_session_at_once(reader: FlaskClient, user: User) -> None:
     def deactivate(session: object) -> None:
         session.get_one(User, user.id).is_active = False  # type: ignore[attr-defined]
 
@@ -195,7 +191,7 @@ def test_only_administrators_see_their_pages(client: FlaskClient, reader: FlaskC
 
 
 def session_cookie(client: FlaskClient) -> str:
-    """The id of the client's session."""
+    """The client's session ID."""
     cookie = client.get_cookie("session")
     assert cookie is not None
     return cookie.value

@@ -1,4 +1,4 @@
-"""Pages and lists through the cache, as readers get them."""
+"""Cached pages and lists."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def test_page_two_is_not_page_one(client: FlaskClient, author: Author) -> None:
     assert [first["articles"][0]["title"], second["articles"][0]["title"]] == ["2", "1"]
 
 
-def test_junk_parameters_make_no_new_entries(client: FlaskClient) -> None:
+def test_junk_parameters_do_not_add_cache_entries(client: FlaskClient) -> None:
     assert outcome(client, "/?utm_source=junk") == "miss"
     assert outcome(client, "/?utm_source=other") == "hit"
     assert outcome(client, "/api/v1/articles") == "hit"
@@ -30,7 +30,7 @@ def test_junk_parameters_make_no_new_entries(client: FlaskClient) -> None:
     assert client.get("/api/v1/articles?utm_source=junk").status_code == 422
 
 
-def test_a_write_is_seen_by_the_next_reader_of_every_page(client: FlaskClient, author: Author) -> None:
+def test_a_write_is_visible_on_every_page_at_once(client: FlaskClient, author: Author) -> None:
     for path in ("/api/v1/articles", "/api/v1/articles?limit=5", "/"):
         assert "Breaking" not in client.get(path).text
     author.post(title="Breaking")
@@ -38,7 +38,7 @@ def test_a_write_is_seen_by_the_next_reader_of_every_page(client: FlaskClient, a
         assert "Breaking" in client.get(path).text
 
 
-def test_a_list_from_the_cache_asks_no_database(client: FlaskClient, app: Flask) -> None:
+def test_a_cached_list_needs_no_query(client: FlaskClient, app: Flask) -> None:
     client.get("/api/v1/articles")
     queries: list[float] = []
     app.extensions["database"].on_query.append(queries.append)
@@ -46,7 +46,7 @@ def test_a_list_from_the_cache_asks_no_database(client: FlaskClient, app: Flask)
     assert queries == []
 
 
-def test_the_length_of_a_page_does_not_decide_the_number_of_queries(
+def test_the_number_of_queries_does_not_depend_on_the_page_size(
     client: FlaskClient, app: Flask, author: Author
 ) -> None:
     for number in range(10):
@@ -60,8 +60,8 @@ def test_the_length_of_a_page_does_not_decide_the_number_of_queries(
     assert counts == [1, 1]
 
 
-def test_another_process_sees_the_write_too(client: FlaskClient, author: Author) -> None:
-    """The generation lives in the shared backend, not in the process that bumps it."""
+def test_a_write_is_visible_in_another_process(client: FlaskClient, author: Author) -> None:
+    """The generation is in the shared backend and not in the process."""
     client.get("/api/v1/articles")
     Cache(cache.backend, recent_seconds=1).bump("lists")
     assert outcome(client, "/api/v1/articles") == "miss"

@@ -27,19 +27,23 @@ RSS = b"""<?xml version="1.0" encoding="utf-8"?>
 <rss version="2.0" xmlns:content="http://purl.org/rss/1.0/modules/content/"><channel><title>Harbour news</title>
 <item><guid>urn:1</guid><title>Harbour &amp; wall</title><pubDate>Mon, 02 Nov 2026 10:00:00 +0100</pubDate>
 <description>Short.</description>
-<content:encoded><![CDATA[<p>The harbour was <b>closed</b>.</p><p>Waves broke over&nbsp;the wall.</p>]]></content:encoded></item>
-<item><guid>urn:2</guid><title>Bridge open</title><description>The bridge is open &lt;b&gt;again&lt;/b&gt;.</description></item>
+<content:encoded><![CDATA[<p>The harbour was <b>closed</b>.</p><p>Waves broke over&nbsp;the wall.</p>]]>
+</content:encoded></item>
+<item><guid>urn:2</guid><title>Bridge open</title>
+<description>The bridge is open &lt;b&gt;again&lt;/b&gt;.</description></item>
 <item><guid>urn:3</guid><title></title><description>Nothing to call it by.</description></item>
 </channel></rss>"""
 ATOM = """<?xml version="1.0" encoding="utf-8"?>
 <feed xmlns="http://www.w3.org/2005/Atom"><title>Notes</title><id>urn:f</id><updated>2026-11-01T00:00:00Z</updated>
 <entry><id>urn:a1</id><title type="text">2 &lt; 3, says Zoë</title><updated>2026-11-01T08:30:00Z</updated>
 <content type="xhtml"><div xmlns="http://www.w3.org/1999/xhtml"><h2>Numbers</h2><ul><li>one</li><li>two</li></ul></div></content></entry>
-<entry><id>urn:a2</id><title>From the future</title><updated>2999-01-01T00:00:00Z</updated><summary>Not yet.</summary></entry>
+<entry><id>urn:a2</id><title>From the future</title>
+<updated>2999-01-01T00:00:00Z</updated><summary>Not yet.</summary></entry>
 </feed>""".encode()
 HOSTILE = b"""<rss version="2.0"><channel><title>x</title><item><guid>urn:h</guid>
 <title>&lt;script&gt;alert(1)&lt;/script&gt;Nice &lt;img src=x onerror=alert(1)&gt;title \xe2\x80\xae</title>
-<description><![CDATA[<p onclick="alert(1)">Seen.</p><script>alert('unseen')</script><style>p{}</style><iframe srcdoc="unseen">unseen
+<description><![CDATA[<p onclick="alert(1)">Seen.</p><script>alert('unseen')</script><style>p{}</style>
+<iframe srcdoc="unseen">unseen
 </iframe><a href="javascript:alert(1)">A link</a><!-- unseen -->
 <svg><text>unseen</text></svg><p>&lt;b&gt; is a tag.</p>]]></description></item>
 </channel></rss>"""
@@ -65,10 +69,10 @@ def test_rss_becomes_articles_as_text(user: User, client: FlaskClient) -> None:
     assert bridge.content == "The bridge is open again."
     shown = body(client.get("/api/v1/articles"))["articles"]
     assert [article["title"] for article in shown] == ["Bridge open", "Harbour & wall"]
-    assert all(article["summary"] and article["keywords"] for article in shown), "a task has processed them"
+    assert all(article["summary"] and article["keywords"] for article in shown), "a task must process them"
 
 
-def test_an_import_is_seen_at_once_also_without_a_worker(
+def test_an_import_is_visible_at_once_without_a_worker(
     user: User, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(feeds, "send", lambda *_: False)
@@ -82,10 +86,10 @@ def test_atom_becomes_articles_as_text(user: User) -> None:
     numbers, future = stored()
     assert (numbers.title, numbers.content) == ("2 < 3, says Zoë", "Numbers\n\none\n\ntwo")
     assert numbers.published_at == datetime(2026, 11, 1, 8, 30, tzinfo=UTC)
-    assert future.published_at <= now(), "one from the future would stay on top"
+    assert future.published_at <= now(), "an article from the future would stay at the top"
 
 
-def test_an_import_that_is_repeated_adds_nothing(user: User) -> None:
+def test_a_repeated_import_adds_nothing(user: User) -> None:
     load(RSS, user, limit=1)
     assert load(RSS, user) == (1, 1, 1)
     assert load(RSS, user) == (0, 2, 1)
@@ -93,11 +97,11 @@ def test_an_import_that_is_repeated_adds_nothing(user: User) -> None:
     assert len(stored()) == 2
 
 
-def test_an_entry_that_comes_twice_in_a_feed_is_one_article(user: User) -> None:
+def test_a_duplicate_entry_becomes_one_article(user: User) -> None:
     assert load(RSS.replace(b"urn:2", b"urn:1"), user)[0] == 1
 
 
-def test_hostile_html_leaves_no_trace(user: User) -> None:
+def test_hostile_html_is_removed(user: User) -> None:
     assert load(HOSTILE, user) == (1, 0, 0)
     (article,) = stored()
     assert article.title == "Nice title"
@@ -106,7 +110,7 @@ def test_hostile_html_leaves_no_trace(user: User) -> None:
     assert article.content == "Seen.\n\nA link\n\n<b> is a tag."
 
 
-def test_what_can_be_read_of_a_broken_feed_is_imported(user: User) -> None:
+def test_the_readable_part_of_a_broken_feed_is_imported(user: User) -> None:
     assert load(RSS[: RSS.index(b"<item><guid>urn:3")], user)[0] == 2
 
 
@@ -123,7 +127,7 @@ def test_what_can_be_read_of_a_broken_feed_is_imported(user: User) -> None:
         ),
     ],
 )
-def test_what_is_no_feed_is_refused(user: User, document: bytes, reason: str) -> None:
+def test_a_document_that_is_not_a_feed_is_refused(user: User, document: bytes, reason: str) -> None:
     with pytest.raises(FeedError, match=reason):
         load(document, user)
     assert stored() == []
@@ -144,14 +148,14 @@ def test_a_huge_entry_is_cut_between_words(user: User) -> None:
     "part",
     ["<", "<!--", "<a href='", "&", "<p>", "</", "<![CDATA[", "<script>", "<a b='x' ", "<div>", "<b></i>", "<i><b><a>"],
 )
-def test_html_of_any_kind_takes_no_long_time(part: str) -> None:
+def test_any_html_is_converted_quickly(part: str) -> None:
     started = time.process_time()
     plain((part * 500_000)[:500_000])
     assert time.process_time() - started < 3, "measured: below 0.5 s"
 
 
 @pytest.mark.parametrize("document", [RSS, ATOM, HOSTILE])
-def test_a_document_that_ends_anywhere_is_a_feed_or_an_error(document: bytes) -> None:
+def test_a_truncated_document_is_a_feed_or_an_error(document: bytes) -> None:
     for length in range(0, len(document), 37):
         try:
             feeds.entries(document[:length])
@@ -160,7 +164,7 @@ def test_a_document_that_ends_anywhere_is_a_feed_or_an_error(document: bytes) ->
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Serves a feed, and what a careless or hostile server does."""
+    """Serves a feed, and misbehaves on some paths."""
 
     def do_GET(self) -> None:
         """Answer by path."""
@@ -188,7 +192,7 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(RSS)
 
     def log_message(self, *_: Any) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture
@@ -202,7 +206,7 @@ def server() -> Iterator[str]:
     listening.server_close()
 
 
-def test_a_feed_is_fetched_and_redirects_are_followed(server: str) -> None:
+def test_a_download_follows_redirects(server: str) -> None:
     assert downloads.fetch(f"{server}/feed.xml?a=b", allow_private=True) == RSS
     assert downloads.fetch(f"{server}/to-feed", allow_private=True) == RSS
 
@@ -216,12 +220,12 @@ def test_a_feed_is_fetched_and_redirects_are_followed(server: str) -> None:
         ("/endless", "has more than 5 MB"),
     ],
 )
-def test_a_server_that_misbehaves_is_left(server: str, path: str, reason: str) -> None:
+def test_a_download_from_a_misbehaving_server_fails(server: str, path: str, reason: str) -> None:
     with pytest.raises(DownloadError, match=reason):
         downloads.fetch(server + path, allow_private=True)
 
 
-def test_a_server_that_trickles_is_left(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_download_fails_after_the_total_timeout(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "TOTAL_TIMEOUT", 0.3)
     with pytest.raises(DownloadError, match="takes longer"):
         downloads.fetch(f"{server}/slow", allow_private=True)
@@ -242,7 +246,7 @@ def test_a_server_that_trickles_is_left(server: str, monkeypatch: pytest.MonkeyP
         "224.0.0.1",
     ],
 )
-def test_addresses_that_are_not_public_are_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_private_addresses_are_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(family, socket.SOCK_STREAM, 6, "", (address, 80))])
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
@@ -251,11 +255,11 @@ def test_addresses_that_are_not_public_are_refused(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_redirect_to_a_private_address_is_refused(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    looked_at: list[str] = []
+    checked: list[str] = []
 
     def is_public(address: str) -> bool:
-        looked_at.append(address)
-        return len(looked_at) == 1
+        checked.append(address)
+        return len(checked) == 1
 
     monkeypatch.setattr(downloads, "_is_public", is_public)
     with pytest.raises(DownloadError, match="not a public address"):
@@ -274,7 +278,7 @@ def test_a_redirect_to_a_private_address_is_refused(server: str, monkeypatch: py
         ("/no/such/file", "No such file"),
     ],
 )
-def test_what_cannot_be_fetched_is_said(source: str, reason: str) -> None:
+def test_an_impossible_download_is_reported(source: str, reason: str) -> None:
     with pytest.raises(DownloadError, match=reason):
         downloads.fetch(source)
 

@@ -21,7 +21,7 @@ MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
 
 
 def titles(selection: Selection, *, limit: int = 10) -> list[str]:
-    """What the pages of a list hold, one after the other."""
+    """The titles of all pages of a list."""
     found: list[str] = []
     after: Position | None = None
     while True:
@@ -34,7 +34,7 @@ def titles(selection: Selection, *, limit: int = 10) -> list[str]:
 
 @pytest.fixture
 def stored(publish: Publish, user: User) -> User:
-    """Articles of two authors, hours apart; the second author."""
+    """Articles of two authors, hours apart. Returns the second author."""
     other = db.write(
         lambda session: users.create_user(session, email="bo@news.example", name="Bo Finch", password="correct horse")
     )
@@ -49,7 +49,7 @@ def stored(publish: Publish, user: User) -> User:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 10])
-def test_a_list_holds_what_was_chosen_once_newest_first(stored: User, limit: int) -> None:
+def test_a_list_has_each_matching_article_once_newest_first(stored: User, limit: int) -> None:
     everything = ["Storm 5", "Calm 4", "Storm 3", "Calm 2", "Storm 1", "Calm 0"]
     chosen: list[tuple[dict[str, Any], list[str]]] = [
         ({}, everything),
@@ -67,7 +67,7 @@ def test_a_list_holds_what_was_chosen_once_newest_first(stored: User, limit: int
 
 
 @pytest.mark.usefixtures("app")
-def test_a_token_belongs_to_its_list_and_its_filters() -> None:
+def test_a_page_token_is_valid_only_for_its_list_and_filters() -> None:
     marks = [
         Selection(**given).digest
         for given in ({}, {"author": 1}, {"author": 2}, {"keyword": "1"}, {"q": "1"}, {"q": "1", "author": 1})
@@ -80,9 +80,7 @@ def test_a_token_belongs_to_its_list_and_its_filters() -> None:
             Position.from_token(token, mark)
 
 
-def test_a_cached_list_is_of_its_filters_and_outdated_with_every_other(
-    app: Flask, stored: User, publish: Publish
-) -> None:
+def test_lists_are_cached_by_filter_and_invalidated_together(app: Flask, stored: User, publish: Publish) -> None:
     def found(body: bytes) -> list[str]:
         return [article["title"] for article in app.json.loads(body)["articles"]]
 
@@ -98,7 +96,7 @@ def test_a_cached_list_is_of_its_filters_and_outdated_with_every_other(
     assert len(found(search())) == 4
 
 
-def test_postgres_searches_by_its_index_and_sqlite_by_substring() -> None:
+def test_postgres_searches_by_index_and_sqlite_by_substring() -> None:
     statement = listing.statement(frozenset({"q", "keyword"}), following=True)
     on_postgres = str(statement.compile(dialect=postgresql.psycopg2.dialect()))  # type: ignore[no-untyped-call]
     assert "article.search @@ websearch_to_tsquery('english', %(q)s)" in on_postgres
@@ -106,5 +104,5 @@ def test_postgres_searches_by_its_index_and_sqlite_by_substring() -> None:
     assert "instr(" in str(statement.compile(dialect=sqlite.dialect()))
 
 
-def test_a_statement_is_composed_once() -> None:
+def test_statements_are_cached() -> None:
     assert listing.statement(frozenset({"q"}), following=False) is listing.statement(frozenset({"q"}), following=False)

@@ -15,11 +15,11 @@ Publish = Callable[..., Article]
 
 
 def stored(article_id: int) -> Article:
-    """The article as it is in the database."""
+    """The article in the database."""
     return db.read(lambda session: session.get_one(Article, article_id))
 
 
-def test_a_change_counts_versions_and_asks_for_a_new_summary(publish: Publish) -> None:
+def test_a_change_increments_the_version_and_resets_the_summary(publish: Publish) -> None:
     article = publish()
     db.write(lambda session: articles.process(session, article.id))
     assert db.write(lambda session: articles.change(session, article.id, 1, title="Changed")) == 2
@@ -33,7 +33,7 @@ def test_a_change_counts_versions_and_asks_for_a_new_summary(publish: Publish) -
     assert changed.updated_at is not None
 
 
-def test_of_two_who_change_the_same_version_one_is_told(publish: Publish) -> None:
+def test_one_of_two_changes_to_the_same_version_fails(publish: Publish) -> None:
     article = publish()
     db.write(lambda session: articles.change(session, article.id, 1, title="First"))
     with pytest.raises(articles.ConflictError):
@@ -42,7 +42,7 @@ def test_of_two_who_change_the_same_version_one_is_told(publish: Publish) -> Non
     assert db.write(lambda session: articles.change(session, article.id, title="Whatever it was")) == 3
 
 
-def test_what_does_not_exist_is_neither_changed_nor_removed(publish: Publish) -> None:
+def test_a_missing_article_is_neither_changed_nor_removed(publish: Publish) -> None:
     article = publish()
     assert db.write(lambda session: articles.change(session, article.id + 1, 1, title="x")) is None
     assert not db.write(lambda session: articles.remove(session, article.id + 1))
@@ -50,9 +50,7 @@ def test_what_does_not_exist_is_neither_changed_nor_removed(publish: Publish) ->
     assert not db.write(lambda session: articles.remove(session, article.id))
 
 
-def test_an_old_task_does_not_undo_the_summary_of_a_newer_text(
-    publish: Publish, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_task_does_not_overwrite_a_newer_summary(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     article = publish()
     summarise = text.summary
 
@@ -67,7 +65,7 @@ def test_an_old_task_does_not_undo_the_summary_of_a_newer_text(
     assert (stored(article.id).summary, stored(article.id).processed_at) == ("", None)
 
 
-def test_a_task_that_runs_twice_works_once(publish: Publish) -> None:
+def test_a_repeated_task_does_nothing(publish: Publish) -> None:
     article = publish()
     assert db.write(lambda session: articles.process(session, article.id))
     first = stored(article.id).processed_at
@@ -75,7 +73,7 @@ def test_a_task_that_runs_twice_works_once(publish: Publish) -> None:
     assert stored(article.id).processed_at == first
 
 
-def test_a_task_that_runs_twice_at_the_same_time_works_once(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_of_two_concurrent_tasks_works(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     article = publish()
     summarise, worked = text.summary, []
 
@@ -104,18 +102,18 @@ def test_a_task_that_runs_twice_at_the_same_time_works_once(publish: Publish, mo
         ("a\u200fb", True, "direction"),
     ],
 )
-def test_unusable_text_is_named(written: str, one_line: bool, word: str) -> None:
+def test_invalid_text_has_a_fault(written: str, one_line: bool, word: str) -> None:
     assert word in (plaintext.fault(written, max_length=10, one_line=one_line) or "")
 
 
 @pytest.mark.parametrize(
     ("written", "one_line"), [("two\r\nlines\t", False), ("\u05d0\u200f.", False), ("Ærø 🦢", True)]
 )
-def test_usable_text_has_no_fault(written: str, one_line: bool) -> None:
+def test_valid_text_has_no_fault(written: str, one_line: bool) -> None:
     assert plaintext.fault(written, max_length=20, one_line=one_line) is None
 
 
-def test_nobody_is_shown_an_article_that_was_removed(client: FlaskClient, publish: Publish) -> None:
+def test_a_removed_article_disappears_at_once(client: FlaskClient, publish: Publish) -> None:
     article = publish("Withdrawn")
     path = f"/articles/{article.id}"
     assert client.get(path).status_code == 200

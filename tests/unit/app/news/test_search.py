@@ -23,7 +23,7 @@ SITEMAP = "{http://www.sitemaps.org/schemas/sitemap/0.9}"
 
 @pytest.fixture
 def stranger(app: Flask) -> User:
-    """Another author, who has published something."""
+    """Another author, with articles."""
     database: Database = app.extensions["database"]
     name = "Bob <i>Hall</i>"
     user = database.write(
@@ -40,7 +40,7 @@ def following(page: str) -> str:
     return found[1].replace("&amp;", "&")
 
 
-def test_an_author_has_a_page_that_bylines_link_to(
+def test_bylines_link_to_the_page_of_the_author(
     client: FlaskClient, publish: Publish, user: User, stranger: User
 ) -> None:
     article = publish("Hers")
@@ -54,7 +54,7 @@ def test_an_author_has_a_page_that_bylines_link_to(
     assert "Bob &lt;i&gt;Hall&lt;/i&gt;</h1>" in client.get(f"/authors/{stranger.id}").text
 
 
-def test_an_author_pages_through_everything(client: FlaskClient, publish: Publish, user: User) -> None:
+def test_the_pages_of_an_author_show_every_article(client: FlaskClient, publish: Publish, user: User) -> None:
     for number in range(21):
         publish(f"Number {number:02}")
     link = following(client.get(f"/authors/{user.id}").text)
@@ -63,12 +63,12 @@ def test_an_author_pages_through_everything(client: FlaskClient, publish: Publis
     assert "Number 01" not in second
 
 
-def test_nobody_learns_who_is_registered(client: FlaskClient, user: User) -> None:
+def test_a_user_without_articles_has_no_page(client: FlaskClient, user: User) -> None:
     assert client.get(f"/authors/{user.id}").status_code == 404
     assert client.get("/authors/999").status_code == 404
 
 
-def test_a_search_finds_words_of_titles_and_texts(client: FlaskClient, publish: Publish, stranger: User) -> None:
+def test_a_search_finds_words_in_titles_and_texts(client: FlaskClient, publish: Publish, stranger: User) -> None:
     assert stranger
     publish("Storm over the harbour")
     for query, found in (("storm", True), ("content", True), ("  storm   over ", True), ("tempest", False)):
@@ -78,7 +78,7 @@ def test_a_search_finds_words_of_titles_and_texts(client: FlaskClient, publish: 
     assert "Nothing found for “tempest”" in page
 
 
-def test_a_search_pages_through_everything(client: FlaskClient, publish: Publish) -> None:
+def test_the_pages_of_a_search_show_every_result(client: FlaskClient, publish: Publish) -> None:
     for number in range(21):
         publish(f"Storm {number:02}")
     link = following(client.get("/search?q=storm").text)
@@ -89,15 +89,15 @@ def test_a_search_pages_through_everything(client: FlaskClient, publish: Publish
     assert 'value="storm"' in second
 
 
-def test_without_words_there_is_a_form(client: FlaskClient) -> None:
+def test_a_search_without_words_shows_a_form(client: FlaskClient) -> None:
     for path in ("/search", "/search?q=", "/search?q=%20%0a"):
         response = client.get(path)
         assert response.status_code == 200
-        assert response.text.count('role="search"') == 2, "one in the masthead, one on the page"
+        assert response.text.count('role="search"') == 2, "one in the masthead and one on the page"
 
 
 @pytest.mark.parametrize("query", ["x" * 201, "a\0b", "a\x1bb", "a\u202eb"])
-def test_what_cannot_be_searched_for_is_refused(client: FlaskClient, query: str) -> None:
+def test_an_invalid_search_is_refused(client: FlaskClient, query: str) -> None:
     response = client.get("/search", query_string={"q": query})
     assert response.status_code == 422
     assert "This search is not possible." in response.text
@@ -107,7 +107,7 @@ def test_what_cannot_be_searched_for_is_refused(client: FlaskClient, query: str)
 @pytest.mark.parametrize(
     "query", ["%", "_", "'; DROP TABLE article; --", '"', "-", "a & | ! (", "<script>alert(1)</script>"]
 )
-def test_signs_have_no_meaning_that_breaks_a_search(client: FlaskClient, publish: Publish, query: str) -> None:
+def test_special_characters_do_not_break_a_search(client: FlaskClient, publish: Publish, query: str) -> None:
     publish()
     response = client.get("/search", query_string={"q": query})
     assert response.status_code == 200
@@ -140,7 +140,7 @@ def test_a_token_of_another_list_is_refused(client: FlaskClient, publish: Publis
         assert client.get(path + ("&" if "?" in path else "?") + "after=forged").status_code == 404
 
 
-def test_the_feed_holds_the_newest_articles(client: FlaskClient, publish: Publish) -> None:
+def test_the_atom_feed_has_the_newest_articles(client: FlaskClient, publish: Publish) -> None:
     for number in range(21):
         publish(f"Number {number:02} & <b>", published_at=now() - timedelta(hours=30 - number))
     response = client.get("/feed.atom", base_url="https://news.example")
@@ -162,19 +162,19 @@ def test_the_feed_holds_the_newest_articles(client: FlaskClient, publish: Publis
     assert again.headers["Cache-Control"] == "public, max-age=60"
 
 
-def test_what_xml_cannot_carry_leaves_the_feed_whole(client: FlaskClient, publish: Publish) -> None:
+def test_characters_that_xml_forbids_are_removed_from_the_feed(client: FlaskClient, publish: Publish) -> None:
     publish("Bell \x07 and \ufffe")
     assert ElementTree.fromstring(client.get("/feed.atom").text).findtext(f"{ATOM}entry/{ATOM}title") == "Bell  and "
 
 
-def test_pages_name_the_feed(client: FlaskClient) -> None:
+def test_pages_link_to_the_feed(client: FlaskClient) -> None:
     assert '<link rel="alternate" href="/feed.atom" type="application/atom+xml"' in client.get("/").text
     assert ElementTree.fromstring(client.get("/feed.atom").text).findtext(f"{ATOM}updated"), (
         "an empty feed is a feed too"
     )
 
 
-def test_crawlers_are_told_where_to_go(client: FlaskClient, publish: Publish) -> None:
+def test_robots_txt_and_sitemap(client: FlaskClient, publish: Publish) -> None:
     article = publish()
     robots = client.get("/robots.txt", base_url="https://news.example")
     assert robots.mimetype == "text/plain"
@@ -184,9 +184,7 @@ def test_crawlers_are_told_where_to_go(client: FlaskClient, publish: Publish) ->
     assert f"https://news.example/articles/{article.id}" in [found.text for found in sitemap.iter(f"{SITEMAP}loc")]
 
 
-def test_readers_get_no_cookie_and_a_page_that_a_proxy_may_keep(
-    client: FlaskClient, publish: Publish, user: User
-) -> None:
+def test_lists_are_cacheable_and_set_no_cookie(client: FlaskClient, publish: Publish, user: User) -> None:
     publish()
     for path in (f"/authors/{user.id}", "/search", "/search?q=title", "/feed.atom", "/robots.txt", "/sitemap.xml"):
         response = client.get(path)
@@ -195,9 +193,7 @@ def test_readers_get_no_cookie_and_a_page_that_a_proxy_may_keep(
         assert response.headers["Cache-Control"].startswith("public"), path
 
 
-def test_a_list_asks_the_database_at_most_once_whatever_its_length(
-    client: FlaskClient, publish: Publish, user: User
-) -> None:
+def test_every_list_needs_at_most_one_query(client: FlaskClient, publish: Publish, user: User) -> None:
     paths = ("/", f"/authors/{user.id}", "/search?q=title", "/popular", "/feed.atom", "/sitemap.xml")
     counts = []
     for more in (1, 19):
@@ -208,11 +204,12 @@ def test_a_list_asks_the_database_at_most_once_whatever_its_length(
             for path in paths * 10:
                 assert client.get(path).status_code == 200, path
         counts.append(len(seen))
-    # One for each list: the newest 20, which home page and feed share, the newest 100, two lengths of the most read, an author, a search.
+    # One for each list: the newest 20, which home page and feed share, the newest 100, two lengths of the most read, an
+    # author, a search.
     assert counts == [6, 6]
 
 
-def test_a_missing_page_offers_a_search(client: FlaskClient) -> None:
+def test_a_missing_page_shows_a_search_form(client: FlaskClient) -> None:
     page = client.get("/nothing").text
     assert 'action="/search"' in page
     assert page.count('for="q"') == page.count('id="q"') == 1

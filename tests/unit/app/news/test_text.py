@@ -12,10 +12,12 @@ STORY = (
     "Fishermen waited for the storm to pass. The harbour master said that the wall held."
 )
 ROVER = (
-    "The rover Perseverance has found rocks in Jezero Crater that hold organic molecules. Scientists said on Tuesday that the organic "
-    "molecules do not prove that there was life.\n\n"
-    "Dr. Stack said that the rocks formed in water. The U.S. Senate was told on Monday. It was a warm day in Houston.\n\n"
-    "The rover Perseverance has found rocks in the Jezero Crater that hold the organic molecules. Lunch was served at noon. "
+    "The rover Perseverance has found rocks in Jezero Crater that hold organic molecules. Scientists said on Tuesday "
+    "that the organic molecules do not prove that there was life.\n\n"
+    "Dr. Stack said that the rocks formed in water. The U.S. Senate was told on Monday. It was a warm day in "
+    "Houston.\n\n"
+    "The rover Perseverance has found rocks in the Jezero Crater that hold the organic molecules. Lunch was served at "
+    "noon. "
     "A river once ran into Jezero Crater, and rocks from its bed will be brought to Earth by the next rover."
 )
 
@@ -26,7 +28,10 @@ def test_a_summary_is_the_first_sentences() -> None:
 
 
 def test_abbreviations_and_wrapped_lines_do_not_end_a_sentence() -> None:
-    content = "The report by Dr. Ada Marsh of the U.S. Weather Service says that the river\nwill rise until Friday. Nobody was hurt."
+    content = (
+        "The report by Dr. Ada Marsh of the U.S. Weather Service says that the river\nwill rise until Friday. "
+        "Nobody was hurt."
+    )
     assert summary(content, sentences=1) == (
         "The report by Dr. Ada Marsh of the U.S. Weather Service says that the river will rise until Friday."
     )
@@ -49,7 +54,7 @@ def test_words_that_occur_together_become_one_keyword() -> None:
     found = keywords("Rover finds organic molecules", ROVER)
     assert {"organic molecules", "jezero crater"} <= set(found)
     words = [word for phrase in found for word in phrase.split()]
-    assert len(words) == len(set(words)), "no word twice"
+    assert len(words) == len(set(words)), "no word may occur twice"
 
 
 def test_unicode_spelling_does_not_change_the_keywords() -> None:

@@ -31,7 +31,7 @@ def views(article: Article) -> int:
 
 
 @pytest.mark.usefixtures("counting")
-def test_every_read_counts_also_from_the_cache(client: FlaskClient, article: Article) -> None:
+def test_views_of_cached_articles_count_too(client: FlaskClient, article: Article) -> None:
     for path in (f"/api/v1/articles/{article.id}", f"/articles/{article.id}"):
         client.get(path)
         assert client.get(path).headers["X-Cache"] == "hit"
@@ -42,7 +42,7 @@ def test_every_read_counts_also_from_the_cache(client: FlaskClient, article: Art
 
 
 @pytest.mark.usefixtures("counting")
-def test_lists_missing_articles_and_head_requests_count_nothing(client: FlaskClient, article: Article) -> None:
+def test_lists_missing_articles_and_head_requests_do_not_count(client: FlaskClient, article: Article) -> None:
     client.get("/api/v1/articles")
     client.get("/api/v1/articles/999")
     client.head(f"/articles/{article.id}")
@@ -57,7 +57,7 @@ def test_a_crash_before_the_commit_loses_nothing(article: Article, monkeypatch: 
         with pytest.raises(OperationalError):
             view_counts.flush()
     store.count_view(article.id)
-    # The interrupted batch first, then what came since.
+    # First the interrupted batch, then the newer views.
     assert [view_counts.flush(), view_counts.flush()] == [1, 1]
     assert views(article) == 2
 
@@ -78,9 +78,7 @@ def test_a_crash_after_the_commit_counts_nothing_twice(article: Article, monkeyp
 
 
 @pytest.mark.usefixtures("counting")
-def test_two_schedulers_that_flush_the_same_batch_at_once_count_it_once(
-    article: Article, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_concurrent_flushes_count_a_batch_once(article: Article, monkeypatch: pytest.MonkeyPatch) -> None:
     store.count_view(article.id)
     taken = store.take_views()
     with monkeypatch.context() as both:
@@ -91,7 +89,7 @@ def test_two_schedulers_that_flush_the_same_batch_at_once_count_it_once(
 
 
 @pytest.mark.usefixtures("counting")
-def test_without_a_scheduler_views_wait(article: Article) -> None:
+def test_views_wait_for_a_flush(article: Article) -> None:
     for _ in range(3):
         store.count_view(article.id)
     assert views(article) == 0
@@ -99,7 +97,7 @@ def test_without_a_scheduler_views_wait(article: Article) -> None:
 
 
 @pytest.mark.usefixtures("counting")
-def test_a_slow_flush_does_not_forget_the_next_ones_batch(article: Article) -> None:
+def test_a_slow_flush_does_not_delete_the_next_batch(article: Article) -> None:
     store.count_view(article.id)
     taken = store.take_views()
     assert taken is not None
@@ -110,7 +108,7 @@ def test_a_slow_flush_does_not_forget_the_next_ones_batch(article: Article) -> N
     assert store.take_views() == following
 
 
-def test_a_crash_between_renaming_and_naming_loses_nothing(app: Flask, redis: FakeRedis, article: Article) -> None:
+def test_a_crash_before_the_batch_has_an_id_loses_nothing(app: Flask, redis: FakeRedis, article: Article) -> None:
     app.extensions["store"] = RedisStore(redis)
     store.count_view(article.id)
     redis.renamenx(VIEWS_PENDING, VIEWS_FLUSHING)
@@ -120,7 +118,7 @@ def test_a_crash_between_renaming_and_naming_loses_nothing(app: Flask, redis: Fa
 
 
 @pytest.mark.usefixtures("counting")
-def test_views_of_a_deleted_article_stop_nobody(article: Article) -> None:
+def test_views_of_a_deleted_article_do_not_block_others(article: Article) -> None:
     store.count_view(article.id + 1)
     store.count_view(article.id)
     view_counts.flush()
@@ -135,7 +133,7 @@ def test_a_dead_store_does_not_break_a_page(
 
 
 @pytest.mark.usefixtures("counting")
-def test_names_of_batches_are_remembered(article: Article) -> None:
+def test_batch_ids_are_stored(article: Article) -> None:
     store.count_view(article.id)
     view_counts.flush()
     assert db.read(lambda session: session.query(ViewBatch).count()) == 1

@@ -1,4 +1,4 @@
-"""Whatever is sent: a 4xx problem that names what is wrong, and nothing stored."""
+"""Invalid input gets a 4xx problem that names the error, and nothing is stored."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ GOOD = {"title": "A title", "content": "Some content."}
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
 TOKEN = Position(MOMENT, 1).token
 
-# What is sent to the list, and the field that the answer names.
+# Invalid queries of the list, and the field that the error names.
 QUERIES = [
     ("limit=0", "limit"),
     ("limit=101", "limit"),
@@ -67,7 +67,7 @@ QUERIES = [
     (f"after={Position(MOMENT, 1, Selection(author=1).digest).token}&author=2", "after"),
 ]
 
-# What is published, and the field that the answer names.
+# Invalid articles, and the field that the error names.
 ARTICLES: list[tuple[Any, str]] = [
     ({"title": ""}, "title"),
     ({"title": " \t "}, "title"),
@@ -93,7 +93,7 @@ ARTICLES: list[tuple[Any, str]] = [
     ({"\u202e": 1}, "\u202e"),
 ]
 
-# Bodies that are no article at all, and the status of the answer.
+# Bodies that are not articles, and the status of the answer.
 BODIES = [
     (b"{", "application/json", 400),
     (b"", "application/json", 422),
@@ -119,21 +119,21 @@ def fields(answer: Any) -> list[str]:
 
 
 @pytest.mark.parametrize(("query", "field"), QUERIES, ids=[query[:40] for query, _ in QUERIES])
-def test_an_unusable_parameter_is_refused_by_name(client: FlaskClient, query: str, field: str) -> None:
+def test_an_invalid_parameter_is_named_in_the_error(client: FlaskClient, query: str, field: str) -> None:
     answer = client.get(f"/api/v1/articles?{query}")
     assert (answer.status_code, answer.content_type) == (422, "application/problem+json")
     assert fields(answer) == [field]
 
 
 @pytest.mark.parametrize("path", ["/api/v1/articles/1", "/api/v1/me"])
-def test_a_parameter_that_nobody_looks_at_is_refused_by_name(client: FlaskClient, path: str) -> None:
+def test_an_unknown_parameter_is_named_in_the_error(client: FlaskClient, path: str) -> None:
     answer = client.get(f"{path}?page=-1")
     assert (answer.status_code, fields(answer)) == (422, ["page"])
 
 
 @pytest.mark.parametrize("method", ["POST", "PATCH"])
 @pytest.mark.parametrize(("article", "field"), ARTICLES, ids=[ascii(article)[:40] for article, _ in ARTICLES])
-def test_an_unusable_article_is_refused_by_field(
+def test_an_invalid_field_is_named_in_the_error(
     author: Author, publish: Callable[..., Article], method: str, article: dict[str, Any], field: str
 ) -> None:
     path = "/api/v1/articles" if method == "POST" else f"/api/v1/articles/{publish().id}"
@@ -150,7 +150,7 @@ def test_an_unusable_article_is_refused_by_field(
 @pytest.mark.parametrize(
     ("content", "kind", "status"), BODIES, ids=[f"{content[:20]!r} {kind}" for content, kind, _ in BODIES]
 )
-def test_a_body_that_is_no_article_is_refused(
+def test_an_invalid_body_is_refused(
     author: Author, publish: Callable[..., Article], method: str, content: bytes, kind: str, status: int
 ) -> None:
     path = "/api/v1/articles" if method == "POST" else f"/api/v1/articles/{publish().id}"
@@ -162,14 +162,14 @@ def test_a_body_that_is_no_article_is_refused(
     assert db.read(articles.count) == (method == "PATCH")
 
 
-def test_a_change_of_nothing_is_refused(author: Author, publish: Callable[..., Article]) -> None:
+def test_an_empty_change_is_refused(author: Author, publish: Callable[..., Article]) -> None:
     answer = author.client.patch(f"/api/v1/articles/{publish().id}", json={}, headers=author.headers)
     assert (answer.status_code, fields(answer)) == (422, ["content", "title"])
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 @pytest.mark.parametrize("wrong", ["0", "-1", "9e99", "1.0", "99999999999999999999", "%00", "x", "\u0663"])
-def test_an_id_that_no_article_can_have_is_not_found(client: FlaskClient, method: str, wrong: str) -> None:
+def test_an_impossible_id_is_a_404(client: FlaskClient, method: str, wrong: str) -> None:
     answer = client.open(f"/api/v1/articles/{wrong}", method=method)
     assert (answer.status_code, answer.content_type) == (404, "application/problem+json")
 
@@ -178,7 +178,7 @@ def test_an_id_that_no_article_can_have_is_not_found(client: FlaskClient, method
     "title",
     ["\u05e9\u05dc\u05d5\u05dd \u05e2\u05d5\u05dc\u05dd", "\u0645\u0631\u062d\u0628\u0627", "Ærø 🦢", "<b>'\"&"],
 )
-def test_ordinary_titles_of_every_script_are_taken_as_they_are(author: Author, title: str) -> None:
+def test_titles_in_every_script_are_stored_unchanged(author: Author, title: str) -> None:
     answer = author.post(title=title)
     assert (answer.status_code, body(answer)["title"]) == (201, title)
 
@@ -190,7 +190,7 @@ def test_ordinary_titles_of_every_script_are_taken_as_they_are(author: Author, t
 @pytest.mark.parametrize(
     "value", ["", '"', "\x7f", "\u00e9", "W/", "*" * 5000, ",,,,", "Bearer .", 'session="', "pin=" + "x" * 900]
 )
-def test_odd_headers_are_no_error_of_the_server(
+def test_odd_headers_do_not_cause_a_server_error(
     author: Author, publish: Callable[..., Article], header: str, value: str
 ) -> None:
     article = publish()

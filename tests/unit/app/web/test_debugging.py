@@ -29,12 +29,12 @@ def _debug(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def client_of(environment: str, url: str) -> FlaskClient:
-    """A reader of the application in an environment."""
+    """A client of the application in an environment."""
     servers = SERVERS if environment == "production" else {}
     return create_app(config.load({"APP_ENV": environment, "DATABASE_URL": url} | servers)).test_client()
 
 
-def test_a_developer_sees_the_toolbar_and_its_policy_allows_it(url: str) -> None:
+def test_development_has_the_toolbar_and_a_policy_for_it(url: str) -> None:
     client = client_of("development", url)
     page = client.get("/popular")
     assert 'id="flDebug"' in page.text
@@ -46,7 +46,7 @@ def test_a_developer_sees_the_toolbar_and_its_policy_allows_it(url: str) -> None
 
 
 @pytest.mark.parametrize("environment", ["testing", "production"])
-def test_nobody_else_sees_it(url: str, environment: str) -> None:
+def test_other_environments_have_no_toolbar(url: str, environment: str) -> None:
     client = client_of(environment, url)
     page = client.get("/nothing")
     assert page.status_code == 404
@@ -55,12 +55,12 @@ def test_nobody_else_sees_it(url: str, environment: str) -> None:
     assert client.get("/_debug_toolbar/static/js/toolbar.js").status_code == 404
 
 
-def test_without_debugging_there_is_none(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_debug_mode_there_is_no_toolbar(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FLASK_DEBUG", "0")
     assert "flDebug" not in client_of("development", url).get("/").text
 
 
-def test_it_need_not_be_installed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_toolbar_need_not_be_installed(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "flask_debugtoolbar", None)
     monkeypatch.setattr("app.web.debugging.find_spec", lambda _: None)
     page = client_of("development", url).get("/")

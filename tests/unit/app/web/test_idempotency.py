@@ -27,7 +27,7 @@ def post(author: Author, key: str = KEY, **article: Any) -> TestResponse:
     )
 
 
-def test_the_same_request_brings_the_same_answer_and_one_article(author: Author) -> None:
+def test_a_repeated_request_gets_the_same_answer_and_one_article(author: Author) -> None:
     first, second = post(author), post(author)
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.data == second.data
@@ -39,7 +39,7 @@ def test_the_same_request_brings_the_same_answer_and_one_article(author: Author)
     assert body(author.client.get(second.headers["Location"]))["title"] == "A title"
 
 
-def test_the_answer_does_not_depend_on_the_order_of_fields(author: Author) -> None:
+def test_the_order_of_fields_does_not_matter(author: Author) -> None:
     post(author)
     headers = author.headers | {"Idempotency-Key": KEY}
     turned = author.client.post(
@@ -48,7 +48,7 @@ def test_the_answer_does_not_depend_on_the_order_of_fields(author: Author) -> No
     assert turned.headers["Idempotency-Replayed"] == "true"
 
 
-def test_a_key_is_not_used_for_another_request(author: Author) -> None:
+def test_a_key_cannot_be_used_for_another_request(author: Author) -> None:
     post(author)
     response = post(author, title="Another")
     assert (response.status_code, response.content_type) == (422, "application/problem+json")
@@ -58,7 +58,7 @@ def test_a_key_is_not_used_for_another_request(author: Author) -> None:
     assert db.read(articles.count) == 1
 
 
-def test_keys_of_two_users_have_nothing_to_do_with_each_other(author: Author) -> None:
+def test_two_users_can_use_the_same_key(author: Author) -> None:
     post(author)
     other = db.write(lambda session: users.create_user(session, email="bo@news.example", password="correct horse"))
     _, key = db.write(lambda session: users.create_key(session, user=other, name="k", scopes=["articles:write"]))
@@ -68,19 +68,19 @@ def test_keys_of_two_users_have_nothing_to_do_with_each_other(author: Author) ->
 
 
 @pytest.mark.parametrize("key", ["", " ", "a b", "x" * 129, "caf\u00e9"])
-def test_an_unusable_key_is_refused_by_name(author: Author, key: str) -> None:
+def test_an_invalid_key_is_named_in_the_error(author: Author, key: str) -> None:
     response = post(author, key)
     assert response.status_code == 422
     assert [error["field"] for error in body(response)["errors"]] == ["Idempotency-Key"]
     assert db.read(articles.count) == 0
 
 
-def test_what_was_refused_is_not_remembered(author: Author) -> None:
+def test_a_refused_request_is_not_stored(author: Author) -> None:
     assert post(author, title="").status_code == 422
     assert post(author).status_code == 201
 
 
-def test_a_key_ends_after_a_day(author: Author) -> None:
+def test_a_key_expires_after_a_day(author: Author) -> None:
     post(author)
     db.write(
         lambda session: setattr(
@@ -92,7 +92,7 @@ def test_a_key_ends_after_a_day(author: Author) -> None:
 
 
 @pytest.mark.usefixtures("author")
-def test_old_keys_are_forgotten() -> None:
+def test_old_keys_are_deleted() -> None:
     for name, age in (("old", timedelta(hours=25)), ("young", timedelta(hours=23))):
         kept = IdempotentRequest(id=name, request_hash="", status=201, body="", created_at=now() - age)
         db.write(lambda session, kept=kept: session.add(kept))  # type: ignore[misc]
@@ -100,7 +100,7 @@ def test_old_keys_are_forgotten() -> None:
     assert db.read(lambda session: session.scalars(select(IdempotentRequest.id)).all()) == ["young"]
 
 
-def test_a_work_that_fails_leaves_the_key_free(user: User) -> None:
+def test_a_failed_request_does_not_use_up_the_key(user: User) -> None:
     def fail(_session: Any) -> idempotency.Answer:
         raise RuntimeError("crash")
 
@@ -110,7 +110,7 @@ def test_a_work_that_fails_leaves_the_key_free(user: User) -> None:
     assert not answer.replayed
 
 
-def test_of_duplicates_at_the_same_moment_one_does_the_work(app: Flask, author: Author) -> None:
+def test_only_one_of_concurrent_duplicates_does_the_work(app: Flask, author: Author) -> None:
     ready = threading.Barrier(6)
     answers: list[TestResponse] = []
 

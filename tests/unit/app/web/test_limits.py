@@ -19,7 +19,7 @@ def settings() -> dict[str, Any]:
     return {"API_RATE_LIMIT": "3 per minute"}
 
 
-def test_a_key_may_ask_as_often_as_its_limit_says(author: Author) -> None:
+def test_a_key_is_limited(author: Author) -> None:
     answers = [author.post() for _ in range(4)]
     assert [answer.status_code for answer in answers] == [201, 201, 201, 429]
     assert [answer.headers["RateLimit-Remaining"] for answer in answers] == ["2", "1", "0", "0"]
@@ -31,7 +31,7 @@ def test_a_key_may_ask_as_often_as_its_limit_says(author: Author) -> None:
     assert (refused.content_type, body(refused)["status"]) == ("application/problem+json", 429)
 
 
-def test_an_invented_key_gets_no_budget_of_its_own(client: FlaskClient) -> None:
+def test_an_unknown_key_counts_for_its_address(client: FlaskClient) -> None:
     statuses = [
         client.get("/api/v1/articles", headers={"Authorization": f"Bearer {number:012x}.secret"}).status_code
         for number in range(4)
@@ -39,7 +39,7 @@ def test_an_invented_key_gets_no_budget_of_its_own(client: FlaskClient) -> None:
     assert statuses == [200, 200, 200, 429]
 
 
-def test_who_uses_up_an_address_leaves_the_keys_alone(author: Author) -> None:
+def test_a_used_up_address_does_not_limit_keys(author: Author) -> None:
     for _ in range(4):
         response = author.client.get("/api/v1/articles", headers={"Authorization": "Bearer abcdefabcdef.secret"})
     assert response.status_code == 429
@@ -86,7 +86,7 @@ def test_a_counter_of_redis_costs_one_round_trip_and_ends(redis: FakeRedis, roun
 
 
 @pytest.mark.usefixtures("app")
-def test_a_counter_begins_again_after_its_time() -> None:
+def test_a_counter_restarts_after_its_window() -> None:
     assert cache.backend.count("somebody", 60, 1).count == 1
     assert cache.backend.count("somebody", 60, 1).count == 2
     assert cache.backend.count("brief", 0, 1).count == 1

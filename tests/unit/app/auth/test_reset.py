@@ -1,4 +1,4 @@
-"""Letters with links: a new password for who has forgotten theirs, and links that are good once."""
+"""Password resets, and links that work once."""
 
 from __future__ import annotations
 
@@ -11,29 +11,27 @@ from flask.testing import FlaskClient
 from app.accounts import tokens
 from app.database.models import User
 from app.extensions import db
-from tests.unit.app.auth.forms import OTHER, UNKNOWN, hashes, letters, link, send, sign_up
+from tests.unit.app.auth.forms import OTHER, UNKNOWN, hashes, link, queued_emails, send, sign_up
 from tests.unit.app.conftest import PASSWORD, csrf_token, log_in
 
 
-def test_a_forgotten_password_is_replaced_once(
-    app: Flask, client: FlaskClient, reader: FlaskClient, user: User
-) -> None:
+def test_a_reset_link_works_once(app: Flask, client: FlaskClient, reader: FlaskClient, user: User) -> None:
     assert send(client, "/auth/reset", email=user.email).status_code == 200
-    assert letters() == [("reset", user.email)]
+    assert queued_emails() == [("reset", user.email)]
     path = link("reset", user.email)
     page = client.get(path)
     assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("strict-origin", "no-store")
     assert send(client, path, password="short").status_code == 422
     assert send(client, path, password=OTHER).status_code == 302
-    assert letters()[-1] == ("password_changed", user.email)
+    assert queued_emails()[-1] == ("password_changed", user.email)
 
-    assert client.get(path).status_code == 410, "the link works twice"
-    assert reader.get("/account").status_code == 302, "an old session lives on"
+    assert client.get(path).status_code == 410, "the link must not work twice"
+    assert reader.get("/account").status_code == 302, "old sessions must end"
     assert log_in(app.test_client(), user.email).status_code == 401
     assert log_in(client, user.email, OTHER).status_code == 302
 
 
-def test_asking_for_a_new_password_tells_nothing_of_an_address(
+def test_a_reset_request_does_not_show_whether_an_address_has_an_account(
     app: Flask, user: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls = hashes(monkeypatch)
@@ -52,14 +50,12 @@ def test_asking_for_a_new_password_tells_nothing_of_an_address(
 
 
 @pytest.mark.parametrize("kind", ["confirm", "reset"])
-def test_a_browser_can_send_the_form_of_a_link_over_https_and_tells_nobody_the_link(
-    client: FlaskClient, kind: str
-) -> None:
+def test_a_secret_url_is_not_sent_as_referer_but_its_form_works_over_https(client: FlaskClient, kind: str) -> None:
     site = "https://news.example"
     sign_up(client)
     path = link(kind, UNKNOWN)
     page = client.get(path, base_url=site)
-    # What browsers send beside a form, under each policy.
+    # The headers that browsers send with a form, by referrer policy.
     referrers = {"no-referrer": {}, "strict-origin": {"Referer": f"{site}/"}, "same-origin": {"Referer": site + path}}
     headers = referrers[page.headers["Referrer-Policy"]]
     assert path not in headers.get("Referer", "")
@@ -76,22 +72,24 @@ def test_a_forged_link_is_refused(client: FlaskClient, user: User, kind: str) ->
     assert log_in(client, user.email).status_code == 302
 
 
-def test_letters_are_limited(app: Flask) -> None:
+def test_emails_are_limited(app: Flask) -> None:
     app.config["LETTERS_ADDRESS_RATE_LIMIT"] = "2 per hour"
     assert [send(app.test_client(), "/auth/reset", email=UNKNOWN).status_code for _ in range(3)] == [200, 200, 429]
     assert sign_up(app.test_client(), "other@news.example").status_code == 200
 
 
 class TestWithoutMail:
-    """A site that sends no letters."""
+    """A site that cannot send e-mails."""
 
     @pytest.fixture
     def settings(self) -> dict[str, Any]:
-        """Without a relay."""
+        """No relay."""
         return {}
 
     @pytest.mark.parametrize("path", ["/auth/signup", "/auth/reset"])
-    def test_nobody_is_promised_a_letter(self, client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_pages_that_need_email_answer_503(
+        self, client: FlaskClient, path: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         monkeypatch.setattr("app.mail.emails.enabled", lambda: False)
         answer = client.get(path)
         assert answer.status_code == 503
