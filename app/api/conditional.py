@@ -41,7 +41,8 @@ def matches(version: int) -> bool:
     if "If-Match" not in request.headers:
         return True
     wanted = request.if_match
-    versions = {found[1] for tag in wanted.as_set() if (found := _ARTICLE_TAG.fullmatch(tag))}
+    # Werkzeug parses an empty tag in a list as None.
+    versions = {found[1] for tag in wanted.as_set() if tag and (found := _ARTICLE_TAG.fullmatch(tag))}
     return wanted.star_tag or str(version) in versions
 
 

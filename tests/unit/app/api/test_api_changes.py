@@ -125,7 +125,8 @@ def test_if_match_prevents_overwriting_an_unseen_change(client: FlaskClient, edi
     assert body(client.get(location))["title"] == "First"
     assert patch(editor, 1, {"title": "Third"}, **{"If-Match": changed.headers["ETag"]}).status_code == 200
     assert patch(editor, 1, {"title": "Fourth"}, **{"If-Match": "*"}).status_code == 200
-    assert patch(editor, 1, {"title": "Fifth"}, **{"If-Match": "nonsense"}).status_code == 412
+    for malformed in ("nonsense", '"o)", ""'):
+        assert patch(editor, 1, {"title": "Fifth"}, **{"If-Match": malformed}).status_code == 412
     assert patch(editor, 1, {"title": "Sixth"}).status_code == 200
 
 
