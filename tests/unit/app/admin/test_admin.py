@@ -32,7 +32,7 @@ def failed_task(publish: Publish) -> FailedTask:
 
 
 def found(user_id: int) -> User:
-    """The user as it is in the database."""
+    """The user in the database."""
     return db.read(lambda session: session.get_one(User, user_id))
 
 

@@ -57,7 +57,7 @@ def test_concurrent_guesses_have_the_same_limit_as_successive_ones(
     statuses: list[int] = []
     verify = PasswordHasher.verify
 
-    def meanwhile(*args: Any) -> bool:
+    def guess_again(*args: Any) -> bool:
         """Send another guess while this one is compared."""
         if len(statuses) < 10:
             statuses.append(0)
@@ -65,7 +65,7 @@ def test_concurrent_guesses_have_the_same_limit_as_successive_ones(
         return verify(*args)
 
     with monkeypatch.context() as slow:
-        slow.setattr(PasswordHasher, "verify", meanwhile)
+        slow.setattr(PasswordHasher, "verify", guess_again)
         log_in(app.test_client(), user.email, "wrong")
     assert sorted(set(statuses)) == [0, 401, 429]
     assert statuses.count(401) == 2, "three with the first one"

@@ -110,6 +110,7 @@ def test_a_second_sign_up_does_not_change_a_confirmed_account(client: FlaskClien
 
 def test_addresses_are_normalised() -> None:
     assert users.normalise_email(" Ada.M+news@B\u00fccher.Example ") == "ada.m+news@xn--bcher-kva.example"
+    assert users.normalise_email("ada@corp.local") == "ada@corp.local", "company networks use such names"
     for email in (
         "a@b",
         "a@b..example",

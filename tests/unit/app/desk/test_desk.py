@@ -16,7 +16,7 @@ Publish = Callable[..., Article]
 
 
 def stored(article_id: int) -> Article | None:
-    """The article as it is in the database."""
+    """The article in the database."""
     return db.read(lambda session: session.get(Article, article_id))
 
 

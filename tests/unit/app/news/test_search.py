@@ -204,8 +204,8 @@ def test_every_list_needs_at_most_one_query(client: FlaskClient, publish: Publis
             for path in paths * 10:
                 assert client.get(path).status_code == 200, path
         counts.append(len(seen))
-    # One for each list: the newest 20, which home page and feed share, the newest 100, two lengths of the most read, an
-    # author, a search.
+    # One query for each list: the newest 20 (shared by home page and feed), the newest 100, two sizes of the most read,
+    # an author, a search.
     assert counts == [6, 6]
 
 
