@@ -15,7 +15,7 @@ help: ## List the commands
 		$(MAKEFILE_LIST)
 	@echo
 	@echo "Options"
-	@echo "  FLEET=name         another fleet beside the first, with its own subnet (default: sandbox)"
+	@echo "  FLEET=name         another fleet in addition to the first, with its own subnet (default: sandbox)"
 	@echo "  INVENTORY=single   one host in every group instead of ten hosts"
 	@echo "  SUBNET=CIDR        a new fleet's network, if the default is taken"
 	@echo "  ENGINE=docker      another container engine than podman"

@@ -18,20 +18,16 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect what the environment does not ask for. A scenario's conftest.py imports this hook.
-
-    Raises:
-        pytest.UsageError: TIER or DRILLS has a value that means nothing.
-    """
+    """Keep the tests that TIER and DRILLS select. A scenario's conftest.py imports this hook."""
     tier, names = os.environ.get("TIER", ""), [name for name in os.environ.get("DRILLS", "").split(",") if name]
     if tier not in ("", "core"):
-        raise pytest.UsageError(f"TIER={tier} is no tier; use TIER=core, or leave it out to run every test.")
+        raise pytest.UsageError(f"TIER={tier} is not a tier; use TIER=core, or leave it out to run every test.")
     kept = [item for item in items if not tier or item.get_closest_marker("core")]
     if names:
         drills = {drill_name(item): item for item in items}
         if unknown := [name for name in names if name not in drills]:
             known = ", ".join(sorted(name for name in drills if name))
-            raise pytest.UsageError(f"D={','.join(unknown)} is no drill; use one or more of {known}.")
+            raise pytest.UsageError(f"D={','.join(unknown)} is not a drill; use one or more of {known}.")
         kept = [item for item in items if drill_name(item) in (*names, "")]
     if len(kept) < len(items):
         config.hook.pytest_deselected(items=[item for item in items if item not in kept])
@@ -39,6 +35,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def drill_name(item: pytest.Item) -> str:
-    """Return the name of the drill that a test holds; empty if it holds none."""
+    """Return the name of the drill that a test runs, or an empty text."""
     parameters = getattr(getattr(item, "callspec", None), "params", {})
     return str(getattr(parameters.get("drill"), "name", ""))

@@ -221,7 +221,7 @@ def main() -> int:
                 ("list", "lists", "/api/v1/articles/popular", "/api/v1/articles/popular?limit=7"),
                 ("article", "article", "/api/v1/articles/<id:article_id>", f"/api/v1/articles/{article}"),
             ):
-                # The probes of the monitoring read as well. Subtract their share.
+                # Monitoring's probes also read from the database. Subtract their share.
                 others, _ = during(fleet, cache, rule, lambda: time.sleep(SECONDS))
                 reads, request = during(fleet, cache, rule, partial(wrk, fleet, balancer, direct + path))
                 figures[f"{page}: database reads of a hot key a second, with 5 writes a second"] = reads - others

@@ -33,24 +33,17 @@ class Host:
 class Fleet:
     """A fleet of the local sandbox.
 
-    Args:
-        name: Prefix of its containers, and name of its network and state.
-        inventory: Folder under inventories/ that has its variables.
-        subnet: Its network in CIDR form. If empty, Terraform derives one from the name.
+    Its name is the prefix of its containers, and the name of its network and state. `inventory` is the folder under
+    inventories/ that has its variables.
     """
 
     name: str
     inventory: str
-    subnet: str = ""
     environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def from_environment(cls) -> Fleet:
-        """Return the fleet that the variables FLEET, INVENTORY and SUBNET describe.
-
-        Raises:
-            FleetError: INVENTORY is not a sandbox inventory, or FLEET is not valid as a container name.
-        """
+        """Return the fleet that the variables FLEET, INVENTORY and SUBNET describe."""
         inventory = os.environ.get("INVENTORY") or "sandbox"
         script = ROOT / "inventories" / inventory / "terraform.sh"
         # As in bin/inventory: an inventory with a Terraform root of its own is another place, such as AWS.
@@ -63,11 +56,10 @@ class Fleet:
         if not NAME.fullmatch(name):
             allowed = "1 to 20 lower-case letters, digits and dashes, starting with a letter"
             raise FleetError(f"FLEET={name} is not valid as a name of containers and a network; use {allowed}.")
-        subnet = os.environ.get("SUBNET", "")
         environment = os.environ | {"FLEET": name, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
-        if subnet:
+        if subnet := os.environ.get("SUBNET"):  # otherwise Terraform derives one from the name
             environment["TF_VAR_subnet"] = subnet
-        return cls(name, inventory, subnet, environment)
+        return cls(name, inventory, environment)
 
     @property
     def directory(self) -> Path:
@@ -100,11 +92,7 @@ class Fleet:
         return self.run("bin/engine", *arguments, quiet=True)
 
     def outputs(self) -> dict[str, Any]:
-        """Return Terraform's outputs. They are empty if the fleet was never applied.
-
-        Raises:
-            FleetError: Terraform cannot read the state.
-        """
+        """Return Terraform's outputs. They are empty if the fleet was never applied."""
         result = self.terraform("output", "-no-color", "-json", quiet=True)
         if result.returncode != 0:
             raise FleetError(
@@ -113,22 +101,13 @@ class Fleet:
         return {name: output["value"] for name, output in json.loads(result.stdout).items()}
 
     def hosts(self, outputs: dict[str, Any]) -> list[Host]:
-        """Return the hosts of the inventory in `outputs`, in the inventory's order.
-
-        Raises:
-            FleetError: the fleet has no hosts.
-        """
+        """Return the hosts of the inventory in `outputs`, in the inventory's order."""
         if "inventory" not in outputs:
             raise FleetError(f"FLEET={self.name} has no hosts; run 'make up FLEET={self.name}' first.")
         inventory = outputs["inventory"]
-        hostvars = inventory["_meta"]["hostvars"]
         return [
-            Host(
-                name,
-                hostvars[name]["ansible_host"],
-                frozenset(g for g in inventory if name in inventory[g].get("hosts", [])),
-            )
-            for name in hostvars
+            Host(name, own["ansible_host"], frozenset(g for g in inventory if name in inventory[g].get("hosts", [])))
+            for name, own in inventory["_meta"]["hostvars"].items()
         ]
 
     def ssh_command(self, host: Host) -> list[str]:

@@ -43,11 +43,7 @@ class MailSink:
         return "250 kept"
 
     def wait_for(self, recipient: str, *, subject: str = "", within: float = 10.0) -> EmailMessage:
-        """Remove and return the oldest e-mail to `recipient` whose subject contains `subject`.
-
-        Raises:
-            TimeoutError: no such e-mail arrived within `within` seconds.
-        """
+        """Wait for an e-mail to `recipient` whose subject contains `subject`. Remove and return the oldest one."""
         deadline = time.monotonic() + within
         with self._arrival:
             while True:
@@ -68,11 +64,7 @@ class MailSink:
 
 
 def gateway(fleet: Fleet) -> str:
-    """Return this machine's address in the fleet's network, to which the hosts send e-mails.
-
-    Raises:
-        FleetError: the fleet has no hosts.
-    """
+    """Return this machine's address in the fleet's network, to which the hosts send e-mails."""
     outputs = fleet.outputs()
     fleet.hosts(outputs)
     network: str = outputs["inventory"]["all"]["vars"]["fleet_admin_networks"][0]

@@ -1,4 +1,4 @@
-"""Decisions for maintenance of one host after another: their order, indispensable hosts, and advice for problems."""
+"""Decisions for the maintenance of hosts one by one: the order, the indispensable hosts, and advice for problems."""
 
 from __future__ import annotations
 

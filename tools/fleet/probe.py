@@ -102,7 +102,7 @@ def votes(answer: str) -> int | None:
 
 
 def drain_notes(folder: Path) -> dict[str, Facts]:
-    """Return the hosts that this load balancer has drained, each with who did so, when and why."""
+    """Return the hosts that this load balancer has drained, each with the author, time and reason."""
     return {
         path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*")) if not path.name.startswith(".")
     }
@@ -139,7 +139,7 @@ def etcd(address: str) -> Facts:
 
 
 def deploying(address: str) -> Facts:
-    """Read from etcd who holds the deploy lock. Empty if nobody does."""
+    """Read the holder of the deploy lock from etcd. Empty if there is none."""
     key = base64.b64encode(DEPLOY_LOCK.encode()).decode()
     query = json.dumps({"key": key, "serializable": True})
     found = json.loads(http(address, ETCD_PORT, "POST /v3/kv/range", query)[1]).get("kvs", [])

@@ -30,7 +30,7 @@ def stat(pid: int) -> tuple[int, str]:
 
 
 def this_run() -> dict[str, Any]:
-    """Identify the process of the whole run. Tasks run in its child processes."""
+    """Identify the outermost ansible-playbook process. Tasks run in its child processes."""
     pid = found = os.getpid()
     while node() and pid > 1:
         # Only the program itself or its Python: a shell or `timeout` that started it may live longer.

@@ -1,10 +1,11 @@
-"""Builds the two bundles of a release, with which a host can run one version of the application without a network.
+"""Builds the two bundles of a release. A host needs nothing else to install this version of the application.
 
 `python -m tools.release build` writes two files:
 
 - `.cache/releases/<id>.tar.gz`, the application: its wheel, a `requirements.txt` with a hash for each wheel,
-`manifest.json` and `release.env`; - `.cache/wheels/<key>/bundle.tar.gz`, the dependencies: wheels for the target's
-Python and machine, and the installer (uv). It changes only with the lock file, so most hosts already have it.
+  `manifest.json` and `release.env`.
+- `.cache/wheels/<key>/bundle.tar.gz`, the dependencies: wheels for the target's Python and machine, and the installer
+  (uv). It changes only with the lock file, so most hosts already have it.
 
 It prints JSON: `id`, `package` (the wheel's name), `machine`, the `path` and `sha256` of the first bundle, whether it
 was `built` now, and the `key` and `path` of the `dependencies`.

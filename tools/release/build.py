@@ -48,7 +48,7 @@ def _download(lines: list[str], target: Target, into: Path) -> None:
 def _dependencies(source: Source, target: Target, cache: Path) -> dict[str, str]:
     """Return the key of a lock file's dependencies on a target, and the path of their bundle."""
     wanted = [asdict(target), locked(source.requirements, target), locked(source.tools, target, only="uv")]
-    return bundle.of_dependencies(cache, hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16])
+    return bundle.dependencies(cache, hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16])
 
 
 def _wheelhouse(source: Source, target: Target, folder: Path) -> None:
@@ -121,7 +121,7 @@ def build(
     releases = cache / "releases"
     digest = source.digest(target)
     built = [path.name.removesuffix(".tar.gz") for path in releases.glob("*.tar.gz")]
-    name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.issue(digest, source.root)
+    name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.new(digest, source.root)
     path = releases / f"{name}.tar.gz"
     dependencies = _dependencies(source, target, cache)
     result = {

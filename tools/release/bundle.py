@@ -51,8 +51,8 @@ def write(path: Path, members: Mapping[str, bytes]) -> None:
         new.rename(path)
 
 
-def of_dependencies(cache: Path, key: str) -> dict[str, str]:
-    """Return the key and the path of a bundle of dependencies, which need not exist."""
+def dependencies(cache: Path, key: str) -> dict[str, str]:
+    """Return the key and the path of a bundle of dependencies. The file may not exist yet."""
     return {"key": key, "path": str(cache / "wheels" / key / "bundle.tar.gz")}
 
 
@@ -64,11 +64,11 @@ def find(cache: Path, name: str) -> dict[str, Any] | None:
     with tarfile.open(path) as tar:
         file = tar.extractfile("manifest.json")
         manifest = json.load(file) if file else {}
-    dependencies = of_dependencies(cache, manifest.get("dependencies", ""))
-    if not Path(dependencies["path"]).exists():
+    needed = dependencies(cache, manifest.get("dependencies", ""))
+    if not Path(needed["path"]).exists():
         return None
     found = {key: manifest[key] for key in ("id", "package", "machine")}
-    return found | {"path": str(path), "dependencies": dependencies, "sha256": sha256(path), "built": False}
+    return found | {"path": str(path), "dependencies": needed, "sha256": sha256(path), "built": False}
 
 
 def prune(folder: Path, pattern: str, keep: int) -> None:

@@ -29,6 +29,6 @@ def known_as(digest: str, ids: Iterable[str]) -> str | None:
     return max((known for known in ids if known.rpartition("-")[2] == digest[:LENGTH]), default=None)
 
 
-def issue(digest: str, root: Path) -> str:
+def new(digest: str, root: Path) -> str:
     """Return a new id, which sorts after all earlier ones."""
     return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{commit(root)}-{digest[:LENGTH]}"

@@ -42,10 +42,7 @@ KILL_POINTS = [
 def assert_unharmed(runner: DeployRunner, traffic: Traffic, run: Run) -> None:
     """Assert that no request failed or was slow, all hosts run one release, and every task ran exactly once.
 
-    Args:
-        runner: The fleet.
-        traffic: The requests during the deploy.
-        run: The last run. After its end only the current release may answer.
+    After the end of `run` only the current release may answer.
     """
     assert traffic.failed == []
     assert_fast(runner, traffic)
@@ -54,15 +51,13 @@ def assert_unharmed(runner: DeployRunner, traffic: Traffic, run: Run) -> None:
     assert len(runner.running()) == 1
     assert runner.drained() == set()
     assert traffic.releases(after=run.ended) == runner.running()
-    assert eventually(lambda: runner.open_tasks() == "0", within=120, every=2), (
-        f"{runner.open_tasks()} tasks were not done"
-    )
+    assert eventually(lambda: runner.open_tasks() == "0", within=120, every=2), f"not done: {runner.open_tasks()} tasks"
     tasks = runner.processed(since=traffic.records[0]["due"])
     assert len(tasks) == len(set(tasks)) >= sum(record["kind"] == "write" for record in traffic.records)
 
 
 def assert_fast(runner: DeployRunner, traffic: Traffic, begin: float = 0, end: float = inf) -> None:
-    """Assert that the p99 of reads in a period is near that before the deploy, or near that of `door` requests.
+    """Compare the p99 of reads in a period with that before the deploy, or with that of `door` requests.
 
     `door` requests need no application host. They are slow only if the machine itself is busy.
     """
@@ -223,14 +218,10 @@ def test_a_deploy_is_rolled_back_if_a_host_dies(runner: DeployRunner) -> None:
     assert len(traffic.failed) <= 40
 
 
-def test_of_two_deploys_at_once_one_continues_and_the_other_is_refused(runner: DeployRunner) -> None:
+def test_the_second_of_two_concurrent_deploys_is_refused(runner: DeployRunner) -> None:
     with runner.load() as traffic, ThreadPoolExecutor() as pool:
-        runs = [
-            one.result()
-            for one in [
-                pool.submit(runner.deploy, successor(runner, name), deploy_canary_seconds=0) for name in ("one", "two")
-            ]
-        ]
+        variants = [successor(runner, name) for name in ("one", "two")]
+        runs = list(pool.map(lambda variant: runner.deploy(variant, deploy_canary_seconds=0), variants))
     assert sorted(run.code == 0 for run in runs) == [False, True]
     refused = next(run for run in runs if run.code)
     assert_refused(refused, "is under way since", "nothing was touched")

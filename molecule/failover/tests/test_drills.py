@@ -13,13 +13,11 @@ from tests.support.live.fleet import eventually
 from tests.support.tiers import core
 
 ROUNDS = range(1, int(os.environ.get("DRILL_ROUNDS", "1")) + 1)
-
-
 CASES = [pytest.param(drill, id=drill.name, marks=core if drill.core else ()) for drill in DRILLS]
 
 
 @pytest.mark.parametrize("drill", CASES)
-# One round of all drills after another: some failovers block the next one of the same kind for five minutes.
+# A round has all drills, so no drill is repeated at once: some failovers block the next one for five minutes.
 @pytest.mark.parametrize("round_", ROUNDS)
 def test_drill(runner: DrillRunner, drill: Drill, round_: int) -> None:
     assert drill.breaches(runner.run(drill, round_)) == []

@@ -78,11 +78,7 @@ class CloudFleet(Fleet):
         )
 
     def apply(self, **variables: object) -> None:
-        """Apply Terraform with some variables changed, and wait until every host answers.
-
-        Raises:
-            FleetError: Terraform failed, or a host does not answer.
-        """
+        """Apply Terraform with some variables changed, and wait until every host answers."""
         result = self.terraform(
             "apply", "-auto-approve", "-input=false", "-no-color", *arguments(variables), quiet=True
         )
@@ -135,11 +131,7 @@ class CloudFleet(Fleet):
         return {kind: names for kind, names in remaining.items() if names}
 
     def play(self, playbook: str, *options: str) -> None:
-        """Run a playbook.
-
-        Raises:
-            FleetError: it failed. Its output was printed.
-        """
+        """Run a playbook."""
         if self.run("ansible-playbook", *INVENTORIES, playbook, *options).returncode != 0:
             raise FleetError(f"{playbook} failed (above)")
 

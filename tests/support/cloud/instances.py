@@ -12,15 +12,7 @@ RUNNING, GONE = "running", {"shutting-down", "terminated"}
 
 @dataclass(frozen=True)
 class Instance:
-    """An EC2 instance.
-
-    Args:
-        id: Its id, which is also the name of its host.
-        address: Its private address.
-        key: Name of its key pair.
-        vpc: Id of its VPC.
-        state: Its state, as EC2 reports it.
-    """
+    """An EC2 instance. Its id is also the name of its host, its address is private, `key` is the name of a key pair."""
 
     id: str
     address: str

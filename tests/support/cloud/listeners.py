@@ -44,19 +44,13 @@ def listeners(
 ) -> list[Listener]:
     """Return the listeners of DescribeListeners, each with the targets of its group.
 
-    Args:
-        described: Listeners as the API describes them.
-        groups: Target groups as the API describes them.
-        targets: The targets by the ARN of their group. A stopped instance has no address and is skipped.
-        addresses: The private addresses by instance id.
+    `targets` is by the ARN of a group, `addresses` by instance id. A stopped instance has no address and is skipped.
     """
     by_arn = {group["TargetGroupArn"]: group for group in groups}
     return [
-        Listener(
-            listener["Port"], _check(by_arn[arn]), frozenset(_targets(by_arn[arn], targets.get(arn, ()), addresses))
-        )
+        Listener(listener["Port"], _check(group), frozenset(_targets(group, targets.get(arn, ()), addresses)))
         for listener in described
-        if (arn := _group(listener)) in by_arn
+        if (group := by_arn.get(arn := _group(listener)))
     ]
 
 

@@ -34,11 +34,7 @@ def fleet() -> CloudFleet:
 
 
 def up() -> None:
-    """Start the API and create the instances, or record why the provider is not available.
-
-    Raises:
-        FleetError: Terraform failed for another reason.
-    """
+    """Start the API and create the instances, or record why the provider is not available."""
     cloud = fleet()
     if not KEY.exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", FLEET, "-f", str(KEY)], check=True)

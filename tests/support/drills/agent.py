@@ -1,7 +1,7 @@
 """Runs on a host (`sudo python3 -c`) and prints the host's state several times a second, one JSON line for each fact.
 
-The first line of standard input has the settings. The agent ends with standard input. It needs only Debian's Python.
-Each fact has its own thread, so a check that hangs delays no other.
+The first line of standard input has the settings. The agent exits at the end of its input. It needs only Debian's
+Python. Each fact has its own thread, so a check that hangs delays no other.
 """
 
 from __future__ import annotations

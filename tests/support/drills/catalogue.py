@@ -16,11 +16,18 @@ if TYPE_CHECKING:
     from tests.support.drills.runner import DrillRunner
 
 NO_FAILURES = {"read": 0.0, "write": 0.0}
+FEW_LOST_WRITES = {"read": 0.0, "write": 0.01}
+SHORT_STORE_PAUSE, STORE_FAILOVER = {"store_gap": 2, "store_lost": 0}, {"store_gap": 10, "store_lost": 0}
 
 
 def killed(tier: str, unit: str) -> Fault:
     """Kill all processes of a service on every host of its tier."""
     return lambda runner: faults.command_run(runner.fleet, runner.group(tier), f"systemctl kill -s KILL {unit}")
+
+
+def stopped(tier: str, unit: str) -> Fault:
+    """Stop a service on every host of its tier."""
+    return lambda runner: faults.stopped(runner.fleet, runner.group(tier), unit)
 
 
 def with_store_writes(fault: Fault) -> Fault:
@@ -75,6 +82,11 @@ def one_of(tier: str, fault: Callable[..., AbstractContextManager[None]]) -> Fau
     return lambda runner: fault(runner.fleet, runner.group(tier)[0])
 
 
+def on_standby(fault: Callable[..., AbstractContextManager[None]]) -> Fault:
+    """Apply a fault to a Postgres host that is not the primary."""
+    return lambda runner: fault(runner.fleet, runner.standby)
+
+
 def leader_of(role: str, fault: Callable[..., AbstractContextManager[None]]) -> Fault:
     """Apply a fault to the leader."""
     return lambda runner: fault(runner.fleet, runner.leader(role))
@@ -83,6 +95,11 @@ def leader_of(role: str, fault: Callable[..., AbstractContextManager[None]]) -> 
 def command_on_leader(role: str, command: str) -> Fault:
     """Run a command on the leader that kills a process."""
     return lambda runner: faults.command_run(runner.fleet, [runner.leader(role)], command)
+
+
+def etcd_killed(leader: bool) -> Fault:
+    """Kill the leader of etcd, or another member."""
+    return lambda runner: faults.etcd_killed(runner.fleet, leader)
 
 
 def switchover(role: str) -> Fault:
@@ -101,21 +118,15 @@ REDIS = [
     unnoticed("cache-flushed", lambda runner: faults.cache_flushed(runner.fleet), hold_for(2), heals_itself=True),
     unnoticed("cache-switchover", switchover("cache"), hold_for(1)),
     Drill(
-        "store-switchover",
-        with_store_writes(switchover("store")),
-        hold_for(1),
-        write_gap=2,
-        extra={"store_gap": 2, "store_lost": 0},
+        "store-switchover", with_store_writes(switchover("store")), hold_for(1), write_gap=2, extra=SHORT_STORE_PAUSE
     ),
-    unnoticed(
-        "cache-away", lambda runner: faults.stopped(runner.fleet, runner.group("redis"), "redis@cache"), hold_for(8)
-    ),
+    unnoticed("cache-away", stopped("redis", "redis@cache"), hold_for(8)),
     Drill(
         "store-process-killed",
         with_store_writes(command_on_leader("store", "systemctl kill -s KILL redis@store")),
         hold_for(4),
         write_gap=2,
-        extra={"store_gap": 2, "store_lost": 0},
+        extra=SHORT_STORE_PAUSE,
         heals_itself=True,
     ),
     Drill(
@@ -123,7 +134,7 @@ REDIS = [
         with_store_writes(leader_of("store", faults.powered_off)),
         until_failover("store"),
         write_gap=5,
-        extra={"store_gap": 10, "store_lost": 0},
+        extra=STORE_FAILOVER,
         core=True,
     ),
     Drill(
@@ -131,7 +142,7 @@ REDIS = [
         with_store_writes(leader_of("store", faults.cut_off)),
         until_failover("store"),
         write_gap=5,
-        extra={"store_gap": 10, "store_lost": 0},
+        extra=STORE_FAILOVER,
     ),
     # Writes that the master accepts before it notices the missing replicas are lost. They are measured, without a
     # limit.
@@ -139,23 +150,10 @@ REDIS = [
 ]
 
 APP = [
+    Drill("app-host-killed", one_of("app", faults.powered_off), hold_for(8), write_gap=1, failed=FEW_LOST_WRITES),
+    Drill("app-host-cut-off", one_of("app", faults.cut_off), hold_for(12), write_gap=1, failed=FEW_LOST_WRITES),
     Drill(
-        "app-host-killed",
-        one_of("app", faults.powered_off),
-        hold_for(8),
-        write_gap=1,
-        failed={"read": 0, "write": 0.01},
-    ),
-    Drill(
-        "app-host-cut-off", one_of("app", faults.cut_off), hold_for(12), write_gap=1, failed={"read": 0, "write": 0.01}
-    ),
-    Drill(
-        "app-host-frozen",
-        one_of("app", faults.frozen),
-        hold_for(12),
-        write_gap=1,
-        failed={"read": 0, "write": 0.01},
-        core=True,
+        "app-host-frozen", one_of("app", faults.frozen), hold_for(12), write_gap=1, failed=FEW_LOST_WRITES, core=True
     ),
 ]
 
@@ -182,27 +180,10 @@ POSTGRES = [
         heals_itself=True,
         core=True,
     ),
-    Drill(
-        "standby-killed",
-        lambda runner: faults.powered_off(runner.fleet, runner.standby),
-        hold_for(6),
-        write_gap=2,
-        read_gap=2,
-    ),
+    Drill("standby-killed", on_standby(faults.powered_off), hold_for(6), write_gap=2, read_gap=2),
     # No connection is closed: the primary waits for wal_sender_timeout, then for Patroni's next check.
-    Drill(
-        "standby-cut-off",
-        lambda runner: faults.cut_off(runner.fleet, runner.standby),
-        hold_for(15),
-        write_gap=10,
-        read_gap=5,
-    ),
-    Drill(
-        "primary-frozen-5-s",
-        lambda runner: faults.processes_frozen(runner.fleet, runner.leader("postgres"), "postgres"),
-        hold_for(5),
-        write_gap=10,
-    ),
+    Drill("standby-cut-off", on_standby(faults.cut_off), hold_for(15), write_gap=10, read_gap=5),
+    Drill("primary-frozen-5-s", leader_of("postgres", faults.postgres_frozen), hold_for(5), write_gap=10),
     Drill(
         "primary-killed",
         leader_of("postgres", faults.powered_off),
@@ -216,23 +197,17 @@ POSTGRES = [
     ),
     Drill(
         "primary-disk-full",
-        lambda runner: disk.full(runner.fleet, runner.leader("postgres")),
+        leader_of("postgres", disk.full),
         until_failover("postgres"),
         write_gap=10,
         read_gap=2,
-        setting=primary_on_a_small_disk,
+        prepare=primary_on_a_small_disk,
     ),
-    Drill(
-        "standby-replaced",
-        lambda runner: faults.replaced(runner.fleet, runner.standby),
-        hold_for(2),
-        write_gap=2,
-        read_gap=2,
-    ),
+    Drill("standby-replaced", on_standby(faults.replaced), hold_for(2), write_gap=2, read_gap=2),
     Drill("primary-cut-off-from-clients", clients_cut_off, until_failover("postgres"), write_gap=30, read_gap=5),
     Drill(
         "primary-frozen-40-s",
-        lambda runner: faults.processes_frozen(runner.fleet, runner.leader("postgres"), "postgres"),
+        leader_of("postgres", faults.postgres_frozen),
         hold_for(40),
         write_gap=30,
         read_gap=5,
@@ -243,24 +218,9 @@ POSTGRES = [
 ]
 
 ETCD = [
-    unnoticed(
-        "etcd-member-killed",
-        lambda runner: faults.etcd_killed(runner.fleet, leader=False),
-        hold_for(4),
-        heals_itself=True,
-    ),
-    unnoticed(
-        "etcd-leader-killed",
-        lambda runner: faults.etcd_killed(runner.fleet, leader=True),
-        hold_for(5),
-        heals_itself=True,
-    ),
-    unnoticed(
-        "etcd-away-30-s",
-        lambda runner: faults.stopped(runner.fleet, runner.group("etcd"), "etcd"),
-        hold_for(30),
-        core=True,
-    ),
+    unnoticed("etcd-member-killed", etcd_killed(leader=False), hold_for(4), heals_itself=True),
+    unnoticed("etcd-leader-killed", etcd_killed(leader=True), hold_for(5), heals_itself=True),
+    unnoticed("etcd-away-30-s", stopped("etcd", "etcd"), hold_for(30), core=True),
 ]
 
 EVERYTHING = [

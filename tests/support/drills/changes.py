@@ -10,6 +10,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tests.support.drills import store
+from tests.support.drills.catalogue import FEW_LOST_WRITES, SHORT_STORE_PAUSE
 from tests.support.drills.drill import Drill, Fault, Figures, hold_for
 from tests.support.drills.playbooks import play_successfully, processes, recreate_host, replace, restarted
 from tests.support.live.clients import visitor
@@ -125,7 +126,6 @@ def one_host_leads_redis(runner: DrillRunner) -> Iterator[None]:
     yield
 
 
-SHORT_STORE_PAUSE = {"store_gap": 2, "store_lost": 0}
 NO_STORE_PAUSE = {"store_gap": 0.5, "store_lost": 0}
 NO_FAILURES = {"read": 0.0, "write": 0.0, "session": 0.0}
 SHORT_CANARY = {"deploy_canary_seconds": 5}
@@ -184,13 +184,10 @@ CHANGES = [
 REPLACEMENTS = [
     operation("standby-replaced-by-hand", replaced(lambda runner: runner.standby), write_gap=3, read_gap=2),
     operation(
-        "redis-replica-replaced", replaced(follower("store", "redis")), write_gap=2, setting=one_host_leads_redis
+        "redis-replica-replaced", replaced(follower("store", "redis")), write_gap=2, prepare=one_host_leads_redis
     ),
     operation("load-balancer-replaced", replaced(lambda runner: runner.leader("vip")), write_gap=1.5),
     operation(
-        "app-host-replaced",
-        replaced(lambda runner: runner.group("app")[0]),
-        write_gap=1,
-        failed={"read": 0, "write": 0.01},
+        "app-host-replaced", replaced(lambda runner: runner.group("app")[0]), write_gap=1, failed=FEW_LOST_WRITES
     ),
 ]

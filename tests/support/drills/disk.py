@@ -11,12 +11,12 @@ from tools.fleet.context import Host
 WAL = "/var/lib/postgresql/17/main/pg_wal"
 SMALL = "/var/lib/postgresql/small-disk"
 # MiB in addition to the current size of the log, which is at most max_wal_size.
-ROOM = 200
+EXTRA_MIB = 200
 MOVE_IN = f"""
 set -e
 systemctl stop patroni
 install -d -o postgres -g postgres -m 700 {SMALL}
-size=$(($(du -sm {WAL} | cut -f1) + {ROOM}))m
+size=$(($(du -sm {WAL} | cut -f1) + {EXTRA_MIB}))m
 mount -t tmpfs -o size=$size,uid=$(id -u postgres),gid=$(id -g postgres),mode=700 tmpfs {SMALL}
 cp -a {WAL}/. {SMALL}/
 mount --bind {SMALL} {WAL}
@@ -36,8 +36,7 @@ fi
 rm -rf {SMALL}
 systemctl start patroni
 """
-# A full disk has an effect only when the server needs a new log segment, and it keeps a few in reserve. So use these
-# up.
+# A full disk has an effect only when the server needs a new log segment. It keeps a few in reserve, so use these up.
 FILL = f"""
 fallocate -l $(df --output=avail -B1 {WAL} | tail -1) {WAL}/filler || dd if=/dev/zero of={WAL}/filler bs=1M 2>/dev/null
 for _ in $(seq 200); do

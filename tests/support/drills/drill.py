@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # The time limits are for an otherwise idle machine. This factor relaxes them for a slow one. It does not apply to
 # losses.
-ROOM = float(os.environ.get("DRILL_ROOM", "2"))
+TOLERANCE = float(os.environ.get("DRILL_ROOM", "2"))
 
 Figures = Mapping[str, float]
 Fault = Callable[["DrillRunner"], AbstractContextManager[Figures | None]]
@@ -29,13 +29,13 @@ class Drill:
     Args:
         name: Short, for files and tables.
         fault: A context that breaks something and heals it on exit. It yields figures of its own.
-        hold: Returns when the fault is to end.
+        hold: Waits until the fault should end.
         write_gap: Maximum time without an acknowledged write, in seconds.
         read_gap: Maximum time without a served read, in seconds.
         failed: Maximum share of failed requests by kind. Other kinds have no limit.
         primaries: Maximum number of hosts that accept writes at the same moment.
         extra: Maximum values of the fault's own figures.
-        setting: A context around the drill that prepares the fleet before the load starts.
+        prepare: A context around the drill that prepares the fleet before the load starts.
         heals_itself: The fault is over at once, and the fleet must repair the damage itself.
         timeout: Seconds until the fleet must be fully redundant again.
         core: Whether the drill is part of `make test`. The others run only in `make test-all`.
@@ -49,7 +49,7 @@ class Drill:
     failed: Mapping[str, float] = field(default_factory=dict)
     primaries: int = 1
     extra: Mapping[str, float] = field(default_factory=dict)
-    setting: Fault = lambda _: nullcontext()
+    prepare: Fault = lambda _: nullcontext()
     heals_itself: bool = False
     timeout: float = 90.0
     core: bool = False
@@ -58,8 +58,8 @@ class Drill:
         """Return the limits that a verdict exceeds, one sentence each."""
         found = []
         for kind, limit in (("write", self.write_gap), ("read", self.read_gap)):
-            if (gap := getattr(verdict, f"{kind}_gap")) > limit * ROOM:
-                found.append(f"{gap:.1f} s without a {kind}, the limit is {limit * ROOM:.1f} s")
+            if (gap := getattr(verdict, f"{kind}_gap")) > limit * TOLERANCE:
+                found.append(f"{gap:.1f} s without a {kind}, the limit is {limit * TOLERANCE:.1f} s")
         for kind, share in self.failed.items():
             if (failed := verdict.failed.get(kind, 0)) > share * verdict.sent.get(kind, 0):
                 reasons = ", ".join(
@@ -67,8 +67,8 @@ class Drill:
                 )
                 found.append(f"{failed} of {verdict.sent[kind]} requests failed: {reasons or kind}")
         for name, maximum in self.extra.items():
-            if verdict.extra[name] > maximum * ROOM:
-                found.append(f"{name} is {verdict.extra[name]:g}, the limit is {maximum * ROOM:g}")
+            if verdict.extra[name] > maximum * TOLERANCE:
+                found.append(f"{name} is {verdict.extra[name]:g}, the limit is {maximum * TOLERANCE:g}")
         for outcome, number in (
             ("lost", verdict.lost),
             ("doubled", verdict.doubled),

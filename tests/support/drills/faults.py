@@ -114,13 +114,13 @@ def frozen(fleet: LiveFleet, host: Host) -> Iterator[None]:
 
 
 @contextmanager
-def processes_frozen(fleet: LiveFleet, host: Host, user: str) -> Iterator[None]:
-    """Freeze every process of a user. On exit, let them continue."""
-    fleet.run(host, f"pkill -STOP -u {user}")
+def postgres_frozen(fleet: LiveFleet, host: Host) -> Iterator[None]:
+    """Freeze Postgres and Patroni: every process of their user. On exit, let them continue."""
+    fleet.run(host, "pkill -STOP -u postgres")
     try:
         yield
     finally:
-        fleet.run(host, f"pkill -CONT -u {user}")
+        fleet.run(host, "pkill -CONT -u postgres")
 
 
 @contextmanager

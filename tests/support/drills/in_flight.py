@@ -1,4 +1,4 @@
-"""Requests that are in flight while the virtual address moves: half of each is sent before it, half after it."""
+"""Requests in flight while the virtual address moves: the first half is sent before the move, the rest after it."""
 
 from __future__ import annotations
 

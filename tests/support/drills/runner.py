@@ -46,7 +46,7 @@ class DrillRunner:
     def run(self, drill: Drill, round_: int) -> Verdict:
         """Run a drill. Return the verdict, and store it as JSON."""
         self._assert_redundant()
-        with drill.setting(self):
+        with drill.prepare(self):
             self._assert_redundant()
             return self._run(drill, round_)
 

@@ -1,8 +1,8 @@
 """Runs on an application host (`news python -c`) and writes to the store with the application's own client.
 
-It prints one JSON line for each acknowledged write: its time and number. It ends with standard input. With an address
-it writes to that instance, like a client that is cut off together with the old master and has not queried a Sentinel
-since.
+It prints one JSON line for each acknowledged write: its time and number. It exits at the end of its input. With an
+address it writes to that instance, like a client that is cut off together with the old master and has not queried a
+Sentinel since.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.drills import verdict
-from tests.support.drills.drill import ROOM, Drill
+from tests.support.drills.drill import TOLERANCE, Drill
 from tests.support.drills.observer import Sample
 from tests.support.drills.verdict import Verdict
 
@@ -101,7 +101,7 @@ def test_a_good_verdict_has_no_breaches() -> None:
 @pytest.mark.parametrize(
     ("worse", "message"),
     [
-        ({"write_gap": 2 * ROOM + 0.1}, "without a write"),
+        ({"write_gap": 2 * TOLERANCE + 0.1}, "without a write"),
         ({"read_gap": 99.0}, "without a read"),
         ({"failed": {"read": 1}}, "1 of 200 requests failed: read"),
         ({"failed": {"write": 2}}, "2 of 100 requests failed: write"),

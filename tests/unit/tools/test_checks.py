@@ -27,7 +27,7 @@ def tracked() -> list[str]:
     return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
-def test_scenarios_that_share_a_fleet_run_in_a_fixed_order_on_one_that_is_converged_once() -> None:
+def test_scenarios_that_share_a_fleet_run_in_a_fixed_order_and_converge_it_once() -> None:
     shared, alone = groups(["single", "failover", "default"])
     assert list(shared.setup) == [f"molecule {step} default" for step in ("destroy", "create", "converge")]
     steps = ("idempotence default", "verify default", "verify failover")
@@ -103,7 +103,7 @@ def test_a_failed_phase_keeps_its_error_lines_and_its_output(capfdbinary: pytest
     assert b"\xff" in capfdbinary.readouterr().out
 
 
-def test_phases_beside_each_other_print_their_output_as_blocks(capfd: pytest.CaptureFixture[str]) -> None:
+def test_concurrent_phases_print_their_output_as_blocks(capfd: pytest.CaptureFixture[str]) -> None:
     slow = "import time; print('begin', flush=True); time.sleep(0.3); print('end', flush=True)"
     phases = runner.side_by_side({name: script(slow) for name in ("one", "two")})
     assert [phase.name for phase in phases] == ["one", "two"]
@@ -131,7 +131,7 @@ def test_ci_counts_a_skip_that_is_not_on_the_list_as_a_failure(tmp_path: Path) -
     assert "FAILED pytest\n    error: broken" in printed
 
 
-def test_every_accepted_skip_says_why_and_is_narrow() -> None:
+def test_every_accepted_skip_has_a_reason_and_is_narrow() -> None:
     assert all(row.why.endswith(".") for row in ALLOWED)
     assert not is_allowed(Skip("tests.unit.app.test_site::test_a", "not today"))
     assert len(ALLOWED) <= 6

@@ -1,4 +1,4 @@
-"""The image of a sandbox host holds the archives of every package that the roles install."""
+"""The image of a sandbox host has the archive of every package that the roles install."""
 
 from __future__ import annotations
 

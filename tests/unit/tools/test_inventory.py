@@ -14,12 +14,12 @@ from tools.fleet.context import ROOT
 
 
 def test_a_playbook_on_a_fleet_without_hosts_fails() -> None:
-    environment = os.environ | {"FLEET": "never-raised", "ANSIBLE_NOCOLOR": "1"}
+    environment = os.environ | {"FLEET": "never-created", "ANSIBLE_NOCOLOR": "1"}
     result = subprocess.run(
         ["ansible-playbook", "site.yml"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
     )
     assert result.returncode != 0
-    assert "The inventory has no hosts (FLEET=never-raised, inventory " in result.stdout
+    assert "The inventory has no hosts (FLEET=never-created, inventory " in result.stdout
 
 
 @pytest.mark.parametrize("playbook", sorted(ROOT.glob("playbooks/*.yml")), ids=lambda path: path.stem)

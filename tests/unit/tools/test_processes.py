@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tools.fleet import processes
 
-# The second process is a child of a process that looks like ansible-playbook, as the process of a task is.
+# The second process is a child of a process that looks like ansible-playbook, like the process of a task.
 CHILD = "import json; from tools.fleet import processes; print(json.dumps(processes.this_run()))"
 PARENT = """
 import subprocess, sys

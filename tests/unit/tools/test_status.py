@@ -76,7 +76,7 @@ def test_a_standbys_row_shows_what_the_primary_reports() -> None:
     assert "postgres standby NOT STREAMING" in line("db2", changed(db1=None))
 
 
-def test_a_drained_hosts_row_shows_who_when_and_why() -> None:
+def test_a_drained_hosts_row_shows_author_time_and_reason() -> None:
     view = changed(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {}})
     assert line("app1", view) == (
         "app1 10.0.0.21 drained app ready; release r1; drained on lb1 only by kim since 2026-11-23T06:00:00Z: new disk"
