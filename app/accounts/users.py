@@ -85,7 +85,7 @@ def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> s
 
     The answer is the same for new and known addresses, so that nobody can find out which addresses have an account:
     only the e-mail differs. A second sign-up replaces the password of an unconfirmed account. The link in the e-mail
-    also asks for that password, so a stranger who signs up with a foreign address gets no access.
+    also asks for that password, so a stranger who signs up with somebody else's address gets no access.
     """
     email = normalise_email(email)
     # One statement, so that it cannot replace the password of an account that is confirmed at the same moment.

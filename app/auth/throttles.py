@@ -33,7 +33,7 @@ TOO_MANY_EMAILS = "There were too many requests for e-mails. Please wait before 
 def limit_guesses(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
     """Limit wrong passwords. Right ones are not counted.
 
-    A try is counted before its password is compared and taken back if the password was right. So concurrent tries have
+    A try is counted before its password is compared and taken back unless it was wrong. So concurrent tries have
     the same limit as successive ones.
     """
 

@@ -37,8 +37,7 @@ RETENTION = timedelta(days=30)
 LIFETIMES = tokens.LIFETIMES | {EXISTS: tokens.LIFETIMES[CONFIRM], PASSWORD_CHANGED: RETENTION}
 BATCH_SIZE = 100
 
-# One statement, so that of two workers with the same e-mail only one sends it. SKIP LOCKED avoids waiting for the
-# other.
+# One statement, so that only one of two workers sends an e-mail. With SKIP LOCKED, the other does not wait.
 _WAITING = (
     select(Mail.id).where(Mail.id == bindparam("email"), Mail.sent_at.is_(None)).with_for_update(skip_locked=True)
 )
@@ -84,7 +83,7 @@ def compose(email_id: int, kind: str, user: User, created_at: datetime) -> Email
     """Compose an e-mail to a user."""
     settings = current_app.config
     link = f"{settings['SITE_URL']}/auth/{kind}/{tokens.make(kind, user)}" if kind in tokens.LIFETIMES else ""
-    # No names in the text: a stranger who signs up with a foreign address must not control what its owner reads.
+    # No names in the text: a stranger who signs up with somebody else's address must not choose what its owner reads.
     template = current_app.jinja_env.get_template(f"mail/{kind}.txt")
     text = template.render(site_name=settings["SITE_NAME"], site_url=settings["SITE_URL"], link=link)
     subject, _, content = text.partition("\n")

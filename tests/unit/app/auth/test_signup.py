@@ -48,7 +48,7 @@ def test_a_sign_up_does_not_show_whether_an_address_has_an_account(
     assert log_in(client, user.email).status_code == 302, "the sign-up of a stranger must not change the password"
 
 
-def test_a_stranger_who_signs_up_with_a_foreign_address_gets_no_access(app: Flask) -> None:
+def test_a_stranger_who_signs_up_with_my_address_gets_no_access(app: Flask) -> None:
     stranger, me = app.test_client(), app.test_client()
     sign_up(me, password=PASSWORD)
     sign_up(stranger, password=OTHER)
