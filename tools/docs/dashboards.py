@@ -53,7 +53,7 @@ ALERTS: Json = {
 
 
 def _panel_of_type(source: Json) -> Panel:
-    """A panel with the options of its type."""
+    """Return a panel with the options of its type."""
     tooltip = common.VizTooltipOptions().mode(shared.TooltipDisplayMode.MULTI).sort(shared.SortOrder.DESCENDING)
     match source["type"]:
         case "timeseries":

@@ -91,17 +91,17 @@ def sample(option: Mapping[str, Any]) -> str:
     return values.get(str(option.get("type")), "…")
 
 
-def undocumented(options: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any]) -> list[str]:
-    """Return the variables that have a default but no argument_spec."""
-    return sorted(name for name in defaults if name not in options)
+def defaults_of(folder: Path) -> dict[str, Any]:
+    """Return the default values of a role's variables."""
+    path = folder / "defaults" / "main.yml"
+    return (load(path) if path.exists() else None) or {}
 
 
 def readme(folder: Path) -> str:
     """Return the README of the role in `folder`."""
     spec = load(folder / "meta" / "argument_specs.yml")["argument_specs"]["main"]
     meta = load(folder / "meta" / "main.yml")
-    path = folder / "defaults" / "main.yml"
-    defaults = (load(path) if path.exists() else None) or {}
+    defaults = defaults_of(folder)
     options = spec.get("options", {})
     description = spec.get("description", [])
     systems = ", ".join(
@@ -152,8 +152,7 @@ def main(arguments: list[str] | None = None, roles: Path = ROOT / "roles") -> in
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
         folder = path.parents[1]
         options = load(path)["argument_specs"]["main"].get("options", {})
-        defaults = folder / "defaults" / "main.yml"
-        for name in undocumented(options, (load(defaults) if defaults.exists() else None) or {}):
+        for name in sorted(set(defaults_of(folder)) - set(options)):
             echo(
                 f"roles/{folder.name}: {name} has a default and no entry in meta/argument_specs.yml; describe it there."
             )

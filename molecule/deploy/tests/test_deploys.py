@@ -24,9 +24,9 @@ from tests.support.drills.faults import powered_off
 from tests.support.live.fleet import eventually
 from tests.support.tiers import core
 
-# Maximum factor between the p99 of reads during a deploy and without one (or of requests that need no application
-# host). It is two to four if hosts and control node share two processors. A host that blocks its readers for a second
-# makes it thirty.
+# Maximum ratio of the p99 of reads during a deploy to the p99 without one, or to that of requests that need no
+# application host. It is 2 to 4 if hosts and control node share two processors, and 30 if a host blocks its readers for
+# a second.
 MAX_SLOWDOWN = 10
 # The tasks at which deploys are killed, one after another. Each deploy continues the one before and gets further.
 # The last one leaves a worker that runs the old release and would start the new one.

@@ -101,7 +101,7 @@ class CloudFleet(Fleet):
         return {address: actions for address, actions in changes.items() if actions not in (["no-op"], ["read"])}
 
     def destroy(self, unprotected: bool = False) -> subprocess.CompletedProcess[str]:
-        """Remove everything. Data is removed only with `unprotected`, by a copy of the modules as in docs/aws.md."""
+        """Remove everything, but data only with `unprotected`, which uses a copy of the modules without protection."""
         command = ["destroy", "-auto-approve", "-input=false", "-no-color", *arguments({})]
         if not unprotected:
             return self.terraform(*command, quiet=True)

@@ -11,7 +11,7 @@ LANE, GAP, ROW = 64, 26, 20
 BUCKET = 0.5
 LEADERS = {"postgres": "Postgres primary", "store": "Redis store", "cache": "Redis cache", "vip": "virtual address"}
 LANES = {"read": "reads/s", "write": "writes/s"}
-# Readable on white and on black. The page chooses by the reader's setting.
+# Readable on white and on black. The browser chooses by the reader's preference.
 STYLE = """
 text { font: 12px system-ui, sans-serif; fill: #24292f } .title { font-size: 15px; font-weight: 600 }
 .small { font-size: 11px; fill: #57606a }

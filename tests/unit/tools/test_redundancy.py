@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, LINKED_REPLICA, PATRONI, changed
+from tests.unit.tools.fleet_views import HEALTHY, HOSTS, PATRONI, changed
 from tools.fleet.context import Host
 from tools.fleet.redundancy import missing
 
@@ -43,6 +43,7 @@ def test_a_single_host_in_every_group_has_no_problems() -> None:
 @pytest.mark.parametrize(
     ("host", "facts", "problem"),
     [
+        ("app1", {"app": None}, "app1 has an application that is not ready"),
         (
             "app1",
             {"system": "degraded", "failed": ["a.service", "b.timer"]},
@@ -99,7 +100,7 @@ def test_a_host_that_is_down_comes_before_its_consequences() -> None:
     ]
 
 
-def test_problems_of_the_applications_servers_come_before_the_application() -> None:
+def test_a_lost_master_hides_its_replicas_and_comes_before_the_application() -> None:
     alone = {"master": False, "linked": False}
     assert missing(HOSTS, changed(cache1=None, cache2={"cache": alone, "store": alone}, app1={"app": False})) == [
         "cache1 does not answer",
@@ -117,7 +118,6 @@ def test_a_lost_majority_is_named() -> None:
 
 
 def test_a_service_that_hangs_on_a_host_that_answers_is_a_problem() -> None:
-    assert missing(HOSTS, changed(app1={"app": None})) == ["app1 has an application that is not ready"]
     alone = {"postgres": {"primary": True, "standbys": {}}}
     assert missing(HOSTS, changed(db1=alone, db2={"postgres": None})) == [
         "db2 has a Postgres that does not answer",
@@ -134,10 +134,4 @@ def test_a_drained_host_is_a_problem_with_its_reason() -> None:
     assert missing(HOSTS, both) == ["app1 is drained (kim: new disk)"]
     assert missing(HOSTS, changed(lb2={"drained": {"app1": {}}})) == [
         "app1 is drained on lb2 only (somebody: no reason given)"
-    ]
-
-
-def test_replicas_of_a_lost_master_are_not_reported() -> None:
-    assert missing(HOSTS, changed(cache1={"cache": None}, cache2={"cache": LINKED_REPLICA | {"linked": False}})) == [
-        "cache has no master"
     ]
