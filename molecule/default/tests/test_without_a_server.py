@@ -39,12 +39,8 @@ def send(client: httpx.Client, method: str, url: str, **request: object) -> http
 
 def write(author: httpx.Client) -> httpx.Response:
     """Publish an article through the API."""
-    return send(
-        author,
-        "POST",
-        ARTICLES,
-        json={"title": f"degraded-{uuid4()}", "content": "This was written during an outage. " * 9},
-    )
+    article = {"title": f"degraded-{uuid4()}", "content": "This was written during an outage. " * 9}
+    return send(author, "POST", ARTICLES, json=article)
 
 
 def assert_retry_later(answer: httpx.Response) -> None:

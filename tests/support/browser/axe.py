@@ -17,16 +17,8 @@ LOCK, INSTALLED = HERE / "package-lock.json", HERE / "node_modules" / ".package-
 SEVERE = ("serious", "critical")
 # npm's error codes if its registry is unreachable or refuses the package.
 REGISTRY_UNAVAILABLE = {
-    "ENOTFOUND",
-    "ECONNREFUSED",
-    "ECONNRESET",
-    "ETIMEDOUT",
-    "EAI_AGAIN",
-    "E401",
-    "E403",
-    "E404",
-    "E502",
-    "E503",
+    *("ENOTFOUND", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "EAI_AGAIN"),
+    *("E401", "E403", "E404", "E502", "E503"),
 }
 
 

@@ -10,6 +10,7 @@ from tools.fleet.context import ROOT
 
 FLEET = "cloud"
 DIRECTORY = ROOT / ".fleets" / FLEET
+ENGINE = str(ROOT / "bin/engine")
 NETWORK = str(ROOT / "terraform/modules/sandbox_network/network.sh")
 HOST = str(ROOT / "terraform/modules/sandbox_host/host.sh")
 # A host boots within 30 s or never.
@@ -32,17 +33,8 @@ def remove_network(subnet: str) -> None:
 
 def present() -> list[str]:
     """Return the ids of the instances that have a host."""
-    names = _run(
-        [
-            str(ROOT / "bin/engine"),
-            "ps",
-            "--all",
-            "--filter",
-            f"label=flaskfleet.fleet={FLEET}",
-            "--format",
-            "{{.Names}}",
-        ]
-    ).split()
+    command = [ENGINE, "ps", "--all", "--filter", f"label=flaskfleet.fleet={FLEET}", "--format", "{{.Names}}"]
+    names = _run(command).split()
     return [name.removeprefix(f"{FLEET}-") for name in names]
 
 
@@ -55,7 +47,7 @@ def boot(instance: Instance, public_key: str) -> None:
         _host("create", instance.id, instance.address, PUBLIC_KEY_FILE=str(key))
         # Debian's images for EC2 have no package lists.
         clean = "rm -rf /var/lib/apt/lists/* /var/cache/apt/archives/*.deb"
-        _run([str(ROOT / "bin/engine"), "exec", f"{FLEET}-{instance.id}", "sh", "-c", clean])
+        _run([ENGINE, "exec", f"{FLEET}-{instance.id}", "sh", "-c", clean])
     finally:
         key.unlink()
 

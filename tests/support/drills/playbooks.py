@@ -15,18 +15,7 @@ from tools.fleet.context import ROOT, Host
 
 RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
 # The services that a run must not restart without a reason. A host has those of its tiers.
-UNITS = (
-    "patroni",
-    "etcd",
-    "redis@cache",
-    "redis@store",
-    "redis-sentinel",
-    "nginx",
-    "keepalived",
-    "app",
-    "celery-worker",
-    "celery-beat",
-)
+UNITS = "patroni etcd redis@cache redis@store redis-sentinel nginx keepalived app celery-worker celery-beat"
 
 
 @dataclass(frozen=True)
@@ -117,7 +106,7 @@ def recreate_host(fleet: LiveFleet, host: Host) -> None:
 def processes(fleet: LiveFleet) -> dict[str, str]:
     """Return the main processes of each host that answers, and its postmaster, which is Patroni's child."""
     postmaster = "head -1 /var/lib/postgresql/*/main/postmaster.pid 2>/dev/null"
-    show = f"systemctl show --property=Id,MainPID {' '.join(UNITS)}; {postmaster}; true"
+    show = f"systemctl show --property=Id,MainPID {UNITS}; {postmaster}; true"
     answers = {name: fleet.run(host, show, check=False) for name, host in fleet.hosts.items()}
     return {name: answer.stdout for name, answer in answers.items() if answer.returncode == 0}
 
