@@ -16,6 +16,7 @@ from app.database.models import Base
 
 app = create_app(Testing(DATABASE_URL="sqlite://", STORE_URL="redis://127.0.0.1:1/0"))
 assert not Base.registry._new_mappers, "mappers are not configured yet"
+assert "httpx" not in sys.modules, "only the command `feeds import` needs httpx"
 before = set(sys.modules)
 celery = app.extensions["celery"]
 with celery.connection_for_write("redis://127.0.0.1:1/0") as connection:

@@ -288,9 +288,11 @@ def test_the_command_line_imports_a_file(app: Flask, user: User, tmp_path: Path)
     path.write_bytes(RSS)
     run: Callable[..., Any] = app.test_cli_runner().invoke
     arguments = ["feeds", "import", str(path), "--author", user.email]
-    assert run(args=arguments).output == "published 2 articles; 0 were known, 1 have no title or text\n"
+    assert run(args=arguments).output == (
+        "published 2 articles; skipped 0 that were already published and 1 without a title or text\n"
+    )
     assert run(args=["feeds", "import", path.as_uri(), "--author", user.email]).output.startswith(
-        "published 0 articles; 2 were known"
+        "published 0 articles; skipped 2 that were already published"
     )
     nobody = run(args=["feeds", "import", str(path), "--author", "nobody@news.example"])
     assert (nobody.exit_code, "there is no user" in nobody.output) == (1, True)
