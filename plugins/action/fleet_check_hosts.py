@@ -45,7 +45,7 @@ class Answer:
         return {name: value.strip('"') for name, _, value in lines}
 
 
-# Added to the connection timeout: a busy host needs long for the handshake, but is not down.
+# Added to the connection timeout: a busy host needs more time for the handshake, but is not down.
 HANDSHAKE_SECONDS = 20
 
 

@@ -19,7 +19,7 @@ OBVIOUS = re.compile(r"change.?me|passw|secret|default|example|12345|qwerty", re
 
 
 def weak_words(values: Mapping[str, str], length: int) -> list[str]:
-    """A sentence without the value for each password that is short, guessable, unsafe in a URL, or used twice."""
+    """Report each password that is short, guessable, unsafe in a URL, or used twice, without its value."""
     failures = []
     owners: dict[str, str] = {}
     for name, value in values.items():
@@ -42,7 +42,7 @@ def weak_words(values: Mapping[str, str], length: int) -> list[str]:
 
 
 def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetime) -> list[str]:
-    """A sentence for each reason why a TLS key and certificate do not work together now."""
+    """Report each reason why a TLS key and its certificate do not work together now."""
     key_name, certificate_name = f"{stem}_tls_key", f"{stem}_tls_certificate"
     if not key and not certificate:
         return []

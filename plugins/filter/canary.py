@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-# Fewer errors than these, or slow answers, are chance.
+# Fewer errors or slow answers than these may be chance.
 MIN_ERRORS = 3
 # Fewer answers than these say nothing about a host's speed.
 MIN_ANSWERS = 50
@@ -38,7 +38,7 @@ def canary(balancers: Sequence[Mapping[str, Mapping[str, Any]]], hosts: Sequence
     """Compare the canary's answers with those of all other hosts.
 
     Args:
-        balancers: What each load balancer has counted, by the hosts' addresses.
+        balancers: The counts of each load balancer, by the hosts' addresses.
         hosts: Addresses of the canary.
 
     Returns:

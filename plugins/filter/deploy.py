@@ -24,7 +24,7 @@ def survey(
     Args:
         hosts: Variables of the run's hosts, with `app_prepared` and `app_found`.
         apps: Names of all hosts that serve requests.
-        served: The last release that was deployed to the whole fleet; empty where there is none.
+        served: The last release that was deployed to the whole fleet; empty if there is none.
         bad: Releases that are marked bad, each with the reason.
         drained: Notes of the load balancers, by drained host.
         batch: Hosts that are switched at the same time.
@@ -32,8 +32,8 @@ def survey(
     Returns:
         - `release`: the source's release.
         - `leftovers`: hosts that an interrupted run left drained and that have nothing to change.
-        - `bad`: why the release is marked bad, empty where it is not.
-        - `plan`: what is to be done, empty where nothing is.
+        - `bad`: why the release is marked bad, empty if it is not.
+        - `plan`: the plan of the run, empty if there is nothing to do.
     """
     prepared = {host["inventory_hostname"]: host["app_prepared"] for host in hosts}
     first = next(iter(prepared.values()))
@@ -43,7 +43,7 @@ def survey(
     order = [name for name in left if name in stale] + [name for name in stale if name not in left]
     plan = make_plan(hosts, first["release"], order, apps, served, batch)
     plan |= {"pending": first["migrate"], "migrate": first["migrate"] or first["set_up"], "watch": plan["serving"]}
-    # A run that was killed at its end has switched every host, but the log does not have its end.
+    # A run that was killed at its end has switched every host, but its result is not in the log.
     needed = stale or plan["migrate"] or served != plan["release"]
     return {
         "release": plan["release"],
@@ -70,7 +70,7 @@ def make_plan(
 
 
 def previous(found: Mapping[str, Any], served: str) -> str:
-    """Where a host goes back to: the release that was deployed everywhere, where the host has it, else its current one.
+    """The release that a host goes back to: the last one deployed everywhere if the host has it, else its current one.
 
     After an interrupted run the current one may be the release that the run wanted to deploy.
     """
@@ -80,7 +80,7 @@ def previous(found: Mapping[str, Any], served: str) -> str:
 def host_groups(hosts: Sequence[str], apps: Sequence[str], batch: int, serving: bool) -> list[list[str]]:
     """Hosts that change together, in their order: the canary, then application hosts and workers side by side.
 
-    Where nothing serves yet, nobody has to wait: all hosts are one group.
+    If nothing serves yet, all hosts are one group.
     """
     if not serving:
         return [list(hosts)] if hosts else []
@@ -100,7 +100,7 @@ def progress(hosts: Sequence[Host], plan: Mapping[str, Any], failure: str = "") 
 
     Args:
         hosts: Variables of the plan's hosts, also of those that have failed.
-        plan: The plan; empty where the run failed before it had one.
+        plan: The plan; empty if the run failed before it had one.
         failure: What went wrong; empty while the run goes forward.
 
     Returns:
@@ -122,7 +122,7 @@ def progress(hosts: Sequence[Host], plan: Mapping[str, Any], failure: str = "") 
 def verdict(
     hosts: Sequence[Host], begun: Sequence[str], healthy: Sequence[str], before: Mapping[str, str]
 ) -> list[str]:
-    """What became of the hosts of a run that failed, in sentences."""
+    """Describe the state of the hosts after a failed run, in sentences."""
     restored = [host["inventory_hostname"] for host in hosts if host.get("app_restored", {}).get("changed")]
     silent = silent_hosts(hosts)
     back = [name for name in begun if before.get(name) and name in healthy]

@@ -1,4 +1,4 @@
-"""Plans a maintenance from what the hosts report, and words its plan, its summary and its error."""
+"""Plan a maintenance from the hosts' facts, and format its plan, its summary and its error."""
 
 from __future__ import annotations
 

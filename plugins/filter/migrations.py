@@ -1,4 +1,4 @@
-"""Finds statements in a migration that the release that serves now cannot live with, by PostgreSQL's own parser."""
+"""Find statements in a migration that would break the current release. Uses PostgreSQL's own parser."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ KEYS = {
 }
 INDEX_FIRST = " (use CREATE UNIQUE INDEX CONCURRENTLY, then ADD … USING INDEX)"
 CHECKED_ROWS = {ConstrType.CONSTR_CHECK: "a check", ConstrType.CONSTR_FOREIGN: "a foreign key"}
-# Each of these gives an added column a value in the rows that old code inserts.
+# With one of these, an added column gets a value when old code inserts a row.
 VALUES = {ConstrType.CONSTR_DEFAULT, ConstrType.CONSTR_GENERATED, ConstrType.CONSTR_IDENTITY}
 SERIAL = {"bigserial", "serial", "serial2", "serial4", "serial8", "smallserial"}
 # Alembic updates its only row without WHERE.
@@ -59,7 +59,7 @@ class Judge:
 
     def __init__(self, sizes: Mapping[str, int], big: int) -> None:
         self.sizes, self.big = sizes, big
-        # Old code knows nothing of what the script itself creates.
+        # Old code does not use tables and columns that the script itself creates.
         self.created: set[str] = set()
         self.added: set[tuple[str, str]] = set()
         self.reasons: list[str] = []
@@ -78,7 +78,7 @@ class Judge:
                 CHECKS[type(node)](self, node)
 
     def large(self, table: str) -> bool:
-        """Whether a lock on a table would be felt. A table of unknown size counts as large."""
+        """Whether users would notice a lock on a table. A table of unknown size counts as large."""
         return table not in self.created and self.sizes.get(table, self.big) >= self.big
 
     def add(self, table: str, reason: str) -> None:
@@ -87,7 +87,7 @@ class Judge:
             self.reasons.append(reason)
 
     def create(self, name: str, may_exist: bool) -> None:
-        """Note that old code does not know an object. One that may exist is only new where no table has its name."""
+        """Note that old code does not know an object. With IF NOT EXISTS, it is new only if no table has its name."""
         if not may_exist or name not in self.sizes:
             self.created.add(name)
 
@@ -181,12 +181,12 @@ class Judge:
             self.add(relation.relname, f"empties {relation.relname}")
 
     def delete(self, node: Any) -> None:
-        """DELETE that has no condition."""
+        """DELETE without a condition."""
         if condition_is_missing(node.whereClause) and not node.usingClause:
             self.add(node.relation.relname, f"deletes every row of {node.relation.relname}")
 
     def update(self, node: Any) -> None:
-        """UPDATE that has no condition. A small table may have the script's own new columns filled."""
+        """UPDATE without a condition. In a small table, it may fill the columns that the script added."""
         table = node.relation.relname
         fills = all((table, target.name) in self.added for target in node.targetList)
         if condition_is_missing(node.whereClause) and not node.fromClause and (self.large(table) or not fills):
@@ -225,7 +225,7 @@ CHECKS: dict[type, Callable[[Judge, Any], None]] = {
     ast.UpdateStmt: Judge.update,
     ast.DoStmt: Judge.do,
 }
-# What these define does not run in the migration.
+# The migration only defines these. It does not run their bodies.
 DEFINITIONS = (ast.CreateFunctionStmt, ast.RuleStmt)
 
 
@@ -259,19 +259,19 @@ def block_statements(tree: Any) -> Iterator[str]:
 
 
 def constant(expression: str) -> str:
-    """The text of an SQL expression that is a literal; empty where it is computed."""
+    """The text of an SQL expression that is a literal; empty if it is computed."""
     select: Any = parse_sql(f"SELECT {expression}")[0].stmt
     value = getattr(select.targetList[0].val, "val", None)
     return str(value.sval) if isinstance(value, ast.String) else ""
 
 
 def contract_reasons(sql: str, sizes: Mapping[str, int], big: int) -> list[str]:
-    """A phrase for each statement that old code, or its users, could not live with.
+    """Describe each statement that would break old code or block its users.
 
     Args:
         sql: What the pending migrations would run.
         sizes: Bytes of each table that exists, by name.
-        big: Bytes from which on users notice a lock that lasts as long as a statement reads or writes the whole table.
+        big: Bytes from which a table counts as large: users notice a lock while a statement reads or writes all of it.
     """
     judge = Judge(sizes, big)
     # The parser takes no subclass of str, such as Ansible's tagged one.

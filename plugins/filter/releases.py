@@ -17,8 +17,8 @@ def done(log: Sequence[Entry]) -> list[str]:
 def bad(log: Sequence[Entry]) -> dict[str, str]:
     """Releases that a deploy reverted or that somebody rolled back, each with the reason.
 
-    A release that was deployed again since then is good. A deploy of the release that served already changed only its
-    settings, so its failure is not the release's.
+    A release that was deployed again since then is good. A failed deploy of the release that served already had changed
+    only settings, so the release is not bad.
     """
     found: dict[str, str] = {}
     for number, entry in enumerate(log):
@@ -70,14 +70,14 @@ def rollback_refusal(log: Sequence[Entry], target: str, hosts: Sequence[Host]) -
         )
     if migration := breaking_migration(log, target):
         return (
-            f"Release {target} cannot live with today's schema: release {migration['release']} changed it on "
+            f"Release {target} does not work with today's schema: release {migration['release']} changed it on "
             f"{migration['when']} ({'; '.join(migration['contract'])}). Deploy a release that works with it."
         )
     return ""
 
 
 def interrupted(log: Sequence[Entry]) -> list[str]:
-    """Runs that began and did not log their end."""
+    """Runs that began and did not log a result."""
     ended = {entry["run"] for entry in log if entry["result"] not in ("begun", "migrated")}
     return [entry["run"] for entry in log if entry["result"] == "begun" and entry["run"] not in ended]
 

@@ -12,12 +12,12 @@ UNITS = "/etc/systemd/system/"
 
 
 def site_report(hosts: Sequence[Mapping[str, Any]], missing: Sequence[str], silent: Mapping[str, str]) -> list[str]:
-    """What is left to do after a run, in sentences; empty if nothing is.
+    """Report the work that a run left, in sentences; empty if there is none.
 
     Args:
-        hosts: Variables of the hosts that took part to the end.
-        missing: Names of the hosts that did not.
-        silent: By host that does not answer, a sentence that begins with its name.
+        hosts: Variables of the hosts that finished the run.
+        missing: Names of the hosts that did not finish it.
+        silent: For each host that does not answer, a sentence that begins with its name.
     """
     left = dict.fromkeys(host.get(fact, "") for host in hosts for fact in POSTPONED)
     lines = [sentence for sentence in left if sentence]

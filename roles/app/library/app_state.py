@@ -13,8 +13,8 @@ DOCUMENTATION = r"""
 module: app_state
 short_description: Read which releases a host has, which is current, and what its services were started with
 description:
-  - A service is judged by the files that it read at its start. Its unit writes their checksums to
-    C(RUN/SERVICE/fingerprint) then. A service that does not run has no such file.
+  - When a service starts, its unit writes the checksums of the files that it reads to C(RUN/SERVICE/fingerprint). The
+    module compares these. A service that does not run has no such file.
 options:
   home:
     description: The application's folder. It need not exist.

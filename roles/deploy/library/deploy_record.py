@@ -44,7 +44,7 @@ options:
     type: str
     default: http://127.0.0.1:2379
   metrics:
-    description: File for the node exporter. It is only written where its folder exists.
+    description: File for the node exporter. It is not written if its folder does not exist.
     type: path
     default: /var/lib/prometheus/node-exporter/flaskfleet_deploy.prom
 attributes:

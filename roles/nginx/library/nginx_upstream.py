@@ -88,7 +88,7 @@ def read_notes(folder: Path) -> dict[str, Any]:
 
 
 def render_metrics(notes: Mapping[str, Mapping[str, str]]) -> str:
-    """The notes as metrics: since when each host is drained."""
+    """The notes as metrics: the time since which each host is drained."""
     lines = [
         "# HELP flaskfleet_drained_since_seconds Time at which this load balancer began to drain a host.",
         "# TYPE flaskfleet_drained_since_seconds gauge",
@@ -131,7 +131,7 @@ def needs_reload(path: Path) -> bool:
 def connections(table: str, addresses: Iterable[str]) -> int:
     """Count the established connections to the addresses in the text of /proc/net/tcp.
 
-    nginx closes idle connections when it reloads, so what is left are requests in flight.
+    nginx closes idle connections when it reloads, so the remaining ones are requests in flight.
     """
     packed = set()
     for address in addresses:

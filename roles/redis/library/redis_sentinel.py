@@ -85,7 +85,7 @@ options:
     type: path
     required: true
   quorum_timeout:
-    description: Seconds to wait until enough Sentinels are known to fail each master over.
+    description: Seconds to wait until Sentinel knows enough others for a failover of each master.
     type: int
     default: 60
   login_host:
@@ -221,7 +221,7 @@ def forget_removed_hosts(
 
 
 def wait_for_quorum(sentinel: redis.Redis, name: str, seconds: float) -> None:
-    """Return as soon as enough Sentinels know each other to fail `name` over."""
+    """Return as soon as enough Sentinels know each other for a failover of `name`."""
     deadline = time.monotonic() + seconds
     while True:
         try:

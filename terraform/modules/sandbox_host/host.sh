@@ -39,7 +39,8 @@ remove() {
 case $1 in
 create)
     mkdir -p "$STATE_DIRECTORY"
-    # Derived from the address, so that it stays at a restart. Otherwise neighbours use the old one for half a minute.
+    # The MAC address is derived from the IP address, so that it survives a restart. With a new one, the ARP caches of
+    # other hosts would be wrong for half a minute.
     # shellcheck disable=SC2046  # four numbers
     mac=$(printf '02:42:%02x:%02x:%02x:%02x' $(echo "$ADDRESS" | tr . ' '))
     remove # a container of an interrupted run

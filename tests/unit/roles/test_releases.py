@@ -60,7 +60,7 @@ def test_a_release_that_a_later_migration_broke_is_refused() -> None:
         entry("c", when=3),
     ]
     assert (
-        "cannot live with today's schema: release b changed it on 2026-01-02 (drops table t)"
+        "does not work with today's schema: release b changed it on 2026-01-02 (drops table t)"
         in releases.rollback_refusal(log, "a", HOSTS)
     )
     assert releases.rollback_refusal(log, "b", HOSTS) == ""
