@@ -11,8 +11,8 @@ checks := $(python) -m tools.checks
 
 help: ## List the commands
 	@echo "Flaskfleet: a highly available home for a Flask application on your own VMs"
-	@awk '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {split($$0, part, ":.*## "); printf "  make %-13s %s\n", part[1], part[2]}' \
-		$(MAKEFILE_LIST)
+	@awk '/^##@ / {printf "\n%s\n", substr($$0, 5)} \
+		/^[a-z-]+:.*## / {split($$0, part, ":.*## "); printf "  make %-13s %s\n", part[1], part[2]}' $(MAKEFILE_LIST)
 	@echo
 	@echo "Options"
 	@echo "  FLEET=name         another fleet in addition to the first, with its own subnet (default: sandbox)"
