@@ -47,10 +47,10 @@ class Config:
     # The URL of the schema's owner. It is set only for migrations.
     DATABASE_MIGRATION_URL: str = ""
     # Maximum replica lag in seconds. If a replica lags more, the application reads from the primary. Must be longer
-    # than a failover: during one all replicas lag and there is no primary.
+    # than a failover: during a failover all replicas lag and there is no primary.
     DATABASE_MAX_LAG: float = 30.0
-    # Seconds after the beginning of an outage in which new connections wait for a primary. A planned switchover takes
-    # less, and no client should wait longer than three seconds for a response. 0 disables the wait.
+    # Seconds for which new connections wait for a primary, counted from the beginning of an outage. A planned switchover
+    # takes less, and no client should wait longer than three seconds for a response. 0 disables the wait.
     DATABASE_PRIMARY_WAIT: float = 2.0
     # Connections of one process to one database. Each thread needs one, so use the number of threads.
     DATABASE_POOL_SIZE: int = 8
@@ -65,14 +65,14 @@ class Config:
     POPULAR_TTL: float = 15.0
     # The same for searches and lists with a time filter. They vary so much that few are requested twice.
     SEARCH_TTL: float = 3.0
-    # Shortest time between two computations of a cached page, for readers who have not just written. However much is
-    # written, a popular page costs the database one read per second.
+    # Shortest time between two computations of a cached page, for readers who have not just written. So a popular page
+    # costs the database at most one read per second, however many writes there are.
     CACHE_SETTLE_SECONDS: float = 1.0
     # Seconds after a write in which the client reads from the primary (read-your-writes).
     PIN_SECONDS: int = 5
     # Seconds between two flushes of counted views from the store to the database.
     VIEWS_FLUSH_SECONDS: int = 5
-    # Requests of one API key. Reads that send a key are counted for the client's address.
+    # Requests with one API key. Reads do not check the key, so they count for the client's address.
     API_RATE_LIMIT: str = "1800 per minute"
     # Wrong passwords: of one client, of one client for one account, and for one account from all clients.
     LOGIN_CLIENT_RATE_LIMIT: str = "20 per minute; 200 per day"

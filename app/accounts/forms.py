@@ -11,7 +11,7 @@ from app.accounts.users import AccountError
 
 
 def address(_form: FlaskForm, field: Field) -> None:
-    """Refuse what is no e-mail address."""
+    """Refuse a value that is not an e-mail address."""
     try:
         users.normalise_email(field.data or "")
     except AccountError:

@@ -1,6 +1,6 @@
 """Signed links that prove the ownership of an address. They expire, and each works once.
 
-A link contains a fingerprint of data that its use changes, so a used link does not match any more.
+A link contains a fingerprint of account data. Using the link changes that data, so the fingerprint no longer matches.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from app.database.models import User
 CONFIRM = "confirm"
 RESET = "reset"
 LIFETIMES = {CONFIRM: timedelta(days=3), RESET: timedelta(hours=1)}
-# A fingerprint that no account has. With it, an unknown user takes as long as a used link.
+# Matches no account. It is compared if the user is unknown, so that an unknown user takes as long as a used link.
 NO_FINGERPRINT = "0" * 64
 
 
 class TokenError(ValueError):
-    """A token with a wrong signature, of another kind, or that has expired."""
+    """The token has expired, is of another kind, or has a wrong signature."""
 
 
 def make(kind: str, user: User) -> str:

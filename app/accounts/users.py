@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session, joinedload
 from app.database.models import EMAIL_LENGTH, NAME_LENGTH, ApiKey, Article, User, now
 
 ARTICLES_WRITE = "articles:write"
-# A scope of its own, because most programs that publish need not delete.
+# A separate scope, because most programs that publish articles never delete one.
 ARTICLES_DELETE = "articles:delete"
 SCOPES = (ARTICLES_WRITE, ARTICLES_DELETE)
 MAX_PASSWORD_LENGTH = 1024
@@ -33,7 +33,7 @@ email_validator.SPECIAL_USE_DOMAIN_NAMES.clear()
 
 
 class AccountError(ValueError):
-    """An account that cannot be created; the message gives the reason."""
+    """A value of an account is not valid. The message gives the reason."""
 
 
 def normalise_email(email: str) -> str:
@@ -170,7 +170,7 @@ def keys_of(session: Session, user_id: int) -> list[ApiKey]:
 
 
 def revoke_key(session: Session, prefix: str) -> bool:
-    """Revoke a key; return whether there was such a key."""
+    """Revoke a key; return whether a valid key has this prefix."""
     key = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None)))
     if key:
         key.revoked_at = now()
@@ -178,7 +178,7 @@ def revoke_key(session: Session, prefix: str) -> bool:
 
 
 def revoke_key_of(session: Session, user_id: int, prefix: str) -> bool:
-    """Revoke a key of this user; return whether the user has such a key."""
+    """Revoke a key of this user; return whether the user has a valid key with this prefix."""
     key = next((key for key in keys_of(session, user_id) if key.prefix == prefix), None)
     if key:
         key.revoked_at = now()

@@ -15,7 +15,7 @@ from app.jobs.dead_letters import DeadLetterError
 from app.news import articles
 from app.web.paging import NEWEST, Position
 
-# The maximum number of tasks that one click sends again, because the page must answer in time.
+# One click sends at most this many tasks again, because the page must answer in time.
 MAX_REQUEUED = 100
 
 
@@ -76,7 +76,7 @@ def change_user(
 
 
 def requeue_all() -> tuple[int, str | None]:
-    """Send the oldest failed tasks again; return how many were sent, and an error if one was refused."""
+    """Send the oldest failed tasks again; return how many were sent, and the last error."""
     waiting = select(FailedTask.id).where(FailedTask.requeued_at.is_(None)).order_by(FailedTask.id).limit(MAX_REQUEUED)
     sent, refused = 0, None
     for dead_letter_id in db.read(lambda session: list(session.scalars(waiting)), primary=True):

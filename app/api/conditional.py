@@ -1,4 +1,4 @@
-"""Conditional requests: ETags, 304 for the current version, 412 for an unseen change."""
+"""Conditional requests: ETags, 304 if the client has the current version, 412 if it has not seen the latest change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def article_response(cached: Cached) -> Response:
 def article_tag(body: bytes) -> str:
     """Return the ETag of an article: its version and the hash of its body.
 
-    Each counted view changes the body, and so a strong ETag must change too. If-Match compares only the version, so
+    Each counted view changes the body, so a strong ETag must change too. If-Match compares only the version, so
     counted views do not prevent an edit.
     """
     return f"{msgspec.json.decode(body, type=_Versioned).version}-{_hash(body)}"

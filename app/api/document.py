@@ -57,7 +57,7 @@ PROBLEMS: dict[int, tuple[str, tuple[str, ...]]] = {
     401: ("The API key is missing or not valid", ("WWW-Authenticate",)),
     403: ("The key lacks the scope, or the article belongs to another user", ("WWW-Authenticate",)),
     404: ("The article does not exist", ()),
-    412: ("The article has another version than If-Match", ()),
+    412: ("The current version of the article is not the one in If-Match", ()),
     413: ("The body is too large", ()),
     415: ("The content type is not application/json", ()),
     422: ("A field is wrong or unknown; `errors` names it", ()),
@@ -73,7 +73,7 @@ class FieldErrorSchema(ma.Schema):
         metadata={"description": "Part of the request: query, json, headers or path", "example": "json"}
     )
     field = ma.fields.String(metadata={"description": "Name of the field", "example": "title"})
-    detail = ma.fields.String(metadata={"description": "The problem of the field", "example": "Must not be blank."})
+    detail = ma.fields.String(metadata={"description": "What is wrong with the field", "example": "Must not be blank."})
 
 
 class ProblemSchema(ma.Schema):

@@ -19,16 +19,16 @@ _NUMBER = re.compile(r"-?\d{1,30}", re.ASCII)
 class PlainText(ma.fields.String):
     """Text without control characters."""
 
-    def __init__(self, *, longest: int, one_line: bool = False, **options: Any) -> None:
-        """Accept at most `longest` characters."""
+    def __init__(self, *, max_length: int, one_line: bool = False, **options: Any) -> None:
+        """Accept at most `max_length` characters."""
         super().__init__(**options)
-        self.longest = longest
+        self.max_length = max_length
         self.one_line = one_line
-        self.metadata = {"minLength": 1, "maxLength": longest, **self.metadata}
+        self.metadata = {"minLength": 1, "maxLength": max_length, **self.metadata}
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if fault := plaintext.fault(text, max_length=self.longest, one_line=self.one_line):
+        if fault := plaintext.fault(text, max_length=self.max_length, one_line=self.one_line):
             raise ma.ValidationError(fault)
         return text
 

@@ -1,4 +1,4 @@
-"""Authentication and rate limits of the API, by API keys in bearer tokens."""
+"""API keys as bearer tokens: authentication and rate limits."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ R = TypeVar("R")
 
 
 def _limit_key() -> str:
-    """Return the key if it was checked, else the address: a client could invent a new key for each request."""
+    """Return the API key if it was checked, else the address: a client could send another false key in each request."""
     return f"key:{caller().prefix}" if "api_key" in g else client_address()
 
 

@@ -35,7 +35,7 @@ class PageQuery(ma.Schema):
 
     author = Number(validate=validate.Range(1, MAX_ID), metadata={"description": "Id of the author", "example": 1})
     keyword = PlainText(
-        longest=MAX_KEYWORD_LENGTH,
+        max_length=MAX_KEYWORD_LENGTH,
         one_line=True,
         metadata={"description": "One of the article's keywords", "example": "harbour"},
     )
@@ -47,7 +47,7 @@ class PageQuery(ma.Schema):
     )
     until = Timestamp(metadata={"description": "Published before this time", "example": "2026-06-01T00:00:00Z"})
     q = PlainText(
-        longest=MAX_SEARCH_LENGTH,
+        max_length=MAX_SEARCH_LENGTH,
         one_line=True,
         metadata={
             "description": 'Full-text search in title and content: words, "a phrase", or, -without',
@@ -86,7 +86,7 @@ def _title(**options: Any) -> PlainText:
         "description": "One line, without characters that change the direction of text",
         "example": "Storm over the harbour",
     }
-    return PlainText(longest=TITLE_LENGTH, one_line=True, metadata=described, **options)
+    return PlainText(max_length=TITLE_LENGTH, one_line=True, metadata=described, **options)
 
 
 def _content(**options: Any) -> PlainText:
@@ -94,7 +94,7 @@ def _content(**options: Any) -> PlainText:
         "description": "Plain text; each line is a paragraph",
         "example": "The storm came at noon. Nobody was hurt.",
     }
-    return PlainText(longest=MAX_ARTICLE_LENGTH, metadata=described, **options)
+    return PlainText(max_length=MAX_ARTICLE_LENGTH, metadata=described, **options)
 
 
 class NewArticle(ma.Schema):

@@ -26,7 +26,7 @@ def load_user(session_id: str) -> User | None:
 
 
 def begin_session(user: User) -> None:
-    """Log a user in with a new session ID, against session fixation."""
+    """Log a user in with a new session ID, which prevents session fixation."""
     interface = current_app.session_interface
     if isinstance(interface, StoreSessionInterface):
         interface.regenerate(session)
@@ -43,7 +43,7 @@ def require_mail() -> None:
 
 
 def secret_page(template: str, status: int = 200, **values: object) -> Response:
-    """Return a page with a secret URL: not cached, and the URL is not sent as Referer, which would be logged."""
+    """Return a page whose URL is secret. It is not cached. Its URL is not sent as Referer, because servers log it."""
     response = make_response(render_template(template, **values), status)
     # Not `no-referrer`: over HTTPS, Flask-WTF refuses forms without a Referer.
     response.headers["Referrer-Policy"] = "strict-origin"

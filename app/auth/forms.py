@@ -12,7 +12,7 @@ from app.database.models import EMAIL_LENGTH, NAME_LENGTH
 from app.web.forms import ValidText, trim
 
 NEW = {"autocomplete": "new-password"}
-PRESENT = {"autocomplete": "current-password"}
+CURRENT = {"autocomplete": "current-password"}
 
 
 class LoginForm(FlaskForm):
@@ -21,7 +21,7 @@ class LoginForm(FlaskForm):
     email = EmailField(
         "E-mail", [DataRequired(), Length(max=EMAIL_LENGTH)], render_kw={"autocomplete": "username", "autofocus": True}
     )
-    password = PasswordField("Password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=PRESENT)
+    password = PasswordField("Password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=CURRENT)
 
 
 class SignupForm(FlaskForm):
@@ -44,7 +44,7 @@ class ConfirmForm(FlaskForm):
     """The password of the sign-up, which confirms that the same person follows the link."""
 
     password = PasswordField(
-        "Password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=PRESENT | {"autofocus": True}
+        "Password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=CURRENT | {"autofocus": True}
     )
 
 
@@ -55,9 +55,9 @@ class NewPasswordForm(FlaskForm):
 
 
 class ChangePasswordForm(FlaskForm):
-    """A new password, and the present one as proof."""
+    """A new password, and the current one as proof."""
 
-    present = PasswordField("Present password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=PRESENT)
+    present = PasswordField("Current password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=CURRENT)
     password = PasswordField("New password", [new_password], render_kw=NEW)
 
 

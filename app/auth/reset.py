@@ -51,7 +51,7 @@ def reset(token: str) -> ResponseReturnValue:
         if (user := tokens.find_user(session, "reset", token, lock=True)) is None:
             return None
         users.set_password(user, password_hash)
-        # The link was sent to this address, so its owner has it.
+        # Only the owner of the address got the link, so the address is confirmed.
         users.confirm(user)
         return emails.queue(session, "password_changed", user.email).id
 

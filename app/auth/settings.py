@@ -29,7 +29,7 @@ def change_password() -> ResponseReturnValue:
     if not form.validate():
         return render_template("auth/password.html", form=form), 422
     if not users.is_password_of(current_user, form.present.data or ""):
-        form.present.errors = ["This is not your present password."]
+        form.present.errors = ["This is not your current password."]
         return render_template("auth/password.html", form=form), 401
     user_id, password_hash = current_user.id, users.hash_password(form.password.data or "")
 

@@ -1,4 +1,4 @@
-"""Views for new accounts. The answer does not show whether an address has an account; only its e-mail does."""
+"""Views for new accounts. The response is the same for known and unknown addresses; only the e-mail differs."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def signup() -> ResponseReturnValue:
     if not form.validate():
         return render_template("auth/signup.html", form=form), 422
     email, name = users.normalise_email(form.email.data or ""), form.name.data or ""
-    # Hashed in any case, so that a known address takes as long as a new one. Hashed before the transaction, because it
-    # is slow.
+    # Hashed for every address, so that a known one takes as long as a new one. Hashed before the transaction, because
+    # it is slow.
     password_hash = users.hash_password(form.password.data or "")
 
     def sign_up(session: Session) -> int:
@@ -61,8 +61,8 @@ def confirm(token: str) -> ResponseReturnValue:
     if not users.is_password_of(user, form.password.data or ""):
         flash("This is not the password that you signed up with. Try it again, or sign up again.", "error")
         return secret_page("auth/confirm.html", 401, form=form, email=user.email)
-    compared = user.password_hash
-    confirmed = db.write(lambda session: _confirm(session, token, compared))
+    checked_hash = user.password_hash
+    confirmed = db.write(lambda session: _confirm(session, token, checked_hash))
     if confirmed is None:
         abort(410, EXPIRED)
     mark_writer()
@@ -71,10 +71,10 @@ def confirm(token: str) -> ResponseReturnValue:
     return redirect(url_for("desk.overview"))
 
 
-def _confirm(session: Session, token: str, compared: str) -> User | None:
-    """Confirm the account, unless another sign-up has replaced the password that was compared."""
+def _confirm(session: Session, token: str, checked_hash: str) -> User | None:
+    """Confirm the account, unless another sign-up has replaced the password that was checked."""
     user = tokens.find_user(session, tokens.CONFIRM, token, lock=True)
-    if user is None or user.password_hash != compared:
+    if user is None or user.password_hash != checked_hash:
         return None
     users.confirm(user)
     return user

@@ -33,8 +33,8 @@ TOO_MANY_EMAILS = "There were too many requests for e-mails. Please wait before 
 def limit_guesses(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
     """Limit wrong passwords. Right ones are not counted.
 
-    A try is counted before its password is compared and taken back unless it was wrong. So concurrent tries have
-    the same limit as successive ones.
+    Each try is counted before its password is checked. If the password is not wrong, the count is taken back. So
+    concurrent tries have the same limit as successive ones.
     """
 
     @wraps(view)

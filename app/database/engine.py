@@ -108,8 +108,8 @@ class Database:
         try:
             return attempt()
         except DBAPIError as error:
-            # SQLAlchemy empties the pool after a lost connection, so the retry opens a new one, after a failover to the
-            # new primary. So we need no pool_pre_ping, which costs a round trip before each query.
+            # SQLAlchemy empties the pool after a lost connection, so the retry opens a new one. After a failover that
+            # one leads to the new primary. So we need no pool_pre_ping, which costs a round trip before each query.
             if not error.connection_invalidated:
                 raise
             log.warning("database connection lost, retrying once", error=str(error.orig).strip())

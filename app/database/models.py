@@ -82,7 +82,7 @@ class User(UserMixin, Base):
     password_hash: Mapped[str] = mapped_column(String(200))
     is_admin: Mapped[bool] = mapped_column(default=False)
     is_active: Mapped[bool] = mapped_column(default=True)
-    # When the user followed the link in the confirmation e-mail. Log-in is refused before.
+    # When the user confirmed the address. Until then log-in is refused.
     confirmed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # Sessions store this number. Increasing it ends all sessions of the user.
     session_epoch: Mapped[int] = mapped_column(default=0, server_default="0")
@@ -101,7 +101,7 @@ class ApiKey(Base):
     id: Mapped[int] = mapped_column(Id, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("account.id", ondelete="CASCADE"), index=True)
     name: Mapped[str] = mapped_column(String(NAME_LENGTH))
-    # The public part, which finds the key.
+    # The public part, by which the application finds the key.
     prefix: Mapped[str] = mapped_column(String(16), unique=True)
     # Hexadecimal SHA-256 of the secret part. The secret is random, so a slow hash would add no protection.
     secret_hash: Mapped[str] = mapped_column(String(64))
@@ -136,7 +136,7 @@ class Article(Base):
     author: Mapped[User] = relationship(lazy="raise")
 
 
-# The order of the pages. The id decides between articles of the same time.
+# The order of the pages. The id breaks ties between articles of the same time.
 Index("ix_article_newest", Article.published_at.desc(), Article.id.desc())
 Index("ix_article_author_newest", Article.author_id, Article.published_at.desc(), Article.id.desc())
 Index("ix_article_popular", Article.views.desc(), Article.id.desc())

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 log = structlog.get_logger(__name__)
 
-# Each process measures each replica this often.
+# Seconds between two measurements of a replica by one process.
 INTERVAL = 1.0
 # Lag is ignored for this time after the primary did not answer: old data is better than none.
 IGNORED_SECONDS = 30.0

@@ -89,5 +89,5 @@ def watched(seconds: float) -> dict[str, Any]:
 
 
 def _shut_down(waiting: connection) -> None:
-    with suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(waiting.fileno())) as line:
-        line.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError, psycopg2.Error), socket.socket(fileno=os.dup(waiting.fileno())) as duplicate:
+        duplicate.shutdown(socket.SHUT_RDWR)

@@ -23,7 +23,7 @@ class ArticleForm(FlaskForm):
     """Title and text of an article."""
 
     title = StringField("Title", [ValidText(TITLE_LENGTH, one_line=True)], filters=[trim])
-    # An ID of its own, because every page has an element with the ID `content`.
+    # Another ID than the default, because every page already has an element with the ID `content`.
     content = TextAreaField(
         "Text", [ValidText(MAX_ARTICLE_LENGTH)], filters=[_with_newlines], id="text", render_kw={"rows": 18}
     )
@@ -38,7 +38,7 @@ class ArticleForm(FlaskForm):
 
     @property
     def base(self) -> int:
-        """The version that the author has edited, or 0, which no article has, if the field is not valid."""
+        """The version that the author has edited. 0 if the field is not valid, because no article has that version."""
         version: str = self.version.data or ""
         return int(version) if version.isdecimal() and len(version) < 10 else 0
 

@@ -12,7 +12,7 @@ from app.accounts.users import AccountError
 from app.database.models import Article
 from app.desk.forms import ArticleForm, KeyForm
 from app.extensions import db, login_manager
-from app.news import articles, publishing
+from app.news import articles, listing, publishing
 from app.news.articles import ConflictError
 from app.news.listing import Selection
 from app.web import pages
@@ -33,9 +33,9 @@ def _only_users() -> ResponseReturnValue | None:
 @bp.get("/")
 def overview() -> str:
     """Show one page of the author's articles, newest first."""
-    author_id = current_user.id
-    after = pages.position(Selection(author=author_id).digest)
-    page = db.read(lambda session: articles.by_author(session, author_id, after=after, limit=PAGE))
+    selection = Selection(author=current_user.id)
+    after = pages.position(selection.digest)
+    page = db.read(lambda session: listing.page(session, selection, after=after, limit=PAGE))
     return render_template("desk/overview.html", page=page, first=after is None)
 
 
@@ -120,7 +120,7 @@ def revoke_key(prefix: str) -> ResponseReturnValue:
 
 @bp.errorhandler(CSRFError)
 def _show_again(error: CSRFError) -> ResponseReturnValue:
-    """After a new log-in, show the article form again with its text, because its CSRF token is of the old session."""
+    """After a new log-in, show the article form again with its text, because its CSRF token belongs to the old one."""
     if request.endpoint not in {"desk.write", "desk.edit"} or not current_user.is_authenticated:
         return pages.refuse_forged(error)
     article = _own(**request.view_args) if request.view_args else None

@@ -18,7 +18,7 @@ from app.web.metrics import TASKS_SENT
 
 log = structlog.get_logger(__name__)
 
-# Celery and kombu import these when the first task is sent. We import them earlier, before gunicorn forks: so no
+# Celery and kombu import these when the first task is sent. We import them earlier, before gunicorn forks. Then no
 # request waits for the import, and all processes share the memory.
 PRELOADED = (
     "celery.app.amqp",
@@ -67,7 +67,7 @@ def init_app(app: Flask, *, task_modules: list[str]) -> None:
 
 
 def send(name: str, *args: Any) -> bool:
-    """Send a task. Return whether the broker accepted it. Call this after the commit that the task is about.
+    """Send a task. Return whether the broker accepted it. Call this after the commit of the data that the task reads.
 
     A request does not fail if the broker is down: periodic tasks find unfinished work in the database.
     """

@@ -65,21 +65,21 @@ def write(
     )
 
 
-def record(letter: DeadLetter) -> None:
-    """Write a dead letter to the database, or to the store if the database is down. Never raise: the worker goes on."""
+def record(dead_letter: DeadLetter) -> None:
+    """Write a dead letter to the database, or to the store if the database is down. Never raise: workers must go on."""
     try:
-        _insert(letter)
+        _insert(dead_letter)
     except SQLAlchemyError as error:
         log.warning("dead letter waits in the store", error=describe(error))
-        deposit(letter)
+        deposit(dead_letter)
 
 
-def deposit(letter: DeadLetter) -> None:
+def deposit(dead_letter: DeadLetter) -> None:
     """Write a dead letter to the store, without waiting for a database. Never raise."""
     try:
-        store.keep_dead_letter(msgspec.msgpack.encode(letter))
+        store.keep_dead_letter(msgspec.msgpack.encode(dead_letter))
     except StoreUnavailableError as error:
-        log.error("dead letter lost", error=str(error), letter=msgspec.to_builtins(letter))
+        log.error("dead letter lost", error=str(error), dead_letter=msgspec.to_builtins(dead_letter))
 
 
 def collect() -> int:
@@ -109,9 +109,9 @@ def waiting(session: Session) -> int:
 
 
 def requeue(dead_letter_id: int) -> bool:
-    """Send the task again.
+    """Send the task again, but only once.
 
-    Return whether this call did: it is sent only once. Raise DeadLetterError if it cannot be sent.
+    Return whether this call sent it. Raise DeadLetterError if it cannot be sent.
     """
     taken = db.write(lambda session: _take(session, dead_letter_id))
     if taken is None:
@@ -119,11 +119,11 @@ def requeue(dead_letter_id: int) -> bool:
     name, arguments = taken
     known = name in _tasks()
     if not known or not celery_app.send(name, *arguments):
-        db.write(lambda session: _mark(session, dead_letter_id, None))
+        db.write(lambda session: _put_back(session, dead_letter_id))
         raise DeadLetterError(
             "the broker does not answer; try again in a moment" if known else f"this release has no task {name}"
         )
-    log.info("dead letter sent again", letter=dead_letter_id, task=name)
+    log.info("dead letter sent again", dead_letter=dead_letter_id, task=name)
     return True
 
 
@@ -137,12 +137,12 @@ def discard(dead_letter_id: int) -> bool:
     return found is not None
 
 
-def _insert(letter: DeadLetter) -> None:
+def _insert(dead_letter: DeadLetter) -> None:
     try:
-        db.write(lambda session: session.execute(insert(FailedTask), msgspec.structs.asdict(letter)))
+        db.write(lambda session: session.execute(insert(FailedTask), msgspec.structs.asdict(dead_letter)))
     except IntegrityError:
         # Celery reports a task that exceeded its time limit twice. A task that is delivered twice can also fail twice.
-        log.info("dead letter exists already", task_id=letter.task_id)
+        log.info("dead letter exists already", task_id=dead_letter.task_id)
 
 
 def _take(session: Session, dead_letter_id: int) -> tuple[str, list[Any]] | None:
@@ -156,8 +156,8 @@ def _take(session: Session, dead_letter_id: int) -> tuple[str, list[Any]] | None
     return None if row is None else (row.task, row.arguments)
 
 
-def _mark(session: Session, dead_letter_id: int, moment: datetime | None) -> None:
-    session.execute(update(FailedTask).where(FailedTask.id == dead_letter_id).values(requeued_at=moment))
+def _put_back(session: Session, dead_letter_id: int) -> None:
+    session.execute(update(FailedTask).where(FailedTask.id == dead_letter_id).values(requeued_at=None))
 
 
 def _tasks() -> Mapping[str, Task[Any, Any]]:

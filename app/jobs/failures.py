@@ -45,8 +45,8 @@ def _on_failure(
         return
     with _application(sender.app).app_context():
         request_id = sender.request.get("request_id") or ""
-        letter = dead_letters.write(sender.name, task_id, args or (), kwargs or {}, exception, request_id)
-        (dead_letters.deposit if isinstance(exception, MAIN_PROCESS_FAILURES) else dead_letters.record)(letter)
+        dead_letter = dead_letters.write(sender.name, task_id, args or (), kwargs or {}, exception, request_id)
+        (dead_letters.deposit if isinstance(exception, MAIN_PROCESS_FAILURES) else dead_letters.record)(dead_letter)
 
 
 def _on_unknown(sender: Any, message: Any, **call: Any) -> None:

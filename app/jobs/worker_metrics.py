@@ -110,5 +110,5 @@ class QueueCollector(Collector):
             "celery_tasks_unacknowledged", "Tasks that workers have taken and not finished", value=taken
         )
         yield GaugeMetricFamily(
-            "celery_dead_letters", "Tasks that failed for good and wait for an administrator", value=int(dead or 0)
+            "celery_dead_letters", "Tasks that failed permanently and wait for an administrator", value=int(dead or 0)
         )

@@ -96,7 +96,7 @@ def compose(email_id: int, kind: str, user: User, created_at: datetime) -> Email
         raise RefusedError("the address is not valid in an e-mail header") from None
     message["Subject"] = subject
     message["Date"] = format_datetime(now())
-    # The same ID if the e-mail is sent twice, because the commit after sending failed.
+    # The ID stays the same if the e-mail is sent again, which happens if the commit after sending fails.
     message["Message-ID"] = f"<{created_at:%Y%m%d%H%M%S}.{email_id}@{sender.domain}>"
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(content.lstrip("\n"))

@@ -1,6 +1,6 @@
-"""The SMTP relay, given as ``smtp://user:password@host:port``.
+"""The SMTP relay. Its URL is `smtp://user:password@host:port`.
 
-``smtps://`` encrypts from the start, ``smtp://…?starttls=1`` after the greeting.
+`smtps://` encrypts from the start, `smtp://…?starttls=1` after the greeting.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ DEFAULT_PORTS = {"smtp": 25, "smtps": 465}
 
 
 class MailUrlError(ValueError):
-    """A URL that is not a relay's.
+    """An unusable relay URL.
 
-    The message continues a sentence that begins with the variable, and has no password.
+    The message completes a sentence that begins with the variable's name. It does not contain the password.
     """
 
 

@@ -20,7 +20,7 @@ RETRY_MAIL: Any = retry.RETRY | {
     "autoretry_for": (*retry.TRANSIENT, RelayError, DeferredError),
     "retry_backoff": 5,
     "retry_backoff_max": 300,
-    # Expected: `send_forgotten_emails` tries again for as long as the e-mail is worth sending.
+    # Expected: `send_forgotten_emails` tries again until the e-mail has expired.
     "throws": (RelayError, DeferredError),
 }
 

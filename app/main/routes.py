@@ -59,10 +59,11 @@ def article(article_id: int) -> Response:
 def author(author_id: int) -> Response:
     """Show one page of an author's articles.
 
-    Users without articles have no page, which would show who is registered.
+    A user without articles has no page, because the page would show that the user is registered.
     """
-    after = pages.position(Selection(author=author_id).digest)
-    cached = articles.cached_by_author(author_id, after=after, limit=PAGE, seconds=current_app.config["ARTICLES_TTL"])
+    selection = Selection(author=author_id)
+    after = pages.position(selection.digest)
+    cached = articles.cached_page(selection, after=after, limit=PAGE, seconds=current_app.config["ARTICLES_TTL"])
     page = pages.load(cached)
     if not page["articles"]:
         abort(404, "There is no such author.")
@@ -93,8 +94,9 @@ def search() -> ResponseReturnValue:
         return render_template("main/search.html", query="")
     if fault := plaintext.fault(query, max_length=MAX_QUERY_LENGTH, one_line=True):
         return render_template("main/search.html", query="", fault=fault), 422
-    after = pages.position(Selection(q=query).digest)
-    cached = articles.cached_search(query, after=after, limit=PAGE, seconds=current_app.config["SEARCH_TTL"])
+    selection = Selection(q=query)
+    after = pages.position(selection.digest)
+    cached = articles.cached_page(selection, after=after, limit=PAGE, seconds=current_app.config["SEARCH_TTL"])
     return pages.render("main/search.html", cached, page=pages.load(cached), query=query, first=after is None)
 
 

@@ -17,7 +17,7 @@ from app.redis.cache import Cached
 from app.web.paging import Position
 from app.web.read_your_writes import reads_from_primary
 
-# The cache generation of all lists. Each article has a generation of its own.
+# The cache generation of all lists. Each article has its own generation.
 LISTS = "lists"
 MAX_PAGE_SIZE = 100
 MAX_ARTICLE_LENGTH = 100_000
@@ -36,11 +36,6 @@ UNPROCESSED = (
 
 class ConflictError(Exception):
     """The article has changed since the client read it."""
-
-
-def by_author(session: Session, author_id: int, *, after: Position | None, limit: int) -> dict[str, Any]:
-    """Return one page of an author's articles, newest first. `after` is a position in `Selection(author=author_id)`."""
-    return listing.page(session, Selection(author=author_id), after=after, limit=limit)
 
 
 def popular(session: Session, *, limit: int) -> dict[str, Any]:
@@ -90,7 +85,7 @@ def ownership(session: Session, article_id: int) -> tuple[int, int] | None:
 
 
 def remove(session: Session, article_id: int) -> bool:
-    """Delete an article; return whether there was one."""
+    """Delete an article; return whether it existed."""
     statement = (
         delete(Article)
         .where(Article.id == article_id)
@@ -149,16 +144,6 @@ def cached_page(selection: Selection, *, after: Position | None, limit: int, sec
 def cached_newest(*, after: Position | None, limit: int, seconds: float) -> Cached:
     """Return a page of all articles as JSON."""
     return cached_page(Selection(), after=after, limit=limit, seconds=seconds)
-
-
-def cached_by_author(author_id: int, *, after: Position | None, limit: int, seconds: float) -> Cached:
-    """Return a page of an author's articles as JSON."""
-    return cached_page(Selection(author=author_id), after=after, limit=limit, seconds=seconds)
-
-
-def cached_search(query: str, *, after: Position | None, limit: int, seconds: float) -> Cached:
-    """Return a page of search results as JSON. Use few `seconds`, because the same search is rarely repeated."""
-    return cached_page(Selection(q=query), after=after, limit=limit, seconds=seconds)
 
 
 def cached_popular(*, limit: int, seconds: float) -> Cached:

@@ -30,8 +30,8 @@ _BLOCKS = (
     "address, article, aside, blockquote, br, dd, div, dl, dt, figcaption, figure, footer, h1, h2, h3, h4, h5, h6, "
     "header, hr, li, main, nav, ol, p, pre, section, table, td, th, tr, ul"
 )
-# The time to parse HTML grows with the square of the number of nested tags: 100,000 take over a minute, 5,000 take 0.1
-# s.
+# The time to parse HTML grows with the square of the number of nested tags: 100,000 tags take over a minute, 5,000 take
+# 0.1 seconds.
 MAX_TAGS = 5_000
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 
@@ -52,7 +52,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Imported:
-    """How many entries of a feed were published, known already, or unusable."""
+    """How many entries of a feed were published now, were published before, or cannot become an article."""
 
     created: int
     known: int
@@ -64,7 +64,7 @@ def entries(document: bytes) -> list[Entry | None]:
     # A few nested entities can expand to gigabytes.
     if _ENTITY.search(document):
         raise FeedError("the document declares entities, which no feed needs")
-    # BytesIO, because feedparser takes a plain string for a URL and fetches it.
+    # BytesIO, because feedparser may treat a string as a URL and download it.
     feed = feedparser.parse(io.BytesIO(document), sanitize_html=False, resolve_relative_uris=False)
     if not feed.entries and (feed.bozo or not feed.get("version")):
         reason = f": {feed.bozo_exception}" if feed.bozo else ""
@@ -73,7 +73,7 @@ def entries(document: bytes) -> list[Entry | None]:
 
 
 def load(document: bytes, *, author_id: int, limit: int) -> Imported:
-    """Publish those of a feed's first entries that are not known yet."""
+    """Publish the first `limit` entries of a feed, except those that are already published."""
     found = entries(document)[:limit]
     usable = {entry.hash: entry for entry in found if entry}
     try:
@@ -133,7 +133,7 @@ def _entry(entry: Any, version: str) -> Entry | None:
 
 
 def _text(detail: Any, version: str) -> str:
-    """Return a text without HTML. Atom marks HTML as such; in RSS every text may contain it."""
+    """Return a text without HTML. Atom declares which texts are HTML. In RSS every text may contain HTML."""
     if not detail:
         return ""
     value: str = detail.get("value", "")

@@ -1,4 +1,4 @@
-"""What follows a change of articles. The site and the API call these functions after the commit."""
+"""Steps after a change of an article. The site and the API call these functions after the commit."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ REDIS_TIMEOUT = 0.2
 FALLBACK_SECONDS = 1.0
 # If a generation expires, its entries are recomputed, which is harmless.
 GENERATION_SECONDS = 24 * 3600
-# After this time a computation counts as crashed. Callers that have no old entry to serve wait no longer for it.
+# After this time a computation counts as crashed. Callers without an old entry then stop waiting for it.
 COMPUTE_TIMEOUT = 5.0
 POLL_SECONDS = 0.02
 # An outdated entry is kept this many times longer than it is fresh, so that it can be served during the recomputation.
@@ -46,7 +46,6 @@ STALE_FACTOR = 10
 JITTER = 0.2
 # Every entry belongs to this generation too.
 EVERYTHING = "everything"
-
 
 Load = Callable[[bool], bytes | None]
 

@@ -174,7 +174,6 @@ class RedisStore:
         return taken
 
     def drop_views(self, batch: str) -> None:
-
         def drop(pipeline: Pipeline) -> None:
             current: Any = pipeline.hget(VIEWS_FLUSHING, BATCH)
             pipeline.multi()
@@ -215,8 +214,7 @@ class RedisStore:
                 raise
         if not self.client.exists(VIEWS_FLUSHING):
             return None
-        # A batch gets its name only once. After a crash the database finds by the name whether it has the batch
-        # already.
+        # A batch gets its name only once. After a crash the name shows whether the database already has the batch.
         self.client.hsetnx(VIEWS_FLUSHING, BATCH, uuid4().hex)
         fields: Any = self.client.hgetall(VIEWS_FLUSHING)
         batch = fields.pop(BATCH.encode()).decode()

@@ -17,7 +17,7 @@ NO_STORE = {"Cache-Control": "no-store"}
 
 @bp.get("/livez")
 def livez() -> tuple[str, dict[str, str]]:
-    """Answer always."""
+    """Answer 200 as long as the process can answer at all."""
     return "ok\n", NO_STORE | {"Content-Type": "text/plain; charset=utf-8"}
 
 

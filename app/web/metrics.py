@@ -31,7 +31,7 @@ INFO = Gauge("app_info", "The release that serves, in a label", ["release"], mul
 REQUESTS = Counter("app_requests", "Requests answered", ["method", "rule", "status"])
 LATENCY = Histogram(
     "app_request_duration_seconds",
-    "Time from the first line of the application to its answer",
+    "Time that the application took for a request",
     ["rule"],
     buckets=(0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0),
 )
@@ -40,11 +40,9 @@ QUERY_SECONDS = Counter("app_database_query_seconds", "Time spent in database qu
 CONNECTIONS = Gauge(
     "app_database_connections_in_use", "Connections taken from the pool", ["database"], multiprocess_mode="livesum"
 )
-LAGGING_READS = Counter(
-    "app_database_lagging_reads", "Reads that the primary served because a replica was too far behind"
-)
-CACHE = Counter("app_cache_requests", "Questions to the cache", ["cache", "outcome"])
-TASKS_SENT = Counter("app_tasks_sent", "Tasks that a broker took or did not take", ["task", "outcome"])
+LAGGING_READS = Counter("app_database_lagging_reads", "Reads that the primary served because a replica lagged")
+CACHE = Counter("app_cache_requests", "Reads of cached entries", ["cache", "outcome"])
+TASKS_SENT = Counter("app_tasks_sent", "Tasks sent to the broker, by outcome", ["task", "outcome"])
 
 
 def init_app(app: Flask, database: Database, cache: Cache) -> None:

@@ -16,12 +16,12 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # The list with its filters, microseconds, row ID. A token of another list or other filters is refused.
 LAYOUT = struct.Struct(">8sqq")
 NEWEST = b"newest-2"
-# The end of the year 9999, up to which datetime counts.
+# The end of the year 9999, the maximum of datetime.
 MAX_SECONDS = 253_402_300_800
 
 
 class TokenError(ValueError):
-    """A token that does not come from a page of this list."""
+    """The token does not come from a page of this list."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
-# Unicode's Bidi_Control. In a title, they could reverse the text after it, on pages of other people.
+# Unicode's property Bidi_Control. In a title these characters could reverse the text that follows the title.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LAYOUT = frozenset("\t\n\r")
 

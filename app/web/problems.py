@@ -14,13 +14,13 @@ from app.redis.store import StoreUnavailableError
 
 PROBLEM_JSON = "application/problem+json"
 API_PREFIX = "/api/"
-# Seconds for Retry-After. A failover takes longer, but retries should be spread.
+# Seconds for Retry-After. A failover takes longer, but the clients should not all retry at its end.
 RETRY_AFTER = 2
 log = structlog.get_logger(__name__)
 
 
 def init_app(app: Flask) -> None:
-    """Answer errors in the format of the client."""
+    """Register the error handlers."""
     app.register_error_handler(HTTPException, answer)
     for kind in (*UNAVAILABLE, StoreUnavailableError):
         app.register_error_handler(kind, _unavailable)

@@ -15,7 +15,7 @@ COOKIE = "pin"
 
 
 def reads_from_primary() -> bool:
-    """Whether this client has written in the last seconds."""
+    """Return whether this client has written in the last PIN_SECONDS."""
     if not has_request_context():
         return False
     if "reads_from_primary" not in g:

@@ -32,7 +32,7 @@ def refuse_forms_without_session() -> None:
 class _Serializer:
     """Uses only msgpack.
 
-    Flask-Session's own serializer falls back to pickle, so that a write to the store could run code.
+    Flask-Session's own serializer falls back to pickle, which would run code that an attacker wrote to the store.
     """
 
     def encode(self, session: ServerSideSession) -> bytes:

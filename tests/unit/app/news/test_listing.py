@@ -85,11 +85,12 @@ def test_lists_are_cached_by_filter_and_invalidated_together(app: Flask, stored:
         return [article["title"] for article in app.json.loads(body)["articles"]]
 
     def search() -> bytes:
-        return articles.cached_search("storm", after=None, limit=10, seconds=30).body
+        return articles.cached_page(Selection(q="storm"), after=None, limit=10, seconds=30).body
 
     assert found(search()) == ["Storm 5", "Storm 3", "Storm 1"]
-    assert found(articles.cached_by_author(stored.id, after=None, limit=1, seconds=30).body) == ["Storm 1"]
-    assert found(articles.cached_by_author(stored.id, after=None, limit=2, seconds=30).body) == ["Storm 1", "Calm 0"]
+    for limit, expected in ((1, ["Storm 1"]), (2, ["Storm 1", "Calm 0"])):
+        by_author = articles.cached_page(Selection(author=stored.id), after=None, limit=limit, seconds=30)
+        assert found(by_author.body) == expected
     publish("Storm 6", published_at=MOMENT + timedelta(hours=6))
     assert len(found(search())) == 3
     articles.invalidate()
