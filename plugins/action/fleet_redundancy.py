@@ -56,7 +56,7 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             "missing": problems,
             "first_step": first_step(problems),
             "silent": [host.name for host in hosts if not view[host.name]],
-            "turns": maintenance_order(hosts, view),
+            "order": maintenance_order(hosts, view),
             "indispensable": indispensable(hosts),
         }
 

@@ -43,7 +43,7 @@ def test_errors_that_all_hosts_have_do_not_fail_the_canary() -> None:
     assert verdict(counts(100, errors=10), counts(100, errors=9)) == ""
 
 
-def test_fewer_than_three_errors_are_chance() -> None:
+def test_fewer_than_three_errors_do_not_fail_the_canary() -> None:
     assert verdict(counts(2, errors=2), counts(100)) == ""
 
 

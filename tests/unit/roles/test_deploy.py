@@ -76,7 +76,7 @@ def test_hosts_of_a_killed_run_that_are_still_stale_are_switched_first() -> None
     assert found["leftovers"] == []
 
 
-def test_drained_leftovers_are_put_back_only_where_this_run_may_and_nothing_is_to_change() -> None:
+def test_a_host_that_a_deploy_left_drained_is_put_back_if_it_runs_the_release() -> None:
     hosts = [host("app1"), host("app2", stale=False, current="new"), host("app3", stale=False, current="new")]
     drained = {"app1": "deploy", "app2": "deploy", "app3": "anna", "app4": "deploy"}  # app4 is left out by --limit
     assert survey(hosts, drained=drained)["leftovers"] == ["app2"]
@@ -86,7 +86,7 @@ def test_a_bad_release_is_reported_with_its_reason() -> None:
     assert survey([host("app1")], bad="app1 was not ready")["bad"] == "app1 was not ready"
 
 
-def test_after_a_killed_run_a_host_goes_back_to_what_served_everywhere_where_it_has_that() -> None:
+def test_after_a_killed_run_a_host_goes_back_to_the_last_release_that_served_everywhere() -> None:
     new_host = host("app2", current="new")
     new_host["app_found"]["installed"] = ["new"]
     plan = survey([host("app1", current="new"), new_host])["plan"]
@@ -101,7 +101,7 @@ def test_a_rollback_switches_all_hosts_without_migrations_and_without_a_watch() 
     assert (plan["serving"], plan["migrate"], plan["pending"], plan["watch"]) == (True, False, False, False)
 
 
-def test_the_canary_goes_alone_then_its_tier_and_beside_it_the_workers() -> None:
+def test_the_canary_changes_alone_then_application_hosts_together_with_workers() -> None:
     stale = ["worker1", "app1", "app2", "app3", "app4", "worker2"]
     assert deploy.host_groups(stale, APPS, 2, serving=True) == [
         ["app1"],
@@ -142,11 +142,11 @@ def test_while_a_run_goes_back_a_host_that_only_went_forward_is_not_healthy() ->
     assert (found["healthy"], found["touched"]) == (["app2"], ["app1", "app2"])
 
 
-def test_a_run_that_switched_nobody_was_refused() -> None:
+def test_a_run_that_switched_no_host_is_logged_as_refused() -> None:
     assert verdict(after("app1"), after("app2")) == ("refused", f"{CAUSE} No host was switched.")
 
 
-def test_a_run_that_failed_before_its_plan_switched_nobody() -> None:
+def test_a_run_that_failed_before_its_plan_switched_no_host() -> None:
     assert verdict(after("app1"), plan={}) == ("refused", f"{CAUSE} No host was switched.")
 
 
@@ -171,7 +171,7 @@ def test_a_host_that_was_switched_and_then_stopped_answering_is_left_drained() -
     )
 
 
-def test_restored_settings_are_named_and_not_suspected() -> None:
+def test_restored_settings_are_reported_but_not_as_a_possible_cause() -> None:
     assert verdict(after("app1", "begun", restored=True), after("app2", restored=True)) == (
         "reverted",
         f"{CAUSE} app1 {LOST} The previous settings were restored on app1, app2.",

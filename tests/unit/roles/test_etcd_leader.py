@@ -62,13 +62,13 @@ def test_the_leader_moves_to_a_member_without_postgres(cluster: Cluster, primary
     assert run(cluster) == ["3"]
 
 
-def test_without_such_a_member_the_leader_leaves_the_primary(cluster: Cluster) -> None:
+def test_if_no_other_member_is_healthy_the_leader_moves_from_the_primary_to_a_standby(cluster: Cluster) -> None:
     cluster.primary = True
     cluster.unhealthy = {"127.0.1.3"}
     assert run(cluster) == ["2"]
 
 
-def test_without_such_a_member_the_leader_stays_on_a_standby(cluster: Cluster) -> None:
+def test_if_every_member_is_on_a_postgres_host_the_leader_stays_on_a_standby(cluster: Cluster) -> None:
     assert run(cluster, "127.0.1.1,127.0.1.2,127.0.1.3") == []
 
 

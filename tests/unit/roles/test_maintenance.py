@@ -66,7 +66,7 @@ def test_the_summary_names_hosts_that_still_need_a_reboot() -> None:
     assert text == "No host had any work to do. Still to be rebooted: app1 (required by linux)."
 
 
-def test_a_refusal_tells_that_no_host_was_touched_and_what_to_do() -> None:
+def test_a_refusal_explains_that_no_host_was_touched_and_what_to_do() -> None:
     hosts = [
         failed("app1", "Require", "ansible.builtin.assert", "the fleet is not fully redundant: db2 does not answer"),
         host("db1"),

@@ -1,4 +1,4 @@
-"""Which migrations are refused because the release that serves now could not live with them."""
+"""Which migrations are refused because they would break the current release."""
 
 from __future__ import annotations
 
@@ -142,7 +142,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize(("sql", "reason"), REFUSED.items())
-def test_a_statement_that_old_code_cannot_live_with_is_refused_with_a_reason(sql: str, reason: str) -> None:
+def test_a_statement_that_would_break_old_code_is_refused_with_a_reason(sql: str, reason: str) -> None:
     script = f"BEGIN;\n-- Running upgrade 1 -> 2\n{sql};\nUPDATE alembic_version SET version_num='2';\nCOMMIT;"
     assert reasons(script) == [reason]
 

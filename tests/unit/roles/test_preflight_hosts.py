@@ -70,7 +70,7 @@ def silent(*hosts: str) -> dict[str, str]:
     "error",
     ["Connection timed out", "connect to host: No route to host", "Connection refused", "no answer within 23 s"],
 )
-def test_a_host_that_is_down_has_no_connection_mistake(error: str) -> None:
+def test_a_host_that_is_down_is_not_reported_as_a_connection_mistake(error: str) -> None:
     assert check.wrong_connection(answer(error=error)) == []
 
 

@@ -100,7 +100,7 @@ def test_an_even_quorum_is_refused() -> None:
     assert sentence.startswith("Group etcd = a, b has an even number of hosts, 2. ")
 
 
-def test_each_wrong_address_has_its_sentence() -> None:
+def test_each_wrong_address_is_reported() -> None:
     sentences = check.wrong_addresses(
         {"a": "10.0.0.11", "b": "10.0.0.11", "c": "db3.example", "d": None, "e": "2001:db8::1"}
     )

@@ -1,4 +1,4 @@
-"""What the log of deploys implies: where a rollback may go, and which releases are bad."""
+"""The log of deploys: where a rollback may go, and which releases are bad."""
 
 from __future__ import annotations
 
