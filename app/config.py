@@ -49,8 +49,8 @@ class Config:
     # Maximum replica lag in seconds. If a replica lags more, the application reads from the primary. Must be longer
     # than a failover: during a failover all replicas lag and there is no primary.
     DATABASE_MAX_LAG: float = 30.0
-    # Seconds for which new connections wait for a primary, counted from the beginning of an outage. A planned switchover
-    # takes less, and no client should wait longer than three seconds for a response. 0 disables the wait.
+    # Seconds from the beginning of an outage in which new connections wait for a primary. A planned switchover takes
+    # less, and no client should wait longer than three seconds for a response. 0 disables the wait.
     DATABASE_PRIMARY_WAIT: float = 2.0
     # Connections of one process to one database. Each thread needs one, so use the number of threads.
     DATABASE_POOL_SIZE: int = 8

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-# From the lowest to the highest. A package imports itself and lower ones, but not its neighbours.
+# From the lowest to the highest. A package may import lower ones, but not others of its own layer.
 LAYERS = (
     {"extensions", "logs"},
     {"database", "redis"},
@@ -52,7 +52,7 @@ def package(module: str) -> str:
 
 
 def upward(graph: dict[str, set[str]]) -> list[str]:
-    """Imports from a package that is not lower."""
+    """Imports of a package that is not in a lower layer."""
     return [
         f"{module} imports {target}"
         for module, targets in sorted(graph.items())
@@ -61,8 +61,8 @@ def upward(graph: dict[str, set[str]]) -> list[str]:
     ]
 
 
-def circle(graph: dict[str, set[str]]) -> list[str]:
-    """Modules that import each other, the first one again at the end."""
+def cycle(graph: dict[str, set[str]]) -> list[str]:
+    """The modules of an import cycle. The first one is repeated at the end."""
     try:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
@@ -74,13 +74,13 @@ def test_packages_import_only_lower_packages() -> None:
     assert upward(imports()) == []
 
 
-def test_modules_do_not_import_each_other_in_a_circle() -> None:
-    assert circle(imports()) == []
+def test_there_is_no_import_cycle() -> None:
+    assert cycle(imports()) == []
 
 
-def test_a_circle_is_found() -> None:
+def test_an_import_cycle_is_found() -> None:
     graph = {"app.web.a": {"app.web.b"}, "app.web.b": {"app.web.c"}, "app.web.c": {"app.web.b"}}
-    assert set(circle(graph)) == {"app.web.b", "app.web.c"}
+    assert set(cycle(graph)) == {"app.web.b", "app.web.c"}
 
 
 @pytest.mark.parametrize(

@@ -65,7 +65,7 @@ def test_a_reset_link_becomes_invalid_when_its_data_changes(user: User, values: 
     [{"confirmed_at": datetime(2026, 1, 1, tzinfo=UTC)}, {"email": "other@news.example"}, {"is_active": False}],
     ids=str,
 )
-def test_a_confirmation_link_works_once(user: User, values: dict[str, Any]) -> None:
+def test_a_confirmation_link_becomes_invalid_when_its_data_changes(user: User, values: dict[str, Any]) -> None:
     change(user, confirmed_at=None)
     user.confirmed_at = None
     token = tokens.make(CONFIRM, user)
@@ -85,10 +85,10 @@ def test_a_token_of_another_kind_is_invalid(user: User) -> None:
     assert found(CONFIRM, tokens.make(RESET, user)) is None
 
 
-@pytest.mark.parametrize("where", ["payload", "moment", "signature"])
+@pytest.mark.parametrize("where", ["payload", "timestamp", "signature"])
 def test_a_changed_token_is_invalid(user: User, where: str) -> None:
     parts = tokens.make(RESET, user).split(".")
-    place = ["payload", "moment", "signature"].index(where)
+    place = ["payload", "timestamp", "signature"].index(where)
     parts[place] = ("A" if parts[place][0] != "A" else "B") + parts[place][1:]
     assert found(RESET, ".".join(parts)) is None
 

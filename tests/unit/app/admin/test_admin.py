@@ -80,9 +80,9 @@ def test_every_page_works_and_is_not_cached(administrator: FlaskClient, failed_t
 
 def test_users_are_found_by_part_of_their_address(administrator: FlaskClient, user: User) -> None:
     assert user.email in administrator.get("/admin/users").text
-    for query, there in (("ADA@", True), ("news", True), ("bob", False), ("%", False), ("_", False)):
+    for query, expected in (("ADA@", True), ("news", True), ("bob", False), ("%", False), ("_", False)):
         page = administrator.get("/admin/users", query_string={"q": query}).text
-        assert (user.email in page.partition("<h1>")[2]) is there, query
+        assert (user.email in page.partition("<h1>")[2]) is expected, query
     for query in ("a\0b", "x" * 255):
         assert administrator.get("/admin/users", query_string={"q": query}).status_code == 422
 

@@ -68,7 +68,7 @@ def test_concurrent_guesses_have_the_same_limit_as_successive_ones(
         slow.setattr(PasswordHasher, "verify", guess_again)
         log_in(app.test_client(), user.email, "wrong")
     assert sorted(set(statuses)) == [0, 401, 429]
-    assert statuses.count(401) == 2, "three with the first one"
+    assert statuses.count(401) == 2, "the first guess and these two reach the limit of three"
 
 
 @pytest.mark.parametrize("setting", ["LOGIN_CLIENT_RATE_LIMIT", "LOGIN_ADDRESS_RATE_LIMIT"])
@@ -100,7 +100,7 @@ def test_all_spellings_of_an_address_share_a_limit(app: Flask, spellings: tuple[
 
 def test_log_in_works_without_the_cache(client: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise CacheUnavailableError("away")
+        raise CacheUnavailableError("down")
 
     for name in ("count", "get_many"):
         monkeypatch.setattr(f"app.redis.cache_backends.MemoryBackend.{name}", fail)

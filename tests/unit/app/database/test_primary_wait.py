@@ -75,10 +75,10 @@ def test_other_errors_are_raised_at_once(clock: list[float]) -> None:
 
 def test_only_max_threads_wait() -> None:
     wait = PrimaryWait(30, max_threads=1)
-    there, waiting = threading.Event(), threading.Event()
+    primary_is_up, waiting = threading.Event(), threading.Event()
 
     def attempt() -> str:
-        if there.is_set():
+        if primary_is_up.is_set():
             return "connected"
         waiting.set()
         raise RefusedError
@@ -89,9 +89,9 @@ def test_only_max_threads_wait() -> None:
     time.sleep(RETRY_SECONDS)
     with pytest.raises(RefusedError):
         wait.connect(attempt, RefusedError)
-    there.set()
+    primary_is_up.set()
     first.join(10)
-    there.clear()
+    primary_is_up.clear()
     assert wait._slots.acquire(blocking=False), "a slot was not released"
 
 

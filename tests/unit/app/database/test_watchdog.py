@@ -36,22 +36,22 @@ def welcome() -> bytes:
 def frozen_server() -> Iterator[int]:
     """The port of a Postgres that accepts clients and then freezes. The kernel still acknowledges packets."""
     with socket.create_server(("127.0.0.1", 0)) as server:
-        lines: list[socket.socket] = []
+        connections: list[socket.socket] = []
 
         def serve() -> None:
             while True:
                 try:
-                    line, _ = server.accept()
+                    accepted, _ = server.accept()
                 except OSError:
                     return
-                lines.append(line)
-                line.recv(1024)
-                line.sendall(welcome())
+                connections.append(accepted)
+                accepted.recv(1024)
+                accepted.sendall(welcome())
 
         threading.Thread(target=serve, daemon=True).start()
         yield server.getsockname()[1]
-        for line in lines:
-            line.close()
+        for accepted in connections:
+            accepted.close()
 
 
 def connect(port: int, seconds: float) -> psycopg2.extensions.connection:

@@ -134,7 +134,7 @@ def test_a_worker_retries_until_the_relay_is_back(app: Flask, user: User, monkey
     celery: Celery = app.extensions["celery"]
     celery.conf.task_always_eager = False
     monkeypatch.setattr(celery_autoretry, "get_exponential_backoff_interval", lambda **_: 0)
-    relay = Relay(app, RelayError("away"), DeferredError("the relay answers 450"))
+    relay = Relay(app, RelayError("down"), DeferredError("the relay answers 450"))
     email_id = queue(emails.RESET, user.email)
     with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
         emails.deliver(email_id)
@@ -145,9 +145,9 @@ def test_a_worker_retries_until_the_relay_is_back(app: Flask, user: User, monkey
 
 def test_an_email_waits_in_the_outbox_while_the_relay_is_down(app: Flask, user: User) -> None:
     queued = [queue(emails.RESET, user.email, timedelta(minutes=minutes)) for minutes in (3, 2)]
-    relay = Relay(app, RelayError("away"))
+    relay = Relay(app, RelayError("down"))
     tasks.send_forgotten_emails()
-    assert not any(map(sent, queued)), "a relay that is down is used once"
+    assert not any(map(sent, queued)), "the task must stop after the first RelayError"
     tasks.send_forgotten_emails()
     assert all(map(sent, queued))
     assert len(relay.taken) == 2
@@ -201,7 +201,7 @@ def test_no_secret_is_logged(app: Flask, user: User, caplog: pytest.LogCaptureFi
     "email", ["a,b@news.example", "a\r\nbcc:x@news.example", "<x@news.example>", "a@b.c@news.example", "ü@news.example"]
 )
 def test_an_address_cannot_add_headers_or_recipients(email: str) -> None:
-    """No account can have such an address. The e-mail is safe even so."""
+    """No account can have such an address. Even if one had it, the e-mail would be safe."""
     with pytest.raises(AccountError):
         users.normalise_email(email)
     with suppress(RefusedError):

@@ -7,19 +7,11 @@ from flask.testing import FlaskClient
 
 from app.extensions import cache
 from app.redis.cache import Cache
-from tests.unit.app.conftest import Author, body
+from tests.unit.app.conftest import Author
 
 
 def outcome(client: FlaskClient, path: str) -> str:
     return client.get(path).headers["X-Cache"]
-
-
-def test_page_two_is_not_page_one(client: FlaskClient, author: Author) -> None:
-    for number in range(3):
-        author.post(title=str(number))
-    first = body(client.get("/api/v1/articles?limit=1"))
-    second = body(client.get("/api/v1/articles", query_string={"limit": 1, "after": first["next"]}))
-    assert [first["articles"][0]["title"], second["articles"][0]["title"]] == ["2", "1"]
 
 
 def test_junk_parameters_do_not_add_cache_entries(client: FlaskClient) -> None:

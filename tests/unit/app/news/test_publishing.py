@@ -3,13 +3,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from flask.testing import FlaskClient
 
 from app.database.models import Article
 from app.extensions import db
 from app.news import articles, text
 from app.web import plaintext
-from tests.unit.app.conftest import body
 
 Publish = Callable[..., Article]
 
@@ -111,13 +109,3 @@ def test_invalid_text_has_a_fault(written: str, one_line: bool, word: str) -> No
 )
 def test_valid_text_has_no_fault(written: str, one_line: bool) -> None:
     assert plaintext.fault(written, max_length=20, one_line=one_line) is None
-
-
-def test_a_removed_article_disappears_at_once(client: FlaskClient, publish: Publish) -> None:
-    article = publish("Withdrawn")
-    path = f"/articles/{article.id}"
-    assert client.get(path).status_code == 200
-    db.write(lambda session: articles.remove(session, article.id))
-    articles.invalidate(article.id)
-    assert client.get(path).status_code == 404
-    assert body(client.get("/api/v1/articles"))["articles"] == []

@@ -89,14 +89,6 @@ def test_two_concurrent_flushes_count_a_batch_once(article: Article, monkeypatch
 
 
 @pytest.mark.usefixtures("counting")
-def test_views_wait_for_a_flush(article: Article) -> None:
-    for _ in range(3):
-        store.count_view(article.id)
-    assert views(article) == 0
-    assert view_counts.flush() == 3
-
-
-@pytest.mark.usefixtures("counting")
 def test_a_slow_flush_does_not_delete_the_next_batch(article: Article) -> None:
     store.count_view(article.id)
     taken = store.take_views()

@@ -39,7 +39,7 @@ def test_an_unknown_key_counts_for_its_address(client: FlaskClient) -> None:
     assert statuses == [200, 200, 200, 429]
 
 
-def test_a_used_up_address_does_not_limit_keys(author: Author) -> None:
+def test_an_address_over_its_limit_does_not_limit_keys(author: Author) -> None:
     for _ in range(4):
         response = author.client.get("/api/v1/articles", headers={"Authorization": "Bearer abcdefabcdef.secret"})
     assert response.status_code == 429
@@ -102,6 +102,6 @@ def test_a_counter_restarts_after_its_window() -> None:
         ("unix:", "unknown"),
     ],
 )
-def test_an_address_of_ipv6_counts_as_its_network(app: Flask, address: str, counted: str) -> None:
+def test_an_ipv6_client_counts_as_its_network(app: Flask, address: str, counted: str) -> None:
     with app.test_request_context(environ_base={"REMOTE_ADDR": address}):
         assert client_address() == counted

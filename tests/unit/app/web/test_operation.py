@@ -29,8 +29,8 @@ def metric(client: FlaskClient, name: str) -> float:
     return float(lines[0].rpartition(" ")[2]) if lines else 0.0
 
 
-def away(*_: object) -> None:
-    raise StoreUnavailableError("away")
+def down(*_: object) -> None:
+    raise StoreUnavailableError("down")
 
 
 def test_ready_when_database_and_broker_answer(client: FlaskClient) -> None:
@@ -44,7 +44,7 @@ def test_ready_when_database_and_broker_answer(client: FlaskClient) -> None:
 
 
 def test_a_dead_cache_keeps_the_application_ready(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.redis.cache_backends.MemoryBackend.ping", away)
+    monkeypatch.setattr("app.redis.cache_backends.MemoryBackend.ping", down)
     response = client.get("/readyz")
     assert response.status_code == 200
     assert body(response)["checks"]["cache"]["ok"] is False
@@ -53,17 +53,17 @@ def test_a_dead_cache_keeps_the_application_ready(client: FlaskClient, monkeypat
 def test_a_dead_broker_makes_the_application_unready_but_alive(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.redis.store.MemoryStore.ping", away)
+    monkeypatch.setattr("app.redis.store.MemoryStore.ping", down)
     response = client.get("/readyz")
     assert (response.status_code, body(response)["status"]) == (503, "not ready")
     assert client.get("/livez").status_code == 200
 
 
 def test_a_dead_database_makes_the_application_unready(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.database.engine.Database.read", away)
+    monkeypatch.setattr("app.database.engine.Database.read", down)
     response = client.get("/readyz")
     assert response.status_code == 503
-    assert "away" not in response.text, "the message of an error may name hosts and users"
+    assert "down" not in response.text, "the message of an error may name hosts and users"
 
 
 def test_metrics_have_the_route_and_not_the_path(client: FlaskClient) -> None:
@@ -217,18 +217,18 @@ def test_with_a_dead_broker_writes_succeed_and_their_task_runs_later(
 
 
 def test_after_a_failure_the_broker_is_not_used_for_some_seconds(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
+    attempts: list[object] = []
 
     def refuse(*_: object, **__: object) -> None:
-        asked.append(1)
+        attempts.append(1)
         raise BrokerError("refused")
 
     monkeypatch.setattr("celery.app.task.Task.apply_async", refuse)
     assert [send("flush_views") for _ in range(3)] == [False] * 3
-    assert len(asked) == 1
+    assert len(attempts) == 1
     app.extensions["broker_retry_at"] = 0.0
     send("flush_views")
-    assert len(asked) == 2
+    assert len(attempts) == 2
 
 
 def test_a_task_has_the_id_of_its_request() -> None:
