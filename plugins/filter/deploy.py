@@ -104,7 +104,7 @@ def progress(hosts: Sequence[Host], plan: Mapping[str, Any], failure: str = "") 
         failure: What went wrong; empty while the run goes forward.
 
     Returns:
-        - `healthy`: hosts that serve the release of the run's direction, forward or back.
+        - `healthy`: hosts that serve the new release, or after a failure their previous one again.
         - `touched`: hosts that were switched, fully or not, and have a release to go back to.
         - `result`: for the log.
         - `verdict`: what happened, in sentences; empty while the run goes forward.
@@ -176,7 +176,7 @@ def failure(hosts: Sequence[Host]) -> str:
         name, task, result = host["inventory_hostname"], host["ansible_failed_task"], host["ansible_failed_result"]
         failed = [part for part in result.get("results", []) if part.get("failed")]
         message = " ".join(" ".join(map(message_of, failed or [result])).split()) or "it gave no message"
-        # The messages of these two are sentences of this project.
+        # This project writes the messages of `fail` and `assert`.
         if task["action"].rpartition(".")[2] not in ("fail", "assert"):
             log = f"`journalctl -u app -u celery-worker -n 50` on {name} shows more."
             message = f'{name} failed at "{task["name"]}": {message.rstrip(".")}. {log}'

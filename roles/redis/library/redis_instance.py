@@ -95,8 +95,8 @@ role:
   type: str
   returned: when the instance answered
 login_rejected:
-  description: Whether the instance rejected O(login_password). Nothing was changed then. A restart makes the instance
-    read its ACL file.
+  description: Whether the instance rejected O(login_password). In that case nothing was changed. A restart makes
+    the instance read its ACL file.
   type: bool
   returned: always
 """

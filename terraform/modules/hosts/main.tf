@@ -25,7 +25,7 @@ locals {
     for quorum in ["etcd", "sentinel"] :
     quorum => [for name, host in local.hosts : host.zone if contains(host.groups, quorum)]
   }
-  crowded = [
+  in_one_zone = [
     for quorum, zones in local.voters : quorum
     if length(zones) > 1 && anytrue([
       for zone in distinct(zones) : 2 * length([for other in zones : other if other == zone]) > length(zones)

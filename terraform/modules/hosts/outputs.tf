@@ -17,10 +17,10 @@ output "hosts" {
   }
 
   precondition {
-    condition = length(local.crowded) == 0
+    condition = length(local.in_one_zone) == 0
     error_message = join(" ", [
-      "zones: the majority of ${join(" and ", local.crowded)} is in one zone, whose loss would stop the fleet; use",
-      "three zones, or distribute the voters with etcd_on and sentinel_on.",
+      "zones: the majority of ${join(" and ", local.in_one_zone)} is in one zone, whose loss would stop the fleet;",
+      "use three zones, or distribute the voters with etcd_on and sentinel_on.",
     ])
   }
 }
