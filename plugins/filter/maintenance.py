@@ -22,7 +22,7 @@ def queue(hosts: Iterable[Host], order: Sequence[str], reboot: str) -> list[str]
 
 
 def rebooted(host: Host, reboot: str) -> bool:
-    """Whether a host is rebooted, whatever its upgrade brings."""
+    """Whether a host is rebooted, regardless of its upgrade."""
     return reboot == "always" or (reboot == "auto" and bool(host["maintain_needs"]))
 
 

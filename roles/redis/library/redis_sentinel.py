@@ -138,8 +138,8 @@ changes:
   elements: str
   returned: always
 login_rejected:
-  description: Whether Sentinel rejected O(login_password). In that case nothing was changed. A restart makes Sentinel read
-    its ACL file.
+  description: Whether Sentinel rejected O(login_password). In that case nothing was changed. A restart makes
+    Sentinel read its ACL file.
   type: bool
   returned: always
 """

@@ -20,7 +20,7 @@ variables {
   ssh_public_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 }
 
-run "presets_grow" {
+run "small_has_ten_hosts" {
   command = plan
   variables { fleet_size = "small" }
 
@@ -30,7 +30,7 @@ run "presets_grow" {
   }
 }
 
-run "large_has_more_hosts" {
+run "large_has_twenty_hosts" {
   command = plan
   variables { fleet_size = "large" }
 

@@ -34,7 +34,7 @@ variable "admin_networks" {
     )
     error_message = join(" ", [
       "admin_networks = ${jsonencode(var.admin_networks)} must have at least one network, but not the whole",
-      "Internet: it gets access to SSH and the consoles.",
+      "Internet: these networks get access to SSH and the consoles.",
     ])
   }
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Creates or removes one sandbox host: a container with systemd and SSH, which Ansible treats like a VM.
 # Environment: FLEET, HOST, ADDRESS, NETWORK, OWNER, STATE_DIRECTORY (SSH key and known_hosts), ENGINE;
-# PUBLIC_KEY_FILE to install another public key than that in STATE_DIRECTORY.
+# PUBLIC_KEY_FILE, if the host gets a public key other than the one in STATE_DIRECTORY.
 set -eu
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 engine() { "$root/bin/engine" "$@"; }

@@ -93,7 +93,7 @@ run "a_given_subnet_is_used" {
   }
 }
 
-run "a_fleet_is_given_a_subnet" {
+run "a_fleet_is_created_with_a_given_subnet" {
   command = apply
   plan_options {
     target = [terraform_data.subnet]
@@ -101,7 +101,7 @@ run "a_fleet_is_given_a_subnet" {
   variables { subnet = "10.78.3.0/24" }
 }
 
-run "and_keeps_it_if_none_is_given" {
+run "a_fleet_keeps_its_subnet_if_none_is_given" {
   command = plan
   plan_options {
     target = [terraform_data.subnet]
@@ -113,7 +113,7 @@ run "and_keeps_it_if_none_is_given" {
   }
 }
 
-run "and_refuses_another" {
+run "a_fleet_refuses_another_subnet" {
   command = plan
   plan_options {
     target = [terraform_data.subnet]
