@@ -83,9 +83,9 @@ def check_length(password: str) -> None:
 def sign_up(session: Session, *, email: str, name: str, password_hash: str) -> str:
     """Create an unconfirmed account, and return the kind of e-mail to send to its address.
 
-    The answer is the same for new and known addresses, so that nobody can find out which addresses have an account:
-    only the e-mail differs. A second sign-up replaces the password of an unconfirmed account. The link in the e-mail
-    also asks for that password, so a stranger who signs up with somebody else's address gets no access.
+    The site responds in the same way to new and known addresses, so that nobody can find out which addresses have an
+    account. Only the e-mail differs. A second sign-up replaces the password of an unconfirmed account. The link in the
+    e-mail also asks for that password, so a stranger who signs up with somebody else's address gets no access.
     """
     email = normalise_email(email)
     # One statement, so that it cannot replace the password of an account that is confirmed at the same moment.
@@ -131,7 +131,7 @@ def authenticate(session: Session, email: str, password: str) -> User | None:
 
 
 def is_password_of(user: User, password: str) -> bool:
-    """Whether the password is right."""
+    """Return whether the password is right."""
     return _verify(user.password_hash, password[:MAX_PASSWORD_LENGTH])
 
 
@@ -141,7 +141,7 @@ def hash_password(password: str) -> str:
 
 
 def create_key(session: Session, *, user: User, name: str, scopes: list[str]) -> tuple[ApiKey, str]:
-    """Add an API key; return it and the full key, of which only the hash is stored."""
+    """Add an API key; return it and the full key. Only the hash of the full key is stored."""
     if unknown := sorted(set(scopes) - set(SCOPES)):
         raise AccountError(f"unknown scope {', '.join(unknown)}; use: {', '.join(SCOPES)}")
     if len(keys_of(session, user.id)) >= MAX_KEYS:

@@ -79,10 +79,10 @@ def show_cache() -> str:
     """Show the usage of the cache."""
     try:
         usage = cache.backend.usage()
-        bumped = {"lists": cache.bumped_at(articles.LISTS), "everything": cache.bumped_at(EVERYTHING)}
+        invalidated = {"lists": cache.invalidated_at(articles.LISTS), "everything": cache.invalidated_at(EVERYTHING)}
     except CacheUnavailableError:
-        usage, bumped = None, {}
-    return render_template("admin/cache.html", usage=usage, bumped=bumped)
+        usage, invalidated = None, {}
+    return render_template("admin/cache.html", usage=usage, invalidated=invalidated)
 
 
 @bp.post("/cache/empty")

@@ -16,7 +16,7 @@ from app.web.problems import PROBLEM_JSON
 View = TypeVar("View", bound=Callable[..., Any])
 
 DESCRIPTION = """\
-The articles of this site as JSON. Everybody may read. Writing needs an API key as a bearer token.
+The articles of this site as JSON. Everybody may read them. Writing needs an API key as a bearer token.
 
 Lists have pages: send the `next` of one page as `after` to get the following page. Errors are
 `application/problem+json` (RFC 9457) and name each wrong field. Use the `ETag` with `If-None-Match` in reads, and with
@@ -79,7 +79,9 @@ class FieldErrorSchema(ma.Schema):
 class ProblemSchema(ma.Schema):
     """An error (RFC 9457)."""
 
-    type = ma.fields.String(metadata={"description": "Always about:blank: the status is the kind of problem"})
+    type = ma.fields.String(
+        metadata={"description": "Always about:blank, because the status shows the kind of problem"}
+    )
     title = ma.fields.String(required=True, metadata={"description": "The status in words"})
     status = ma.fields.Integer(required=True, metadata={"description": "The HTTP status"})
     detail = ma.fields.String(metadata={"description": "Explanation of the problem"})
@@ -90,7 +92,7 @@ class ProblemSchema(ma.Schema):
 
 
 class ProblemApi(Api):
-    """Flask-smorest with problem+json in its document. app.web.problems makes the error responses."""
+    """Flask-smorest with problem+json in its document. app.web.problems creates the error responses."""
 
     ERROR_SCHEMA = ProblemSchema
     # A default response would document statuses that do not exist.

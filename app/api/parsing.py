@@ -23,7 +23,7 @@ class StrictParser(FlaskParser):
         try:
             return super().load_json(req, schema)
         except (JSONDecodeError, UnicodeDecodeError, RecursionError, ValueError):
-            # Python fails on very deep nesting and on numbers of thousands of digits. No honest client sends those.
+            # Python fails on very deep nesting and on numbers with thousands of digits. No honest client sends those.
             abort(400, messages={"json": ["Invalid JSON body."]})
 
 

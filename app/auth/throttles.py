@@ -33,7 +33,7 @@ TOO_MANY_EMAILS = "There were too many requests for e-mails. Please wait before 
 def limit_guesses(view: Callable[P, ResponseReturnValue]) -> Callable[P, ResponseReturnValue]:
     """Limit wrong passwords. Right ones are not counted.
 
-    Each try is counted before its password is checked. If the password is not wrong, the count is taken back. So
+    Each try is counted before its password is checked. Unless the password is wrong, the count is taken back. So
     concurrent tries have the same limit as successive ones.
     """
 

@@ -44,7 +44,7 @@ class Database:
     def __init__(self, url: str, replica_url: str, settings: dict[str, Any]) -> None:
         """Create the engines. They connect at the first query, so that gunicorn can fork before that."""
         self.on_query: list[Callable[[float], None]] = []
-        # `web.read_your_writes` replaces it, because this package must not depend on requests.
+        # `web.read_your_writes` replaces it, because this package must not depend on Flask requests.
         self.reads_from_primary: Callable[[], bool] = lambda: False
         self.primary = self._engine(url, settings)
         if self.primary.dialect.name == "postgresql":

@@ -20,8 +20,8 @@ INTERVAL = 1.0
 IGNORED_SECONDS = 30.0
 
 # A replica lags if it has received WAL that it has not replayed. The age of the last transaction alone proves nothing:
-# if nobody writes, it is old everywhere. But without a WAL receiver a replica cannot know what it lacks, so then the
-# age counts.
+# if nobody writes, it is old everywhere. But without a WAL receiver a replica cannot know which WAL it lacks. Then the
+# age decides.
 SECONDS_BEHIND = text("""
     SELECT CASE
         WHEN NOT pg_is_in_recovery() THEN 0

@@ -48,8 +48,7 @@ class Watchdog:
     def _run(self) -> None:
         while True:
             time.sleep(CHECK_SECONDS)
-            # Keep the lock until the shutdown: without it the connection could get its answer and serve another
-            # request.
+            # Hold the lock during the shutdown. Otherwise the connection could get its answer and serve a new request.
             with self._lock:
                 for token, (deadline, waiting) in list(self._waiting.items()):
                     if time.monotonic() > deadline:

@@ -49,7 +49,7 @@ class KeyForm(FlaskForm):
     name = StringField("Name", [ValidText(NAME_LENGTH, one_line=True)], filters=[trim])
     scopes = SelectMultipleField(
         "What it may do",
-        # WTForms accepts plain strings, but its types do not have them yet.
+        # WTForms accepts plain strings, but its types do not allow them yet.
         choices=cast("Any", users.SCOPES),
         option_widget=CheckboxInput(),
         widget=ListWidget(prefix_label=False),

@@ -120,7 +120,7 @@ def revoke_key(prefix: str) -> ResponseReturnValue:
 
 @bp.errorhandler(CSRFError)
 def _show_again(error: CSRFError) -> ResponseReturnValue:
-    """After a new log-in, show the article form again with its text, because its CSRF token belongs to the old one."""
+    """Show the article form again with its text if its CSRF token is from the session before a new log-in."""
     if request.endpoint not in {"desk.write", "desk.edit"} or not current_user.is_authenticated:
         return pages.refuse_forged(error)
     article = _own(**request.view_args) if request.view_args else None

@@ -29,7 +29,7 @@ PRELOADED = (
 )
 
 QUEUE = "default"
-# Maximum seconds of a task. Redis redelivers a task after the visibility timeout, so that must be longer.
+# Maximum seconds of a task. Redis redelivers a task after the visibility timeout, so that timeout must be longer.
 TIME_LIMIT = 120
 VISIBILITY_TIMEOUT = 3 * TIME_LIMIT
 # Seconds between two searches for articles and e-mails whose task was lost.

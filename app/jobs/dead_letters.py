@@ -37,7 +37,7 @@ COLLECT_LIMIT = 100
 
 
 class DeadLetterError(Exception):
-    """A dead letter cannot be sent again. The message is the reason."""
+    """A dead letter cannot be sent again. The message gives the reason."""
 
 
 class DeadLetter(msgspec.Struct):
@@ -83,7 +83,7 @@ def deposit(dead_letter: DeadLetter) -> None:
 
 
 def collect() -> int:
-    """Move dead letters from the store to the database. Return their number. Delete old ones, and update the metric."""
+    """Move dead letters from the store to the database, delete old ones, and update the metric. Return the number."""
     collected = 0
     for packed in store.dead_letters(COLLECT_LIMIT):
         try:

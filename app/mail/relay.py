@@ -83,7 +83,7 @@ class MailUrl:
         except OSError as error:
             raise self._error(error) from None
         finally:
-            # After the relay has accepted the e-mail, an error must not suggest that it has not.
+            # The relay has accepted or refused the e-mail already, so an error of QUIT must not change the outcome.
             with suppress(OSError):
                 relay.quit()
 

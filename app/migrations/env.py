@@ -31,8 +31,7 @@ def migrate() -> None:
         with context.begin_transaction():
             if postgres:
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
-                # While a migration waits for a table lock, all later queries on that table wait too. So it gives up
-                # early.
+                # While a migration waits for a table lock, all later queries on that table wait too. So stop it early.
                 connection.execute(text("SET LOCAL lock_timeout = '5s'"))
             context.run_migrations()
 

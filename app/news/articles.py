@@ -63,7 +63,7 @@ def change(session: Session, article_id: int, version: int | None = None, **valu
     """Change title or content; return the article's new version, or None if there is no such article.
 
     Raise ConflictError if `version` is given and is not the article's version any more. One statement compares and
-    changes, so that of two concurrent changes to the same version, one fails.
+    changes the version, so only one of two concurrent changes to the same version succeeds.
     """
     statement = update(Article).where(Article.id == article_id)
     if version is not None:
@@ -129,8 +129,8 @@ def count(session: Session) -> int:
 def invalidate(*article_ids: int) -> None:
     """Invalidate these articles and all lists in the cache. Call it after the commit."""
     for article_id in article_ids:
-        cache.bump(f"article:{article_id}")
-    cache.bump(LISTS)
+        cache.invalidate(f"article:{article_id}")
+    cache.invalidate(LISTS)
 
 
 def cached_page(selection: Selection, *, after: Position | None, limit: int, seconds: float) -> Cached:

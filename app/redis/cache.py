@@ -136,7 +136,7 @@ class Cache:
             listener(generation.partition(":")[0], cached.outcome if cached else "miss")
         return cached
 
-    def bump(self, generation: str) -> None:
+    def invalidate(self, generation: str) -> None:
         """Invalidate all entries of a generation.
 
         Call this after the commit, or an old entry could be computed and kept.
@@ -153,9 +153,9 @@ class Cache:
 
     def empty(self) -> None:
         """Invalidate all entries with one write. Other data in the same Redis stays."""
-        self.bump(EVERYTHING)
+        self.invalidate(EVERYTHING)
 
-    def bumped_at(self, generation: str) -> datetime | None:
+    def invalidated_at(self, generation: str) -> datetime | None:
         """Return when a generation was last replaced. None if it has expired."""
         number = self.backend.get_many([f"generation:{generation}"])[0]
         return datetime.fromtimestamp(int(number) / 1e9, UTC) if number else None

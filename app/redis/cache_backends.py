@@ -51,7 +51,7 @@ class Usage:
 
     @property
     def hit_ratio(self) -> float | None:
-        """The part of reads that found their key."""
+        """The fraction of reads that found their key."""
         return (
             self.hits / (self.hits + self.misses)
             if self.hits is not None and self.misses is not None and self.hits + self.misses

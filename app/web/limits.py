@@ -58,7 +58,7 @@ class CacheStorage(Storage):
         return window.ends if window else 0.0
 
     def check(self) -> bool:
-        """Whether the cache answers."""
+        """Return whether the cache answers."""
         try:
             cache.backend.ping()
         except CacheUnavailableError:

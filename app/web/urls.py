@@ -6,14 +6,15 @@ from typing import Any
 
 from werkzeug.routing import IntegerConverter
 
-# 18 digits fit into the column, and a pattern can check that.
+# The BIGINT column can store every number of 18 digits, and a pattern can check the number of digits.
 MAX_ID = 10**18 - 1
 
 
 class IdConverter(IntegerConverter):
     """An ID that fits into the column, so that a longer number is a 404 and not a database error.
 
-    Uses a pattern instead of bounds: for a number out of bounds, Werkzeug answers 405 if another method has a view.
+    It uses a pattern instead of bounds. With bounds, Werkzeug answers 405 to a larger number if the rule has a view for
+    another method.
     """
 
     regex = "[1-9][0-9]{0,17}"

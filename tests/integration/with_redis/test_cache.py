@@ -53,7 +53,7 @@ def run(url: str, *, seconds: float, settle: float, writes: float) -> tuple[int,
     ends = begun + seconds
     while writes and time.monotonic() < ends:
         time.sleep(1 / writes)
-        writer.bump("things")
+        writer.invalidate("things")
     for reader in readers:
         reader.join(30)
     assert [reader.exitcode for reader in readers] == [0] * PROCESSES

@@ -26,7 +26,7 @@ LEVELS = {package: level for level, layer in enumerate(LAYERS) for package in la
 
 
 def imports(root: Path = ROOT) -> dict[str, set[str]]:
-    """Each module of the application, with the modules that it imports when it runs."""
+    """Each module of the application, with the modules that it imports at run time."""
     paths = {name(path, root): path for path in (root / "app").rglob("*.py")}
     return {module: set(imported(ast.parse(path.read_text()), paths)) for module, path in paths.items()}
 

@@ -9,7 +9,7 @@ import pytest
 
 @pytest.fixture
 def settings() -> dict[str, Any]:
-    """A relay, which no test here uses."""
+    """The URL of a relay. No test here connects to it."""
     return {"MAIL_URL": "smtp://127.0.0.1:1"}
 
 

@@ -58,7 +58,7 @@ def test_concurrent_guesses_have_the_same_limit_as_successive_ones(
     verify = PasswordHasher.verify
 
     def guess_again(*args: Any) -> bool:
-        """Send another guess while this one is compared."""
+        """Send another guess while this one is checked."""
         if len(statuses) < 10:
             statuses.append(0)
             statuses.append(log_in(app.test_client(), user.email, "wrong").status_code)

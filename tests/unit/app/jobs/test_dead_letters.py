@@ -164,9 +164,9 @@ def test_a_dead_letter_is_logged_if_database_and_store_are_down(
 ) -> None:
     monkeypatch.setattr("app.database.engine.Database.write", database_down)
     monkeypatch.setattr("app.redis.store.MemoryStore.keep_dead_letter", store_down)
-    fail(task_id="lost")
+    fail(task_id="task-17")
     assert "dead letter lost" in caplog.text
-    assert "lost" in caplog.text
+    assert "task-17" in caplog.text
 
 
 def test_a_malformed_dead_letter_does_not_block_others() -> None:

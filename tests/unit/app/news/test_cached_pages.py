@@ -55,6 +55,6 @@ def test_the_number_of_queries_does_not_depend_on_the_page_size(
 def test_a_write_is_visible_in_another_process(client: FlaskClient, author: Author) -> None:
     """The generation is in the shared backend and not in the process."""
     client.get("/api/v1/articles")
-    Cache(cache.backend, recent_seconds=1).bump("lists")
+    Cache(cache.backend, recent_seconds=1).invalidate("lists")
     assert outcome(client, "/api/v1/articles") == "miss"
     assert author.client.get("/api/v1/articles").headers["X-Cache"] == "hit"

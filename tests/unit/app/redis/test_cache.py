@@ -49,25 +49,25 @@ def test_a_second_read_is_a_hit(cache: Cache) -> None:
     assert fetch(cache, source, key="another") == (b"2", "miss")
 
 
-def test_a_bump_invalidates_all_keys_of_its_generation(cache: Cache) -> None:
+def test_invalidating_a_generation_invalidates_all_its_keys(cache: Cache) -> None:
     source = Source()
     for key in ("a", "b"):
         fetch(cache, source, key=key)
     source.value = b"2"
-    cache.bump("things")
+    cache.invalidate("things")
     assert [fetch(cache, source, key=key) for key in ("a", "b")] == [(b"2", "miss")] * 2
 
 
-def test_a_bump_does_not_invalidate_other_generations(cache: Cache) -> None:
+def test_invalidating_a_generation_does_not_invalidate_others(cache: Cache) -> None:
     source = Source()
     fetch(cache, source)
-    cache.bump("others")
+    cache.invalidate("others")
     assert fetch(cache, source) == (b"1", "hit")
 
 
 def test_a_deleted_value_is_not_served_as_stale_during_a_computation(cache: Cache) -> None:
     fetch(cache, Source())
-    cache.bump("things")
+    cache.invalidate("things")
     assert cache.fetch("key", generation="things", seconds=60, load=lambda _: None) is None
     with ThreadPoolExecutor() as pool:
         slow = pool.submit(cache.fetch, "key", generation="things", seconds=60, load=lambda _: time.sleep(0.2))
@@ -97,9 +97,9 @@ def test_a_value_computed_before_empty_is_not_served_after_it(cache: Cache) -> N
     assert fetch(cache, Source()) == (b"1", "miss")
 
 
-def test_a_value_computed_before_a_bump_is_not_served_after_it(cache: Cache) -> None:
+def test_a_value_computed_before_an_invalidation_is_not_served_after_it(cache: Cache) -> None:
     def overtaken(_recent: bool) -> bytes:
-        cache.bump("things")
+        cache.invalidate("things")
         return b"old"
 
     for _ in range(2):
@@ -107,9 +107,9 @@ def test_a_value_computed_before_a_bump_is_not_served_after_it(cache: Cache) -> 
     assert fetch(cache, Source()) == (b"1", "miss")
 
 
-def test_entries_are_computed_from_the_primary_shortly_after_a_bump(cache: Cache) -> None:
+def test_entries_are_computed_from_the_primary_shortly_after_an_invalidation(cache: Cache) -> None:
     source = Source()
-    cache.bump("things")
+    cache.invalidate("things")
     fetch(cache, source)
     time.sleep(0.25)
     fetch(cache, source, key="later")
@@ -134,7 +134,7 @@ def test_twenty_concurrent_misses_compute_once(cache: Cache) -> None:
 def test_the_old_entry_is_served_during_the_computation(cache: Cache) -> None:
     source = Source()
     fetch(cache, source)
-    cache.bump("things")
+    cache.invalidate("things")
     source.value, source.seconds = b"2", 0.3
     computing = threading.Thread(target=fetch, args=(cache, source))
     computing.start()
@@ -154,7 +154,7 @@ def test_an_entry_that_is_invalidated_during_its_computation_is_computed_once_mo
         calls.append(b"x")
         if len(calls) == 1:
             time.sleep(0.1)
-            cache.bump("things")
+            cache.invalidate("things")
         time.sleep(0.05)
         return b"%d" % len(calls)
 
@@ -181,7 +181,7 @@ def test_many_writes_do_not_recompute_an_entry_more_often_than_settle_seconds() 
         while time.monotonic() < ends:
             written += 1
             source.value = b"%d" % written
-            cache.bump("things")
+            cache.invalidate("things")
             time.sleep(0.01)
         for reader in reading:
             reader.result()
@@ -216,7 +216,7 @@ def test_an_entry_that_another_caller_has_just_computed_is_not_computed_again() 
 def test_settle_seconds_do_not_apply_to_a_client_that_has_just_written() -> None:
     cache, source = Cache(MemoryBackend(), recent_seconds=1, settle_seconds=60), Source()
     fetch(cache, source)
-    cache.bump("things")
+    cache.invalidate("things")
     source.value = b"2"
     assert fetch(cache, source) == (b"1", "stale")
     assert fetch(cache, source, fresh=True) == (b"2", "miss")
@@ -247,7 +247,7 @@ def test_the_old_entry_is_served_while_the_database_is_down(cache: Cache) -> Non
         raise OSError("database is down")
 
     fetch(cache, Source())
-    cache.bump("things")
+    cache.invalidate("things")
     assert cache.fetch("key", generation="things", seconds=60, load=fail) == Cached(b"1", "stale")
 
 
@@ -265,7 +265,7 @@ def test_without_redis_each_process_still_caches() -> None:
     cache, source = Cache(dead_backend(), recent_seconds=1), Source()
     assert fetch(cache, source) == (b"1", "miss")
     assert fetch(cache, source) == (b"1", "hit")
-    cache.bump("things")
+    cache.invalidate("things")
     assert fetch(cache, source) == (b"1", "miss")
     cache.mark("pin", 1)
     assert cache.is_marked("pin")

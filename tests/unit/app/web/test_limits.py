@@ -77,7 +77,7 @@ def test_without_the_cache_nobody_is_refused(
     assert len(round_trips) == 1, "a dead cache must be used only once a second"
 
 
-def test_a_counter_of_redis_costs_one_round_trip_and_ends(redis: FakeRedis, round_trips: list[Pipeline]) -> None:
+def test_a_redis_counter_costs_one_round_trip_and_expires(redis: FakeRedis, round_trips: list[Pipeline]) -> None:
     backend = RedisBackend(redis)
     windows = [backend.count("somebody", 60, 1) for _ in range(3)]
     assert [window.count for window in windows] == [1, 2, 3]
