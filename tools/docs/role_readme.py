@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from tools.fleet.context import ROOT, echo
 MARK = "<!-- Generated from meta/argument_specs.yml by `make docs`; a change made here is lost. -->"
 # Characters of a default in the table. For a longer one, the table links to defaults/main.yml.
 MAX_LENGTH = 60
+MARKUP = re.compile(r"\b[CFMOPV]\(((?:[^()]|\([^()]*\))+)\)")
 
 
 def load(path: Path) -> Any:
@@ -43,8 +45,10 @@ def kind(option: Mapping[str, Any]) -> str:
 
 
 def prose(text: str | list[str]) -> str:
-    """Join a description to one line."""
-    return " ".join(" ".join([text] if isinstance(text, str) else text).split()).replace("|", "\\|").replace("*", "\\*")
+    """Join a description to one line, and turn Ansible's markup, such as C(code), into Markdown."""
+    line = " ".join(" ".join([text] if isinstance(text, str) else text).split()).replace("|", "\\|")
+    parts = MARKUP.split(line)  # every second part is code
+    return "".join(f"`{part}`" if index % 2 else part.replace("*", "\\*") for index, part in enumerate(parts))
 
 
 def rows(options: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], prefix: str = "") -> list[str]:

@@ -53,6 +53,11 @@ def test_every_variable_has_a_row_with_type_default_and_description(roles: Path)
     assert "| `door_address` | str | `{{ fleet_address }}` | Where it is. |" in text
 
 
+def test_ansibles_markup_becomes_markdown() -> None:
+    text = "C(*.example.org) and *, V(refuse), C(create_app()) and\nC((head)) of F(site.yml)"
+    assert role_readme.prose(text) == "`*.example.org` and \\*, `refuse`, `create_app()` and `(head)` of `site.yml`"
+
+
 def test_the_readme_has_the_description_and_the_requirements(roles: Path) -> None:
     text = role_readme.readme(roles / "door")
     assert "A door.\n\n- It opens, and it closes.\n" in text
