@@ -15,7 +15,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from plugins.control_node import ControlNodeAction
 
 TIERS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
-# wrong_groups reports a missing tier once, so the port matrix need not. An application without Celery needs no workers.
+# Groups that may be missing for wrong_ports: wrong_groups reports missing tiers, and not every application has workers.
 OPTIONAL_GROUPS = (*TIERS, "workers")
 QUORUMS = ("etcd", "sentinel")
 REQUIRED = ("fleet_name", "fleet_domain", "fleet_subnet", "fleet_vip", "fleet_admin_networks", "fleet_ports")
@@ -42,7 +42,7 @@ def wrong_groups(groups: Mapping[str, Sequence[str]]) -> list[str]:
     ]
     return failures + [
         f"Group {quorum} = {', '.join(groups[quorum])} has an even number of hosts, {len(groups[quorum])}. "
-        f"It survives no more failures than one host less, and splits more easily. Add a host or remove one."
+        f"It survives no more failures than with one host less, and splits more easily. Add a host or remove one."
         for quorum in QUORUMS
         if groups.get(quorum) and len(groups[quorum]) % 2 == 0
     ]

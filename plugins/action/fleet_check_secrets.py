@@ -18,7 +18,7 @@ GENERATE = "or remove it to have one generated"
 OBVIOUS = re.compile(r"change.?me|passw|secret|default|example|12345|qwerty", re.IGNORECASE)
 
 
-def weak_words(values: Mapping[str, str], length: int) -> list[str]:
+def weak_passwords(values: Mapping[str, str], length: int) -> list[str]:
     """Report each password that is short, guessable, unsafe in a URL, or used twice, without its value."""
     failures = []
     owners: dict[str, str] = {}
@@ -81,8 +81,8 @@ class ActionModule(ControlNodeAction):
             for name in self.arguments["names"]
             if name in self.variables
         }
-        words = {name: value for name, value in values.items() if "_tls_" not in name}
-        failures = weak_words(words, int(self.arguments["length"]))
+        passwords = {name: value for name, value in values.items() if "_tls_" not in name}
+        failures = weak_passwords(passwords, int(self.arguments["length"]))
         for stem in sorted({name.partition("_tls_")[0] for name in self.arguments["names"] if "_tls_" in name}):
             failures += wrong_pair(
                 stem, values.get(f"{stem}_tls_key"), values.get(f"{stem}_tls_certificate"), datetime.now(UTC)

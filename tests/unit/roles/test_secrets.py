@@ -50,7 +50,7 @@ def test_the_first_run_generates_every_secret_into_an_encrypted_private_file(pat
 def test_a_generated_vault_passes_the_preflight(path: Path) -> None:
     complete(path, NAMES)
     values = yaml.safe_load(read(path))
-    assert check.weak_words({name: value for name, value in values.items() if "_tls_" not in name}, 20) == []
+    assert check.weak_passwords({name: value for name, value in values.items() if "_tls_" not in name}, 20) == []
     assert (
         check.wrong_pair("vault_nginx", values["vault_nginx_tls_key"], values["vault_nginx_tls_certificate"], NOW) == []
     )
@@ -111,7 +111,7 @@ def test_weak_passwords_are_refused_without_printing_them() -> None:
         "vault_one": "q7Rz-Lm2vX9tB4nK8wYc",
         "vault_two": "q7Rz-Lm2vX9tB4nK8wYc",
     }
-    sentences = check.weak_words(values, 20)
+    sentences = check.weak_passwords(values, 20)
     assert [sentence.split()[0] for sentence in sentences] == [name for name in values if name != "vault_one"]
     assert not any(value in sentence for value in values.values() for sentence in sentences)
 
