@@ -15,9 +15,9 @@ from app.logs import structured
 
 log = structlog.get_logger(__name__)
 
-# Before a pool process exits, it waits this many tenths of a second until its last result is read. The default is half
-# a minute. At a warm shutdown Celery returns unconfirmed tasks to the broker, although a process may run one. Nobody
-# reads the result of that task, so the process would wait in vain.
+# Before a pool process exits, it waits at most this many tenths of a second until its last result is read. The default
+# is half a minute. At a warm shutdown Celery returns unconfirmed tasks to the broker, although a process may run one.
+# Nobody reads the result of that task, so the wait would be useless.
 billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 30
 
 flask_app = create_app()

@@ -35,7 +35,7 @@ MIN_PHRASE_COUNT = 2
 _OPENING, _CLOSING = "“\u2018\"'(", "”\u2019\"')"
 _SENTENCE_END = re.compile(rf"(?<=[.!?…])[{_CLOSING}]*\s+(?=[{_OPENING}]?[A-ZÀ-ÞА-ЯΑ-Ω0-9])|(?<=[。\uff01\uff1f])")
 _ABBREVIATION = re.compile(r"(?:^|[\s(])(?:[A-Z]|[A-Z]\.[A-Z]|Mr|Mrs|Ms|Dr|Prof|St|Sen|Gov|Gen|No|vs|e\.g|i\.e)\.$")
-# Words, and every other character as a token of its own, because it separates words.
+# Words, and every other character as a separate token, so that words on both sides of it are no neighbours.
 _TOKEN = re.compile("[^\\W\\d_][^\\W_'\u2019-]*(?:['\u2019-][^\\W_]+)*|\\S")
 
 

@@ -31,8 +31,8 @@ log = structlog.get_logger(__name__)
 
 # If the cache takes longer than this, the database is faster.
 REDIS_TIMEOUT = 0.2
-# While Redis is down each process has its own entries. They are so short-lived that missing other processes' writes is
-# harmless.
+# While Redis is down each process has its own entries. They may miss writes of other
+# processes, which is harmless because they are short-lived.
 FALLBACK_SECONDS = 1.0
 # If a generation expires, its entries are recomputed, which is harmless.
 GENERATION_SECONDS = 24 * 3600
@@ -126,7 +126,7 @@ class Cache:
         """Return the entry of `key`, or None if `load` returns None. `load` computes a missing or outdated entry.
 
         The argument of `load` is whether to read from the primary, because the generation was replaced recently.
-        `fresh` never returns an outdated entry: a client that has just written must see its write.
+        With `fresh`, never return an outdated entry: a client that has just written must see its write.
         """
         try:
             cached = self._fetch(self.backend, key, generation, seconds, load, fresh)

@@ -1,8 +1,4 @@
-"""Redis URLs.
-
-They are `redis://user:password@host:port/0`, or with Sentinel
-`sentinel://user:password@h1:26379,h2:26379/0?master=NAME`.
-"""
+"""Redis URLs: `redis://user:password@host:port/0`, or `sentinel://user:password@h1:26379,h2:26379/0?master=NAME`."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ from app.redis.cache import Cache, Outcome
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
-INFO = Gauge("app_info", "The release that serves, in a label", ["release"], multiprocess_mode="max")
+INFO = Gauge("app_info", "The running release, as a label", ["release"], multiprocess_mode="max")
 REQUESTS = Counter("app_requests", "Requests answered", ["method", "rule", "status"])
 LATENCY = Histogram(
     "app_request_duration_seconds",

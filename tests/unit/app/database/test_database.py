@@ -71,7 +71,7 @@ def test_an_api_client_that_has_just_written_reads_from_the_primary(app: Flask, 
     path = author.post(title="mine").headers["Location"]
     forget_recent_writes(app)
     assert author.client.get(path, headers=author.headers).status_code == 200
-    assert app.test_client().get(path).status_code == 404, "read from the primary"
+    assert app.test_client().get(path).status_code == 404, "another client read from the primary"
 
 
 def test_a_recently_invalidated_entry_is_read_from_the_primary(app: Flask, author: Author) -> None:

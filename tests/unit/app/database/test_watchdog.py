@@ -19,8 +19,6 @@ SETTINGS = {
     b"standard_conforming_strings": b"on",
     b"DateStyle": b"ISO",
 }
-# The response to BEGIN: complete, in a transaction.
-BEGUN = b"C\0\0\0\nBEGIN\0Z\0\0\0\x05T"
 
 
 def welcome() -> bytes:
