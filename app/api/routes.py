@@ -93,7 +93,7 @@ def list_popular(query: dict[str, int]) -> Response:
 def get_article(article_id: int) -> Response:
     """One article.
 
-    Each read counts a view, also if the response is 304: then the client reads its copy.
+    Each read counts a view. A 304 counts too, because the client then shows its own copy.
     """
     cached = articles.cached_one(article_id, seconds=current_app.config["ARTICLE_TTL"])
     if cached is None:

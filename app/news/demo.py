@@ -100,7 +100,7 @@ SUBJECTS: tuple[dict[str, tuple[str, ...]], ...] = (
         "does": ("celebrates", "fights for", "comes close to", "owes its season to", "surprises everybody with"),
         "detail": (
             "Nobody had expected more than a place in the middle of the table.",
-            "The decision fell in the last minute, in heavy rain.",
+            "The decision came in the last minute, in heavy rain.",
             "Training begins at six, before work and school.",
             "The coach speaks little during matches and much afterwards.",
             "Next week's opponent has not lost at home this year.",
@@ -137,7 +137,7 @@ def load(session: Session, count: int) -> int:
 
 
 def _authors(session: Session) -> list[tuple[int, str]]:
-    # All authors share one random password that nobody knows, because hashing takes a quarter of a second.
+    # Nobody knows this random password. All authors share it, because one hash takes a quarter of a second.
     unknown = users.hash_password(secrets.token_urlsafe())
     emails = {name.lower().replace(" ", ".") + "@newsroom.example": name for name in AUTHORS}
     known = set(session.scalars(select(User.email).where(User.email.in_(emails))))

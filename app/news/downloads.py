@@ -1,4 +1,4 @@
-"""Downloads with limits on size and time, and never from the fleet's private network."""
+"""Downloads with limits on size and time, by default only from public addresses."""
 
 from __future__ import annotations
 
