@@ -14,7 +14,7 @@ module: app_state
 short_description: Read which releases a host has, which is current, and what its services were started with
 description:
   - When a service starts, its unit writes the checksums of the files that it reads to C(RUN/SERVICE/fingerprint). The
-    module compares these. A service that does not run has no such file.
+    module reads these checksums. A service that does not run has no such file.
 options:
   home:
     description: The application's folder. It need not exist.
