@@ -118,7 +118,8 @@ def up(fleet: Fleet) -> None:
 
 def summary(fleet: Fleet, durations: dict[str, float]) -> None:
     """Print durations, URLs, how to log in and what to try next."""
-    urls = fleet.outputs()["urls"]
+    outputs = fleet.outputs()
+    urls, host = outputs["urls"], fleet.hosts(outputs)[-1].name
     suffix = "" if fleet.name == "sandbox" else f" FLEET={fleet.name}"
     suffix += "" if fleet.inventory == "sandbox" else f" INVENTORY={fleet.inventory}"
     echo(f"\n== The fleet {fleet.name} is up")
@@ -137,7 +138,7 @@ def summary(fleet: Fleet, durations: dict[str, float]) -> None:
         echo(f"              make mail{suffix}             shows its e-mails: keep it open, sign up, follow the link")
     echo(f"""
   Log in      Grafana: admin, password: make secret NAME=grafana_admin_password{suffix}
-              hosts: make ssh HOST=db1{suffix}
+              hosts: make ssh HOST={host}{suffix}
   Try next    curl --insecure {urls["site"]}
               make status{suffix}           shows the primary and whether everything is healthy
               make down{suffix}             removes everything""")
