@@ -138,8 +138,8 @@ class DrillRunner:
         return Verdict(
             drill=drill.name,
             round=round_,
-            write_gap=round(verdict.longest_gap(records, {"write"}, began, end), 2),
-            read_gap=round(verdict.longest_gap(records, {"read"}, began, end), 2),
+            write_gap=round(verdict.max_gap(records, {"write"}, began, end), 2),
+            read_gap=round(verdict.max_gap(records, {"read"}, began, end), 2),
             sent=verdict.count(first_attempts),
             failed=verdict.count(failed),
             reasons=verdict.reasons(failed),

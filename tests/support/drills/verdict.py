@@ -60,7 +60,7 @@ def succeeded(record: Record) -> bool:
     return bool(200 <= record["status"] < 300)
 
 
-def longest_gap(records: Iterable[Record], kinds: set[str], begin: float, end: float) -> float:
+def max_gap(records: Iterable[Record], kinds: set[str], begin: float, end: float) -> float:
     """Return the longest time between `begin` and `end` without a successful request of these kinds."""
     times: list[float] = sorted(
         record["end"]

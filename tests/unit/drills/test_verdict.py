@@ -26,8 +26,8 @@ def test_the_longest_gap_is_between_successes_from_the_fault_to_the_end() -> Non
         record(13.5, kind="read"),
         record(14.0),
     ]
-    assert verdict.longest_gap(records, {"write"}, 10.0, 14.5) == pytest.approx(3.0)
-    assert verdict.longest_gap([], {"write"}, 10.0, 14.5) == pytest.approx(4.5)
+    assert verdict.max_gap(records, {"write"}, 10.0, 14.5) == pytest.approx(3.0)
+    assert verdict.max_gap([], {"write"}, 10.0, 14.5) == pytest.approx(4.5)
 
 
 def test_an_acknowledged_write_that_is_not_in_the_database_is_lost() -> None:
