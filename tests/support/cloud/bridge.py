@@ -48,14 +48,14 @@ class Bridge:
         if self.subnet:
             addresses = {instance.id: instance.address for instance in known if instance.state == instances.RUNNING}
             self.load_balancer.serve(self._listeners(addresses))
-            if not any(instance.state not in instances.GONE for instance in known):
+            if all(instance.state in instances.GONE for instance in known):
                 hosts.remove_network(self.subnet)
                 self.subnet = ""
 
     def _make_network(self, vpc: str) -> None:
         subnet = self.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
         hosts.make_network(subnet)
-        self.load_balancer.open_at(str(ipaddress.ip_network(subnet)[1]))
+        self.load_balancer.address = str(ipaddress.ip_network(subnet)[1])
         self.subnet = subnet
 
     def _boot(self, instance: instances.Instance) -> None:
@@ -63,17 +63,15 @@ class Bridge:
         hosts.boot(instance, answer["KeyPairs"][0]["PublicKey"])
 
     def _listeners(self, addresses: dict[str, str]) -> list[Listener]:
-        described: dict[str, Any] = {
-            "listeners": [],
-            "groups": self.balancers.describe_target_groups()["TargetGroups"],
-            "targets": {},
-        }
-        for balancer in self.balancers.describe_load_balancers()["LoadBalancers"]:
-            described["listeners"] += self.balancers.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])[
-                "Listeners"
-            ]
-        for group in described["groups"]:
+        described = [
+            listener
+            for balancer in self.balancers.describe_load_balancers()["LoadBalancers"]
+            for listener in self.balancers.describe_listeners(LoadBalancerArn=balancer["LoadBalancerArn"])["Listeners"]
+        ]
+        groups = self.balancers.describe_target_groups()["TargetGroups"]
+        targets: dict[str, list[Any]] = {}
+        for group in groups:
             arn = group["TargetGroupArn"]
             health = self.balancers.describe_target_health(TargetGroupArn=arn)["TargetHealthDescriptions"]
-            described["targets"][arn] = [target["Target"] for target in health]
-        return listeners(described["listeners"], described["groups"], described["targets"], addresses)
+            targets[arn] = [target["Target"] for target in health]
+        return listeners(described, groups, targets, addresses)

@@ -17,7 +17,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Check:
-    """A target group's health check. With an empty path it only opens a connection."""
+    """A target group's health check, an HTTP request."""
 
     port: str
     path: str
@@ -48,7 +48,7 @@ def listeners(
     """
     by_arn = {group["TargetGroupArn"]: group for group in groups}
     return [
-        Listener(listener["Port"], _check(group), frozenset(_targets(group, targets.get(arn, ()), addresses)))
+        Listener(listener["Port"], _check(group), _targets(group, targets.get(arn, ()), addresses))
         for listener in described
         if (group := by_arn.get(arn := _group(listener)))
     ]
@@ -60,10 +60,9 @@ def _group(listener: Mapping[str, Any]) -> str:
 
 
 def _check(group: Mapping[str, Any]) -> Check:
-    is_http = str(group.get("HealthCheckProtocol", "TCP")).startswith("HTTP")
     return Check(
-        port=str(group.get("HealthCheckPort", "traffic-port")),
-        path=group.get("HealthCheckPath", "/") if is_http else "",
+        port=str(group["HealthCheckPort"]),
+        path=group["HealthCheckPath"],
         interval=float(group["HealthCheckIntervalSeconds"]),
         timeout=float(group["HealthCheckTimeoutSeconds"]),
         rise=int(group["HealthyThresholdCount"]),
@@ -73,10 +72,9 @@ def _check(group: Mapping[str, Any]) -> Check:
 
 def _targets(
     group: Mapping[str, Any], registered: Sequence[Mapping[str, Any]], addresses: Mapping[str, str]
-) -> list[Target]:
-    by_instance = group.get("TargetType", "instance") == "instance"
-    found = [
-        (addresses.get(target["Id"]) if by_instance else target["Id"], target.get("Port") or group["Port"])
+) -> frozenset[Target]:
+    return frozenset(
+        Target(address, int(target.get("Port") or group["Port"]))
         for target in registered
-    ]
-    return [Target(address, int(port)) for address, port in found if address]
+        if (address := addresses.get(target["Id"]))
+    )

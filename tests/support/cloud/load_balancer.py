@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 from tests.support.cloud.listeners import Check, Listener, Target
 
@@ -19,20 +18,19 @@ CONNECT_SECONDS = 3.0
 
 @dataclass(frozen=True)
 class Health:
-    """The result of a target's checks. A new target is healthy after its first success, as at AWS."""
+    """The result of a target's checks, and how many of the last ones had the other result."""
 
-    healthy: bool = False
-    checked: bool = False
+    healthy: bool
     streak: int = 0
 
 
-def update_health(health: Health, passed: bool, check: Check) -> Health:
-    """Return `health` after one more check."""
-    if not health.checked or passed == health.healthy:
-        return Health(passed, checked=True)
+def update_health(health: Health | None, passed: bool, check: Check) -> Health:
+    """Return `health` after one more check. A new target is healthy after its first success, as at AWS."""
+    if health is None or passed == health.healthy:
+        return Health(passed)
     streak = health.streak + 1
     enough = streak >= (check.rise if passed else check.fall)
-    return Health(passed, checked=True) if enough else Health(health.healthy, checked=True, streak=streak)
+    return Health(passed) if enough else Health(health.healthy, streak)
 
 
 async def passes(target: Target, check: Check) -> bool:
@@ -42,8 +40,6 @@ async def passes(target: Target, check: Check) -> bool:
         async with asyncio.timeout(check.timeout):
             reader, writer = await asyncio.open_connection(target.address, port)
             try:
-                if not check.path:
-                    return True
                 writer.write(f"GET {check.path} HTTP/1.0\r\nHost: {target.address}\r\n\r\n".encode())
                 status = (await reader.readline()).split()
                 return len(status) > 1 and status[1].startswith((b"2", b"3"))
@@ -54,7 +50,7 @@ async def passes(target: Target, check: Check) -> bool:
 
 
 class LoadBalancer:
-    """Runs in its own thread. Other threads configure what it serves."""
+    """Runs in its own thread. Other threads configure what it serves, and `address` for new listeners."""
 
     def __init__(self) -> None:
         self.address = ""
@@ -67,22 +63,16 @@ class LoadBalancer:
         self._thread = threading.Thread(target=self.loop.run_forever, daemon=True)
         self._thread.start()
 
-    def open_at(self, address: str) -> None:
-        """Set the address for new listeners."""
-        self.address = address
-
     def serve(self, wanted: Sequence[Listener]) -> None:
         """Listen on the `wanted` ports and close all others."""
-        self._run(self._serve({listener.port: listener for listener in wanted}))
+        work = self._serve({listener.port: listener for listener in wanted})
+        asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=10)
 
     def close(self) -> None:
         """Close all listeners and stop the thread."""
         self.serve(())
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(timeout=5)
-
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        asyncio.run_coroutine_threadsafe(work, self.loop).result(timeout=10)
 
     async def _serve(self, wanted: dict[int, Listener]) -> None:
         self.listeners = wanted
@@ -101,15 +91,14 @@ class LoadBalancer:
 
     async def _watch(self, target: Target, check: Check) -> None:
         while True:
-            self.health[target, check] = update_health(
-                self.health.get((target, check), Health()), await passes(target, check), check
-            )
+            passed = await passes(target, check)
+            self.health[target, check] = update_health(self.health.get((target, check)), passed, check)
             await asyncio.sleep(check.interval)
 
     def _healthy(self, port: int) -> list[Target]:
         listener = self.listeners[port]
         targets = sorted(listener.targets, key=lambda target: (target.address, target.port))
-        return [target for target in targets if self.health.get((target, listener.check), Health()).healthy]
+        return [target for target in targets if self.health.get((target, listener.check), Health(False)).healthy]
 
     async def _forward(self, port: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -4,29 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from tests.support.cloud import ec2, hosts
 from tests.support.cloud.bridge import Bridge
 from tests.support.cloud.instances import Instance
+from tests.support.cloud.listeners import Target
+from tests.support.cloud.load_balancer import LoadBalancer
 from tests.support.sockets import free_port
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHYbMPDl1FcQuS8ZjpnsCk4cyQvLqvNTdxoZpKeVB1Zk"
-
-
-class LoadBalancer:
-    """Records its configuration."""
-
-    def __init__(self) -> None:
-        self.address = ""
-        self.listeners: list[Any] = []
-
-    def open_at(self, address: str) -> None:
-        self.address = address
-
-    def serve(self, listeners: list[Any]) -> None:
-        self.listeners = listeners
 
 
 class Engine:
@@ -53,8 +42,9 @@ def port() -> Iterator[int]:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Engine:
-    return Engine(monkeypatch)
+def api(port: int) -> Any:
+    """A client of the API."""
+    return ec2.client("ec2", port)
 
 
 def network(api: Any, number: int) -> tuple[str, str]:
@@ -78,9 +68,11 @@ def launch(api: Any, addresses: list[str]) -> list[str]:
     ]
 
 
-def test_hosts_follow_instances_from_launch_to_termination(port: int, engine: Engine) -> None:
-    api, balancers, load_balancer = ec2.client("ec2", port), ec2.client("elbv2", port), LoadBalancer()
-    bridge = Bridge(port, load_balancer)  # type: ignore[arg-type]  # has everything that the bridge uses
+def test_hosts_follow_instances_from_launch_to_termination(
+    port: int, api: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    balancers, load_balancer, engine = ec2.client("elbv2", port), Mock(LoadBalancer), Engine(monkeypatch)
+    bridge = Bridge(port, load_balancer)
     bridge.step()
     assert (engine.network, engine.hosts) == ("", {})
 
@@ -92,44 +84,41 @@ def test_hosts_follow_instances_from_launch_to_termination(port: int, engine: En
     assert all(key.strip() == KEY for _, key in engine.hosts.values())
 
     (subnet,) = api.describe_subnets(Filters=[{"Name": "cidr-block", "Values": ["10.50.0.0/25"]}])["Subnets"]
-    (entry,) = balancers.create_load_balancer(Name="entry", Type="network", Subnets=[subnet["SubnetId"]])[
-        "LoadBalancers"
-    ]
+    created = balancers.create_load_balancer(Name="entry", Type="network", Subnets=[subnet["SubnetId"]])
     listening = {"Protocol": "TCP", "Port": 443}
-    arn = balancers.create_target_group(Name="https", VpcId=subnet["VpcId"], **listening)["TargetGroups"][0][
-        "TargetGroupArn"
-    ]
-    balancers.register_targets(TargetGroupArn=arn, Targets=[{"Id": first}, {"Id": second}])
-    actions = [{"Type": "forward", "TargetGroupArn": arn}]
-    balancers.create_listener(LoadBalancerArn=entry["LoadBalancerArn"], DefaultActions=actions, **listening)
+    check = {"HealthCheckProtocol": "HTTP", "HealthCheckPort": "80", "HealthCheckPath": "/lb-health"}
+    groups = balancers.create_target_group(Name="https", VpcId=subnet["VpcId"], **listening, **check)
+    group = {"TargetGroupArn": groups["TargetGroups"][0]["TargetGroupArn"]}
+    balancers.register_targets(**group, Targets=[{"Id": first}, {"Id": second}])
+    balancers.create_listener(
+        LoadBalancerArn=created["LoadBalancers"][0]["LoadBalancerArn"],
+        DefaultActions=[{"Type": "forward"} | group],
+        **listening,
+    )
     bridge.step()
-    (listener,) = load_balancer.listeners
-    assert (listener.port, {target.address for target in listener.targets}) == (443, {"10.50.0.11", "10.50.0.12"})
+    (listener,) = load_balancer.serve.call_args.args[0]
+    assert (listener.port, listener.targets) == (443, {Target("10.50.0.11", 443), Target("10.50.0.12", 443)})
 
     api.terminate_instances(InstanceIds=[second])
     bridge.step()
     assert list(engine.hosts) == [first]
-    assert {target.address for target in load_balancer.listeners[0].targets} == {"10.50.0.11"}
+    assert load_balancer.serve.call_args.args[0][0].targets == {Target("10.50.0.11", 443)}
 
     api.terminate_instances(InstanceIds=[first])
     bridge.step()
     assert (engine.network, engine.hosts) == ("", {})
 
 
-def test_an_instance_keeps_the_security_groups_of_its_interface(port: int) -> None:
-    api = ec2.client("ec2", port)
+def test_an_instance_keeps_the_security_groups_of_its_interface(api: Any) -> None:
     vpc, subnet = network(api, 51)
     group = api.create_security_group(GroupName="app", Description="app", VpcId=vpc)["GroupId"]
     interface = {"DeviceIndex": 0, "SubnetId": subnet, "Groups": [group]}
-    (instance,) = api.run_instances(ImageId=image(api), MinCount=1, MaxCount=1, NetworkInterfaces=[interface])[
-        "Instances"
-    ]
-    described = api.describe_instances(InstanceIds=[instance["InstanceId"]])["Reservations"][0]["Instances"][0]
-    assert [known["GroupId"] for known in described["SecurityGroups"]] == [group]
+    run = api.run_instances(ImageId=image(api), MinCount=1, MaxCount=1, NetworkInterfaces=[interface])
+    described = api.describe_instances(InstanceIds=[run["Instances"][0]["InstanceId"]])["Reservations"][0]
+    assert [known["GroupId"] for known in described["Instances"][0]["SecurityGroups"]] == [group]
 
 
-def test_the_address_of_a_terminated_instance_is_free(port: int) -> None:
-    api = ec2.client("ec2", port)
+def test_the_address_of_a_terminated_instance_is_free(api: Any) -> None:
     _, subnet = network(api, 52)
     wanted = {"ImageId": image(api), "SubnetId": subnet, "MinCount": 1, "MaxCount": 1, "PrivateIpAddress": "10.52.0.23"}
     first = api.run_instances(**wanted)["Instances"][0]
@@ -137,8 +126,7 @@ def test_the_address_of_a_terminated_instance_is_free(port: int) -> None:
     assert api.run_instances(**wanted)["Instances"][0]["PrivateIpAddress"] == "10.52.0.23"
 
 
-def test_a_rule_for_a_group_keeps_its_description(port: int) -> None:
-    api = ec2.client("ec2", port)
+def test_a_rule_for_a_group_keeps_its_description(api: Any) -> None:
     vpc, _ = network(api, 53)
     group = api.create_security_group(GroupName="db", Description="db", VpcId=vpc)["GroupId"]
     peers = [{"GroupId": group, "Description": "postgres"}]

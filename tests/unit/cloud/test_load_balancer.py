@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from unittest.mock import ANY
 from urllib.request import urlopen
 
 import pytest
@@ -54,7 +55,7 @@ def backends() -> Iterator[tuple[Backend, Backend]]:
 @pytest.fixture
 def load_balancer() -> Iterator[LoadBalancer]:
     load_balancer = LoadBalancer()
-    load_balancer.open_at("127.0.0.1")
+    load_balancer.address = "127.0.0.1"
     yield load_balancer
     load_balancer.close()
 
@@ -88,16 +89,18 @@ def test_a_removed_listener_is_closed(load_balancer: LoadBalancer, backends: tup
         socket.create_connection(("127.0.0.1", port), timeout=2)
 
 
-def test_a_new_target_is_healthy_after_its_first_success() -> None:
-    assert update_health(Health(), True, CHECK).healthy
-    assert not update_health(Health(), False, CHECK).healthy
-
-
-def test_later_changes_need_as_many_checks_as_the_group_configures() -> None:
-    healthy = update_health(Health(), True, CHECK)
-    once = update_health(healthy, False, CHECK)
-    assert once.healthy
-    assert update_health(update_health(once, True, CHECK), False, CHECK).healthy, (
-        "a success in between resets the counter"
-    )
-    assert not update_health(once, False, CHECK).healthy
+@pytest.mark.parametrize(
+    ("checks", "healthy"),
+    [
+        pytest.param([True], True, id="first success"),
+        pytest.param([False], False, id="first failure"),
+        pytest.param([True, False], True, id="fewer failures than the group configures"),
+        pytest.param([True, False, False], False, id="as many failures as the group configures"),
+        pytest.param([True, False, True, False], True, id="a success resets the counter"),
+    ],
+)
+def test_a_targets_health_follows_its_checks(checks: list[bool], healthy: bool) -> None:
+    health: Health | None = None
+    for passed in checks:
+        health = update_health(health, passed, CHECK)
+    assert health == Health(healthy, streak=ANY)
