@@ -30,7 +30,6 @@ argument_specs:
 """
 META = """
 galaxy_info: {description: A door, min_ansible_version: "2.19", platforms: [{name: Debian, versions: [trixie]}]}
-dependencies: []
 """
 DEFAULTS = 'door_members: []\ndoor_width: 80\ndoor_colour: red\ndoor_address: "{{ fleet_address }}"\n'
 
