@@ -24,7 +24,7 @@ TIMEOUT = 1.5
 DRAINED = Path("/var/lib/flaskfleet/drain")
 PASSWORDS = Path("/etc/redis-exporter.json")
 REDIS_PORTS = {"cache": 6379, "store": 6380}
-SENTINEL_PORT, ETCD_PORT = 26379, 2379
+SENTINEL_PORT, ETCD_PORT, PATRONI_PORT = 26379, 2379, 8008
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
 # One row: whether this server accepts writes, and for each standby its state, whether commits wait for it, and its lag.
 REPLICATION = """
@@ -155,12 +155,18 @@ def postgres() -> Facts:
 
 def patroni(address: str) -> Facts:
     """Query Patroni. If its Postgres does not run, it answers 503, but with the same body."""
-    member = json.loads(http(address, 8008, "GET /patroni")[1])
+    member = json.loads(http(address, PATRONI_PORT, "GET /patroni")[1])
     return {
         "state": member["state"],
         "paused": bool(member.get("pause")),
         "failsafe": bool(member.get("failsafe_mode_is_active")),
     }
+
+
+def candidates(address: str) -> list[str]:
+    """Query which standbys Patroni may promote: those that etcd lists as synchronous."""
+    members = json.loads(http(address, PATRONI_PORT, "GET /cluster")[1])["members"]
+    return [member["name"] for member in members if member["role"] == "sync_standby"]
 
 
 def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
@@ -176,7 +182,7 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     if "app" in groups:
         checks["app"] = lambda: http(address, 8000, f"GET {settings['health']}")[0] == 200
     if "postgres" in groups:
-        checks |= {"postgres": postgres, "patroni": lambda: patroni(address)}
+        checks |= {"postgres": postgres, "patroni": lambda: patroni(address), "candidates": lambda: candidates(address)}
     if "etcd" in groups:
         checks |= {"etcd": lambda: etcd(address), "deploying": lambda: deploying(address)}
     for name in ["cache", "store"] if "redis" in groups else ["store"] if "sentinel" in groups else []:

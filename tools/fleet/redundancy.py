@@ -149,14 +149,29 @@ def _postgres(names: list[str], view: View) -> list[str]:
     # Hosts that do not answer are already reported.
     followers = [name for name in names if name not in primaries and view.get(name, {}).get("postgres")]
     found = [f"{name} does not stream" for name in followers if standbys.get(name, [""])[0] != "streaming"]
-    if len(names) > 1 and not any(sync in {"sync", "quorum"} for _, sync, *_ in standbys.values()):
-        found.append("no standby is synchronous")
+    if len(names) > 1:
+        found += _promotable(
+            [name for name, (_, sync, *_) in standbys.items() if sync in {"sync", "quorum"}], view[primaries[0]]
+        )
     patroni = [view.get(name, {}).get("patroni") or {} for name in names]
     if any(member.get("paused") for member in patroni):
         found.append("Patroni is paused")
     if any(member.get("failsafe") for member in patroni):
         found.append("Patroni runs without etcd (failsafe)")
     return found
+
+
+def _promotable(synchronous: list[str], primary: Facts) -> list[str]:
+    """Check that a standby can take over.
+
+    The primary waits for a synchronous standby some seconds before Patroni lists it in etcd. If the primary dies in
+    between, Patroni promotes nobody.
+    """
+    if not synchronous:
+        return ["no standby is synchronous"]
+    if "candidates" not in primary or set(synchronous) & set(primary["candidates"] or []):
+        return []
+    return [f"{synchronous[0]} may not be promoted yet (etcd does not list it as synchronous)"]
 
 
 def _redis(instance: str, names: list[str], view: View) -> list[str]:

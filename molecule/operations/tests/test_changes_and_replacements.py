@@ -49,24 +49,11 @@ def test_an_operation_under_load(runner: DrillRunner, drill: Drill) -> None:
     assert drill.breaches(runner.run(drill, 1)) == []
 
 
-def first_leaders(runner: DrillRunner) -> set[str]:
-    """Return the leader of every tier with two hosts, or its first host."""
-    leaders = {name for role in ("postgres", "store", "vip") for name in runner.leaders(role)}
-    return leaders | {runner.group("app")[0].name}
-
-
-def others(runner: DrillRunner) -> set[str]:
-    """Return the other host of every tier with two hosts."""
-    return {
-        host.name for group in ("postgres", "redis", "loadbalancers", "app") for host in runner.group(group)
-    } - first_leaders(runner)
-
-
 @pytest.mark.parametrize(
     "choose",
     [
-        others,
-        first_leaders,
+        DrillRunner.other_half,
+        DrillRunner.leading_half,
         lambda runner: {host.name for group in ("monitoring", "workers") for host in runner.group(group)},
     ],
     ids=["followers", "leaders", "witness-and-worker"],

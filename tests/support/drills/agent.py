@@ -6,6 +6,7 @@ Python. Each fact has its own thread, so a check that hangs delays no other.
 
 from __future__ import annotations
 
+import http.client
 import importlib
 import json
 import os
@@ -81,6 +82,16 @@ class Postgres:
         return connection.cursor()
 
 
+def candidates(address: str) -> list[str] | None:
+    """Query which standbys Patroni may promote: those that etcd lists as synchronous."""
+    try:
+        with urllib.request.urlopen(f"http://{address}:8008/cluster", timeout=2) as answer:
+            members = json.load(answer)["members"]
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
+    return [member["name"] for member in members if member["role"] == "sync_standby"]
+
+
 class Redis:
     """One Redis of the host: its role, and its number of replicas or its link to the master."""
 
@@ -126,6 +137,7 @@ def main() -> None:
         probes["vip"] = (partial(has_address, settings["vip"]), 0.5)
     if settings.get("postgres"):
         probes["postgres"] = (Postgres(), 0.25)
+        probes["candidates"] = (partial(candidates, settings["address"]), 0.5)
     for name, url in settings.get("health", {}).items():
         probes[name] = (partial(is_healthy, url), 1.0)
     for name, port in settings.get("redis", {}).items():

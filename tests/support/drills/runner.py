@@ -83,6 +83,16 @@ class DrillRunner:
         (name,) = self.leaders(role)
         return self.fleet.hosts[name]
 
+    def leading_half(self) -> set[str]:
+        """Return one host of every tier that has two: its leader, or its first host."""
+        leaders = {name for role in ("postgres", "store", "vip") for name in self.leaders(role)}
+        return leaders | {self.group("app")[0].name}
+
+    def other_half(self) -> set[str]:
+        """Return the other host of every tier that has two."""
+        pairs = ("postgres", "redis", "loadbalancers", "app")
+        return {host.name for group in pairs for host in self.group(group)} - self.leading_half()
+
     @property
     def standby(self) -> Host:
         """A Postgres host that is not the primary."""

@@ -28,9 +28,10 @@ HEALTHY: dict[str, dict[str, Any]] = {
     "worker1": RUNNING | {"release": "r1", "beat": True},
     "db1": RUNNING
     | {"etcd": True, "etcd_leads": False, "patroni": PATRONI}
-    | {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "sync", 2048]}}},
+    | {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "sync", 2048]}}, "candidates": ["db2"]},
     "db2": RUNNING
-    | {"etcd": True, "etcd_leads": True, "patroni": PATRONI, "postgres": {"primary": False, "standbys": {}}},
+    | {"etcd": True, "etcd_leads": True, "patroni": PATRONI, "postgres": {"primary": False, "standbys": {}}}
+    | {"candidates": ["db2"]},
     "cache1": RUNNING
     | {"sentinel": 3, "cache": {"master": True, "replicas": 1, "behind": {"10.0.0.52": 0}}}
     | {"store": {"master": True, "replicas": 2, "behind": {"10.0.0.52": 0, "10.0.0.61": 3 * 1024**2}}},

@@ -108,6 +108,16 @@ def test_an_http_error_has_a_status_and_a_body(server: Callable[[str], int]) -> 
     assert received[-1].startswith("GET /patroni HTTP/1.0\r\nHost: 127.0.0.1\r\n")
 
 
+def test_only_a_standby_that_etcd_lists_as_synchronous_is_a_candidate(
+    server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    roles = {"db1": "leader", "db2": "sync_standby", "db3": "replica"}
+    members = [{"name": name, "role": role, "state": "streaming"} for name, role in roles.items()]
+    port = server(f"HTTP/1.0 200 OK\r\n\r\n{json.dumps({'members': members})}")
+    monkeypatch.setattr(probe, "PATRONI_PORT", port)
+    assert probe.candidates("127.0.0.1") == ["db2"]
+
+
 def test_a_check_that_hangs_or_fails_is_null_and_delays_no_other(
     server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
