@@ -171,8 +171,7 @@ def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Map
     """A sentence for each value that violates the role's argument_specs."""
     failures = []
     for name, value in values.items():
-        # `required`, so that null is refused like any other wrong type.
-        validated = ArgumentSpecValidator({name: {**options[name], "required": True}}).validate({name: value})
+        validated = ArgumentSpecValidator({name: {**options[name], "required": False}}).validate({name: value})
         shown = "…" if any(word in name for word in SECRET) else repr(value)
         shown = shown if len(shown) <= MAX_VALUE_LENGTH else f"{shown[: MAX_VALUE_LENGTH - 1]}…"
         failures += [

@@ -30,6 +30,7 @@ argument_specs:
 """
 META = """
 galaxy_info: {description: A door, min_ansible_version: "2.19", platforms: [{name: Debian, versions: [trixie]}]}
+dependencies: []
 """
 DEFAULTS = 'door_members: []\ndoor_width: 80\ndoor_colour: red\ndoor_address: "{{ fleet_address }}"\n'
 
@@ -88,3 +89,12 @@ def test_a_default_without_a_description_is_refused(roles: Path, capsys: pytest.
         file.write("door_handle: left\n")
     assert role_readme.main(["--check"], roles) == 1
     assert "door_handle has a default and no entry in meta/argument_specs.yml" in capsys.readouterr().out
+
+
+def test_a_default_that_differs_from_its_description_is_refused(
+    roles: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    defaults = roles / "door" / "defaults" / "main.yml"
+    defaults.write_text(defaults.read_text().replace("width: 80", "width: 90"))
+    assert role_readme.main(["--check"], roles) == 1
+    assert "door_width has the default 80 in meta/argument_specs.yml, and 90 in" in capsys.readouterr().out
