@@ -1,7 +1,5 @@
 """A news site and its API: the worked example that Flaskfleet runs."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, cast
 

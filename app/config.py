@@ -1,7 +1,5 @@
 """Configuration from environment variables: one class for each environment, validated at start."""
 
-from __future__ import annotations
-
 import dataclasses
 import os
 import re

@@ -1,7 +1,5 @@
 """Checks of form fields that hold e-mail addresses and passwords."""
 
-from __future__ import annotations
-
 from flask_wtf import FlaskForm
 from wtforms import Field
 from wtforms.validators import ValidationError

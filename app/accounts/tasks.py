@@ -1,7 +1,5 @@
 """The periodic task of accounts."""
 
-from __future__ import annotations
-
 from celery import shared_task
 
 from app.accounts import users

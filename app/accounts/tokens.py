@@ -3,8 +3,6 @@
 A link contains a fingerprint of account data. Using the link changes that data, so the fingerprint no longer matches.
 """
 
-from __future__ import annotations
-
 import hashlib
 import hmac
 from datetime import timedelta

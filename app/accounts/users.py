@@ -1,7 +1,5 @@
 """Users, passwords and API keys."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac

@@ -1,7 +1,5 @@
 """Functions for the pages of administrators."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

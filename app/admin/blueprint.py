@@ -1,7 +1,5 @@
 """The blueprint of administrators' pages: access check and audit log."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import structlog

@@ -1,7 +1,5 @@
 """Views for failed tasks and the cache."""
 
-from __future__ import annotations
-
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 

@@ -1,7 +1,5 @@
 """Views for users: search, deactivate, activate, give and remove administrator rights."""
 
-from __future__ import annotations
-
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user

@@ -1,7 +1,5 @@
 """Conditional requests: ETags, 304 if the client has the current version, 412 if it has not seen the latest change."""
 
-from __future__ import annotations
-
 import hashlib
 import re
 

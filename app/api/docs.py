@@ -1,7 +1,5 @@
 """The OpenAPI document as an HTML page. It needs no script, so it works with our content security policy."""
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

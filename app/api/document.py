@@ -1,7 +1,5 @@
 """The OpenAPI document: its description, headers and error responses."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, TypeVar

@@ -1,7 +1,5 @@
 """Fields with strict parsing. They accept only values that the database can store."""
 
-from __future__ import annotations
-
 import re
 from contextlib import suppress
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """API keys as bearer tokens: authentication and rate limits."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from functools import wraps
 from typing import NoReturn, ParamSpec, TypeVar

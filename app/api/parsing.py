@@ -1,7 +1,5 @@
 """Strict parsing of requests: mistakes are reported instead of ignored."""
 
-from __future__ import annotations
-
 from json import JSONDecodeError
 from typing import Any
 

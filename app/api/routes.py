@@ -1,7 +1,5 @@
 """The views of the API. Each one parses, calls a plain function, and responds."""
 
-from __future__ import annotations
-
 from typing import Any, NoReturn
 
 import msgspec

@@ -1,7 +1,5 @@
 """Schemas of requests and responses."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The blueprint of accounts, and helpers of its views."""
 
-from __future__ import annotations
-
 from flask import Blueprint, Response, abort, current_app, make_response, render_template, session
 from flask_login import login_user
 

@@ -1,7 +1,5 @@
 """The forms of accounts."""
 
-from __future__ import annotations
-
 from flask_wtf import FlaskForm
 from wtforms import EmailField, PasswordField, StringField
 from wtforms.validators import DataRequired, Length

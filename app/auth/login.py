@@ -1,7 +1,5 @@
 """Views for log-in and log-out."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 from flask import flash, redirect, render_template, request, session, url_for

@@ -1,7 +1,5 @@
 """Views for forgotten passwords."""
 
-from __future__ import annotations
-
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session

@@ -1,7 +1,5 @@
 """Views for users' changes to their own accounts."""
 
-from __future__ import annotations
-
 from flask import flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required

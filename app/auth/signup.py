@@ -1,7 +1,5 @@
 """Views for new accounts. The response is the same for known and unknown addresses; only the e-mail differs."""
 
-from __future__ import annotations
-
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError

@@ -1,7 +1,5 @@
 """Rate limits for wrong passwords and for e-mails. They count known and unknown addresses alike."""
 
-from __future__ import annotations
-
 import hashlib
 import math
 import time

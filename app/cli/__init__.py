@@ -1,7 +1,5 @@
 """The command line: `flask --app app …`."""
 
-from __future__ import annotations
-
 from flask import Flask
 
 from app.cli import accounts, news, operation

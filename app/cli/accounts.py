@@ -1,7 +1,5 @@
 """The commands `flask --app app users …` and `flask --app app keys …`."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """The commands `flask --app app demo …`, `… feeds …` and `… views …`."""
 
-from __future__ import annotations
-
 import click
 from flask.cli import AppGroup
 from sqlalchemy import func, select

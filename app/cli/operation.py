@@ -1,7 +1,5 @@
 """The commands `flask --app app cache …`, `… config …` and `… tasks …`."""
 
-from __future__ import annotations
-
 import click
 from flask import current_app
 from flask.cli import AppGroup

@@ -1,7 +1,5 @@
 """Forms of the desk."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 from flask_wtf import FlaskForm

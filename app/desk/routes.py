@@ -1,7 +1,5 @@
 """Views of the desk, where authors edit their articles and manage their API keys."""
 
-from __future__ import annotations
-
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user

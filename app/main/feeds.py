@@ -1,7 +1,5 @@
 """The Atom feed, the sitemap and robots.txt."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 

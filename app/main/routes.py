@@ -1,7 +1,5 @@
 """Views of the public pages. They render the cached JSON that the API serves too."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import Blueprint, Response, abort, current_app, render_template, request, session

@@ -1,7 +1,5 @@
 """Static files have a hash of their content in the URL, so that browsers can cache them for a year."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import lru_cache
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The client's address, by which rate limits count."""
 
-from __future__ import annotations
-
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from flask import request

@@ -1,7 +1,5 @@
 """A panel of the debug toolbar. Only `debugging` uses it, because Flask-DebugToolbar is a development tool."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from flask import Flask, g, has_request_context

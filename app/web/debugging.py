@@ -1,7 +1,5 @@
 """Flask-DebugToolbar for `flask run --debug` in the development environment, if it is installed."""
 
-from __future__ import annotations
-
 from importlib.util import find_spec
 
 from flask import Flask, Response

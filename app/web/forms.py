@@ -1,7 +1,5 @@
 """Validators and filters that several forms share."""
 
-from __future__ import annotations
-
 from flask_wtf import FlaskForm
 from wtforms import Field
 from wtforms.validators import ValidationError

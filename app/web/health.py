@@ -1,7 +1,5 @@
 """Health checks: `/livez` shows that this process answers, `/readyz` that it can do its work."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

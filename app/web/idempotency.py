@@ -1,7 +1,5 @@
 """Idempotency keys: the response is stored under the client's key, in the transaction that does the work."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass

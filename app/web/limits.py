@@ -3,8 +3,6 @@
 The load balancer already limits each address.
 """
 
-from __future__ import annotations
-
 import math
 from typing import Any
 

@@ -3,8 +3,6 @@
 Requests are counted by route rule, because the number of paths has no limit.
 """
 
-from __future__ import annotations
-
 import os
 import time
 from typing import Any

@@ -1,7 +1,5 @@
 """Helpers and template filters that several blueprints share."""
 
-from __future__ import annotations
-
 import json
 import re
 from datetime import datetime

@@ -3,8 +3,6 @@
 A page costs the same at any depth, and new rows do not move the others.
 """
 
-from __future__ import annotations
-
 import base64
 import binascii
 import struct

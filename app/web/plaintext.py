@@ -1,7 +1,5 @@
 """Checks of plain text: refuses text that cannot be stored or that would look different from its content."""
 
-from __future__ import annotations
-
 import unicodedata
 
 # Unicode's property Bidi_Control. In a title these characters could reverse the text that follows the title.

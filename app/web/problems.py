@@ -1,7 +1,5 @@
 """Errors: application/problem+json (RFC 9457) from the API, a page from the site."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -4,8 +4,6 @@ The site marks the author with a signed cookie, which also bypasses the load bal
 the cache.
 """
 
-from __future__ import annotations
-
 from flask import Flask, Response, current_app, g, has_request_context, request
 from itsdangerous import BadSignature, TimestampSigner
 

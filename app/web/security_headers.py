@@ -1,7 +1,5 @@
 """Security and cache headers of every response."""
 
-from __future__ import annotations
-
 from flask import Flask, Response, g, request
 from flask_login import current_user
 

@@ -1,7 +1,5 @@
 """Sessions of the site, in the store. The API and anonymous readers have none."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

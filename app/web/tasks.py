@@ -1,7 +1,5 @@
 """The periodic task of idempotency keys."""
 
-from __future__ import annotations
-
 from celery import shared_task
 
 from app.extensions import db

@@ -1,7 +1,5 @@
 """IDs in URLs."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from werkzeug.routing import IntegerConverter
