@@ -95,9 +95,6 @@ class QueueCollector(Collector):
         if not isinstance(self._store, RedisStore):
             return
         try:
-            waiting: Any
-            taken: Any
-            dead: Any
             waiting, taken = self._store.client.llen(QUEUE), self._store.client.hlen("unacked")
             dead = self._store.client.get(DEAD_LETTERS_WAITING)
         except RedisError as error:

@@ -58,18 +58,6 @@ class Cached:
     outcome: Outcome
 
 
-class _Generations(NamedTuple):
-    """The current values of an entry's two generations."""
-
-    own: bytes | None
-    everything: bytes | None
-
-    @property
-    def stamp(self) -> bytes | None:
-        """Both values in one. None if the entry's own generation does not exist."""
-        return None if self.own is None else self.own + b"." + (self.everything or b"")
-
-
 class _Entry(msgspec.Struct, array_like=True):
     generation: bytes
     fresh_until: float
@@ -86,10 +74,17 @@ class _Entry(msgspec.Struct, array_like=True):
 class _State(NamedTuple):
     """What the backend has for a key."""
 
-    generations: _Generations
+    # The current values of the entry's two generations.
+    own: bytes | None
+    everything: bytes | None
     entry: _Entry | None
     # The generation was replaced so recently that a replica may not have received the write.
     recent: bool
+
+    @property
+    def stamp(self) -> bytes | None:
+        """Both generations in one. None if the entry's own generation does not exist."""
+        return None if self.own is None else self.own + b"." + (self.everything or b"")
 
     @classmethod
     def of(cls, values: list[bytes | None]) -> _State:
@@ -99,7 +94,7 @@ class _State(NamedTuple):
             entry = msgspec.msgpack.decode(packed, type=_Entry) if packed else None
         except msgspec.DecodeError:
             entry = None
-        return cls(_Generations(own, everything), entry, recent is not None)
+        return cls(own, everything, entry, recent is not None)
 
 
 def make_cache(app: Flask) -> Cache:
@@ -195,17 +190,17 @@ class Cache:
                     _quietly(lambda: backend.drop(f"flight:{key}"))
             if state.entry and not fresh:
                 return Cached(state.entry.body, "stale")
-            if not self._wait(backend, key, generation, state.generations, deadline):
+            if not self._wait(backend, key, generation, state, deadline):
                 return self._compute(backend, key, generation, state._replace(entry=None), seconds, load, fresh)
 
     def _usable(self, state: _State, fresh: bool) -> Cached | None:
-        if state.entry and state.entry.is_fresh(state.generations.stamp):
+        if state.entry and state.entry.is_fresh(state.stamp):
             return Cached(state.entry.body, "hit")
         if state.entry and not fresh and state.entry.is_younger_than(self._settle_seconds):
             return Cached(state.entry.body, "stale")
         return None
 
-    def _wait(self, backend: Backend, key: str, generation: str, generations: _Generations, deadline: float) -> bool:
+    def _wait(self, backend: Backend, key: str, generation: str, state: _State, deadline: float) -> bool:
         """Wait for another caller's computation.
 
         Return whether to read the entry again: that caller may have failed.
@@ -215,12 +210,12 @@ class Cache:
             # Read the lock first: it is released after the entry is stored.
             released = backend.get_many([f"flight:{key}"])[0] is None
             latest = _State.of(backend.get_many(_keys(key, generation)))
-            if latest.entry and latest.entry.is_fresh(latest.generations.stamp):
+            if latest.entry and latest.entry.is_fresh(latest.stamp):
                 return True
             if released:
                 # If the entry was invalidated during the computation, only one of the waiting callers computes it
                 # again.
-                return latest.entry is not None or latest.generations != generations
+                return latest.entry is not None or (latest.own, latest.everything) != (state.own, state.everything)
         return False
 
     def _compute(
@@ -245,18 +240,16 @@ class Cache:
             # Drop the old entry of a deleted article. Readers would get it while another caller computes the entry.
             _quietly(lambda: backend.drop(f"entry:{key}"))
             return None
-        _quietly(lambda: self._store(backend, key, generation, state.generations, seconds, body))
+        _quietly(lambda: self._store(backend, key, generation, state, seconds, body))
         return Cached(body, "miss")
 
-    def _store(
-        self, backend: Backend, key: str, generation: str, generations: _Generations, seconds: float, body: bytes
-    ) -> None:
-        if generations.own is None:
-            generations = _Generations(str(time.time_ns()).encode(), generations.everything)
-            if not backend.add(f"generation:{generation}", generations.own or b"", GENERATION_SECONDS):
+    def _store(self, backend: Backend, key: str, generation: str, state: _State, seconds: float, body: bytes) -> None:
+        if state.own is None:
+            state = state._replace(own=str(time.time_ns()).encode())
+            if not backend.add(f"generation:{generation}", state.own or b"", GENERATION_SECONDS):
                 return  # The generation was replaced during the computation, so the entry is outdated.
         now = time.time()
-        entry = _Entry(generations.stamp or b"", now + seconds * random.uniform(1 - JITTER, 1), now, body)
+        entry = _Entry(state.stamp or b"", now + seconds * random.uniform(1 - JITTER, 1), now, body)
         backend.put(f"entry:{key}", msgspec.msgpack.encode(entry), seconds * STALE_FACTOR)
 
 

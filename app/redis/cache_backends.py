@@ -7,12 +7,13 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, TypeVar
 
 import structlog
 from redis import Redis
 from redis.exceptions import RedisError
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 # After a failure Redis is not used for this time. So a dead Redis costs one timeout a second instead of one for each
@@ -52,43 +53,15 @@ class Usage:
     @property
     def hit_ratio(self) -> float | None:
         """The fraction of reads that found their key."""
-        return (
-            self.hits / (self.hits + self.misses)
-            if self.hits is not None and self.misses is not None and self.hits + self.misses
-            else None
-        )
-
-
-class Backend(Protocol):
-    """The operations that the cache needs. Times are seconds."""
-
-    def get_many(self, keys: list[str]) -> list[bytes | None]:
-        """Return the values of the keys."""
-
-    def put(self, key: str, value: bytes, seconds: float) -> None:
-        """Store a value that expires."""
-
-    def add(self, key: str, value: bytes, seconds: float) -> bool:
-        """Store a value if the key has none. Return whether it was stored."""
-
-    def claim(self, key: str, seconds: float, keys: list[str]) -> list[bytes | None] | None:
-        """Lock a key, then return the values of `keys`. Return None if it is locked."""
-
-    def drop(self, key: str) -> None:
-        """Delete a key."""
-
-    def count(self, key: str, seconds: int, amount: int) -> Window:
-        """Add to a counter that expires some time after its first count."""
-
-    def usage(self) -> Usage:
-        """Return size and hit rate."""
-
-    def ping(self) -> None:
-        """Raise CacheUnavailableError if the cache does not answer."""
+        reads = (self.hits or 0) + (self.misses or 0)
+        return (self.hits or 0) / reads if reads else None
 
 
 class MemoryBackend:
-    """The memory of this process: for development, for tests, and while Redis is down."""
+    """The memory of this process: for development, for tests, and while Redis is down.
+
+    RedisBackend documents the methods. All times are seconds.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[bytes, float]] = {}
@@ -144,17 +117,19 @@ class RedisBackend:
     """Redis. After a failure all calls fail at once for a moment, so that not every request waits for a timeout."""
 
     def __init__(self, client: Redis) -> None:
-        self._client = client
+        self._client: Any = client  # redis-py declares that each command may return an awaitable
         self._retry_at = 0.0
 
     def get_many(self, keys: list[str]) -> list[bytes | None]:
-        values: list[bytes | None] = self._run(lambda: self._client.mget(keys))
-        return values
+        """Return the values of the keys."""
+        return self._run(lambda: self._client.mget(keys))
 
     def put(self, key: str, value: bytes, seconds: float) -> None:
+        """Store a value that expires."""
         self._run(lambda: self._client.set(key, value, px=int(seconds * 1000)))
 
     def add(self, key: str, value: bytes, seconds: float) -> bool:
+        """Store a value if the key has none. Return whether it was stored."""
         return bool(self._run(lambda: self._client.set(key, value, px=int(seconds * 1000), nx=True)))
 
     def claim(self, key: str, seconds: float, keys: list[str]) -> list[bytes | None] | None:
@@ -166,6 +141,7 @@ class RedisBackend:
         return values if claimed else None
 
     def drop(self, key: str) -> None:
+        """Delete a key."""
         self._run(lambda: self._client.delete(key))
 
     def count(self, key: str, seconds: int, amount: int) -> Window:
@@ -195,7 +171,7 @@ class RedisBackend:
         self._retry_at = 0.0
         self._run(self._client.ping)
 
-    def _run(self, command: Callable[[], Any]) -> Any:
+    def _run(self, command: Callable[[], T]) -> T:
         if time.monotonic() < self._retry_at:
             raise CacheUnavailableError
         try:
@@ -204,3 +180,6 @@ class RedisBackend:
             self._retry_at = time.monotonic() + RETRY_AFTER
             log.warning("cache unavailable", error=str(error))
             raise CacheUnavailableError from error
+
+
+Backend = MemoryBackend | RedisBackend

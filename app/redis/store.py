@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import structlog
@@ -16,6 +16,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from app.redis.url import RedisUrl
 
+T = TypeVar("T")
 log = structlog.get_logger(__name__)
 
 REDIS_TIMEOUT = 1.0
@@ -37,57 +38,8 @@ class StoreUnavailableError(Exception):
     """The store does not answer."""
 
 
-class Store(Protocol):
-    """The operations that the application needs. Each one is atomic."""
-
-    def get_session(self, key: str) -> bytes | None:
-        """Return the data of a session."""
-
-    def put_session(self, key: str, value: bytes, seconds: int) -> None:
-        """Store the data of a session, which expires."""
-
-    def drop_session(self, key: str) -> None:
-        """Delete a session."""
-
-    def count_view(self, article_id: int) -> None:
-        """Add one to an article's pending views. If the store is down, the view is lost."""
-
-    def take_views(self) -> tuple[str, dict[int, int]] | None:
-        """Return a batch of views by article: the batch of an interrupted flush, or a new one.
-
-        It stays until `drop_views`.
-        """
-
-    def drop_views(self, batch: str) -> None:
-        """Delete a batch after it was added to the database. Keep any other batch."""
-
-    def keep_dead_letter(self, dead_letter: bytes) -> None:
-        """Store a dead letter until `drop_dead_letter`."""
-
-    def dead_letters(self, limit: int) -> list[bytes]:
-        """Return the oldest stored dead letters."""
-
-    def drop_dead_letter(self, dead_letter: bytes) -> None:
-        """Delete a dead letter after it was added to the database."""
-
-    def note_dead_letters(self, waiting: int) -> None:
-        """Store the number of dead letters that wait for an administrator. The workers' metrics read it."""
-
-    def queue_length(self, queue: str) -> int:
-        """Return the number of tasks that wait for a worker."""
-
-    def ping(self) -> None:
-        """Raise StoreUnavailableError if the store does not answer."""
-
-
-def make_store(app: Flask) -> Store:
-    """Create the store from the settings, without connecting."""
-    url = app.config["STORE_URL"]
-    return RedisStore(RedisUrl.parse(url).client(timeout=REDIS_TIMEOUT)) if url else MemoryStore()
-
-
 class MemoryStore:
-    """The memory of this process, for development and tests."""
+    """The memory of this process, for development and tests. RedisStore documents the methods."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -143,20 +95,23 @@ class MemoryStore:
 
 
 class RedisStore:
-    """Redis."""
+    """Redis. Each operation is atomic."""
 
     def __init__(self, client: Redis) -> None:
-        self.client = client
+        self.client: Any = client  # redis-py declares that each command may return an awaitable
         self._retry_at = 0.0
 
     def get_session(self, key: str) -> bytes | None:
+        """Return the data of a session."""
         value: bytes | None = self._run(lambda: self.client.get(key))
         return value
 
     def put_session(self, key: str, value: bytes, seconds: int) -> None:
+        """Store the data of a session, which expires."""
         self._run(lambda: self.client.set(key, value, ex=seconds))
 
     def drop_session(self, key: str) -> None:
+        """Delete a session."""
         self._run(lambda: self.client.delete(key))
 
     def count_view(self, article_id: int) -> None:
@@ -170,10 +125,15 @@ class RedisStore:
             log.warning("views are not counted", error=str(error))
 
     def take_views(self) -> tuple[str, dict[int, int]] | None:
-        taken: tuple[str, dict[int, int]] | None = self._run(self._take_views)
-        return taken
+        """Return a batch of views by article: the batch of an interrupted flush, or a new one.
+
+        It stays until `drop_views`.
+        """
+        return self._run(self._take_views)
 
     def drop_views(self, batch: str) -> None:
+        """Delete a batch after it was added to the database. Keep any other batch."""
+
         def drop(pipeline: Pipeline) -> None:
             current: Any = pipeline.hget(VIEWS_FLUSHING, BATCH)
             pipeline.multi()
@@ -183,25 +143,28 @@ class RedisStore:
         self._run(lambda: self.client.transaction(drop, VIEWS_FLUSHING))
 
     def keep_dead_letter(self, dead_letter: bytes) -> None:
+        """Store a dead letter until `drop_dead_letter`."""
         self._run(lambda: self.client.rpush(DEAD_LETTERS, dead_letter))
         self._run(lambda: self.client.ltrim(DEAD_LETTERS, -MAX_DEAD_LETTERS, -1))
 
     def dead_letters(self, limit: int) -> list[bytes]:
-        kept: list[bytes] = self._run(lambda: self.client.lrange(DEAD_LETTERS, 0, limit - 1))
-        return kept
+        """Return the oldest stored dead letters."""
+        return self._run(lambda: self.client.lrange(DEAD_LETTERS, 0, limit - 1))
 
     def drop_dead_letter(self, dead_letter: bytes) -> None:
-        self._run(lambda: self.client.lrem(DEAD_LETTERS, 1, dead_letter))  # type: ignore[arg-type]
+        """Delete a dead letter after it was added to the database."""
+        self._run(lambda: self.client.lrem(DEAD_LETTERS, 1, dead_letter))
 
     def note_dead_letters(self, waiting: int) -> None:
+        """Store the number of dead letters that wait for an administrator. The workers' metrics read it."""
         self._run(lambda: self.client.set(DEAD_LETTERS_WAITING, waiting))
 
     def queue_length(self, queue: str) -> int:
         """Return the number of tasks that wait for a worker. Celery's queue is a Redis list."""
-        length: int = self._run(lambda: self.client.llen(queue))
-        return length
+        return int(self._run(lambda: self.client.llen(queue)))
 
     def ping(self) -> None:
+        """Raise StoreUnavailableError if the store does not answer."""
         self._run(self.client.ping)
 
     def _take_views(self) -> tuple[str, dict[int, int]] | None:
@@ -216,12 +179,21 @@ class RedisStore:
             return None
         # A batch gets its name only once. After a crash the name shows whether the database already has the batch.
         self.client.hsetnx(VIEWS_FLUSHING, BATCH, uuid4().hex)
-        fields: Any = self.client.hgetall(VIEWS_FLUSHING)
+        fields = self.client.hgetall(VIEWS_FLUSHING)
         batch = fields.pop(BATCH.encode()).decode()
         return batch, {int(article): int(count) for article, count in fields.items()}
 
-    def _run(self, command: Callable[[], Any]) -> Any:
+    def _run(self, command: Callable[[], T]) -> T:
         try:
             return command()
         except RedisError as error:
             raise StoreUnavailableError(str(error)) from error
+
+
+Store = MemoryStore | RedisStore
+
+
+def make_store(app: Flask) -> Store:
+    """Create the store from the settings, without connecting."""
+    url = app.config["STORE_URL"]
+    return RedisStore(RedisUrl.parse(url).client(timeout=REDIS_TIMEOUT)) if url else MemoryStore()
