@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from ansible.plugins.action import ActionBase
@@ -19,6 +20,10 @@ class ControlNodeAction(ActionBase):  # type: ignore[misc]  # Ansible has no typ
         self.variables: dict[str, Any] = task_vars or {}
         result: dict[str, Any] = super().run(tmp, task_vars)
         return result | self.act()
+
+    def values(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the values of those variables that are set."""
+        return {name: self._templar.template(self.variables[name]) for name in names if name in self.variables}
 
     def act(self) -> dict[str, Any]:
         """Return the task's result."""

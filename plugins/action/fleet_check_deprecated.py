@@ -33,14 +33,11 @@ class ActionModule(ControlNodeAction):
 
     def act(self) -> dict[str, Any]:
         """Return the values by host; the role sets them."""
-        renamed: dict[str, dict[str, Any]] = {}
-        warnings: dict[str, None] = {}
-        failures: dict[str, None] = {}
-        for host in self.variables["ansible_play_hosts_all"]:
-            values, warned, failed = translate(self.arguments["table"], self.variables["hostvars"][host])
-            renamed[host] = values
-            warnings |= dict.fromkeys(warned)
-            failures |= dict.fromkeys(failed)
-        for warning in warnings:
+        hosts = self.variables["ansible_play_hosts_all"]
+        table, variables = self.arguments["table"], self.variables["hostvars"]
+        results = {host: translate(table, variables[host]) for host in hosts}
+        for warning in dict.fromkeys(warning for _, warnings, _ in results.values() for warning in warnings):
             self._display.warning(warning)
+        failures = dict.fromkeys(failure for _, _, failures in results.values() for failure in failures)
+        renamed = {host: values for host, (values, _, _) in results.items()}
         return {"renamed": renamed, "failed": bool(failures), "msg": " ".join(failures)}

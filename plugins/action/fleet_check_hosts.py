@@ -15,6 +15,7 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
+from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import filter_loader
 
 from plugins.control_node import ControlNodeAction
@@ -49,18 +50,21 @@ class Answer:
 HANDSHAKE_SECONDS = 20
 
 
-def ssh_command(variables: Mapping[str, Any], user: str, key: str, arguments: str, timeout: int) -> list[str]:
-    """The `ssh` command for one host, with the connection variables of Ansible."""
-    user, key = variables.get("ansible_user") or user, variables.get("ansible_ssh_private_key_file") or key
-    port = variables.get("ansible_port")
+def ssh_command(host: str, variables: Mapping[str, Any], play: PlayContext, timeout: int) -> list[str]:
+    """The `ssh` command for one host, with the connection variables of Ansible and the options of its command line."""
+    # Each variable is read only once, since each access renders a template.
+    key = variables.get("ansible_ssh_private_key_file") or variables.get("ansible_private_key_file")
+    options = {"-i": key or play.private_key_file, "-p": variables.get("ansible_port")}
+    options["-l"] = variables.get("ansible_user") or play.remote_user
     settings = ("BatchMode=yes", f"ConnectTimeout={timeout}", "ControlMaster=no", "ControlPath=none")
     words = ["ssh", *(word for setting in settings for word in ("-o", setting))]
-    words += ["-i", str(key)] if key else []
-    words += ["-p", str(port)] if port else []
-    words += ["-l", str(user)] if user else []
+    words += [word for option, value in options.items() if value for word in (option, str(value))]
     for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
         words += shlex.split(variables.get(name) or "")
-    return [*words, *shlex.split(variables.get("ansible_ssh_args") or arguments), str(variables["ansible_host"])]
+    arguments = variables.get("ansible_ssh_args") or constants.config.get_config_value(
+        "ssh_args", plugin_type="connection", plugin_name="ssh"
+    )
+    return [*words, *shlex.split(arguments or ""), str(variables.get("ansible_host") or host)]
 
 
 def probe(host: str, command: Sequence[str], timeout: int) -> Answer:
@@ -158,11 +162,8 @@ class ActionModule(ControlNodeAction):
         remote = [host for host in hosts if hosts[host].get("ansible_connection", "ssh") in ("ssh", "smart")]
         failures = [sentence for host in remote for sentence in password_login(host, hosts[host])]
 
-        ssh_arguments = constants.config.get_config_value("ssh_args", plugin_type="connection", plugin_name="ssh") or ""
-        user, key = self._play_context.remote_user or "", self._play_context.private_key_file or ""
         probed = [host for host in remote if not password_login(host, hosts[host])]
-        ways = [ssh_command(connection(host, hosts[host]), user, key, ssh_arguments, timeout) for host in probed]
-        commands = [[*way, PROBE] for way in ways]
+        commands = [[*ssh_command(host, hosts[host], self._play_context, timeout), PROBE] for host in probed]
         with ThreadPoolExecutor(max(len(probed), 1)) as pool:
             answers = list(pool.map(probe, probed, commands, repeat(timeout)))
         answers += [Answer(host, "localhost", text=Path("/etc/os-release").read_text()) for host in local]
@@ -170,33 +171,21 @@ class ActionModule(ControlNodeAction):
         silent = {answer.host: unreachable(answer) for answer in answers if answer.error}
         failures += [sentence for answer in answers for sentence in wrong_system(answer, version)]
         failures += [
-            sentence
-            for answer in answers
-            for sentence in locked_out(answer, self._firewall_rules(answer.host, self.variables))
+            sentence for answer in answers for sentence in locked_out(answer, self._firewall_rules(answer.host))
         ]
         if not self.arguments["allow_unreachable"]:
             failures += [sentence for answer in answers for sentence in wrong_connection(answer)]
             failures += [] if failures else too_many_silent(silent, list(hosts), self.variables["groups"])
         return {"failures": failures, "silent": silent}
 
-    def _firewall_rules(self, host: str, variables: Mapping[str, Any]) -> Sequence[Mapping[str, Any]] | None:
+    def _firewall_rules(self, host: str) -> Sequence[Mapping[str, Any]] | None:
         """The future firewall rules of `host`, or None if the port matrix is wrong, which another check reports."""
         names = ("fleet_ports", "groups", "fleet_addresses", "fleet_admin_networks")
         try:
-            ports, groups, addresses, networks = (self._templar.template(variables[name]) for name in names)
+            ports, groups, addresses, networks = (self._templar.template(self.variables[name]) for name in names)
             rules: Sequence[Mapping[str, Any]] = filter_loader.get("firewall_rules").j2_function(
                 ports, host, groups, addresses, networks
             )
         except (AnsibleError, KeyError, TypeError):
             return None
         return rules
-
-
-def connection(host: str, variables: Mapping[str, Any]) -> dict[str, Any]:
-    """The connection variables of a host, read only once, since each access renders a template."""
-    names = ("user", "ssh_private_key_file", "port", "ssh_common_args", "ssh_extra_args", "ssh_args")
-    result = {f"ansible_{name}": variables.get(f"ansible_{name}") for name in names}
-    result["ansible_ssh_private_key_file"] = result["ansible_ssh_private_key_file"] or variables.get(
-        "ansible_private_key_file"
-    )
-    return result | {"ansible_host": variables.get("ansible_host") or host}

@@ -80,10 +80,8 @@ def wrong_vip(vip: Any, subnet: Any, addresses: Mapping[str, Any]) -> list[str]:
         return [f"fleet_vip = {vip!r} is not an IPv4 address; set a free address of {subnet}, or '' for none."]
     if ip_address(vip) not in network or ip_address(vip) in (network.network_address, network.broadcast_address):
         return [f"fleet_vip = {vip} is not a host address of fleet_subnet = {subnet}; set a free one."]
-    owners = [host for host, address in addresses.items() if address == vip]
-    if not owners:
-        return []
-    return [f"fleet_vip = {vip} is the fleet_address of {' and '.join(owners)}; set a free address of {subnet}."]
+    owners = " and ".join(host for host, address in addresses.items() if address == vip)
+    return [f"fleet_vip = {vip} is the fleet_address of {owners}; set a free address of {subnet}."] if owners else []
 
 
 def wrong_networks(networks: Any) -> list[str]:
@@ -174,18 +172,15 @@ def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Map
         validated = ArgumentSpecValidator({name: {**options[name], "required": False}}).validate({name: value})
         shown = "…" if any(word in name for word in SECRET) else repr(value)
         shown = shown if len(shown) <= MAX_VALUE_LENGTH else f"{shown[: MAX_VALUE_LENGTH - 1]}…"
-        failures += [
-            f"{name} = {shown} does not fit role {role}: {message.rstrip('.')}; see roles/{role}/README.md."
-            for message in validated.error_messages
-        ]
-        number = validated.validated_parameters.get(name)
-        if isinstance(number, int | float) and not validated.error_messages:
+        messages, number = validated.error_messages, validated.validated_parameters.get(name)
+        if isinstance(number, int | float) and not messages:
             low, high = next((bounds for suffix, bounds in BOUNDS.items() if name.endswith(suffix)), (0, inf))
             if not low <= number <= high:
-                allowed = f"from {low} to {high}" if high < inf else f"at least {low}"
-                failures.append(
-                    f"{name} = {shown} does not fit role {role}: it must be {allowed}; see roles/{role}/README.md."
-                )
+                messages = [f"it must be from {low} to {high}" if high < inf else f"it must be at least {low}"]
+        failures += [
+            f"{name} = {shown} does not fit role {role}: {message.rstrip('.')}; see roles/{role}/README.md."
+            for message in messages
+        ]
     return failures
 
 
@@ -220,7 +215,7 @@ class ActionModule(ControlNodeAction):
         """Return the failures; the role decides what to do about them."""
         hostvars, groups = self.variables["hostvars"], self.variables["groups"]
         addresses = {host: self._templar.template(hostvars[host].get("fleet_address")) for host in groups["all"]}
-        shared = {name: self._templar.template(self.variables[name]) for name in REQUIRED if name in self.variables}
+        shared = self.values(REQUIRED)
 
         failures = [f"{name} is not set; see 'Your own hosts' in README.md." for name in REQUIRED if name not in shared]
         failures += wrong_groups(groups) + wrong_addresses(addresses)
@@ -228,12 +223,7 @@ class ActionModule(ControlNodeAction):
             failures += wrong_vip(shared["fleet_vip"], shared["fleet_subnet"], addresses)
         if "fleet_admin_networks" in shared:
             failures += wrong_networks(shared["fleet_admin_networks"])
-        settings = {
-            name: self._templar.template(self.variables[name])
-            for name in (*APPLICATION, *APPLICATION_OPTIONS)
-            if name in self.variables
-        }
-        failures += wrong_application(settings, groups.get("workers", []))
+        failures += wrong_application(self.values((*APPLICATION, *APPLICATION_OPTIONS)), groups.get("workers", []))
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)
 

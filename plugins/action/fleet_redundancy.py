@@ -10,10 +10,8 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from ansible import constants
-from ansible.plugins.action import ActionBase
-
-from plugins.action.fleet_check_hosts import connection, ssh_command
+from plugins.action.fleet_check_hosts import ssh_command
+from plugins.control_node import ControlNodeAction
 from tools.fleet.context import Host
 from tools.fleet.maintenance import first_step, indispensable, maintenance_order
 from tools.fleet.redundancy import View, missing
@@ -34,24 +32,19 @@ def members(groups: Mapping[str, list[str]], hostvars: Mapping[str, Any]) -> lis
     ]
 
 
-class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
+class ActionModule(ControlNodeAction):
     """Ansible's entry point."""
 
-    _requires_connection = False
-    _supports_check_mode = True
-
-    def run(self, tmp: str | None = None, task_vars: dict[str, Any] | None = None) -> dict[str, Any]:
+    def act(self) -> dict[str, Any]:
         """Return what is missing, which hosts do not answer, and in which order to maintain the hosts."""
-        result: dict[str, Any] = super().run(tmp, task_vars)
-        variables = task_vars or {}
-        hosts = members(variables["groups"], variables["hostvars"])
-        shells = {host.name: self._shell(variables["hostvars"][host.name], host.name) for host in hosts}
-        deadline = time.monotonic() + float(self._task.args["timeout"])
+        hosts = members(self.variables["groups"], self.variables["hostvars"])
+        shells = {host.name: self._shell(host.name) for host in hosts}
+        deadline = time.monotonic() + float(self.arguments["timeout"])
         while problems := missing(hosts, view := self._probe(hosts, shells)):
             if time.monotonic() > deadline:
                 break
             time.sleep(1)
-        return result | {
+        return {
             "changed": False,
             "missing": problems,
             "first_step": first_step(problems),
@@ -60,18 +53,17 @@ class ActionModule(ActionBase):  # type: ignore[misc]  # Ansible has no types
             "indispensable": indispensable(hosts),
         }
 
-    def _shell(self, variables: Mapping[str, Any], name: str) -> list[str]:
+    def _shell(self, name: str) -> list[str]:
         """Return the command that runs a shell script on a host."""
+        variables = self.variables["hostvars"][name]
         if variables.get("ansible_connection") == "local":
             return ["sh", "-c"]
-        arguments = constants.config.get_config_value("ssh_args", plugin_type="connection", plugin_name="ssh") or ""
-        user, key = self._play_context.remote_user or "", self._play_context.private_key_file or ""
-        ssh, *rest = ssh_command(connection(name, variables), user, key, arguments, CONNECT_TIMEOUT)
+        ssh, *rest = ssh_command(name, variables, self._play_context, CONNECT_TIMEOUT)
         return [ssh, *SSH_OPTIONS, *rest]
 
     def _probe(self, hosts: list[Host], shells: Mapping[str, list[str]]) -> View:
         """Probe all hosts at the same time."""
-        vip, application = str(self._task.args["vip"]), dict(self._task.args["application"])
+        vip, application = str(self.arguments["vip"]), dict(self.arguments["application"])
         with ThreadPoolExecutor(len(hosts)) as pool:
             facts = pool.map(lambda host: probe(shells[host.name], settings(host, vip, application)), hosts)
             return {host.name: found for host, found in zip(hosts, facts, strict=True)}

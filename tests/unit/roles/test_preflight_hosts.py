@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -17,6 +18,9 @@ def answer(text: str = TRIXIE, connection: str = "198.51.100.7 50000 10.0.0.11 2
     return check.Answer("db1", "10.0.0.11", text=f"{text}SSH_CONNECTION={connection}\n", error=error)
 
 
+PLAY = SimpleNamespace(remote_user="me", private_key_file="mine")
+
+
 def test_ssh_uses_the_connection_variables_of_ansible() -> None:
     variables: dict[str, Any] = {
         "ansible_host": "10.0.0.11",
@@ -24,16 +28,19 @@ def test_ssh_uses_the_connection_variables_of_ansible() -> None:
         "ansible_port": 2222,
         "ansible_ssh_private_key_file": "id",
         "ansible_ssh_common_args": "-o UserKnownHostsFile=known -J bastion",
+        "ansible_ssh_args": "-o ServerAliveInterval=10",
     }
-    command = check.ssh_command(variables, "me", "mine", "-o ServerAliveInterval=10", timeout=3)
-    line = " ".join(command)
+    line = " ".join(check.ssh_command("db1", variables, PLAY, timeout=3))
     assert "-i id -p 2222 -l admin -o UserKnownHostsFile=known -J bastion -o ServerAliveInterval=10 10.0.0.11" in line
     assert "BatchMode=yes" in line, "a password prompt must not block the run"
 
 
-def test_the_command_lines_user_and_key_are_used_if_the_inventory_has_none() -> None:
-    line = " ".join(check.ssh_command({"ansible_host": "db1"}, "me", "mine", "", timeout=3))
-    assert "-i mine -l me db1" in line
+def test_the_command_line_and_ansible_cfg_are_used_if_the_inventory_has_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ansible.constants.config.get_config_value", lambda *_, **__: "-o ServerAliveInterval=9")
+    line = " ".join(check.ssh_command("db1", {}, PLAY, timeout=3))
+    assert "-i mine -l me -o ServerAliveInterval=9 db1" in line
 
 
 def test_the_output_of_a_host_is_parsed_and_its_error_is_kept() -> None:
