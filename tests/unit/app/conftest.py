@@ -3,33 +3,42 @@
 from __future__ import annotations
 
 import contextvars
+import os
 import re
 import shutil
-import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import flask_migrate
 import pytest
+from celery import Celery
+from celery.contrib.testing.worker import start_worker
 from fakeredis import FakeRedis, FakeServer
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app import create_app
 from app.accounts import users
-from app.accounts.users import ARTICLES_WRITE
+from app.accounts.users import ARTICLES_WRITE, SCOPES
 from app.config import Testing
 from app.database.engine import Database
 from app.database.models import Article, User
 from app.extensions import db
 from app.news import articles
+from app.redis.store import MemoryStore, RedisStore
+from tools.fleet.context import ROOT
 
+T = TypeVar("T")
+Publish = Callable[..., Article]
 PASSWORD = "correct horse battery"
 
 
@@ -83,6 +92,12 @@ def dead_redis() -> FakeRedis:
     return FakeRedis(server=server)
 
 
+@pytest.fixture(params=["memory", "redis"])
+def each_store(app: Flask, redis: FakeRedis, request: pytest.FixtureRequest) -> None:
+    """Run the test with each kind of store."""
+    app.extensions["store"] = MemoryStore() if request.param == "memory" else RedisStore(redis)
+
+
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     """An anonymous reader."""
@@ -92,18 +107,13 @@ def client(app: Flask) -> FlaskClient:
 @pytest.fixture
 def user(app: Flask) -> User:
     """An author."""
-    database: Database = app.extensions["database"]
-    return database.write(
-        lambda session: users.create_user(session, email="ada@news.example", name="Ada Marsh", password=PASSWORD)
-    )
+    return add_user(app, "ada@news.example", name="Ada Marsh")
 
 
 @pytest.fixture
 def reader(app: Flask, user: User) -> FlaskClient:
     """A client of a logged-in user."""
-    client = app.test_client()
-    log_in(client, user.email)
-    return client
+    return logged_in(app, user.email)
 
 
 @pytest.fixture
@@ -114,6 +124,17 @@ def sent_emails(app: Flask) -> list[EmailMessage]:
     return sent
 
 
+@pytest.fixture
+def worker(app: Flask) -> Iterator[Celery]:
+    """The Celery application, whose tasks go through a broker in memory to a worker."""
+    celery: Celery = app.extensions["celery"]
+    celery.conf.task_always_eager = False
+    celery.Task.Request = "app.jobs.worker_metrics:CountedRequest"
+    celery.Task.Strategy = "app.jobs.worker_messages:strategy"
+    with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
+        yield celery
+
+
 @dataclass(frozen=True)
 class Author:
     """A client with an API key."""
@@ -121,22 +142,20 @@ class Author:
     client: FlaskClient
     headers: dict[str, str]
 
-    def post(self, **article: Any) -> TestResponse:
+    def post(self, headers: dict[str, str] | None = None, **article: Any) -> TestResponse:
         """Publish an article with the API."""
-        return self.client.post(
-            "/api/v1/articles", json={"title": "A title", "content": "Some content."} | article, headers=self.headers
-        )
+        article = {"title": "A title", "content": "Some content."} | article
+        return self.client.post("/api/v1/articles", json=article, headers=self.headers | (headers or {}))
 
 
 @pytest.fixture
 def author(app: Flask, user: User) -> Author:
     """A client without cookies, and a key with the scope articles:write."""
-    _, key = db.write(lambda session: users.create_key(session, user=user, name="tests", scopes=[ARTICLES_WRITE]))
-    return Author(app.test_client(use_cookies=False), {"Authorization": f"Bearer {key}"})
+    return Author(app.test_client(use_cookies=False), key_of(user, ARTICLES_WRITE))
 
 
 @pytest.fixture
-def publish(user: User) -> Callable[..., Article]:
+def publish(user: User) -> Publish:
     """Return a function that adds an article without invalidating the cache."""
 
     def add(title: str = "A title", **values: Any) -> Article:
@@ -151,11 +170,47 @@ def publish(user: User) -> Callable[..., Article]:
     return add
 
 
+def add_user(app: Flask, email: str, password: str = PASSWORD, **values: Any) -> User:
+    """Add an account with a confirmed address."""
+    database: Database = app.extensions["database"]
+    return database.write(lambda session: users.create_user(session, email=email, password=password, **values))
+
+
+def key_of(user: User, *scopes: str) -> dict[str, str]:
+    """The headers of requests with a new key of a user, by default with all scopes."""
+    _, key = db.write(lambda session: users.create_key(session, user=user, name="tests", scopes=list(scopes or SCOPES)))
+    return {"Authorization": f"Bearer {key}"}
+
+
+def stored(model: type[T], key: Any) -> T:
+    """A row of the database."""
+    return db.read(lambda session: session.get_one(model, key))
+
+
+def change(row: Article | User, **values: Any) -> None:
+    """Change columns of a row of the database."""
+    table: Any = type(row)
+    db.write(lambda session: session.execute(update(table).where(table.id == row.id).values(**values)))
+
+
+def send(
+    client: FlaskClient, path: str, page: str | None = None, content_type: str | None = None, **fields: Any
+) -> TestResponse:
+    """Submit the form of a page as a browser does."""
+    token = csrf_token(client.get(page or path))
+    return client.post(path, data={"csrf_token": token, **fields}, content_type=content_type)
+
+
 def log_in(client: FlaskClient, email: str, password: str = PASSWORD, target: str = "/auth/login") -> TestResponse:
-    """Submit the log-in form as a browser does."""
-    return client.post(
-        target, data={"email": email, "password": password, "csrf_token": csrf_token(client.get(target))}
-    )
+    """Submit the log-in form."""
+    return send(client, target, email=email, password=password)
+
+
+def logged_in(app: Flask, email: str) -> FlaskClient:
+    """A new client of a logged-in user."""
+    client = app.test_client()
+    log_in(client, email)
+    return client
 
 
 def csrf_token(page: TestResponse) -> str:
@@ -184,9 +239,15 @@ def queries() -> Iterator[list[float]]:
     db.on_query.remove(seen.append)
 
 
-def free_port() -> int:
-    """An unused port of the loopback address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def run_python(code: str) -> None:
+    """Run code in a process of its own, without the modules that other tests have imported."""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=os.environ | {"APP_ENV": "testing"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr

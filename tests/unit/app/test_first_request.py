@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+from tests.unit.app.conftest import run_python
 
-from tools.fleet.context import ROOT
-
-# Runs in a separate process, because other tests import the same modules.
 FIRST_TASK = """
 import sys
 from app import create_app
@@ -27,7 +23,4 @@ assert not late, late
 
 
 def test_the_first_request_imports_and_configures_nothing() -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", FIRST_TASK], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    run_python(FIRST_TASK)

@@ -210,6 +210,7 @@ def test_a_failed_task_is_shown_and_sent_again(
     article = db.read(lambda session: session.get_one(Article, 1))
     assert article.processed_at, "the task must have run"
     assert press(administrator, f"/admin/tasks/{failed_task.id}/requeue").status_code == 404
+    assert db.read(dead_letters.waiting) == 0
     assert [entry["action"] for entry in log] == ["requeue task"]
 
 
@@ -233,6 +234,7 @@ def test_a_failed_task_is_discarded(
     page = administrator.get("/admin/tasks").text
     assert "The task is discarded." in page
     assert "No task has failed." in page
+    assert press(administrator, f"/admin/tasks/{failed_task.id}/discard").status_code == 404
     assert [entry["action"] for entry in log] == ["discard task"]
 
 

@@ -1,14 +1,11 @@
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from billiard.exceptions import TimeLimitExceeded
-from celery import Celery, signals
-from celery.contrib.testing.worker import start_worker
+from celery import signals
 from fakeredis import FakeRedis
 from flask import Flask
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -23,69 +20,54 @@ from app.logs.redaction import describe, redact
 from app.mail.relay import DeferredError, RelayError
 from app.mail.tasks import send_email
 from app.news import articles, tasks
-from app.redis.store import DEAD_LETTERS, MemoryStore, RedisStore, StoreUnavailableError
-from tests.unit.app.conftest import Author
+from app.redis.store import DEAD_LETTERS, RedisStore, StoreUnavailableError
+from tests.support.live.fleet import eventually
+from tests.unit.app.conftest import Author, Publish, stored
 
 pytestmark = pytest.mark.usefixtures("app")
 
 
-def stored(**values: Any) -> list[FailedTask]:
-    return db.read(
-        lambda session: dead_letters.newest(session, after=values.get("after"), limit=values.get("limit", 20))
-    )
+crash = Mock(side_effect=RuntimeError("crash at redis://app:hunter2@store1:6380/0"))
+database_down = Mock(
+    side_effect=OperationalError("INSERT INTO article VALUES ('private text')", {}, Exception("no connection"))
+)
 
 
-def fail(name: str = "process_new_article", task_id: str = "one", args: Any = (7,), kwargs: Any = None) -> None:
-    dead_letters.record(dead_letters.write(name, task_id, args, kwargs or {}, RuntimeError("broken"), "request-1"))
+def kept() -> list[FailedTask]:
+    return db.read(lambda session: dead_letters.newest(session, after=None, limit=20))
 
 
-def crash(*_: Any, **__: Any) -> Any:
-    raise RuntimeError("crash at redis://app:hunter2@store1:6380/0")
-
-
-def database_down(*_: Any, **__: Any) -> Any:
-    raise OperationalError("INSERT INTO article VALUES ('private text')", {}, Exception("no connection"))
-
-
-def store_down(*_: Any, **__: Any) -> Any:
-    raise StoreUnavailableError("down")
+def fail(task_id: str = "one", args: Any = (7,), kwargs: Any = None) -> None:
+    error = RuntimeError("broken")
+    dead_letters.record(dead_letters.write("process_new_article", task_id, args, kwargs or {}, error, "request-1"))
 
 
 def test_an_unexpected_error_leaves_one_dead_letter(author: Author, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(articles, "process", crash)
-    response = author.client.post(
-        "/api/v1/articles", json={"title": "A", "content": "B"}, headers={**author.headers, "X-Request-Id": "request-9"}
-    )
-    assert response.status_code == 201, "the article was not created"
-    (dead_letter,) = stored()
+    assert author.post().status_code == 201, "the article was not created"
+    (dead_letter,) = kept()
     assert (dead_letter.task, dead_letter.arguments) == ("process_new_article", [1])
     assert dead_letter.error == "RuntimeError: crash at redis://app:[hidden]@store1:6380/0"
     assert dead_letter.requeued_at is None
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_task_that_used_up_its_retries_leaves_a_dead_letter(
-    app: Flask, publish: Callable[..., Article], monkeypatch: pytest.MonkeyPatch
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    celery: Celery = app.extensions["celery"]
-    celery.conf.task_always_eager = False
     article = publish()
-    monkeypatch.setattr(tasks.process_new_article, "retry_backoff", False)
+    task = tasks.process_new_article
+    monkeypatch.setattr(task, "retry_backoff", False)
     monkeypatch.setattr(articles, "process", database_down)
-    with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
-        tasks.process_new_article.apply_async(
-            (article.id,), task_id="attempts", retries=tasks.process_new_article.max_retries
-        )
-        deadline = time.monotonic() + 10
-        while not stored() and time.monotonic() < deadline:
-            time.sleep(0.02)
-    (dead_letter,) = stored()
+    task.apply_async((article.id,), task_id="attempts", retries=task.max_retries)
+    (dead_letter,) = eventually(kept)
     assert (dead_letter.task_id, dead_letter.arguments) == ("attempts", [article.id])
     assert dead_letter.error == "OperationalError: no connection", "the error contains the statement with its values"
 
 
 def test_wrong_arguments_leave_a_dead_letter() -> None:
     tasks.process_new_article.apply(("a", "b", "c"))
-    (dead_letter,) = stored()
+    (dead_letter,) = kept()
     assert dead_letter.arguments == ["a", "b", "c"]
     assert dead_letter.error.startswith("TypeError: ")
 
@@ -93,7 +75,7 @@ def test_wrong_arguments_leave_a_dead_letter() -> None:
 def test_periodic_tasks_leave_no_dead_letter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.news.view_counts.flush", crash)
     tasks.flush_views.apply_async()
-    assert stored() == []
+    assert kept() == []
 
 
 @pytest.mark.parametrize("error", [RelayError("down"), DeferredError("the relay answers 450")])
@@ -101,7 +83,7 @@ def test_an_email_that_the_outbox_sends_later_leaves_no_dead_letter(error: Excep
     signals.task_failure.send(
         send_email, task_id="one", exception=error, args=[1], kwargs={}, traceback=None, einfo=None
     )
-    assert stored() == []
+    assert kept() == []
 
 
 def test_a_failure_seen_by_the_main_process_goes_through_the_store() -> None:
@@ -114,10 +96,10 @@ def test_a_failure_seen_by_the_main_process_goes_through_the_store() -> None:
             kwargs={},
             einfo=None,
         )
-    assert stored() == [], "the main process used the database"
+    assert kept() == [], "the main process used the database"
     collect_dead_letters()
     collect_dead_letters()
-    (dead_letter,) = stored()
+    (dead_letter,) = kept()
     assert (dead_letter.task_id, dead_letter.arguments) == ("killed", [7])
     assert dead_letter.error == "TimeLimitExceeded(120,)"
 
@@ -132,7 +114,7 @@ def test_an_unknown_task_leaves_a_dead_letter(app: Flask) -> None:
         id="unknown-1",
     )
     collect_dead_letters()
-    (dead_letter,) = stored()
+    (dead_letter,) = kept()
     assert (dead_letter.task, dead_letter.arguments, dead_letter.request_id) == (
         "from_the_future",
         [1, 2, {"x": 3}],
@@ -140,30 +122,27 @@ def test_an_unknown_task_leaves_a_dead_letter(app: Flask) -> None:
     )
     with pytest.raises(DeadLetterError, match="has no task from_the_future"):
         dead_letters.requeue(dead_letter.id)
-    assert stored()[0].requeued_at is None
+    assert kept()[0].requeued_at is None
 
 
-@pytest.mark.parametrize("kind", ["memory", "redis"])
-def test_dead_letters_wait_in_the_store_while_the_database_is_down(
-    app: Flask, redis: FakeRedis, kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    app.extensions["store"] = MemoryStore() if kind == "memory" else RedisStore(redis)
+@pytest.mark.usefixtures("each_store")
+def test_dead_letters_wait_in_the_store_while_the_database_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as broken:
         broken.setattr("app.database.engine.Database.write", database_down)
         fail()
         with pytest.raises(OperationalError):
             dead_letters.collect()
-    assert stored() == []
+    assert kept() == []
     assert dead_letters.collect() == 1
     assert dead_letters.collect() == 0
-    assert [(dead_letter.task_id, dead_letter.request_id) for dead_letter in stored()] == [("one", "request-1")]
+    assert [(dead_letter.task_id, dead_letter.request_id) for dead_letter in kept()] == [("one", "request-1")]
 
 
 def test_a_dead_letter_is_logged_if_database_and_store_are_down(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("app.database.engine.Database.write", database_down)
-    monkeypatch.setattr("app.redis.store.MemoryStore.keep_dead_letter", store_down)
+    monkeypatch.setattr("app.redis.store.MemoryStore.keep_dead_letter", Mock(side_effect=StoreUnavailableError("down")))
     fail(task_id="task-17")
     assert "dead letter lost" in caplog.text
     assert "task-17" in caplog.text
@@ -173,61 +152,32 @@ def test_a_malformed_dead_letter_does_not_block_others() -> None:
     store.keep_dead_letter(b"malformed")
     dead_letters.deposit(dead_letters.write("process_new_article", "fine", [7], {}, RuntimeError("broken")))
     dead_letters.collect()
-    assert [dead_letter.task_id for dead_letter in stored()] == ["fine"]
+    assert [dead_letter.task_id for dead_letter in kept()] == ["fine"]
     assert store.dead_letters(10) == []
 
 
-def test_a_dead_letter_is_requeued_only_once(publish: Callable[..., Article]) -> None:
-    article = publish()
-    fail(args=(article.id,))
-    (dead_letter,) = stored()
-    assert dead_letters.requeue(dead_letter.id) is True
-    assert db.read(lambda session: session.get_one(Article, article.id)).processed_at is not None
-    assert stored()[0].requeued_at is not None
-    assert dead_letters.requeue(dead_letter.id) is False
-    assert dead_letters.requeue(999) is False
-    assert db.read(dead_letters.waiting) == 0
-
-
-def test_requeue_sends_keyword_arguments_too(publish: Callable[..., Article]) -> None:
+def test_requeue_sends_keyword_arguments_too(publish: Publish) -> None:
     article = publish()
     fail(args=(), kwargs={"article_id": article.id})
-    (dead_letter,) = stored()
+    (dead_letter,) = kept()
     assert dead_letters.requeue(dead_letter.id)
-    assert db.read(lambda session: session.get_one(Article, article.id)).processed_at is not None
+    assert stored(Article, article.id).processed_at is not None
 
 
 def test_a_dead_letter_stays_if_the_broker_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
     fail()
-    (dead_letter,) = stored()
+    (dead_letter,) = kept()
     monkeypatch.setattr("app.jobs.celery_app.send", lambda *_: False)
     with pytest.raises(DeadLetterError, match="does not answer"):
         dead_letters.requeue(dead_letter.id)
-    assert stored()[0].requeued_at is None
-
-
-def test_a_dead_letter_can_be_discarded() -> None:
-    fail()
-    (dead_letter,) = stored()
-    assert dead_letters.discard(dead_letter.id) is True
-    assert dead_letters.discard(dead_letter.id) is False
-    assert stored() == []
-
-
-def test_dead_letters_are_paged_newest_first() -> None:
-    for number in range(5):
-        fail(task_id=str(number))
-    first = stored(limit=2)
-    assert [dead_letter.task_id for dead_letter in first] == ["4", "3"]
-    assert [dead_letter.task_id for dead_letter in stored(limit=2, after=first[-1].id)] == ["2", "1"]
+    assert kept()[0].requeued_at is None
 
 
 @pytest.mark.parametrize("value", ["x\0y", "\ud800", "x" * 100_000, {"deep": ["\0"]}])
 def test_any_argument_and_error_can_be_stored(value: Any) -> None:
-    dead_letter = dead_letters.write("n\0" * 200, "i" * 200, [value], {}, RuntimeError(f"{value}"))
-    dead_letters.record(dead_letter)
-    (kept,) = stored()
-    text = f"{kept.task}{kept.arguments}{kept.error}"
+    dead_letters.record(dead_letters.write("n\0" * 200, "i" * 200, [value], {}, RuntimeError(f"{value}")))
+    (dead_letter,) = kept()
+    text = f"{dead_letter.task}{dead_letter.arguments}{dead_letter.error}"
     assert len(text) < 7000
     text.encode()
     assert "\0" not in text
@@ -235,7 +185,7 @@ def test_any_argument_and_error_can_be_stored(value: Any) -> None:
 
 
 def test_an_article_that_cannot_be_processed_leaves_one_dead_letter_and_blocks_no_other(
-    publish: Callable[..., Article], monkeypatch: pytest.MonkeyPatch
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     poison, good = publish("poison"), publish("good")
     process = articles.process
@@ -245,8 +195,8 @@ def test_an_article_that_cannot_be_processed_leaves_one_dead_letter_and_blocks_n
     monkeypatch.setattr(retry, "LOST_AFTER", now() - now())
     for _ in range(2):
         tasks.process_forgotten_articles()
-    assert [dead_letter.arguments for dead_letter in stored()] == [[poison.id]]
-    assert db.read(lambda session: session.get_one(Article, good.id)).processed_at is not None
+    assert [dead_letter.arguments for dead_letter in kept()] == [[poison.id]]
+    assert stored(Article, good.id).processed_at is not None
 
 
 def test_a_metric_counts_waiting_dead_letters(app: Flask, redis: FakeRedis) -> None:

@@ -2,31 +2,74 @@ from __future__ import annotations
 
 import re
 import threading
-import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
 from email.message import EmailMessage
+from itertools import product
+from typing import Any
 
 import pytest
-from celery import Celery
 from celery.app import autoretry as celery_autoretry
-from celery.contrib.testing.worker import start_worker
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from app import config, create_app
 from app.accounts import tokens, users
 from app.accounts.users import AccountError
-from app.database.models import Mail, User, now
+from app.database.models import FailedTask, Mail, User, now
 from app.extensions import db
 from app.mail import emails, outbox, tasks
 from app.mail.relay import DeferredError, RefusedError, RelayError
-from tests.unit.app.conftest import free_port
-from tests.unit.app.mail.outbox import Relay, deliver, failures, queue, sent
+from tests.support.live.fleet import eventually
+from tests.support.sockets import free_port
+from tests.unit.app.conftest import change, stored
 from tools.fleet.mail_sink import MailSink
 
 pytestmark = pytest.mark.usefixtures("app")
+
+
+def queue(kind: str, recipient: str, age: timedelta = timedelta()) -> int:
+    """Add an e-mail of some age to the outbox; return its ID."""
+
+    def work(session: Any) -> Mail:
+        email = emails.queue(session, kind, recipient)
+        email.created_at = now() - age
+        return email
+
+    return db.write(work).id
+
+
+def sent(email_id: int) -> bool:
+    """Whether an e-mail was sent."""
+    return stored(Mail, email_id).sent_at is not None
+
+
+def deliver(kind: str, recipient: str, age: timedelta = timedelta()) -> bool:
+    """Queue an e-mail and deliver it; return whether it was sent."""
+    email_id = queue(kind, recipient, age)
+    emails.deliver(email_id)
+    return sent(email_id)
+
+
+def failures() -> int:
+    """The number of dead letters."""
+    return db.read(lambda session: session.scalar(select(func.count()).select_from(FailedTask)) or 0)
+
+
+class Relay:
+    """A transport that raises the given errors first, then accepts every e-mail."""
+
+    def __init__(self, app: Flask, *answers: Exception) -> None:
+        self.answers = list(answers)
+        self.taken: list[EmailMessage] = []
+        app.extensions["mail"] = self
+
+    def __call__(self, message: EmailMessage) -> None:
+        """Send an e-mail."""
+        if self.answers:
+            raise self.answers.pop(0)
+        self.taken.append(message)
 
 
 def test_an_email_is_sent_by_smtp(user: User) -> None:
@@ -53,11 +96,10 @@ def test_an_email_is_sent_by_smtp(user: User) -> None:
 
 
 def test_each_kind_of_email_has_its_subject_and_link(app: Flask, user: User, sent_emails: list[EmailMessage]) -> None:
-    confirmed, user.confirmed_at = user.confirmed_at, None
-    db.write(lambda session: session.merge(user))
+    assert user.confirmed_at
+    change(user, confirmed_at=None)
     for kind in outbox.LIFETIMES:
         assert deliver(kind, "  Ada@NEWS.example ")
-    assert confirmed
     assert [email["Subject"] for email in sent_emails] == [
         "Confirm your address for The Daily Flask",
         "Choose a new password for The Daily Flask",
@@ -71,30 +113,20 @@ def test_each_kind_of_email_has_its_subject_and_link(app: Flask, user: User, sen
         assert "Ada" not in email.get_content(), "an e-mail to an unconfirmed address must not contain the name"
 
 
-@pytest.mark.parametrize("kind", outbox.LIFETIMES)
-def test_an_email_to_an_address_without_account_is_dropped(kind: str, sent_emails: list[EmailMessage]) -> None:
-    assert deliver(kind, "nobody@news.example")
-    assert sent_emails == []
-
-
-@pytest.mark.parametrize("kind", outbox.LIFETIMES)
-def test_an_email_to_a_deactivated_account_is_dropped(kind: str, user: User, sent_emails: list[EmailMessage]) -> None:
-    user.is_active = False
-    db.write(lambda session: session.merge(user))
-    assert deliver(kind, user.email)
-    assert sent_emails == []
-
-
-def test_a_confirmed_account_gets_no_confirmation_email(user: User, sent_emails: list[EmailMessage]) -> None:
-    assert deliver(emails.CONFIRM, user.email)
+@pytest.mark.parametrize(
+    ("account", "kind"), [*product(["missing", "deactivated"], outbox.LIFETIMES), ("confirmed", emails.CONFIRM)]
+)
+def test_an_email_without_a_recipient_is_dropped(
+    account: str, kind: str, user: User, sent_emails: list[EmailMessage]
+) -> None:
+    change(user, is_active=account != "deactivated")
+    assert deliver(kind, "nobody@news.example" if account == "missing" else user.email)
     assert sent_emails == []
 
 
 def test_an_expired_email_is_not_sent(user: User, sent_emails: list[EmailMessage]) -> None:
-    for age in (timedelta(minutes=59), timedelta(minutes=61)):
-        email_id = queue(emails.RESET, user.email, age)
-        emails.deliver(email_id)
-        assert sent(email_id)
+    for minutes in (59, 61):
+        assert deliver(emails.RESET, user.email, timedelta(minutes=minutes))
     assert len(sent_emails) == 1
 
 
@@ -117,28 +149,23 @@ def test_only_one_of_two_workers_sends_an_email(app: Flask, user: User) -> None:
             both.wait(0.5)
         taken.append(message)
 
-    def work() -> None:
+    def work(_: int) -> None:
         with app.app_context():
             outbox.send(email_id)
 
     app.extensions["mail"] = slowly
-    workers = [threading.Thread(target=work) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(work, range(2)))
     assert len(taken) == 1
 
 
+@pytest.mark.usefixtures("worker")
 def test_a_worker_retries_until_the_relay_is_back(app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    celery: Celery = app.extensions["celery"]
-    celery.conf.task_always_eager = False
     monkeypatch.setattr(celery_autoretry, "get_exponential_backoff_interval", lambda **_: 0)
     relay = Relay(app, RelayError("down"), DeferredError("the relay answers 450"))
     email_id = queue(emails.RESET, user.email)
-    with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
-        emails.deliver(email_id)
-        wait(lambda: sent(email_id))
+    emails.deliver(email_id)
+    assert eventually(lambda: sent(email_id))
     assert len(relay.taken) == 1
     assert failures() == 0
 
@@ -196,7 +223,6 @@ def test_no_secret_is_logged(app: Flask, user: User, caplog: pytest.LogCaptureFi
         assert secret not in caplog.text
 
 
-@pytest.mark.usefixtures("app")
 @pytest.mark.parametrize(
     "email", ["a,b@news.example", "a\r\nbcc:x@news.example", "<x@news.example>", "a@b.c@news.example", "ü@news.example"]
 )
@@ -222,13 +248,6 @@ def test_emails_older_than_a_month_are_deleted() -> None:
     old, young = (queue(emails.RESET, "a@news.example", timedelta(days=days)) for days in (31, 29))
     tasks.forget_emails()
     assert db.read(lambda session: list(session.scalars(select(Mail.id)))) == [young], old
-
-
-def test_beat_sends_and_deletes_emails(app: Flask) -> None:
-    schedule = app.extensions["celery"].conf.beat_schedule
-    assert {tasks.send_forgotten_emails.name, tasks.forget_emails.name} <= {
-        entry["task"] for entry in schedule.values()
-    }
 
 
 def test_development_prints_emails(capsys: pytest.CaptureFixture[str], user: User) -> None:
@@ -259,10 +278,3 @@ def test_production_without_a_relay_keeps_emails(user: User) -> None:
 def test_an_unknown_kind_of_email_is_an_error() -> None:
     with pytest.raises(LookupError):
         queue("newsletter", "ada@news.example")
-
-
-def wait(until: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not until() and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert until()

@@ -9,6 +9,7 @@ from email.message import EmailMessage
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from aiosmtpd.controller import Controller
@@ -21,10 +22,17 @@ from cryptography.x509.oid import NameOID
 
 from app.database.models import now
 from app.mail.relay import DeferredError, MailUrl, RefusedError, RelayError
-from tests.unit.app.conftest import free_port
+from tests.support.sockets import free_port
 from tools.fleet.mail_sink import MailSink
 
-SENT_FROM = "no-reply@localhost"
+SENT_FROM, RECIPIENT = "no-reply@localhost", "ada@news.example"
+
+
+@pytest.fixture
+def message() -> EmailMessage:
+    email = EmailMessage()
+    email["From"], email["To"], email["Subject"] = SENT_FROM, RECIPIENT, "Hello"
+    return email
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +62,9 @@ class Refusing(MailSink):
 
 
 @pytest.mark.parametrize(("code", "error"), [(550, RefusedError), (450, DeferredError)])
-def test_a_refused_recipient_is_refused_or_deferred_by_code(code: int, error: type[Exception]) -> None:
-    message = EmailMessage()
-    message["From"], message["To"] = SENT_FROM, "ada@news.example"
+def test_a_refused_recipient_is_refused_or_deferred_by_code(
+    code: int, error: type[Exception], message: EmailMessage
+) -> None:
     relay = Refusing("127.0.0.1", free_port())
     relay.code = code
     with relay, pytest.raises(error) as caught:
@@ -74,7 +82,7 @@ def test_an_unreachable_relay_is_reported() -> None:
 @pytest.mark.filterwarnings("ignore:Requiring AUTH while not requiring TLS")
 @pytest.mark.parametrize("scheme", ["smtp", "smtps"])
 def test_credentials_are_sent_only_over_verified_tls(
-    scheme: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+    scheme: str, certificate: tuple[Path, Path], message: EmailMessage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     given: list[Any] = []
 
@@ -92,21 +100,19 @@ def test_credentials_are_sent_only_over_verified_tls(
     relay = Controller(
         sink, hostname="127.0.0.1", port=sink.port, authenticator=authenticate, auth_required=True, **encryption
     )
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = SENT_FROM, "ada@news.example", "Hello"
-    ending = "?starttls=1" if scheme == "smtp" else ""
+    server = f"127.0.0.1:{sink.port}{'?starttls=1' if scheme == 'smtp' else ''}"
     relay.start()
     try:
         with pytest.raises(RelayError, match="SSLCertVerificationError"):
-            MailUrl.parse(f"{scheme}://news:hunter%2F2@127.0.0.1:{sink.port}{ending}").send(message)
+            MailUrl.parse(f"{scheme}://news:hunter%2F2@{server}").send(message)
         assert given == [], "the password must not be sent to an unverified server"
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
         with pytest.raises(RelayError, match="answers 535"):
-            MailUrl.parse(f"{scheme}://news:wrong@127.0.0.1:{sink.port}{ending}").send(message)
-        MailUrl.parse(f"{scheme}://news:hunter%2F2@127.0.0.1:{sink.port}{ending}").send(message)
+            MailUrl.parse(f"{scheme}://news:wrong@{server}").send(message)
+        MailUrl.parse(f"{scheme}://news:hunter%2F2@{server}").send(message)
     finally:
         relay.stop()
-    assert sink.wait_for("ada@news.example")["Subject"] == "Hello"
+    assert sink.wait_for(RECIPIENT)["Subject"] == "Hello"
     assert given[-1] == (b"news", b"hunter/2")
 
 
@@ -117,13 +123,8 @@ def test_a_relay_without_the_configured_features_gets_no_email(url: str) -> None
     assert sink.emails == []
 
 
-def test_an_accepted_email_counts_as_sent_if_quit_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    def cut(_relay: Any) -> None:
-        raise TimeoutError
-
-    monkeypatch.setattr(smtplib.SMTP, "quit", cut)
-    message = EmailMessage()
-    message["From"], message["To"], message["Subject"] = SENT_FROM, "ada@news.example", "Hello"
+def test_an_accepted_email_counts_as_sent_if_quit_fails(message: EmailMessage, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(smtplib.SMTP, "quit", Mock(side_effect=TimeoutError))
     with MailSink("127.0.0.1", free_port()) as sink:
         MailUrl.parse(f"smtp://127.0.0.1:{sink.port}").send(message)
-        sink.wait_for("ada@news.example")
+        sink.wait_for(RECIPIENT)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from fakeredis import FakeRedis
@@ -9,28 +8,25 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy.exc import OperationalError
 
-from app.database.models import Article, ViewBatch
-from app.extensions import db, store
+from app.database.models import Article
+from app.extensions import store
 from app.news import view_counts
-from app.redis.store import BATCH, VIEWS_FLUSHING, VIEWS_PENDING, MemoryStore, RedisStore
+from app.redis.store import BATCH, VIEWS_FLUSHING, VIEWS_PENDING, RedisStore
+from tests.unit.app.conftest import Publish, stored
 
-
-@pytest.fixture(params=["memory", "redis"])
-def counting(app: Flask, redis: FakeRedis, request: pytest.FixtureRequest) -> None:
-    """Count views in each kind of store."""
-    app.extensions["store"] = MemoryStore() if request.param == "memory" else RedisStore(redis)
+fail = Mock(side_effect=OperationalError("crash", {}, Exception("crash")))
 
 
 @pytest.fixture
-def article(publish: Callable[..., Article]) -> Article:
+def article(publish: Publish) -> Article:
     return publish()
 
 
 def views(article: Article) -> int:
-    return db.read(lambda session: session.get_one(Article, article.id)).views
+    return stored(Article, article.id).views
 
 
-@pytest.mark.usefixtures("counting")
+@pytest.mark.usefixtures("each_store")
 def test_views_of_cached_articles_count_too(client: FlaskClient, article: Article) -> None:
     for path in (f"/api/v1/articles/{article.id}", f"/articles/{article.id}"):
         client.get(path)
@@ -41,7 +37,7 @@ def test_views_of_cached_articles_count_too(client: FlaskClient, article: Articl
     assert view_counts.flush() == 0
 
 
-@pytest.mark.usefixtures("counting")
+@pytest.mark.usefixtures("each_store")
 def test_lists_missing_articles_and_head_requests_do_not_count(client: FlaskClient, article: Article) -> None:
     client.get("/api/v1/articles")
     client.get("/api/v1/articles/999")
@@ -49,7 +45,7 @@ def test_lists_missing_articles_and_head_requests_do_not_count(client: FlaskClie
     assert view_counts.flush() == 0
 
 
-@pytest.mark.usefixtures("counting")
+@pytest.mark.usefixtures("each_store")
 def test_a_crash_before_the_commit_loses_nothing(article: Article, monkeypatch: pytest.MonkeyPatch) -> None:
     store.count_view(article.id)
     with monkeypatch.context() as broken:
@@ -62,7 +58,7 @@ def test_a_crash_before_the_commit_loses_nothing(article: Article, monkeypatch: 
     assert views(article) == 2
 
 
-@pytest.mark.usefixtures("counting")
+@pytest.mark.usefixtures("each_store")
 def test_a_crash_after_the_commit_counts_nothing_twice(article: Article, monkeypatch: pytest.MonkeyPatch) -> None:
     store.count_view(article.id)
     with monkeypatch.context() as broken:
@@ -77,7 +73,7 @@ def test_a_crash_after_the_commit_counts_nothing_twice(article: Article, monkeyp
     assert views(article) == 2
 
 
-@pytest.mark.usefixtures("counting")
+@pytest.mark.usefixtures("each_store")
 def test_two_concurrent_flushes_count_a_batch_once(article: Article, monkeypatch: pytest.MonkeyPatch) -> None:
     store.count_view(article.id)
     taken = store.take_views()
@@ -88,7 +84,7 @@ def test_two_concurrent_flushes_count_a_batch_once(article: Article, monkeypatch
     assert view_counts.flush() == 0
 
 
-@pytest.mark.usefixtures("counting")
+@pytest.mark.usefixtures("each_store")
 def test_a_slow_flush_does_not_delete_the_next_batch(article: Article) -> None:
     store.count_view(article.id)
     taken = store.take_views()
@@ -109,7 +105,7 @@ def test_a_crash_before_the_batch_has_an_id_loses_nothing(app: Flask, redis: Fak
     assert views(article) == 1
 
 
-@pytest.mark.usefixtures("counting")
+@pytest.mark.usefixtures("each_store")
 def test_views_of_a_deleted_article_do_not_block_others(article: Article) -> None:
     store.count_view(article.id + 1)
     store.count_view(article.id)
@@ -122,14 +118,3 @@ def test_a_dead_store_does_not_break_a_page(
 ) -> None:
     app.extensions["store"] = RedisStore(dead_redis)
     assert client.get(f"/api/v1/articles/{article.id}").status_code == 200
-
-
-@pytest.mark.usefixtures("counting")
-def test_batch_ids_are_stored(article: Article) -> None:
-    store.count_view(article.id)
-    view_counts.flush()
-    assert db.read(lambda session: session.query(ViewBatch).count()) == 1
-
-
-def fail(*_: Any) -> None:
-    raise OperationalError("crash", {}, Exception("crash"))
