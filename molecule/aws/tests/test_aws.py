@@ -35,7 +35,7 @@ def load(fleet: LiveCloud, site: httpx.Client, api_key: str) -> Iterator[list[Re
     """Send requests of readers and authors. Afterwards the list has their records."""
     run = f"cloud-{uuid4().hex[:8]}"
     plan = Plan(f"https://{fleet.vip}", run, api_key, "", article_ids(site), RATES, MAX_LOAD_SECONDS)
-    with running(plan, hosts.DIRECTORY / f"{run}.jsonl") as records:
+    with running(plan, hosts.DIRECTORY) as records:
         yield records
 
 

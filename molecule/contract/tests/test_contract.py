@@ -12,7 +12,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.support.drills.playbooks import play_successfully
+from tests.support.drills.playbooks import play
 from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT, Host
 
@@ -128,9 +128,9 @@ def test_it_is_deployed_and_rolled_back_by_the_same_playbooks(
     page = source / "src/guestbook/templates/page.html"
     page.write_text(page.read_text().replace("</html>", "<p>The next release</p>\n</html>"))
     variables = json.dumps({"app_source_dir": str(source), "deploy_canary_seconds": 0})
-    play_successfully(fleet, "playbooks/deploy.yml", "--extra-vars", variables)
+    play(fleet, "playbooks/deploy.yml", "--extra-vars", variables).succeeded()
     assert fleet.run(node, "readlink /opt/guestbook/current").stdout != before
     assert eventually(lambda: "The next release" in site.get(f"/?{uuid4().hex}").text)
-    play_successfully(fleet, "playbooks/rollback.yml")
+    play(fleet, "playbooks/rollback.yml").succeeded()
     assert fleet.run(node, "readlink /opt/guestbook/current").stdout == before
     assert eventually(lambda: "The next release" not in site.get(f"/?{uuid4().hex}").text)

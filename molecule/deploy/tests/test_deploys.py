@@ -9,7 +9,7 @@ from math import inf
 
 import pytest
 
-from tests.support.deploys.runner import STEADY, DeployRunner, Run, Traffic
+from tests.support.deploys.runner import STEADY, DeployRunner, Traffic
 from tests.support.deploys.variants import (
     BETTER,
     CONTRACT,
@@ -21,6 +21,7 @@ from tests.support.deploys.variants import (
     Variant,
 )
 from tests.support.drills.faults import powered_off
+from tests.support.drills.playbooks import Run
 from tests.support.live.fleet import eventually
 from tests.support.tiers import core
 
@@ -78,8 +79,7 @@ def test_a_good_release_is_deployed_without_a_failed_request(runner: DeployRunne
     before = runner.running()
     with runner.load() as traffic:
         time.sleep(STEADY)
-        run = runner.deploy(BETTER)
-    assert run.code == 0, run.text
+        run = runner.deploy(BETTER).succeeded()
     assert runner.running() != before
     runner.steady = traffic.p99(end=run.began)
     assert_unharmed(runner, traffic, run)
@@ -113,8 +113,7 @@ def test_a_rollback_takes_seconds_and_marks_the_release_as_bad(runner: DeployRun
     (left,) = runner.running()
     with runner.load() as traffic:
         time.sleep(2)
-        run = runner.run("rollback")
-    assert run.code == 0, run.text
+        run = runner.run("rollback").succeeded()
     assert_unharmed(runner, traffic, run)
     assert left not in runner.running()
     assert left in re.findall(r"bad: (\S+) \(\S+ rolled it back\)", runner.run("releases").output)
@@ -125,8 +124,7 @@ def test_a_rollback_takes_seconds_and_marks_the_release_as_bad(runner: DeployRun
 def test_a_deploy_waits_for_a_release_with_a_slow_start(runner: DeployRunner) -> None:
     before = runner.running()
     with runner.load() as traffic:
-        run = runner.deploy(SLOW_START, deploy_canary_seconds=0)
-    assert run.code == 0, run.text
+        run = runner.deploy(SLOW_START, deploy_canary_seconds=0).succeeded()
     assert runner.running() != before
     assert_unharmed(runner, traffic, run)
 
@@ -166,8 +164,7 @@ def test_a_bad_release_is_refused_or_rolled_back(
 
 def test_a_contract_migration_runs_if_allowed_and_prevents_a_rollback(runner: DeployRunner) -> None:
     with runner.load() as traffic:
-        run = runner.deploy(CONTRACT, deploy_allow_contract=True, deploy_canary_seconds=0)
-    assert run.code == 0, run.text
+        run = runner.deploy(CONTRACT, deploy_allow_contract=True, deploy_canary_seconds=0).succeeded()
     assert_unharmed(runner, traffic, run)
     assert_refused(runner.run("rollback"), "does not work with today's schema", "drops a column of article")
 
@@ -184,8 +181,7 @@ def test_a_killed_deploy_leaves_a_working_fleet_and_the_next_run_continues(runne
         for task, host in KILL_POINTS:
             runner.kill(task, host, variant)
         assert runner.running() != before
-        run = runner.deploy(variant)
-    assert run.code == 0, run.text
+        run = runner.deploy(variant).succeeded()
     assert not runner.running() & before
     assert_unharmed(runner, traffic, run)
 

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from math import inf
@@ -17,13 +15,11 @@ from typing import Any
 from uuid import uuid4
 
 from tests.support.deploys.variants import GOOD, UNDO, Variant, write
-from tests.support.drills.background import running
-from tests.support.drills.load import Plan
-from tests.support.drills.playbooks import command, kill
+from tests.support.drills.background import plan_load, running
+from tests.support.drills.playbooks import Run, kill, play
 from tests.support.drills.verdict import Record
-from tests.support.live.clients import article_ids, log_in_as_admin, visitor
 from tests.support.live.fleet import LiveFleet
-from tools.fleet.context import ROOT, Host
+from tools.fleet.context import Host
 
 RATES = {"read": 20.0, "write": 4.0, "session": 2.0, "slow": 0.5, "door": 10.0}
 # Seconds after which a load ends by itself, so that it cannot outlive a failed test.
@@ -33,8 +29,6 @@ PLAYBOOK_TIMEOUT = 400.0
 STEADY = 30.0
 # Seconds of load after the deploy.
 AFTER = 2.0
-# Seconds from the last host's return into rotation to the end of the command, for the log and the cleanup.
-TAIL = 2.0
 # Prints the release that the next start would use, and the releases in which the services run.
 RUNNING = """
 readlink /opt/{name}/current
@@ -45,42 +39,11 @@ done
 """
 
 
-@dataclass(frozen=True)
-class Run:
-    """A finished run of a playbook: its exit code, its output, and its times."""
-
-    code: int
-    text: str
-    began: float
-    ended: float
-
-    @property
-    def output(self) -> str:
-        """The output on one line, because Ansible wraps lines."""
-        return " ".join(self.text.split())
-
-    @property
-    def seconds(self) -> float:
-        """The duration of the command."""
-        return self.ended - self.began
-
-    @property
-    def phases(self) -> dict[str, float]:
-        """The durations of a deploy's phases from the moment at which it got the lock, as the deploy reports them."""
-        match = re.search(r"Seconds: ([^']+?)'?(?: TASK| PLAY|$)", self.output)
-        return {name: float(seconds) for name, seconds in re.findall(r"([a-z]+) ([0-9.]+)", match[1])} if match else {}
-
-    @property
-    def switching_began(self) -> float:
-        """The time at which it began to switch hosts. The steps before that load only the control node."""
-        return self.ended - TAIL - sum(self.phases.get(name, 0) for name in ("canary", "watch", "others"))
-
-
 @dataclass
 class Traffic:
     """The requests of a load."""
 
-    records: list[Record] = field(default_factory=list)
+    records: list[Record]
 
     @property
     def failed(self) -> list[Record]:
@@ -114,33 +77,21 @@ class DeployRunner:
     """A running fleet with the source trees of test releases and a load."""
 
     def __init__(self, fleet: LiveFleet, api_key: str, folder: Path) -> None:
-        self.fleet, self.api_key, self.folder = fleet, api_key, folder
+        self.fleet, self.folder = fleet, folder
         # The variant that was last deployed successfully.
         self.serving = GOOD
-        with visitor(fleet) as client:
-            self.articles = article_ids(client)
-            self.cookie = log_in_as_admin(fleet, client)
+        self.plan = plan_load(fleet, api_key, RATES, MAX_LOAD_SECONDS)
 
-    def command(self, playbook: str, variant: Variant | None = None, **extra: Any) -> list[str]:
-        """Return the command line of a playbook, with a variant's tree as the application's source."""
+    def arguments(self, playbook: str, variant: Variant | None = None, **extra: Any) -> list[str]:
+        """Return the arguments of a playbook, with a variant's tree as the application's source."""
         if variant:
             root = self.folder / variant.name
             extra["app_source_dir"] = str(root if root.exists() else write(variant, self.folder))
-        return command(self.fleet, f"playbooks/{playbook}.yml", "--extra-vars", json.dumps(extra))
+        return [f"playbooks/{playbook}.yml", "--extra-vars", json.dumps(extra)]
 
     def run(self, playbook: str, variant: Variant | None = None, **extra: Any) -> Run:
         """Run a playbook."""
-        began = time.time()
-        result = subprocess.run(
-            self.command(playbook, variant, **extra),
-            cwd=ROOT,
-            env=self.fleet.fleet.environment,
-            capture_output=True,
-            text=True,
-            timeout=PLAYBOOK_TIMEOUT,
-            check=False,
-        )
-        return Run(result.returncode, result.stdout + result.stderr, began, time.time())
+        return play(self.fleet, *self.arguments(playbook, variant, **extra), timeout=PLAYBOOK_TIMEOUT)
 
     def deploy(self, variant: Variant, **extra: Any) -> Run:
         """Deploy a variant with a short canary phase."""
@@ -154,25 +105,14 @@ class DeployRunner:
 
     def kill(self, at: str, host: str, variant: Variant) -> None:
         """Start to deploy a variant, and kill ansible-playbook during a task, or as soon as a host has finished it."""
-        kill(self.fleet, self.command("deploy", variant, deploy_canary_seconds=10), at, host)
+        kill(self.fleet, self.arguments("deploy", variant, deploy_canary_seconds=10), at, host)
 
     @contextmanager
     def load(self) -> Iterator[Traffic]:
         """Send requests inside the context. Afterwards the traffic has their records."""
-        plan = Plan(
-            f"https://{self.fleet.vip}",
-            f"deploy-{uuid4().hex[:8]}",
-            self.api_key,
-            self.cookie,
-            self.articles,
-            RATES,
-            MAX_LOAD_SECONDS,
-        )
-        traffic = Traffic()
-        with running(plan, self.folder / f"{plan.run}.jsonl") as records:
-            yield traffic
+        with running(replace(self.plan, run=f"deploy-{uuid4().hex[:8]}"), self.folder) as records:
+            yield Traffic(records)
             time.sleep(AFTER)
-        traffic.records += records
 
     @cached_property
     def steady(self) -> float:

@@ -12,22 +12,32 @@ from pathlib import Path
 
 from tests.support.drills.load import SETTLE, Plan
 from tests.support.drills.verdict import Record
-from tests.support.live.fleet import eventually
+from tests.support.live.clients import article_ids, log_in_as_admin, visitor
+from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT
 
 # Seconds within which the first request must be answered.
 START_TIMEOUT = 60.0
 
 
+def plan_load(fleet: LiveFleet, api_key: str, rates: dict[str, float], seconds: float) -> Plan:
+    """Return the plan of a load on a fleet with demo articles, by a user who is logged in. It has no name yet."""
+    with visitor(fleet) as client:
+        articles = article_ids(client)
+        cookie = log_in_as_admin(fleet, client)
+    return Plan(f"https://{fleet.vip}", "", api_key, cookie, articles, rates, seconds)
+
+
 @contextmanager
-def running(plan: Plan, log: Path) -> Iterator[list[Record]]:
-    """Send a plan's requests inside the context. The list has their records afterwards. Until then they are in `log`.
+def running(plan: Plan, folder: Path) -> Iterator[list[Record]]:
+    """Send a plan's requests inside the context. The list has their records afterwards. Until then a file has them.
 
     The context is entered after the first answer, because the process takes seconds to start on a busy machine.
     """
     records: list[Record] = []
     command = [sys.executable, "-m", "tests.support.drills.load"]
-    log.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    log = folder / f"{plan.run}.jsonl"
     with (
         log.open("w") as output,
         subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=output, text=True) as process,

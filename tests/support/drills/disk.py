@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
+from tests.support.drills.faults import undone
 from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import Host
 
@@ -56,11 +57,6 @@ def small(fleet: LiveFleet, host: Host) -> Iterator[None]:
         fleet.run(host, MOVE_OUT)
 
 
-@contextmanager
-def full(fleet: LiveFleet, host: Host) -> Iterator[None]:
+def full(fleet: LiveFleet, host: Host) -> AbstractContextManager[None]:
     """Fill the disk of the log. On exit, free the space."""
-    fleet.run(host, FILL)
-    try:
-        yield
-    finally:
-        fleet.run(host, f"rm -f {WAL}/filler")
+    return undone(lambda: fleet.run(host, FILL), lambda: fleet.run(host, f"rm -f {WAL}/filler"))

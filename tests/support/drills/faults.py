@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 
-from tests.support.drills.playbooks import play_successfully
+from tests.support.drills.playbooks import play
 from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import Host
 from tools.fleet.up import apply, wait_for_hosts
@@ -45,9 +45,9 @@ def command_run(fleet: LiveFleet, hosts: Sequence[Host], command: str) -> Iterat
 
 
 @contextmanager
-def playbook_run(fleet: LiveFleet, *arguments: str) -> Iterator[None]:
+def playbook_run(fleet: LiveFleet, *playbook: str) -> Iterator[None]:
     """Run a playbook, as an operator would."""
-    play_successfully(fleet, *arguments)
+    play(fleet, *playbook).succeeded()
     yield
 
 
@@ -60,7 +60,7 @@ def replaced(fleet: LiveFleet, host: Host) -> Iterator[None]:
     finally:
         apply(fleet.fleet)
         wait_for_hosts(fleet.fleet)
-        play_successfully(fleet, "site.yml", "--limit", host.name)
+        play(fleet, "site.yml", "--limit", host.name).succeeded()
 
 
 def etcd_killed(fleet: LiveFleet, leader: bool) -> AbstractContextManager[None]:
@@ -81,50 +81,45 @@ def cache_flushed(fleet: LiveFleet) -> AbstractContextManager[None]:
 
 
 @contextmanager
-def stopped(fleet: LiveFleet, hosts: Sequence[Host], *units: str) -> Iterator[None]:
-    """Stop services. On exit, start them again."""
-    names = " ".join(units)
-    everywhere(hosts, lambda host: fleet.run(host, f"systemctl stop {names}"))
+def undone(do: Callable[[], object], undo: Callable[[], object]) -> Iterator[None]:
+    """Break something. On exit, heal it."""
+    do()
     try:
         yield
     finally:
-        everywhere(hosts, lambda host: fleet.run(host, f"systemctl start {names}"))
+        undo()
 
 
-@contextmanager
-def powered_off(fleet: LiveFleet, *hosts: Host) -> Iterator[None]:
+def stopped(fleet: LiveFleet, hosts: Sequence[Host], *units: str) -> AbstractContextManager[None]:
+    """Stop services. On exit, start them again."""
+
+    def systemctl(action: str) -> None:
+        everywhere(hosts, lambda host: fleet.run(host, f"systemctl {action} {' '.join(units)}"))
+
+    return undone(lambda: systemctl("stop"), lambda: systemctl("start"))
+
+
+def powered_off(fleet: LiveFleet, *hosts: Host) -> AbstractContextManager[None]:
     """Cut the power of hosts. On exit, switch it on again."""
     names = [container(fleet, host) for host in hosts]
     # After `kill`, the engine would treat this as a reboot and start the host again.
-    engine(fleet, "stop", "--time", "0", *names)
-    try:
-        yield
-    finally:
-        engine(fleet, "start", *names)
+    return undone(lambda: engine(fleet, "stop", "--time", "0", *names), lambda: engine(fleet, "start", *names))
 
 
-@contextmanager
-def frozen(fleet: LiveFleet, host: Host) -> Iterator[None]:
+def frozen(fleet: LiveFleet, host: Host) -> AbstractContextManager[None]:
     """Freeze a host, like a virtual machine that is being migrated. On exit, let it continue."""
-    engine(fleet, "pause", container(fleet, host))
-    try:
-        yield
-    finally:
-        engine(fleet, "unpause", container(fleet, host))
+    name = container(fleet, host)
+    return undone(lambda: engine(fleet, "pause", name), lambda: engine(fleet, "unpause", name))
 
 
-@contextmanager
-def postgres_frozen(fleet: LiveFleet, host: Host) -> Iterator[None]:
+def postgres_frozen(fleet: LiveFleet, host: Host) -> AbstractContextManager[None]:
     """Freeze Postgres and Patroni: every process of their user. On exit, let them continue."""
-    fleet.run(host, "pkill -STOP -u postgres")
-    try:
-        yield
-    finally:
-        fleet.run(host, "pkill -CONT -u postgres")
+    return undone(
+        lambda: fleet.run(host, "pkill -STOP -u postgres"), lambda: fleet.run(host, "pkill -CONT -u postgres")
+    )
 
 
-@contextmanager
-def cut_off(fleet: LiveFleet, host: Host, *peers: Host) -> Iterator[None]:
+def cut_off(fleet: LiveFleet, host: Host, *peers: Host) -> AbstractContextManager[None]:
     """Block the traffic between a host and `peers`, by default the whole fleet.
 
     This machine still reaches the host, so that the observer works.
@@ -132,8 +127,7 @@ def cut_off(fleet: LiveFleet, host: Host, *peers: Host) -> Iterator[None]:
     others = [peer.address for peer in (peers or fleet.hosts.values()) if peer != host]
     names = f"{{ {', '.join([*others, fleet.vip])} }}"
     rules = CUT.format(input=f"ip saddr {names} drop", output=f"ip daddr {names} drop")
-    fleet.run(host, f"printf '%s' '{rules}' | nft -f -")
-    try:
-        yield
-    finally:
-        fleet.run(host, "nft delete table inet drill")
+    return undone(
+        lambda: fleet.run(host, f"printf '%s' '{rules}' | nft -f -"),
+        lambda: fleet.run(host, "nft delete table inet drill"),
+    )

@@ -14,8 +14,8 @@ import signal
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncIterator
+from dataclasses import asdict, dataclass
 from typing import Any, TextIO
 
 import httpx
@@ -25,6 +25,9 @@ CONTENT = "A drill writes this text during a fault. If it can be read later, the
 TIMEOUT = 10.0
 # Seconds in which every write must be acknowledged after the fault, and how many are sent per second: nginx allows 30.
 SETTLE, SETTLE_RATE = 60.0, 15.0
+# Pages of the other kinds. The account requires a login. The slow page takes seconds, and only releases of tests have
+# it. The load balancer itself answers `door` requests, which are slow only if the machine is busy.
+PAGES = {"session": "/account", "slow": "/slow", "door": "/lb-health"}
 # The connection was closed before the answer. If it was a reused connection, the request is sent again on a new one, as
 # browsers do. On a new connection it is a failure.
 CLOSED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
@@ -65,7 +68,7 @@ class Record:
     by: str = ""
     release: str = ""
     resent: bool = False
-    end: float = field(default=0.0)
+    end: float = 0.0
 
 
 class Load:
@@ -78,27 +81,21 @@ class Load:
 
     async def run(self) -> None:
         """Send all requests, then send unacknowledged writes again."""
-        kinds: dict[str, Callable[[int, float], Coroutine[Any, Any, None]]] = {
-            "read": self.read,
-            "write": self.write,
-            "session": self.session,
-            "slow": self.slow,
-            "door": self.door,
-        }
         async with asyncio.TaskGroup() as group:
             for kind, rate in self.plan.rates.items():
-                group.create_task(self._send(kinds[kind], rate))
+                group.create_task(self._send(kind, rate))
         deadline = time.time() + SETTLE
         while self.unacknowledged and time.time() < deadline:
             for number in sorted(self.unacknowledged):
                 await self.write(number, time.time(), kind="settle")
                 await asyncio.sleep(1 / SETTLE_RATE)
 
-    async def read(self, _number: int, due: float) -> None:
-        """Read an article, or a list of random length. Most of these are not cached."""
+    async def read(self, kind: str, due: float) -> None:
+        """Request a page. The kind `read` is an article, or a list of random length. Most of these are not cached."""
         list_it = random.random() < 0.3
         path = f"?limit={random.randint(5, 50)}" if list_it else f"/{random.choice(self.plan.articles)}"
-        await self._request(Record("read", due), "GET", f"/api/v1/articles{path}")
+        headers = {"Cookie": self.plan.cookie} if kind == "session" else {}
+        await self._request(Record(kind, due), "GET", PAGES.get(kind, f"/api/v1/articles{path}"), headers=headers)
 
     async def write(self, number: int, due: float, kind: str = "write") -> None:
         """Publish the article with this number. The same number is the same request."""
@@ -110,22 +107,10 @@ class Load:
         if record.status == 201:
             self.unacknowledged.discard(number)
 
-    async def session(self, _number: int, due: float) -> None:
-        """Read the account page, which requires a login."""
-        await self._request(Record("session", due), "GET", "/account", headers={"Cookie": self.plan.cookie})
-
-    async def slow(self, _number: int, due: float) -> None:
-        """Request a page that takes seconds. Only releases of tests have it."""
-        await self._request(Record("slow", due), "GET", "/slow")
-
-    async def door(self, _number: int, due: float) -> None:
-        """Request a page that the load balancer answers itself. It is slow only if the machine is busy."""
-        await self._request(Record("door", due), "GET", "/lb-health")
-
-    async def _send(self, request: Callable[[int, float], Coroutine[Any, Any, None]], rate: float) -> None:
+    async def _send(self, kind: str, rate: float) -> None:
         async with asyncio.TaskGroup() as group:
             async for number, due in self._due(rate):
-                group.create_task(request(number, due))
+                group.create_task(self.write(number, due) if kind == "write" else self.read(kind, due))
 
     async def _due(self, rate: float) -> AsyncIterator[tuple[int, float]]:
         """Yield numbers, each with the time at which its request is due."""

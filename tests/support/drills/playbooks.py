@@ -9,51 +9,84 @@ import subprocess
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Self
 
 from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import ROOT, Host
 
 RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
+# Seconds from the last host's return into rotation to the end of a deploy, for the log and the cleanup.
+TAIL = 2.0
 # The services that a run must not restart without a reason. A host has those of its tiers.
 UNITS = "patroni etcd redis@cache redis@store redis-sentinel nginx keepalived app celery-worker celery-beat"
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its exit code, its output and its counts by host.
-
-    The output is one line, because Ansible wraps lines.
-    """
+    """A finished run of a playbook: its exit code, its output, and its times."""
 
     code: int
-    output: str
-    counts: dict[str, dict[str, int]]
+    text: str
+    began: float
+    ended: float
+
+    @property
+    def output(self) -> str:
+        """The output on one line, because Ansible wraps lines."""
+        return " ".join(self.text.split())
+
+    @property
+    def counts(self) -> dict[str, dict[str, int]]:
+        """The counts of the recap by host."""
+        return {
+            match["host"]: {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", match["counts"])}
+            for match in RECAP.finditer(self.text)
+        }
+
+    @property
+    def seconds(self) -> float:
+        """The duration of the command."""
+        return self.ended - self.began
+
+    @property
+    def phases(self) -> dict[str, float]:
+        """The durations of a deploy's phases from the moment at which it got the lock, as the deploy reports them."""
+        match = re.search(r"Seconds: ([^']+?)'?(?: TASK| PLAY|$)", self.output)
+        return {name: float(seconds) for name, seconds in re.findall(r"([a-z]+) ([0-9.]+)", match[1])} if match else {}
+
+    @property
+    def switching_began(self) -> float:
+        """The time at which it began to switch hosts. The steps before that load only the control node."""
+        return self.ended - TAIL - sum(self.phases.get(name, 0) for name in ("canary", "watch", "others"))
 
     def hosts_with(self, outcome: str) -> set[str]:
         """Return the hosts that were `changed`, `failed` or `unreachable` at least once."""
         return {host for host, counts in self.counts.items() if counts[outcome]}
 
+    def succeeded(self) -> Self:
+        """Fail the test if the run failed. Return the run."""
+        assert self.code == 0, self.text[-10_000:]
+        return self
 
-def command(fleet: LiveFleet, playbook: str, *arguments: str) -> list[str]:
+
+def command(fleet: LiveFleet, *playbook: str) -> list[str]:
     """Return the command line that runs a playbook on this fleet."""
-    return ["ansible-playbook", f"--inventory=inventories/{fleet.fleet.inventory}", playbook, *arguments]
+    return ["ansible-playbook", f"--inventory=inventories/{fleet.fleet.inventory}", *playbook]
 
 
-def play(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
+def play(fleet: LiveFleet, *playbook: str, timeout: float | None = None) -> Run:
     """Run a playbook and return the result, also if it fails."""
-    result = fleet.fleet.run(*command(fleet, playbook, *arguments), quiet=True)
-    found = {
-        match["host"]: dict(re.findall(r"(\w+)=(\d+)", match["counts"])) for match in RECAP.finditer(result.stdout)
-    }
-    counts = {host: {name: int(number) for name, number in counted.items()} for host, counted in found.items()}
-    return Run(result.returncode, " ".join((result.stdout + result.stderr).split()), counts)
-
-
-def play_successfully(fleet: LiveFleet, playbook: str, *arguments: str) -> Run:
-    """Run a playbook that must not fail."""
-    run = play(fleet, playbook, *arguments)
-    assert run.code == 0, run.output[-3000:]
-    return run
+    began = time.time()
+    result = subprocess.run(
+        command(fleet, *playbook),
+        cwd=ROOT,
+        env=fleet.fleet.environment,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Run(result.returncode, result.stdout + result.stderr, began, time.time())
 
 
 def reaches(output: Iterable[str], task: str, host: str) -> bool:
@@ -66,10 +99,10 @@ def reaches(output: Iterable[str], task: str, host: str) -> bool:
     return False
 
 
-def kill(fleet: LiveFleet, command: Sequence[str], at: str, host: str = "", after: float = 0.5) -> None:
-    """Start a run, and kill it `after` seconds into a task, or as soon as `host` has finished the task."""
+def kill(fleet: LiveFleet, playbook: Sequence[str], at: str, host: str = "", after: float = 0.5) -> None:
+    """Start a playbook, and kill it `after` seconds into a task, or as soon as `host` has finished the task."""
     with subprocess.Popen(
-        command,
+        command(fleet, *playbook),
         cwd=ROOT,
         env=fleet.fleet.environment | {"PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -82,11 +115,6 @@ def kill(fleet: LiveFleet, command: Sequence[str], at: str, host: str = "", afte
         time.sleep(0 if host else after)
         os.killpg(process.pid, signal.SIGKILL)
     assert reached, f"the run never reached the task {at} {host}"
-
-
-def site(fleet: LiveFleet, *arguments: str) -> Run:
-    """Run site.yml."""
-    return play(fleet, "site.yml", *arguments)
 
 
 def replace(fleet: LiveFleet, host: Host) -> Run:
@@ -109,6 +137,11 @@ def processes(fleet: LiveFleet) -> dict[str, str]:
     show = f"systemctl show --property=Id,MainPID {UNITS}; {postmaster}; true"
     answers = {name: fleet.run(host, show, check=False) for name, host in fleet.hosts.items()}
     return {name: answer.stdout for name, answer in answers.items() if answer.returncode == 0}
+
+
+def touched(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    """Return the hosts whose main processes, or whether they answer, changed."""
+    return {host for host in before.keys() | after.keys() if before.get(host) != after.get(host)}
 
 
 def restarted(before: dict[str, str], after: dict[str, str]) -> set[tuple[str, str]]:

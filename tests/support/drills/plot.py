@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape
 from typing import Any
@@ -96,12 +97,7 @@ def _lane(kind: str, label: str, y: float, requests: list[Any], begin: float, en
 
 
 def _buckets(kind: str, succeeded: bool, requests: list[Any], begin: float) -> dict[int, int]:
-    counts: dict[int, int] = {}
-    for of, t, good in requests:
-        if of == kind and good == succeeded:
-            bucket = int((t - begin) / BUCKET)
-            counts[bucket] = counts.get(bucket, 0) + 1
-    return counts
+    return Counter(int((t - begin) / BUCKET) for of, t, good in requests if of == kind and good == succeeded)
 
 
 def _axis(begin: float, end: float, y: float, x: Any) -> Iterator[str]:

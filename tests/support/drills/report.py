@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import statistics
 import textwrap
 from pathlib import Path
@@ -11,9 +10,9 @@ from typing import Any
 
 from tests.support.drills.catalogue import DRILLS
 from tests.support.drills.plot import draw
+from tests.support.drills.verdict import RESULTS
 from tools.fleet.context import ROOT
 
-RESULTS = ROOT / ".cache" / "drills"
 PICTURES = ROOT / "docs" / "failover"
 PAGE = ROOT / "docs" / "benchmarks.md"
 BEGIN, END = "<!-- drills: begin, made by python -m tests.support.drills.report -->", "<!-- drills: end -->"
@@ -25,13 +24,11 @@ Result = dict[str, Any]
 
 def results(folder: Path = RESULTS) -> dict[str, list[Result]]:
     """Return the rounds of each drill, in the catalogue's order."""
-    found: dict[str, list[Result]] = {}
-    for drill in DRILLS:
-        names = re.compile(rf"{re.escape(drill.name)}-\d+\.json")
-        rounds = [json.loads(path.read_text()) for path in sorted(folder.glob("*.json")) if names.fullmatch(path.name)]
-        if rounds:
-            found[drill.name] = rounds
-    return found
+    found = {
+        drill.name: [json.loads(path.read_text()) for path in sorted(folder.glob(f"{drill.name}-[0-9]*.json"))]
+        for drill in DRILLS
+    }
+    return {name: rounds for name, rounds in found.items() if rounds}
 
 
 def table(found: dict[str, list[Result]]) -> str:
@@ -71,14 +68,9 @@ def main() -> None:
     PAGE.write_text(f"{before}{BEGIN}\n{table(found)}\n{END}{after}")
 
 
-def _spread(values: list[float], unit: str = " s") -> str:
-    median, worst = statistics.median(values), max(values)
-    return f"{median:.1f}{unit}" if len(values) == 1 else f"{median:.1f}, worst {worst:.1f}{unit}"
-
-
-def _number(values: list[float]) -> str:
-    median, worst = statistics.median(values), max(values)
-    return f"{median:g}" if len(values) == 1 else f"{median:g}, worst {worst:g}"
+def _spread(values: list[float], unit: str = " s", digits: str = ".1f") -> str:
+    median = f"{statistics.median(values):{digits}}"
+    return f"{median}{unit}" if len(values) == 1 else f"{median}, worst {max(values):{digits}}{unit}"
 
 
 def _failures(verdicts: list[Result]) -> str:
@@ -97,7 +89,10 @@ def _extras(found: dict[str, list[Result]]) -> list[str]:
     for name, rounds in found.items():
         figures = [result["verdict"]["extra"] for result in rounds]
         if keys := sorted(figures[0]):
-            text = "; ".join(f"{key.replace('_', ' ')} {_number([figure[key] for figure in figures])}" for key in keys)
+            text = "; ".join(
+                f"{key.replace('_', ' ')} {_spread([figure[key] for figure in figures], unit='', digits='g')}"
+                for key in keys
+            )
             lines.append(textwrap.fill(f"- {name}: {text}.", 120, subsequent_indent="  "))
     return ["", *lines] if lines else []
 

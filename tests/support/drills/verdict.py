@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 from tests.support.drills.observer import Sample
+from tools.fleet.context import ROOT
 from tools.fleet.redundancy import is_leader
 
 Record = Mapping[str, Any]
+RESULTS = ROOT / ".cache" / "drills"
 # If two samples of a host are further apart, in seconds, its state between them is unknown.
 MAX_SAMPLE_GAP = 2.0
 

@@ -28,7 +28,7 @@ def test_the_first_request_was_answered_when_the_context_is_entered(tmp_path: Pa
     with ThreadingHTTPServer(("127.0.0.1", 0), Server) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         plan = Plan(f"http://127.0.0.1:{server.server_port}", "run", "key", "session=x", [1], {"read": 20.0}, 30.0)
-        with running(plan, tmp_path / "log.jsonl") as records:
+        with running(plan, tmp_path) as records:
             entered = time.time()
             assert records == []
         server.shutdown()
