@@ -1,7 +1,5 @@
 """Tests on real servers. `TEST_DATABASE_URL` is a Postgres server on which the tests may create databases."""
 
-from __future__ import annotations
-
 import os
 import secrets
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """The API on a real Postgres, where it behaves differently from SQLite."""
 
-from __future__ import annotations
-
 import contextvars
 import threading
 from collections import Counter

@@ -1,7 +1,5 @@
 """The outbox on a real Postgres, which has row locks."""
 
-from __future__ import annotations
-
 import threading
 from email.message import EmailMessage
 

@@ -1,7 +1,5 @@
 """All statements of pages use an index. This is checked with EXPLAIN on a Postgres with 100,000 articles."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import combinations

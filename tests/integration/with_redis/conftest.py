@@ -3,8 +3,6 @@
 `TEST_REDIS_URL` is a Redis that the tests may empty. Without it they start the `redis-server` of Debian's package.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import signal

@@ -1,7 +1,5 @@
 """Several processes share the cache in a real Redis."""
 
-from __future__ import annotations
-
 import multiprocessing
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """A real worker that is killed, hangs, and gets malformed messages."""
 
-from __future__ import annotations
-
 import time
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The real worker with shorter timeouts, and with tasks that misbehave."""
 
-from __future__ import annotations
-
 import os
 import signal
 import time

@@ -1,7 +1,5 @@
 """Fixtures: an application with a migrated SQLite database for each test, users, keys and clients."""
 
-from __future__ import annotations
-
 import contextvars
 import os
 import re

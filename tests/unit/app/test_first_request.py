@@ -1,7 +1,5 @@
 """The application does all imports and configuration before gunicorn forks its processes."""
 
-from __future__ import annotations
-
 from tests.unit.app.conftest import run_python
 
 FIRST_TASK = """

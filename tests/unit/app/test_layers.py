@@ -1,7 +1,5 @@
 """The packages of `app/` import each other in one direction only. docs/application.md names the layers."""
 
-from __future__ import annotations
-
 import ast
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter

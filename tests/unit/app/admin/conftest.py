@@ -1,7 +1,5 @@
 """Fixtures: an administrator and the audit log."""
 
-from __future__ import annotations
-
 from typing import Any, cast
 
 import pytest

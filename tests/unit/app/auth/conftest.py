@@ -1,7 +1,5 @@
 """An application with a relay, whose e-mails are only recorded."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Helpers for tests of accounts: forms, queued e-mails, links."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Log-in and the limits on guesses."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

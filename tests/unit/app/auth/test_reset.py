@@ -1,7 +1,5 @@
 """Password resets, and links that work once."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """Start and end of sessions, and the forms of an account."""
 
-from __future__ import annotations
-
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient

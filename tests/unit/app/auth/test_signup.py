@@ -1,7 +1,5 @@
 """Sign-up, and confirmation by link and password."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 
 import pytest

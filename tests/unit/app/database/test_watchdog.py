@@ -1,7 +1,5 @@
 """The watchdog closes connections to a frozen database, and no others."""
 
-from __future__ import annotations
-
 import socket
 import threading
 import time

@@ -1,7 +1,5 @@
 """SMTP sessions with a real server on the loopback address."""
 
-from __future__ import annotations
-
 import smtplib
 import ssl
 from datetime import timedelta

@@ -1,7 +1,5 @@
 """Cached pages and lists."""
 
-from __future__ import annotations
-
 from flask import Flask
 from flask.testing import FlaskClient
 

@@ -1,7 +1,5 @@
 """The cache: freshness, invalidation, and single flight."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

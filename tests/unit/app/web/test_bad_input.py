@@ -1,7 +1,5 @@
 """Invalid input gets a 4xx problem that names the error, and nothing is stored."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
