@@ -13,7 +13,7 @@ DOCUMENTATION = r"""
 module: app_state
 short_description: Read which releases a host has, which is current, and what its services were started with
 description:
-  - When a service starts, its unit writes the checksums of the files that it reads to C(RUN/SERVICE/fingerprint). The
+  - When a service starts, its unit writes the checksums of the files that it reads to C(/run/SERVICE/fingerprint). The
     module reads these checksums. A service that does not run has no such file.
 options:
   home:
@@ -24,25 +24,6 @@ options:
     description: Release that must be current, and that all running services must have been started with.
     type: str
     default: ""
-  services:
-    description: Services to check, without their suffix.
-    type: list
-    elements: str
-    default: [app, celery-worker, celery-beat]
-  run:
-    description: Folder of the services' runtime directories.
-    type: path
-    default: /run
-attributes:
-  check_mode:
-    support: full
-author: [Flaskfleet]
-"""
-
-EXAMPLES = r"""
-- name: Read the state of the host
-  app_state:
-    home: /opt/news
 """
 
 RETURN = r"""
@@ -79,6 +60,11 @@ services:
   returned: always
   type: dict
 """
+
+
+# The services' runtime directories are below this folder.
+RUN = Path("/run")
+SERVICES = ("app", "celery-worker", "celery-beat")
 
 
 def releases(home: Path) -> tuple[dict[str, str], list[str]]:
@@ -119,15 +105,13 @@ def main() -> None:
         argument_spec={
             "home": {"type": "path", "required": True},
             "require": {"type": "str", "default": ""},
-            "services": {"type": "list", "elements": "str", "default": ["app", "celery-worker", "celery-beat"]},
-            "run": {"type": "path", "default": "/run"},
         },
         supports_check_mode=True,
     )
-    home, run = Path(module.params["home"]), Path(module.params["run"])
+    home = Path(module.params["home"])
     current = home / "current"
     complete, incomplete = releases(home)
-    marks = {service: run / service / "fingerprint" for service in module.params["services"]}
+    marks = {service: RUN / service / "fingerprint" for service in SERVICES}
     found: dict[str, Any] = {
         "installed": list(complete),
         "dependencies": complete,
@@ -135,7 +119,7 @@ def main() -> None:
         "current": current.readlink().name if current.is_symlink() else "",
         "settings": sorted(path.name for path in home.glob(".settings/*")),
         "set_up": checksum(home / ".setup"),
-        "socket": checksum(run / "app.socket.fingerprint"),
+        "socket": checksum(RUN / "app.socket.fingerprint"),
         "services": {service: started_with(mark) for service, mark in marks.items() if mark.is_file()},
     }
     if reason := differs(found, module.params["require"]):

@@ -61,24 +61,6 @@ options:
     type: str
     choices: [refuse, keep, drain]
     default: refuse
-  notes:
-    description: Folder of the notes.
-    type: path
-    default: /var/lib/flaskfleet/drain
-attributes:
-  check_mode:
-    support: full
-author: [Flaskfleet]
-"""
-
-EXAMPLES = r"""
-- name: Plan to take app1 out
-  nginx_drain_plan:
-    hosts: "{{ nginx_upstream_hosts }}"
-    port: 8000
-    drain: [app1]
-    by: deploy
-    why: release 20261123-063000-0a1b2c3-4d5e6f708192
 """
 
 RETURN = r"""
@@ -89,9 +71,12 @@ drained:
 """
 
 
-def read_notes(folder: Path) -> dict[str, dict[str, str]]:
+NOTES = Path("/var/lib/flaskfleet/drain")
+
+
+def read_notes() -> dict[str, dict[str, str]]:
     """Drained hosts by name, each with by, when and why."""
-    return {path.name: json.loads(path.read_text()) for path in sorted(folder.glob("[!.]*"))} if folder.is_dir() else {}
+    return {path.name: json.loads(path.read_text()) for path in sorted(NOTES.glob("[!.]*"))}
 
 
 def is_healthy(url: str) -> bool:
@@ -134,7 +119,6 @@ def main() -> None:
             "why": {"type": "str", "default": ""},
             "health": {"type": "str", "default": ""},
             "last_host": {"type": "str", "choices": ["refuse", "keep", "drain"], "default": "refuse"},
-            "notes": {"type": "path", "default": "/var/lib/flaskfleet/drain"},
         },
         supports_check_mode=True,
     )
@@ -145,7 +129,7 @@ def main() -> None:
         "why": parameters["why"],
     }
     known = {host["name"] for host in parameters["hosts"]}
-    before = read_notes(Path(parameters["notes"]))
+    before = read_notes()
     put_back = {
         name for name in parameters["undrain"] if name in before and parameters["by"] in ("", before[name]["by"])
     }

@@ -25,20 +25,6 @@ options:
     description: Length of the period that ends now, by this host's clock.
     type: int
     required: true
-  path:
-    description: The access log, one JSON object a line.
-    type: path
-    default: /var/log/nginx/access.log
-attributes:
-  check_mode:
-    support: full
-author: [Flaskfleet]
-"""
-
-EXAMPLES = r"""
-- name: Count the answers of the last minute
-  nginx_traffic:
-    seconds: 60
 """
 
 RETURN = r"""
@@ -48,6 +34,8 @@ hosts:
   type: dict
 """
 
+# One JSON object a line.
+LOG = Path("/var/log/nginx/access.log")
 # Bytes read from the end of the log. A line has 300 to 1,000 bytes, so this covers a minute at 1,000 requests a second.
 TAIL = 32 * 1024 * 1024
 # nginx separates hosts by a comma if it tried several, and by a colon after an internal redirect.
@@ -90,16 +78,8 @@ def count(lines: Iterable[str], since: float) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Ansible's entry point."""
-    module = AnsibleModule(
-        argument_spec={
-            "seconds": {"type": "int", "required": True},
-            "path": {"type": "path", "default": "/var/log/nginx/access.log"},
-        },
-        supports_check_mode=True,
-    )
-    module.exit_json(
-        changed=False, hosts=count(tail(Path(module.params["path"])), time.time() - module.params["seconds"])
-    )
+    module = AnsibleModule(argument_spec={"seconds": {"type": "int", "required": True}}, supports_check_mode=True)
+    module.exit_json(changed=False, hosts=count(tail(LOG), time.time() - module.params["seconds"]))
 
 
 if __name__ == "__main__":

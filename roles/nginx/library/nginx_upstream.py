@@ -43,31 +43,6 @@ options:
     description: Whether nginx reloads at once.
     type: bool
     default: true
-  notes:
-    description: Folder of the notes.
-    type: path
-    default: /var/lib/flaskfleet/drain
-  metrics:
-    description: File for the node exporter. It is not written if its folder does not exist.
-    type: path
-    default: /var/lib/prometheus/node-exporter/flaskfleet_drain.prom
-  path:
-    description: The file that nginx.conf includes.
-    type: path
-    default: /etc/nginx/upstream.conf
-attributes:
-  check_mode:
-    support: full
-author: [Flaskfleet]
-"""
-
-EXAMPLES = r"""
-- name: Take app1 out
-  nginx_upstream:
-    content: "{{ lookup('ansible.builtin.template', 'upstream.conf.j2') }}"
-    drained: {app1: {by: deploy, when: 2026-11-23T06:30:00Z, why: release 7}}
-    wait_for: ["10.0.0.31:8000"]
-    timeout: 30
 """
 
 RETURN = r"""
@@ -77,14 +52,18 @@ in_flight:
   type: int
 """
 
-MAIN = Path("/etc/nginx/nginx.conf")
+# MAIN includes UPSTREAM.
+MAIN, UPSTREAM = Path("/etc/nginx/nginx.conf"), Path("/etc/nginx/upstream.conf")
+NOTES = Path("/var/lib/flaskfleet/drain")
+# For the node exporter. The file is not written if its folder does not exist.
+METRICS = Path("/var/lib/prometheus/node-exporter/flaskfleet_drain.prom")
 PID, LOADED = Path("/run/nginx.pid"), Path("/run/nginx.loaded")
 ESTABLISHED = "01"
 
 
-def read_notes(folder: Path) -> dict[str, Any]:
+def read_notes() -> dict[str, Any]:
     """Drained hosts by name, each with by, when and why."""
-    return {path.name: json.loads(path.read_text()) for path in folder.glob("[!.]*")} if folder.is_dir() else {}
+    return {path.name: json.loads(path.read_text()) for path in NOTES.glob("[!.]*")}
 
 
 def render_metrics(notes: Mapping[str, Mapping[str, str]]) -> str:
@@ -110,22 +89,22 @@ def write(path: Path, text: str) -> None:
     Path(file.name).rename(path)
 
 
-def syntax_error(module: AnsibleModule, path: Path, text: str) -> str:
+def syntax_error(module: AnsibleModule, text: str) -> str:
     """Return nginx's error about the new file within the whole configuration, or an empty string if there is none."""
-    if not MAIN.exists() or str(path) not in (configuration := MAIN.read_text()):
+    if not MAIN.exists() or str(UPSTREAM) not in (configuration := MAIN.read_text()):
         return ""
     with tempfile.NamedTemporaryFile("w") as part, tempfile.NamedTemporaryFile("w") as main:
         part.write(text)
-        main.write(configuration.replace(str(path), part.name))
+        main.write(configuration.replace(str(UPSTREAM), part.name))
         part.flush()
         main.flush()
         code, _, stderr = module.run_command(["nginx", "-t", "-q", "-c", main.name])
         return str(stderr).strip() if code else ""
 
 
-def needs_reload(path: Path) -> bool:
+def needs_reload() -> bool:
     """Whether nginx runs and has not read the file, for instance because an earlier run stopped before the reload."""
-    return PID.exists() and not (LOADED.exists() and LOADED.stat().st_ctime_ns > path.stat().st_ctime_ns)
+    return PID.exists() and not (LOADED.exists() and LOADED.stat().st_ctime_ns > UPSTREAM.stat().st_ctime_ns)
 
 
 def connections(table: str, addresses: Iterable[str]) -> int:
@@ -158,35 +137,30 @@ def main() -> None:
             "wait_for": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 0},
             "load": {"type": "bool", "default": True},
-            "notes": {"type": "path", "default": "/var/lib/flaskfleet/drain"},
-            "metrics": {"type": "path", "default": "/var/lib/prometheus/node-exporter/flaskfleet_drain.prom"},
-            "path": {"type": "path", "default": "/etc/nginx/upstream.conf"},
         },
         supports_check_mode=True,
     )
     parameters = module.params
-    folder, path, after = Path(parameters["notes"]), Path(parameters["path"]), parameters["drained"]
+    before, after = read_notes(), parameters["drained"]
     text = parameters["content"].strip() + "\n"
-    before = read_notes(folder)
-    changed = after != before or not path.exists() or path.read_text() != text
-    if module.check_mode or not path.parent.is_dir():
-        module.exit_json(changed=changed and path.parent.is_dir(), in_flight=0)
+    changed = after != before or not UPSTREAM.exists() or UPSTREAM.read_text() != text
+    if module.check_mode or not UPSTREAM.parent.is_dir():
+        module.exit_json(changed=changed and UPSTREAM.parent.is_dir(), in_flight=0)
     if changed:
-        if error := syntax_error(module, path, text):
-            module.fail_json(msg=f"nginx rejects the new {path}: {error}. The old file stays in use.")
+        if error := syntax_error(module, text):
+            module.fail_json(msg=f"nginx rejects the new {UPSTREAM}: {error}. The old file stays in use.")
         for name in before.keys() - after.keys():
-            (folder / name).unlink()
+            (NOTES / name).unlink()
         for name in after.keys() - before.keys():
-            write(folder / name, json.dumps(after[name]) + "\n")
-        write(path, text)
-    if parameters["load"] and needs_reload(path):
+            write(NOTES / name, json.dumps(after[name]) + "\n")
+        write(UPSTREAM, text)
+    if parameters["load"] and needs_reload():
         changed = True
         code, _, stderr = module.run_command(["systemctl", "reload", "nginx.service"])
         if code:
-            module.fail_json(msg=f"nginx did not reload {path}: {stderr.strip()}. See /var/log/nginx/error.log.")
-    metrics = Path(parameters["metrics"])
-    if metrics.parent.is_dir() and (not metrics.exists() or metrics.read_text() != render_metrics(after)):
-        write(metrics, render_metrics(after))
+            module.fail_json(msg=f"nginx did not reload {UPSTREAM}: {stderr.strip()}. See /var/log/nginx/error.log.")
+    if METRICS.parent.is_dir() and (not METRICS.exists() or METRICS.read_text() != render_metrics(after)):
+        write(METRICS, render_metrics(after))
     module.exit_json(changed=changed, in_flight=wait_for_requests(parameters["wait_for"], parameters["timeout"]))
 
 

@@ -42,12 +42,8 @@ options:
     description: Seconds to wait until a replica has its master's data.
     type: int
     default: 60
-  login_host:
-    description: Address of the instance.
-    type: str
-    default: 127.0.0.1
   login_port:
-    description: Port of the instance.
+    description: Port of the instance on this host.
     type: int
     required: true
   login_user:
@@ -58,21 +54,6 @@ options:
     description: Password of O(login_user).
     type: str
     required: true
-attributes:
-  check_mode:
-    support: full
-author: [Flaskfleet]
-"""
-
-EXAMPLES = r"""
-- name: Converge the cache
-  redis_instance:
-    config: {maxmemory: 268435456, maxmemory-policy: allkeys-lru}
-    secret_config: {masterauth: "{{ redis_replication_password }}"}
-    acl_file: /etc/redis/cache.acl
-    login_port: 6379
-    login_user: admin
-    login_password: "{{ redis_admin_password }}"
 """
 
 RETURN = r"""
@@ -172,7 +153,6 @@ def main() -> None:
         acl_file={"type": "path", "required": True},
         config_file={"type": "path"},
         link_timeout={"type": "int", "default": 60},
-        login_host={"type": "str", "default": "127.0.0.1"},
         login_port={"type": "int", "required": True},
     )
     given, check_mode = module.params, module.check_mode

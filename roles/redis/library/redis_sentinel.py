@@ -56,25 +56,17 @@ options:
     type: list
     elements: str
     required: true
-  master_user:
-    description: User with which Sentinel logs in to masters and replicas.
+  user:
+    description: User with which Sentinel logs in to masters, replicas and other Sentinels.
     type: str
     required: true
-  master_password:
-    description: Password of O(master_user).
+  password:
+    description: Password of O(user).
     type: str
     required: true
   config:
     description: Options of C(SENTINEL CONFIG SET), such as V(announce-ip).
     type: dict
-    required: true
-  peer_user:
-    description: User with which Sentinels log in to each other.
-    type: str
-    required: true
-  peer_password:
-    description: Password of O(peer_user).
-    type: str
     required: true
   config_file:
     description: Sentinel's configuration file, the only place where its passwords can be read.
@@ -88,12 +80,8 @@ options:
     description: Seconds to wait until Sentinel knows enough others for a failover of each master.
     type: int
     default: 60
-  login_host:
-    description: Address of Sentinel.
-    type: str
-    default: 127.0.0.1
   login_port:
-    description: Port of Sentinel.
+    description: Port of this host's Sentinel.
     type: int
     default: 26379
   login_user:
@@ -104,31 +92,6 @@ options:
     description: Password of O(login_user).
     type: str
     required: true
-attributes:
-  check_mode:
-    support: full
-author: [Flaskfleet]
-"""
-
-EXAMPLES = r"""
-- name: Converge Sentinel
-  redis_sentinel:
-    masters:
-      - name: store
-        address: 10.0.0.1
-        port: 6380
-        copies: [10.0.0.1, 10.0.0.2, 10.0.0.3]
-        settings: {quorum: 2, down-after-milliseconds: 5000}
-    sentinels: [10.0.0.1, 10.0.0.2, 10.0.0.3]
-    master_user: sentinel
-    master_password: "{{ redis_sentinel_password }}"
-    config: {announce-ip: 10.0.0.2}
-    peer_user: sentinel
-    peer_password: "{{ redis_sentinel_password }}"
-    config_file: /etc/redis/fleet-sentinel.conf
-    acl_file: /etc/redis/sentinel.acl
-    login_user: admin
-    login_password: "{{ redis_admin_password }}"
 """
 
 RETURN = r"""
@@ -244,21 +207,18 @@ def main() -> None:
     module = build_module(
         masters={"type": "list", "elements": "dict", "required": True, "options": master_options},
         sentinels={"type": "list", "elements": "str", "required": True},
-        master_user={"type": "str", "required": True},
-        master_password={"type": "str", "required": True, "no_log": True},
+        user={"type": "str", "required": True},
+        password={"type": "str", "required": True, "no_log": True},
         config={"type": "dict", "required": True},
-        peer_user={"type": "str", "required": True},
-        peer_password={"type": "str", "required": True, "no_log": True},
         config_file={"type": "path", "required": True},
         acl_file={"type": "path", "required": True},
         quorum_timeout={"type": "int", "default": 60},
-        login_host={"type": "str", "default": "127.0.0.1"},
         login_port={"type": "int", "default": 26379},
     )
     given, check_mode, seconds = module.params, module.check_mode, module.params["quorum_timeout"]
     masters = given["masters"]
-    config = given["config"] | {"sentinel-user": given["peer_user"], "sentinel-pass": given["peer_password"]}
-    login = {"auth-user": given["master_user"], "auth-pass": given["master_password"]}
+    config = given["config"] | {"sentinel-user": given["user"], "sentinel-pass": given["password"]}
+    login = {"auth-user": given["user"], "auth-pass": given["password"]}
     changes: list[str] = []
 
     def converge(sentinel: redis.Redis) -> None:

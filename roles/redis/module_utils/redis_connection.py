@@ -73,7 +73,7 @@ def connect(address: str, port: int, user: str, password: str, start_timeout: fl
 def converge_server(module: AnsibleModule, start_timeout: float, converge: Callable[[redis.Redis], None]) -> bool:
     """Call `converge` with the server of the module's login options; return whether it rejected the password."""
     given = module.params
-    host, port = given["login_host"], given["login_port"]
+    host, port = "127.0.0.1", given["login_port"]
     try:
         with connect(host, port, given["login_user"], given["login_password"], start_timeout) as server:
             converge(server)

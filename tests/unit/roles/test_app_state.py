@@ -18,8 +18,13 @@ def sha1(text: str) -> str:
     return hashlib.sha1(text.encode()).hexdigest()
 
 
+@pytest.fixture(autouse=True)
+def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app_state, "RUN", tmp_path / "run")
+
+
 def read_state(home: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    result = modules.run(app_state, {"home": str(home), "run": str(home / "run")}, capsys)
+    result = modules.run(app_state, {"home": str(home)}, capsys)
     assert not result["changed"]
     return result
 
@@ -56,9 +61,7 @@ def test_complete_releases_are_listed_apart_from_those_of_an_interrupted_run(
 
 def test_a_service_that_was_not_restarted_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def require(release: str) -> Any:
-        return modules.run(
-            app_state, {"home": str(tmp_path), "run": str(tmp_path / "run"), "require": release}, capsys
-        ).get("msg")
+        return modules.run(app_state, {"home": str(tmp_path), "require": release}, capsys).get("msg")
 
     (tmp_path / "current").symlink_to(tmp_path / "releases/b")
     for service, release in {"app": "b", "celery-worker": "a"}.items():

@@ -66,7 +66,9 @@ def line(age: float, address: str, status: str, seconds: str = "0.010") -> str:
     )
 
 
-def test_the_log_is_counted_by_host(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_log_is_counted_by_host(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "access.log.1").write_text(line(5, "192.0.2.2:8000", "200") + "\n")
     lines = [
         line(600, "192.0.2.1:8000", "500"),
@@ -77,6 +79,7 @@ def test_the_log_is_counted_by_host(tmp_path: Path, capsys: pytest.CaptureFixtur
         "{ half a li",
     ]
     (tmp_path / "access.log").write_text("\n".join(lines))
-    hosts = run(nginx_traffic, {"seconds": 60, "path": str(tmp_path / "access.log")}, capsys)["hosts"]
+    monkeypatch.setattr(nginx_traffic, "LOG", tmp_path / "access.log")
+    hosts = run(nginx_traffic, {"seconds": 60}, capsys)["hosts"]
     assert hosts["192.0.2.1"] == {"answers": 4, "errors": 2, "seconds": [0.01, 0.001, 0.002]}
     assert hosts["192.0.2.2"] == {"answers": 2, "errors": 0, "seconds": [0.01, 0.02]}

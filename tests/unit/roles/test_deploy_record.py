@@ -57,12 +57,13 @@ class Store(BaseHTTPRequestHandler):
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Iterator[Run]:
+def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     handler = type("Fresh", (Store,), {"data": {}})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        settings = {"url": f"http://127.0.0.1:{server.server_port}", "metrics": str(tmp_path / "deploy.prom")}
-        yield lambda **arguments: modules.run(deploy_record, settings | arguments, capsys)
+        monkeypatch.setattr(deploy_record, "URL", f"http://127.0.0.1:{server.server_port}")
+        monkeypatch.setattr(deploy_record, "METRICS", tmp_path / "deploy.prom")
+        yield lambda **arguments: modules.run(deploy_record, arguments, capsys)
         server.shutdown()
 
 
@@ -103,7 +104,9 @@ def test_a_metric_shows_since_when_the_lock_is_held(run: Run, tmp_path: Path) ->
     assert (tmp_path / "deploy.prom").read_text().endswith("flaskfleet_deploy_lock_since_seconds 0\n")
 
 
-def test_the_log_is_ordered_without_duplicates_and_drops_the_oldest_entries(run: Run) -> None:
+def test_the_log_is_ordered_without_duplicates_and_drops_the_oldest_entries(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     entries = [{"run": "1", "when": f"2026-01-0{day}", "result": "done", "release": "ü"} for day in (1, 2, 3)]
     assert [run(do="log", entry=entry)["changed"] for entry in (entries[1], entries[0], entries[1])] == [
         True,
@@ -111,12 +114,14 @@ def test_the_log_is_ordered_without_duplicates_and_drops_the_oldest_entries(run:
         False,
     ]
     assert run()["log"] == entries[:2]
-    run(do="log", entry=entries[2], keep=2)
+    monkeypatch.setattr(deploy_record, "MAX_ENTRIES", 2)
+    run(do="log", entry=entries[2])
     assert run()["log"] == entries[1:]
 
 
-def test_an_etcd_that_does_not_answer_is_reported_in_a_sentence(run: Run) -> None:
-    result = run(do="lock", entry=ANNA, url="http://127.0.0.1:1")
+def test_an_etcd_that_does_not_answer_is_reported_in_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deploy_record, "URL", "http://127.0.0.1:1")
+    result = run(do="lock", entry=ANNA)
     assert result["failed"]
     assert "does not answer: " in result["msg"]
     assert "Deploys need its quorum" in result["msg"]

@@ -32,8 +32,10 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     monkeypatch.setattr(nginx_upstream, "MAIN", tmp_path / "nginx.conf")
     monkeypatch.setattr(nginx_upstream, "PID", tmp_path / "nginx.pid")
     monkeypatch.setattr(nginx_upstream, "LOADED", tmp_path / "nginx.loaded")
-    notes = {"notes": str(tmp_path / "notes")}
-    paths = notes | {"path": str(tmp_path / "upstream.conf"), "metrics": str(tmp_path / "drain.prom")}
+    monkeypatch.setattr(nginx_upstream, "UPSTREAM", tmp_path / "upstream.conf")
+    monkeypatch.setattr(nginx_upstream, "METRICS", tmp_path / "drain.prom")
+    for module in (nginx_drain_plan, nginx_upstream):
+        monkeypatch.setattr(module, "NOTES", tmp_path / "notes")
 
     def call(
         check: bool = False,
@@ -43,7 +45,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         timeout: int = 0,
         **options: Any,
     ) -> dict[str, Any]:
-        plan = modules.run(nginx_drain_plan, notes | {"hosts": hosts, "port": port} | options, capsys, check)
+        plan = modules.run(nginx_drain_plan, {"hosts": hosts, "port": port} | options, capsys, check)
         if "drained" not in plan:
             return plan
         drained = plan["drained"]
@@ -58,7 +60,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
             "timeout": timeout,
             "load": load,
         }
-        return plan | modules.run(nginx_upstream, paths | arguments, capsys, check)
+        return plan | modules.run(nginx_upstream, arguments, capsys, check)
 
     return call
 

@@ -79,11 +79,9 @@ def converge_sentinel(
             "acl_file": str(acl_file),
             "config_file": str(tmp_path / "sentinel.conf"),
             "masters": [store],
-            "master_user": "sentinel",
-            "master_password": PASSWORD,
+            "user": "sentinel",
+            "password": PASSWORD,
             "config": {"announce-ip": "10.0.0.2"},
-            "peer_user": "sentinel",
-            "peer_password": PASSWORD,
         }
         result = run(redis_sentinel, LOGIN | given | arguments, capsys, check)
         return result | {"written": [command.replace(PASSWORD, "…") for command in server.written()]}
