@@ -68,7 +68,7 @@ def unconverted(template: str) -> set[str]:
         if filtered.name in {"max", "min", "sum"} and isinstance(filtered.node, nodes.List):
             numbers += filtered.node.items
     tested: list[Any] = [node.node for node in tree.find_all(nodes.Not)]
-    tested += [node.test for node in (*tree.find_all(nodes.If), *tree.find_all(nodes.CondExpr))]
+    tested += [node.test for node in tree.find_all(nodes.If)] + [node.test for node in tree.find_all(nodes.CondExpr)]
     tested += [
         side for kind in (nodes.And, nodes.Or) for node in tree.find_all(kind) for side in (node.left, node.right)
     ]
