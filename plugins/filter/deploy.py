@@ -170,8 +170,7 @@ def failure(hosts: Sequence[Host]) -> str:
 
     Hosts with the same message share a sentence. Hosts that do not answer any more have no result.
     """
-    names_by_kind: dict[str, list[str]] = {}
-    sentences: dict[str, str] = {}
+    found: dict[str, tuple[str, list[str]]] = {}
     for host in (host for host in hosts if "ansible_failed_result" in host):
         name, task, result = host["inventory_hostname"], host["ansible_failed_task"], host["ansible_failed_result"]
         failed = [part for part in result.get("results", []) if part.get("failed")]
@@ -181,11 +180,10 @@ def failure(hosts: Sequence[Host]) -> str:
             log = f"`journalctl -u app -u celery-worker -n 50` on {name} shows more."
             message = f'{name} failed at "{task["name"]}": {message.rstrip(".")}. {log}'
         kind = re.sub(rf"\b{re.escape(name)}\b", "HOST", message)
-        names_by_kind.setdefault(kind, []).append(name)
-        sentences.setdefault(kind, message)
+        found.setdefault(kind, (message, []))[1].append(name)
     parts = [
-        sentences[kind] + (f" The same on {', '.join(names[1:])}." if len(names) > 1 and "HOST" in kind else "")
-        for kind, names in names_by_kind.items()
+        message + (f" The same on {', '.join(others)}." if others and "HOST" in kind else "")
+        for kind, (message, (_, *others)) in found.items()
     ]
     if silent := silent_hosts(hosts):
         parts.append(f"{', '.join(silent)} did not answer any more.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_network
+from ipaddress import ip_network
 from typing import Any
 
 from ansible.errors import AnsibleFilterError
@@ -33,8 +33,6 @@ _value:
   type: list
   elements: dict
 """
-
-Network = IPv4Network | IPv6Network
 
 
 def firewall_rules(
@@ -82,20 +80,16 @@ def firewall_rules(
 def _merged(rule: Mapping[str, Any], sources: Sequence[str]) -> list[str]:
     """Sorted networks, without those that are part of another one, since nftables rejects overlapping intervals."""
     try:
-        networks: set[Network] = {ip_network(source, strict=False) for source in sources}
+        networks: set[Any] = {ip_network(source, strict=False) for source in sources}
     except ValueError as error:
         raise AnsibleFilterError(f"fleet_ports: a source of rule {rule['name']} is not a network: {error}.") from error
     kept = [
         n
         for n in networks
-        if not any(n != other and n.version == other.version and _within(n, other) for other in networks)
+        if not any(n != other and n.version == other.version and n.subnet_of(other) for other in networks)
     ]
-    kept.sort(key=lambda n: (n.version, int(n.network_address), n.prefixlen))
+    kept.sort(key=lambda n: (n.version, n))
     return [str(n.network_address) if n.prefixlen == n.max_prefixlen else str(n) for n in kept]
-
-
-def _within(inner: Network, outer: Network) -> bool:
-    return inner.prefixlen >= outer.prefixlen and inner.network_address in outer
 
 
 class FilterModule:

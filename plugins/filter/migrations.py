@@ -86,18 +86,14 @@ class Judge:
         if table not in self.created | OWN_TABLES:
             self.reasons.append(reason)
 
-    def create(self, name: str, may_exist: bool) -> None:
-        """Note that old code does not know an object. With IF NOT EXISTS, it is new only if no table has its name."""
-        if not may_exist or name not in self.sizes:
-            self.created.add(name)
-
     def create_table(self, node: Any) -> None:
-        """CREATE TABLE."""
-        self.create(node.relation.relname, node.if_not_exists)
+        """CREATE TABLE, also … AS, and CREATE MATERIALIZED VIEW.
 
-    def create_table_as(self, node: Any) -> None:
-        """CREATE TABLE … AS and CREATE MATERIALIZED VIEW."""
-        self.create(node.into.rel.relname, node.if_not_exists)
+        With IF NOT EXISTS, it is new only if no table has its name.
+        """
+        relation: Any = node.into.rel if isinstance(node, ast.CreateTableAsStmt) else node.relation
+        if not node.if_not_exists or relation.relname not in self.sizes:
+            self.created.add(relation.relname)
 
     def alter_table(self, node: Any) -> None:
         """ALTER TABLE and ALTER VIEW, with all of their actions."""
@@ -213,7 +209,7 @@ class Judge:
 
 CHECKS: dict[type, Callable[[Judge, Any], None]] = {
     ast.CreateStmt: Judge.create_table,
-    ast.CreateTableAsStmt: Judge.create_table_as,
+    ast.CreateTableAsStmt: Judge.create_table,
     ast.AlterTableStmt: Judge.alter_table,
     ast.RenameStmt: Judge.rename,
     ast.AlterEnumStmt: Judge.alter_enum,

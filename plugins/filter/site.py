@@ -22,7 +22,7 @@ def site_report(hosts: Sequence[Mapping[str, Any]], missing: Sequence[str], sile
     left = dict.fromkeys(host.get(fact, "") for host in hosts for fact in POSTPONED)
     lines = [sentence for sentence in left if sentence]
     if missing:
-        reasons = [f"{name} {reason_of(name, silent)}" for name in sorted(missing)]
+        reasons = [silent.get(name, f"{name} failed, see its error above") for name in sorted(missing)]
         finish = f"ansible-playbook site.yml --limit {','.join(sorted(missing))}"
         lines.append(
             f"Not finished: {'; '.join(reasons)}. All other hosts are converged and do the work of the missing ones. "
@@ -30,11 +30,6 @@ def site_report(hosts: Sequence[Mapping[str, Any]], missing: Sequence[str], sile
             "Replace a host that is lost for good with playbooks/replace.yml."
         )
     return lines
-
-
-def reason_of(name: str, silent: Mapping[str, str]) -> str:
-    """Why a host is missing."""
-    return silent[name].partition(" ")[2] if name in silent else "failed, see its error above"
 
 
 def written_units(paths: Iterable[str], services: Iterable[str]) -> list[str]:

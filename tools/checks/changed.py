@@ -6,79 +6,57 @@ import subprocess
 from collections.abc import Iterable
 from fnmatch import fnmatch
 
-from tools.checks.plan import ALL_SCENARIOS, ROOT
+from tools.checks.plan import ALL_SCENARIOS, ROOT, SHARED
 
 NONE: tuple[str, ...] = ()
 FLEET = ("default", "single")
 DATA = ("default", "failover", "operations", "single")
 EDGE = ("default", "failover", "deploy", "single", "contract")
 RELEASE = ("default", "deploy", "single", "contract")
+SANDBOX = (*SHARED, "single", "contract")
 AWS = ("aws",)
 
-# The first pattern that matches a path decides. `*` also matches slashes. Lint and unit tests run for every change.
-TABLE: tuple[tuple[str, tuple[str, ...]], ...] = (
-    ("*.md", NONE),
-    ("docs/*", NONE),
-    (".github/*", NONE),
-    ("tests/unit/*", NONE),
-    ("tests/integration/*", NONE),
-    ("tools/bench/*", NONE),
-    ("tools/docs/*", NONE),
-    ("molecule/shared/*", ALL_SCENARIOS),
-    *((f"molecule/{name}/*", (name,)) for name in ALL_SCENARIOS),
-    ("terraform/sandbox/*", FLEET),
-    ("terraform/modules/sandbox_host/*", FLEET),
-    ("terraform/*", AWS),
-    ("inventories/aws/*", AWS),
-    ("inventories/contract/*", ("contract",)),
-    ("inventories/applications/guestbook.yml", ("contract",)),
-    ("inventories/single/*", ("single",)),
-    ("inventories/*", ALL_SCENARIOS),
-    ("tests/support/cloud/*", AWS),
-    ("tests/support/deploys/*", ("deploy",)),
-    ("tests/support/drills/*", ("failover", "operations")),
-    ("tests/support/browser/*", ("default",)),
-    ("tests/applications/baseline/*", NONE),
-    ("tests/applications/*", ("contract",)),
-    ("tests/*", ("default", "failover", "operations", "deploy", "single", "contract")),
-    ("roles/postgres/*", DATA),
-    ("roles/etcd/*", DATA),
-    ("roles/redis/*", DATA),
-    ("roles/nginx/*", EDGE),
-    ("roles/keepalived/*", EDGE),
-    ("roles/app/*", RELEASE),
-    ("roles/celery/*", RELEASE),
-    ("roles/deploy/*", RELEASE),
-    ("roles/maintain/*", ("operations",)),
-    ("roles/alertmanager/*", FLEET),
-    ("roles/grafana/*", FLEET),
-    ("roles/prometheus/*", FLEET),
-    ("roles/*", ALL_SCENARIOS),
-    ("playbooks/maintain.yml", ("operations",)),
-    ("playbooks/reinit.yml", ("operations", "failover")),
-    ("playbooks/replace.yml", ("operations", "failover")),
-    ("playbooks/*", ("default", "failover", "operations", "deploy", "single", "contract")),
-    ("tools/terraform/*", AWS),
-    ("tools/release/*", RELEASE),
-    ("tools/fleet/*", ("default", "operations", "single")),
-    ("tools/checks/*", NONE),
-    ("app/*", ("default", "failover", "deploy", "single")),
-    ("bin/vault-password", FLEET),
-    ("bin/*", FLEET),
-    ("LICENSE", NONE),
-    ("*.json", NONE),
-    (".*", NONE),
+ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
+    (NONE, ("*.md", "docs/*", ".github/*", "tests/unit/*", "tests/integration/*", "tools/bench/*", "tools/docs/*")),
+    (ALL_SCENARIOS, ("molecule/shared/*",)),
+    *(((name,), (f"molecule/{name}/*",)) for name in ALL_SCENARIOS),
+    (FLEET, ("terraform/sandbox/*", "terraform/modules/sandbox_host/*")),
+    (AWS, ("terraform/*", "inventories/aws/*")),
+    (("contract",), ("inventories/contract/*", "inventories/applications/guestbook.yml")),
+    (("single",), ("inventories/single/*",)),
+    (ALL_SCENARIOS, ("inventories/*",)),
+    (AWS, ("tests/support/cloud/*",)),
+    (("deploy",), ("tests/support/deploys/*",)),
+    (("failover", "operations"), ("tests/support/drills/*",)),
+    (("default",), ("tests/support/browser/*",)),
+    (NONE, ("tests/applications/baseline/*",)),
+    (("contract",), ("tests/applications/*",)),
+    (SANDBOX, ("tests/*",)),
+    (DATA, ("roles/postgres/*", "roles/etcd/*", "roles/redis/*")),
+    (EDGE, ("roles/nginx/*", "roles/keepalived/*")),
+    (RELEASE, ("roles/app/*", "roles/celery/*", "roles/deploy/*")),
+    (("operations",), ("roles/maintain/*", "playbooks/maintain.yml")),
+    (FLEET, ("roles/alertmanager/*", "roles/grafana/*", "roles/prometheus/*")),
+    (ALL_SCENARIOS, ("roles/*",)),
+    (("operations", "failover"), ("playbooks/reinit.yml", "playbooks/replace.yml")),
+    (SANDBOX, ("playbooks/*",)),
+    (AWS, ("tools/terraform/*",)),
+    (RELEASE, ("tools/release/*",)),
+    (("default", "operations", "single"), ("tools/fleet/*",)),
+    (("default", "failover", "deploy", "single"), ("app/*",)),
+    (FLEET, ("bin/*",)),
+    (NONE, ("tools/checks/*", "LICENSE", "*.json", ".*")),
 )
+# The first pattern that matches a path decides. `*` also matches slashes. Lint and unit tests run for every change.
+TABLE = [(pattern, names) for names, patterns in ROWS for pattern in patterns]
 
 
 def scenarios(paths: Iterable[str]) -> list[str]:
     """Return the scenarios that changed paths need. A path that no pattern knows needs all of them."""
-    needed = {name for path in paths for name in _needed(path)}
+    needed: set[str] = set()
+    for path in paths:
+        needed.update(next((names for pattern, names in TABLE if fnmatch(path, pattern)), ALL_SCENARIOS))
     return [name for name in ALL_SCENARIOS if name in needed]
-
-
-def _needed(path: str) -> tuple[str, ...]:
-    return next((names for pattern, names in TABLE if fnmatch(path, pattern)), ALL_SCENARIOS)
 
 
 def changed_since(base: str) -> list[str]:

@@ -16,45 +16,16 @@ class Skip(NamedTuple):
     reason: str
 
 
-class Allowed(NamedTuple):
-    """A kind of skip that is accepted.
-
-    Args:
-        test: Regular expression that the test's name must contain.
-        reason: Regular expression that its reason must contain.
-        why: Why a machine may lack what the test needs.
-    """
-
-    test: str
-    reason: str
-    why: str
-
-
-ALLOWED = (
-    Allowed(
-        r"test_browser",
-        r"axe-core cannot be installed",
-        "The npm registry is closed to machines without internet access.",
-    ),
-    Allowed(
-        r"test_monitoring",
-        r"Grafana's repository",
-        "Grafana's package is not in Debian; its own repository may be closed.",
-    ),
-    Allowed(
-        r"(test_aws|terraform/aws)",
-        r"provider",
-        "The AWS provider comes from Terraform's registry, which may be closed.",
-    ),
-    Allowed(
-        r"test_base_volumes",
-        r"(loop devices|CAP_SYS_RESOURCE)",
-        "Loop devices and CAP_SYS_RESOURCE are missing on many CI machines.",
-    ),
-    Allowed(r"tests\.unit\.tools\.test_fleet", r"no route to a network", "A machine may have no network at all."),
-)
+# Regular expressions of a test's name and of the reason it gave, and why a machine may lack what the test needs.
+ALLOWED = {
+    ("test_browser", "axe-core cannot be installed"): "The npm registry is closed to machines without internet access.",
+    ("test_monitoring", "Grafana's repository"): "Grafana is not in Debian; its own repository may be closed.",
+    ("(test_aws|terraform/aws)", "provider"): "The AWS provider comes from Terraform's registry, which may be closed.",
+    ("test_base_volumes", "(loop devices|CAP_SYS_RESOURCE)"): "Many CI machines have neither.",
+    (r"tests\.unit\.tools\.test_fleet", "no route to a network"): "A machine may have no network at all.",
+}
 
 
 def is_allowed(skip: Skip) -> bool:
     """Return whether a skip stands on the list."""
-    return any(re.search(row.test, skip.test) and re.search(row.reason, skip.reason) for row in ALLOWED)
+    return any(re.search(test, skip.test) and re.search(reason, skip.reason) for test, reason in ALLOWED)

@@ -26,12 +26,8 @@ def load(path: Path) -> Any:
 
 def code(value: Any) -> str:
     """Format a value as YAML on one line."""
-    text = (
-        str(yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True))
-        .removesuffix("...\n")
-        .strip()
-    )
-    text = " ".join(text.split())
+    text = str(yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True))
+    text = " ".join(text.removesuffix("...\n").split())
     if text[:1] in "'\"" and "{{" in text:
         text = text[1:-1].replace("''", "'")  # templates are easier to read without YAML's quotes
     return "[long](defaults/main.yml)" if len(text) > MAX_LENGTH else f"`{text}`".replace("|", "\\|")
@@ -44,9 +40,9 @@ def kind(option: Mapping[str, Any]) -> str:
     return f"{name}: {', '.join(f'`{choice}`' for choice in option['choices'])}" if "choices" in option else name
 
 
-def prose(text: str | list[str]) -> str:
+def prose(text: str) -> str:
     """Join a description to one line, and turn Ansible's markup, such as C(code), into Markdown."""
-    line = " ".join(" ".join([text] if isinstance(text, str) else text).split()).replace("|", "\\|")
+    line = " ".join(text.split()).replace("|", "\\|")
     parts = MARKUP.split(line)  # every second part is code
     return "".join(f"`{part}`" if index % 2 else part.replace("*", "\\*") for index, part in enumerate(parts))
 
@@ -55,14 +51,12 @@ def rows(options: Mapping[str, Mapping[str, Any]], defaults: Mapping[str, Any], 
     """Return the table's rows. The options of a dict follow it, indented."""
     lines = []
     for name, option in options.items():
-        if option.get("required"):
-            default = "**required**"
-        elif prefix:
-            default = code(option["default"]) if "default" in option else ""
-        else:
-            default = code(defaults[name]) if name in defaults else ""
-        lines.append(f"| {prefix}`{name}` | {kind(option)} | {default} | {prose(option.get('description', ''))} |")
-        lines += rows(option.get("options", {}), {}, f"{prefix}&nbsp;&nbsp;")
+        default = code(defaults[name]) if name in defaults else ""
+        shown = "**required**" if option.get("required") else default
+        lines.append(f"| {prefix}`{name}` | {kind(option)} | {shown} | {prose(option['description'])} |")
+        parts = option.get("options", {})
+        part_defaults = {part: values["default"] for part, values in parts.items() if "default" in values}
+        lines += rows(parts, part_defaults, f"{prefix}&nbsp;&nbsp;")
     return lines
 
 
@@ -95,19 +89,11 @@ def sample(option: Mapping[str, Any]) -> str:
     return values.get(str(option.get("type")), "…")
 
 
-def defaults_of(folder: Path) -> dict[str, Any]:
-    """Return the default values of a role's variables."""
-    path = folder / "defaults" / "main.yml"
-    return (load(path) if path.exists() else None) or {}
-
-
 def readme(folder: Path) -> str:
     """Return the README of the role in `folder`."""
     spec = load(folder / "meta" / "argument_specs.yml")["argument_specs"]["main"]
     meta = load(folder / "meta" / "main.yml")
-    defaults = defaults_of(folder)
-    options = spec.get("options", {})
-    description = spec.get("description", [])
+    options = spec["options"]
     systems = ", ".join(
         f"{system['name']} {' '.join(system['versions'])}" for system in meta["galaxy_info"]["platforms"]
     )
@@ -116,7 +102,6 @@ def readme(folder: Path) -> str:
     if any(option.get("required") for option in options.values()):
         source = "in this repository `inventories/shared` computes them from groups, ports and secrets"
         needs.append(f"- The required variables; {source}.")
-    needs += [f"- The role `{dependency.get('role', dependency)}`." for dependency in meta.get("dependencies", [])]
     return "\n".join(
         [
             f"# {folder.name}",
@@ -125,7 +110,7 @@ def readme(folder: Path) -> str:
             "",
             f"{spec['short_description'].rstrip('.')}.",
             "",
-            *(f"- {prose(line)}" for line in ([description] if isinstance(description, str) else description)),
+            *(f"- {prose(line)}" for line in spec["description"]),
             "",
             "## Requirements",
             "",
@@ -135,7 +120,7 @@ def readme(folder: Path) -> str:
             "",
             "| variable | type | default | what it is for |",
             "| --- | --- | --- | --- |",
-            *rows(options, defaults),
+            *rows(options, load(folder / "defaults" / "main.yml")),
             "",
             "## Example",
             "",
@@ -168,8 +153,8 @@ def main(arguments: list[str] | None = None, roles: Path = ROOT / "roles") -> in
     status = 0
     for path in sorted(roles.glob("*/meta/argument_specs.yml")):
         folder = path.parents[1]
-        options = load(path)["argument_specs"]["main"].get("options", {})
-        for problem in wrong_defaults(options, defaults_of(folder)):
+        options = load(path)["argument_specs"]["main"]["options"]
+        for problem in wrong_defaults(options, load(folder / "defaults" / "main.yml")):
             echo(f"roles/{folder.name}: {problem}")
             status = 1
         target, text = folder / "README.md", readme(folder)
