@@ -1,4 +1,4 @@
-"""A small HTTP server in place of etcd and Patroni. A function of the request computes its answers."""
+"""A small HTTP server in place of an application, etcd and Patroni. A function of the request computes its answers."""
 
 from __future__ import annotations
 
@@ -6,41 +6,24 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, NamedTuple
+from typing import Any
 
+from werkzeug import Request, Response
+from werkzeug.serving import make_server
 
-class Request(NamedTuple):
-    """A request: the local address that received it, its path, its JSON body if any, and its credentials."""
-
-    host: str
-    path: str
-    body: Any
-    login: str
+Answer = Callable[[Request], tuple[int, Any]]
 
 
 @contextmanager
-def answering(answer: Callable[[Request], tuple[int, Any]]) -> Iterator[int]:
-    """Answer with status and JSON on all of 127.0.0.0/8. Yields the port."""
+def answering(answer: Answer, address: str = "127.0.0.1") -> Iterator[int]:
+    """Answer with status and JSON. Yields the port."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(None)
+    @Request.application
+    def application(request: Request) -> Response:
+        status, content = answer(request)
+        return Response(json.dumps(content), status)
 
-        def do_POST(self) -> None:
-            self._answer(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-
-        def _answer(self, body: Any) -> None:
-            host = self.headers["Host"].partition(":")[0]
-            status, content = answer(Request(host, self.path, body, self.headers.get("Authorization", "")))
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(content).encode())
-
-        def log_message(self, *_: Any) -> None:
-            """Do not log."""
-
-    with ThreadingHTTPServer(("0.0.0.0", 0), Handler) as server:
-        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-        yield server.server_port
-        server.shutdown()
+    server = make_server(address, 0, application, threaded=True)
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server.server_port
+    server.shutdown()

@@ -1,22 +1,29 @@
-"""Load a module of a role from its file, and run it like Ansible does."""
+"""Load a module of a role from its file, and render a role's templates like Ansible does."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import pytest
-from ansible.module_utils.testing import patch_module_args
+import yaml
+from ansible.plugins.filter.core import FilterModule
+from ansible.plugins.test.core import TestModule
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-ROLES = Path(__file__).resolve().parents[3] / "roles"
+from tools.fleet.context import ROOT
+
+ROLES = ROOT / "roles"
+PASSWORD = "not-a-secret-of-anybody"
+Run = Callable[..., dict[str, Any]]
 
 
-def load(name: str, path: Path) -> ModuleType:
-    """Import a file as a module of the given name."""
+def load(path: Path, package: str = "") -> ModuleType:
+    """Import a file as a module."""
+    name = f"{package}{path.stem}"
     spec = importlib.util.spec_from_file_location(name, path)
     assert spec
     assert spec.loader
@@ -26,10 +33,20 @@ def load(name: str, path: Path) -> ModuleType:
     return module
 
 
-def run(
-    module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False
-) -> dict[str, Any]:
-    """Run the module and return its result."""
-    with patch_module_args(arguments | {"_ansible_check_mode": check}), pytest.raises(SystemExit):
-        module.main()
-    return dict(json.loads(capsys.readouterr().out))
+def render(role: str, template: str, **variables: Any) -> str:
+    """Return a role's template as a host gets it."""
+    jinja = Environment(
+        loader=FileSystemLoader(ROLES / role / "templates"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    jinja.filters.update(FilterModule().filters())
+    jinja.tests.update(TestModule().tests())
+    return jinja.get_template(template).render({"ansible_managed": "Written by a test."} | variables)
+
+
+def read_yaml(path: str) -> dict[str, Any]:
+    """Return the content of one of the project's YAML files."""
+    content: dict[str, Any] = yaml.safe_load((ROOT / path).read_text())
+    return content

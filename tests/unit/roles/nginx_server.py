@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import datetime
 import fcntl
 import json
 import re
 import shutil
 import socket
-import ssl
 import subprocess
 import threading
 import time
@@ -17,23 +15,23 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import httpx
-import jinja2
-import yaml
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
-ROOT = Path(__file__).resolve().parents[3]
-ROLE = ROOT / "roles" / "nginx"
+from plugins.action.fleet_secrets import tls_pair
+from tests.support.live.fleet import eventually
+from tests.support.sockets import accepts_connections, free_port
+from tests.unit.roles import modules
+from tests.unit.roles.modules import read_yaml
+from tools.fleet.context import ROOT
+
 UNPACKED = ROOT / ".cache" / "nginx"
 
 
 @cache
-def find_nginx() -> str | None:
-    """Find the machine's nginx, or unpack Debian's package into .cache without installing it."""
+def find_nginx() -> str:
+    """Find the machine's nginx, or unpack Debian's package into .cache; empty if neither works."""
     if found := shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
         return found
     binary = UNPACKED / "usr/sbin/nginx"
@@ -48,7 +46,7 @@ def find_nginx() -> str | None:
                 subprocess.run(["dpkg", "-x", package, UNPACKED], check=True, timeout=60)
     if binary.exists() and subprocess.run([binary, "-v"], capture_output=True, check=False).returncode == 0:
         return str(binary)
-    return None
+    return ""
 
 
 @cache
@@ -59,13 +57,12 @@ def knows_http2_directive(nginx: str) -> bool:
     return version is not None and tuple(map(int, version.groups())) >= (1, 25, 1)
 
 
-def defaults() -> dict[str, Any]:
-    """The role's defaults with the variables of the news application."""
-    variables: dict[str, Any] = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    application = yaml.safe_load((ROOT / "inventories/applications/news.yml").read_text())
-    variables |= {name: value for name, value in application.items() if name in variables}
-    return variables | {
-        "ansible_managed": "Written by a test.",
+def render(template: str, **variables: Any) -> str:
+    """Return one of the role's templates with its defaults and the variables of the news application."""
+    defaults = read_yaml("roles/nginx/defaults/main.yml")
+    application = read_yaml("inventories/applications/news.yml")
+    defaults |= {name: value for name, value in application.items() if name in defaults}
+    given = {
         "app_name": "news",
         "nginx_ipv6": False,
         "nginx_cache_size": "16m",
@@ -75,54 +72,14 @@ def defaults() -> dict[str, Any]:
         "nginx_exporter_address": "192.0.2.1",
         "nginx_upstream_hosts": [{"name": "app1", "address": "127.0.0.1"}],
     }
-
-
-def render(template: str, **variables: Any) -> str:
-    """One of the role's templates, as Ansible renders it."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(ROLE / "templates"),
-        trim_blocks=True,
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-    )
-    environment.filters["comment"] = lambda text: f"# {text}"
-    return environment.get_template(template).render(defaults() | variables) + "\n"
-
-
-def free_port() -> int:
-    """A free TCP port of 127.0.0.1."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def certificate() -> str:
-    """A key and its self-signed certificate in PEM, as tls.pem holds them."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "news.test")])
-    now = datetime.datetime.now(datetime.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(hours=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .sign(key, hashes.SHA256())
-    )
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    return (private + signed.public_bytes(serialization.Encoding.PEM)).decode()
+    return modules.render("nginx", template, **(defaults | given | variables))
 
 
 class Stub(BaseHTTPRequestHandler):
     """Answer with the request's headers; the query can set status, cc (Cache-Control) and reset (close silently)."""
 
     protocol_version = "HTTP/1.1"
-    requests: ClassVar[list[str]]
+    server: Application
 
     def log_message(self, *_: Any, **__: Any) -> None:
         """Do not log."""
@@ -130,13 +87,16 @@ class Stub(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Answer any method."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.requests.append(f"{self.command} {self.path}")
+        self.server.requests.append(f"{self.command} {self.path}")
         query = httpx.URL(self.path).params
         if "reset" in query:
             self.close_connection = True
             return
         body = json.dumps(
-            {"count": len(self.requests), "headers": {name.lower(): value for name, value in self.headers.items()}}
+            {
+                "count": len(self.server.requests),
+                "headers": {name.lower(): value for name, value in self.headers.items()},
+            }
         ).encode()
         self.send_response(int(query.get("status", 200)))
         self.send_header("Content-Length", str(len(body)))
@@ -161,9 +121,8 @@ class Application(ThreadingHTTPServer):
     def __init__(self, address: str = "127.0.0.1", port: int = 0) -> None:
         self.requests: list[str] = []
         self.connections: list[socket.socket] = []
-        super().__init__((address, port), type("OneStub", (Stub,), {"requests": self.requests}))
-        self.port: int = self.server_address[1]
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        super().__init__((address, port), Stub)
+        threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         """Record the connection, for `stop`."""
@@ -186,17 +145,13 @@ class Site:
     def __init__(self, folder: Path, **variables: Any) -> None:
         self.folder = folder
         self.http, self.https, status = free_port(), free_port(), free_port()
-        self.configuration = folder / "nginx.conf"
-        self.access_log = folder / "log/access.log"
+        configuration, nginx = folder / "nginx.conf", find_nginx()
         for name in ("log", "cache", "static"):
             (folder / name).mkdir(exist_ok=True)
-        (folder / "tls.pem").write_text(certificate())
+        (folder / "tls.pem").write_text("".join(tls_pair("news.test")))
         (folder / "mime.types").write_text("types { text/css css; }\n")
         variables = {"nginx_status_port": status} | variables
         (folder / "upstream.conf").write_text(render("upstream.conf.j2", __nginx_drained={}, **variables))
-        nginx = find_nginx()
-        assert nginx
-        self.nginx = nginx
         text = render("nginx.conf.j2", **variables)
         # Replace only what an unprivileged user on a shared machine cannot have.
         for there, here in {
@@ -216,8 +171,8 @@ class Site:
             f"    {kind}_temp_path {folder}/{kind};\n" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
         )
         text = text.replace("http {\n", f"http {{\n{paths}", 1)
-        self.configuration.write_text(text if knows_http2_directive(nginx) else text.replace("http2 on;", ""))
-        self.base = [nginx, "-p", str(folder), "-e", str(folder / "log/error.log"), "-c", str(self.configuration)]
+        configuration.write_text(text if knows_http2_directive(nginx) else text.replace("http2 on;", ""))
+        self.base = [nginx, "-p", str(folder), "-e", str(folder / "log/error.log"), "-c", str(configuration)]
 
     def check(self) -> tuple[bool, str]:
         """Whether `nginx -t` accepts the configuration, and its output."""
@@ -227,24 +182,16 @@ class Site:
     @contextmanager
     def running(self) -> Iterator[httpx.Client]:
         """Run nginx, and return an HTTPS client that keeps no cookies and follows no redirects."""
-        insecure = ssl.create_default_context()
-        insecure.check_hostname, insecure.verify_mode = False, ssl.CERT_NONE
-        process = subprocess.Popen(self.base, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            for _ in range(200):
-                with socket.socket() as probe:
-                    if probe.connect_ex(("127.0.0.1", self.https)) == 0:
-                        break
-                time.sleep(0.02)
-            with httpx.Client(
-                base_url=f"https://127.0.0.1:{self.https}", verify=insecure, timeout=10, trust_env=False
-            ) as client:
-                yield client
-        finally:
-            process.terminate()
-            process.wait(timeout=10)
+        with subprocess.Popen(self.base, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                assert eventually(lambda: accepts_connections(self.https), within=4, every=0.02)
+                base = f"https://127.0.0.1:{self.https}"
+                with httpx.Client(base_url=base, verify=False, timeout=10, trust_env=False) as client:
+                    yield client
+            finally:
+                process.terminate()
 
     def logged(self) -> list[dict[str, Any]]:
         """The entries of the access log. nginx writes them up to a second late."""
         time.sleep(1.2)
-        return [json.loads(line) for line in self.access_log.read_text().splitlines()]
+        return [json.loads(line) for line in (self.folder / "log/access.log").read_text().splitlines()]

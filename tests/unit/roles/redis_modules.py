@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import socketserver
 import threading
 from collections.abc import Callable
-from types import ModuleType
 from typing import Any
 
-import pytest
+from tests.unit.roles.modules import PASSWORD, ROLES, load
 
-from tests.unit.roles import modules
-from tests.unit.roles.modules import ROLES, load
-
-ROLE = ROLES / "redis"
-PASSWORD = "not-a-secret-of-anybody"
 ACL = ["user admin on #0 ~* &* +@all", "user default off -@all"]
 LOGIN = {"login_user": "admin", "login_password": PASSWORD}
 SENTINEL_READING = ("MASTER", "SLAVES", "SENTINELS", "CKQUORUM", "CONFIG GET")
 READING = ("PING", "INFO", "CONFIG GET", "ACL LIST", *(f"SENTINEL {name}" for name in SENTINEL_READING))
 Answer = Callable[[list[str]], Any]
 
-
-connection = load("ansible.module_utils.redis_connection", ROLE / "module_utils/redis_connection.py")
-redis_primary, redis_instance, redis_sentinel, redis_switchover = (
-    load(name, ROLE / f"library/{name}.py")
-    for name in ("redis_primary", "redis_instance", "redis_sentinel", "redis_switchover")
-)
+connection = load(ROLES / "redis/module_utils/redis_connection.py", "ansible.module_utils.")
+redis_primary, redis_instance, redis_sentinel, redis_switchover = MODULES = [
+    load(ROLES / f"redis/library/redis_{name}.py") for name in ("primary", "instance", "sentinel", "switchover")
+]
 
 
 def encode(reply: Any) -> bytes:
@@ -51,19 +42,14 @@ class Server(socketserver.ThreadingTCPServer):
     """Answer AUTH, PING and CLIENT SETINFO itself and all other commands with `answer`; record those in `commands`."""
 
     daemon_threads = True
-    allow_reuse_address = True
 
     def __init__(self, answer: Answer) -> None:
         self.answer = answer
-        self.password = PASSWORD
         self.loading = 0  # number of pings that fail because the server loads its data
         self.commands: list[list[str]] = []
         super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-
-    @property
-    def port(self) -> int:
-        return int(self.server_address[1])
+        self.port: int = self.server_address[1]
+        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     def ping(self) -> Any:
         """Answer a PING."""
@@ -86,21 +72,10 @@ class Handler(socketserver.StreamRequestHandler):
                 length = int(self.rfile.readline()[1:])
                 words.append(self.rfile.read(length + 2)[:-2].decode())
             if words[0] == "AUTH":
-                reply: Any = (
-                    "OK" if words[2] == self.server.password else ValueError("WRONGPASS invalid username-password pair")
-                )
+                reply: Any = "OK" if words[2] == PASSWORD else ValueError("WRONGPASS invalid username-password pair")
             elif words[:2] == ["CLIENT", "SETINFO"]:
                 reply = "OK"
             else:
                 self.server.commands.append(words)
                 reply = self.server.ping() if words[0] == "PING" else self.server.answer(words)
             self.wfile.write(encode(reply))
-
-
-def run(
-    module: ModuleType, arguments: dict[str, Any], capsys: pytest.CaptureFixture[str], check: bool = False
-) -> dict[str, Any]:
-    """Run a module and return its result, which must not contain the password."""
-    result = modules.run(module, arguments, capsys, check)
-    assert PASSWORD not in json.dumps(result)
-    return result

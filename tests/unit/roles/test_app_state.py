@@ -4,45 +4,31 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.unit.roles import modules
-from tests.unit.roles.modules import ROLES
+from tests.unit.roles.modules import ROLES, Run, load
 
-app_state = modules.load("app_state", ROLES / "app/library/app_state.py")
+app_state = load(ROLES / "app/library/app_state.py")
 
 
 def sha1(text: str) -> str:
     return hashlib.sha1(text.encode()).hexdigest()
 
 
-@pytest.fixture(autouse=True)
-def runtime_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def read_state(tmp_path: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(app_state, "RUN", tmp_path / "run")
+    return lambda **arguments: run_module(app_state, {"home": str(tmp_path)} | arguments)
 
 
-def read_state(home: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
-    result = modules.run(app_state, {"home": str(home)}, capsys)
-    assert not result["changed"]
-    return result
+def test_a_new_host_has_no_release(tmp_path: Path, read_state: Run) -> None:
+    found = read_state(home=str(tmp_path / "missing"))
+    empty = {"installed": [], "incomplete": [], "current": "", "set_up": "", "services": {}}
+    assert found | empty | {"changed": False} == found
 
 
-def test_a_new_host_has_no_release(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    found = read_state(tmp_path / "missing", capsys)
-    assert (found["installed"], found["incomplete"], found["current"], found["set_up"], found["services"]) == (
-        [],
-        [],
-        "",
-        "",
-        {},
-    )
-
-
-def test_complete_releases_are_listed_apart_from_those_of_an_interrupted_run(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_complete_releases_are_listed_apart_from_those_of_an_interrupted_run(tmp_path: Path, read_state: Run) -> None:
     for name, mark in {"b": "1234\nkey\n", "a": "1234\n", "c": None}.items():
         (tmp_path / "releases" / name).mkdir(parents=True)
         if mark:
@@ -51,7 +37,7 @@ def test_complete_releases_are_listed_apart_from_those_of_an_interrupted_run(
     (tmp_path / ".setup").write_text("done\n")
     (tmp_path / ".settings").mkdir()
     (tmp_path / ".settings/env").touch()
-    found = read_state(tmp_path, capsys)
+    found = read_state()
     assert found["settings"] == ["env"]
     assert (found["installed"], found["incomplete"], found["current"]) == (["a", "b"], ["c"], "b")
     # A release of an earlier version has no key, so no other release can link its dependencies.
@@ -59,28 +45,23 @@ def test_complete_releases_are_listed_apart_from_those_of_an_interrupted_run(
     assert (found["set_up"], found["socket"]) == (sha1("done\n"), "")
 
 
-def test_a_service_that_was_not_restarted_is_an_error(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    def require(release: str) -> Any:
-        return modules.run(app_state, {"home": str(tmp_path), "require": release}, capsys).get("msg")
-
+def test_a_service_that_was_not_restarted_is_an_error(tmp_path: Path, read_state: Run) -> None:
     (tmp_path / "current").symlink_to(tmp_path / "releases/b")
     for service, release in {"app": "b", "celery-worker": "a"}.items():
         (tmp_path / "run" / service).mkdir(parents=True)
         read = sha1(f"APP_RELEASE={release}\n")
         (tmp_path / "run" / service / "fingerprint").write_text(f"{read}  /opt/news/current/release.env\n")
-    assert require("b") == "celery-worker has another release than b"
+    assert read_state(require="b")["msg"] == "celery-worker has another release than b"
     (tmp_path / "run/celery-worker/fingerprint").unlink()
-    assert require("b") is None
-    assert require("a") == "app has another release than a"
+    assert "msg" not in read_state(require="b")
+    assert read_state(require="a")["msg"] == "app has another release than a"
 
 
-def test_a_service_is_identified_by_the_files_that_it_has_read(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_service_is_identified_by_the_files_that_it_has_read(tmp_path: Path, read_state: Run) -> None:
     text = f"{sha1('x')}  /etc/news/env\n{sha1('APP_RELEASE=a')}  /opt/news/current/release.env\n"
     (tmp_path / "run/celery-worker").mkdir(parents=True)
     (tmp_path / "run/app.socket.fingerprint").write_text("sum")
     (tmp_path / "run/celery-worker/fingerprint").write_text(text)
-    found = read_state(tmp_path, capsys)
+    found = read_state()
     assert found["socket"] == sha1("sum")
     assert found["services"] == {"celery-worker": {"files": sha1(text), "release": sha1("APP_RELEASE=a")}}

@@ -10,12 +10,11 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
-import yaml
-from ansible.plugins.filter.core import FilterModule
 from flask import Flask, request
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment
 
-ROLE = Path(__file__).parents[3] / "roles" / "app"
+from tests.unit.roles.modules import read_yaml, render
+
 PRIVATE = {"__app_home": "/opt/shop", "__app_etc": "/etc/shop", "__app_cli": "/usr/local/sbin/shop"}
 FLEET = {
     "app_name": "shop",
@@ -28,48 +27,23 @@ FLEET = {
 
 def rendered(template: str, **variables: Any) -> str:
     """Return a template as a host gets it."""
-    jinja = Environment(
-        loader=FileSystemLoader(ROLE / "templates"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        keep_trailing_newline=True,
-    )
-    jinja.filters.update(FilterModule().filters())
-    defaults = yaml.safe_load((ROLE / "defaults" / "main.yml").read_text())
-    text: str = jinja.get_template(template).render(
-        {**defaults, "app_workers": 2, **FLEET, **PRIVATE, "ansible_managed": "managed", **variables}
-    )
-    return text
+    defaults = read_yaml("roles/app/defaults/main.yml")
+    return render("app", template, **(defaults | {"app_workers": 2} | FLEET | PRIVATE | variables))
+
+
+def output_of_sh(script: str, given: str = "") -> str:
+    """Run a script with a text on standard input, and return its output."""
+    return subprocess.run(["sh", "-euc", script], input=given, capture_output=True, text=True, check=True).stdout
 
 
 @pytest.mark.parametrize(
     "value",
-    [
-        "plain",
-        "two words",
-        'a"b',
-        "it's",
-        "cost $HOME `id` $(id)",
-        "back\\slash\\",
-        "#no comment",
-        "ends in \\\\",
-        "ü→",
-        "",
-        8,
-        True,
-    ],
+    ["plain", "two words", 'a"b', "it's", "a $HOME `id` $(id)", "b\\s\\", "#c", "ends in \\\\", "ü→", "", 8, True],
 )
 def test_a_value_reaches_the_command_line_tool_unchanged(tmp_path: Path, value: object) -> None:
     file = tmp_path / "env"
     file.write_text(rendered("env.j2", __app_variables={"SECRET_KEY": value}, app_environment={}))
-    shown = subprocess.run(
-        ["sh", "-c", f'set -a; . {file}; printf %s "$SECRET_KEY"'],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"HOME": "/h"},
-    )
-    assert shown.stdout == str(value)
+    assert output_of_sh(f'set -a; . {file}; printf %s "$SECRET_KEY"') == str(value)
 
 
 def test_a_variable_of_the_application_overrides_the_roles_one() -> None:
@@ -79,21 +53,13 @@ def test_a_variable_of_the_application_overrides_the_roles_one() -> None:
 
 @pytest.mark.parametrize(("given", "seen"), [("", "unset"), ("\n", "unset"), ("TOKEN=a b=c\n", "a b=c")])
 def test_a_command_gets_variables_from_standard_input(given: str, seen: str) -> None:
-    block = re.search(r'^if \[ -n "\$from_stdin" \]; then\n.*?^fi$', rendered("cli.j2"), re.MULTILINE | re.DOTALL)
-    assert block is not None
-    shown = subprocess.run(
-        ["sh", "-euc", f'from_stdin=yes\n{block[0]}\nprintf %s "${{TOKEN-unset}}"'],
-        input=given,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert shown.stdout == seen
+    (block,) = re.findall(r'^if \[ -n "\$from_stdin" \]; then\n.*?^fi$', rendered("cli.j2"), re.MULTILINE | re.DOTALL)
+    assert output_of_sh(f'from_stdin=yes\n{block}\nprintf %s "${{TOKEN-unset}}"', given) == seen
 
 
 def test_a_setup_command_gets_its_environment_as_one_line_per_variable() -> None:
-    block = yaml.safe_load((ROLE / "tasks" / "setup.yml").read_text())[0]["block"]
-    given = Environment().from_string(block[0]["ansible.builtin.command"]["stdin"])
+    tasks: Any = read_yaml("roles/app/tasks/setup.yml")
+    given = Environment().from_string(tasks[0]["block"][0]["ansible.builtin.command"]["stdin"])
     assert given.render(item={"command": "x", "environment": {"B": "two words", "A": 1}}) == "A=1\nB=two words"
     assert given.render(item={"command": "x"}) == ""
 
@@ -109,14 +75,10 @@ def gunicorn_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 
 def test_gunicorn_knows_every_setting(gunicorn_settings: dict[str, Any]) -> None:
-    settings = gunicorn_settings
-    names = {
-        name for name, value in settings.items() if not name.startswith("__") and not isinstance(value, ModuleType)
-    }
+    variables = {name: value for name, value in gunicorn_settings.items() if not isinstance(value, ModuleType)}
     known = {setting.name for setting in importlib.import_module("gunicorn.config").KNOWN_SETTINGS}
-    assert names <= known
-    assert "max_requests" not in names
-    assert settings["preload_app"] is True
+    assert {name for name in variables if not name.startswith("__")} <= known - {"max_requests"}
+    assert variables["preload_app"] is True
 
 
 def test_a_worker_requests_its_health_page_before_it_takes_requests(gunicorn_settings: dict[str, Any]) -> None:
@@ -140,9 +102,7 @@ def test_a_worker_whose_health_page_fails_serves_anyway(gunicorn_settings: dict[
 
 def test_the_unit_waits_longer_than_gunicorn_for_requests_in_flight() -> None:
     unit = rendered("app.service.j2", app_graceful_timeout=25)
-    stop = re.search(r"^TimeoutStopSec=(\d+)$", unit, re.MULTILINE)
-    assert stop is not None
-    assert int(stop[1]) == 35
+    assert re.findall(r"^TimeoutStopSec=(.*)$", unit, re.MULTILINE) == ["35"]
 
 
 @pytest.mark.parametrize(
@@ -155,9 +115,9 @@ def test_the_socket_listens_once_on_each_address(address: str, listens: list[str
 
 def test_the_service_writes_the_fingerprint_that_the_role_compares() -> None:
     """ExecStartPre and __app_fingerprint name the same files in the same order."""
-    command = re.search(r"sha1sum (.*) >/run/app/fingerprint", rendered("app.service.j2").replace("\\\n", ""))
-    assert command is not None
-    wanted = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())["__app_fingerprint"]
+    unit = rendered("app.service.j2").replace("\\\n", "")
+    (command,) = re.findall(r"sha1sum (.*) >/run/app/fingerprint", unit)
+    wanted = read_yaml("roles/app/vars/main.yml")["__app_fingerprint"]
     for name, value in PRIVATE.items():
         wanted = wanted.replace("{{ " + name + " }}", value)
-    assert command[1].split() == [line.split("  ")[-1] for line in wanted.splitlines()]
+    assert command.split() == [line.split("  ")[-1] for line in wanted.splitlines()]

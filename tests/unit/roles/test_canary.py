@@ -10,53 +10,47 @@ from typing import Any
 import pytest
 
 from plugins.filter.canary import canary
-from tests.unit.roles.modules import ROLES, load, run
+from tests.unit.roles.modules import ROLES, Run, load
 
-nginx_traffic = load("nginx_traffic", ROLES / "nginx/library/nginx_traffic.py")
-
-
-def counts(answers: int, errors: int = 0, seconds: float = 0.02) -> dict[str, Any]:
-    return {"answers": answers, "errors": errors, "seconds": [seconds] * answers}
+nginx_traffic = load(ROLES / "nginx/library/nginx_traffic.py")
 
 
-def verdict(own: dict[str, Any], others: dict[str, Any]) -> str:
-    return canary([{"192.0.2.1": own}, {"192.0.2.2": others}], ["192.0.2.1"])["verdict"]
+def counts(answers: int, errors: int = 0, seconds: float = 0.02, slow: int = 0) -> dict[str, Any]:
+    return {"answers": answers, "errors": errors, "seconds": [seconds] * (answers - slow) + [5.0] * slow}
 
 
-def test_a_canary_that_does_as_well_as_the_others_passes() -> None:
-    assert verdict(counts(400, errors=1), counts(400, errors=1)) == ""
-    assert verdict(counts(0), counts(400)) == ""
-    assert (
-        canary([], ["192.0.2.1"])["seen"]
-        == "0 answers, 0 errors, p99 0.000 s; the other hosts 0 answers, 0 errors, p99 0.000 s"
-    )
+@pytest.mark.parametrize(
+    ("own", "others", "verdict"),
+    [
+        pytest.param(counts(400, errors=1), counts(400, errors=1), "", id="as good as the others"),
+        pytest.param(counts(0), counts(400), "", id="no answers"),
+        pytest.param(
+            counts(100, errors=10),
+            counts(100),
+            "10% of its answers are errors (100 answers, 10 errors, p99 0.020 s;",
+            id="errors",
+        ),
+        pytest.param(counts(3, errors=3), counts(0), "100% of its answers are errors", id="the only host with answers"),
+        pytest.param(counts(100, errors=10), counts(100, errors=9), "", id="errors that all hosts have"),
+        pytest.param(counts(2, errors=2), counts(100), "", id="fewer than three errors"),
+        pytest.param(counts(100, seconds=0.6), counts(100), "it is slower than the others", id="slower"),
+        pytest.param(counts(40, seconds=0.6), counts(100), "", id="slower, but too few answers"),
+        pytest.param(counts(100, seconds=0.2), counts(100), "", id="hardly slower"),
+        pytest.param(counts(100, slow=2), counts(400), "", id="two slow answers"),
+        pytest.param(counts(100, slow=3), counts(400), "it is slower than the others", id="three slow answers"),
+    ],
+)
+def test_a_canary_fails_if_it_does_worse_than_the_others(
+    own: dict[str, Any], others: dict[str, Any], verdict: str
+) -> None:
+    found = canary([{"192.0.2.1": own}, {"192.0.2.2": others}], ["192.0.2.1"])["verdict"]
+    assert found.startswith(verdict)
+    assert bool(found) == bool(verdict)
 
 
-def test_errors_that_other_hosts_do_not_have_fail_the_canary() -> None:
-    assert verdict(counts(100, errors=10), counts(100)).startswith(
-        "10% of its answers are errors (100 answers, 10 errors, p99 0.020 s;"
-    )
-    assert verdict(counts(3, errors=3), counts(0)).startswith("100% of its answers are errors")
-
-
-def test_errors_that_all_hosts_have_do_not_fail_the_canary() -> None:
-    assert verdict(counts(100, errors=10), counts(100, errors=9)) == ""
-
-
-def test_fewer_than_three_errors_do_not_fail_the_canary() -> None:
-    assert verdict(counts(2, errors=2), counts(100)) == ""
-
-
-def test_a_slower_canary_fails_after_enough_answers() -> None:
-    assert verdict(counts(100, seconds=0.6), counts(100)).startswith("it is slower than the others")
-    assert verdict(counts(40, seconds=0.6), counts(100)) == ""
-    assert verdict(counts(100, seconds=0.2), counts(100)) == ""
-
-
-def test_three_slow_answers_fail_the_canary_and_two_do_not() -> None:
-    for slow, expected in ((2, ""), (3, "it is slower")):
-        own = {"answers": 100, "errors": 0, "seconds": [0.02] * (100 - slow) + [5.0] * slow}
-        assert verdict(own, counts(400))[:12] == expected
+def test_without_any_answers_the_counts_are_zero() -> None:
+    nothing = "0 answers, 0 errors, p99 0.000 s"
+    assert canary([], ["192.0.2.1"]) == {"verdict": "", "seen": f"{nothing}; the other hosts {nothing}"}
 
 
 def line(age: float, address: str, status: str, seconds: str = "0.010") -> str:
@@ -66,9 +60,7 @@ def line(age: float, address: str, status: str, seconds: str = "0.010") -> str:
     )
 
 
-def test_the_log_is_counted_by_host(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_log_is_counted_by_host(tmp_path: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "access.log.1").write_text(line(5, "192.0.2.2:8000", "200") + "\n")
     lines = [
         line(600, "192.0.2.1:8000", "500"),
@@ -80,6 +72,6 @@ def test_the_log_is_counted_by_host(
     ]
     (tmp_path / "access.log").write_text("\n".join(lines))
     monkeypatch.setattr(nginx_traffic, "LOG", tmp_path / "access.log")
-    hosts = run(nginx_traffic, {"seconds": 60}, capsys)["hosts"]
+    hosts = run_module(nginx_traffic, {"seconds": 60})["hosts"]
     assert hosts["192.0.2.1"] == {"answers": 4, "errors": 2, "seconds": [0.01, 0.001, 0.002]}
     assert hosts["192.0.2.2"] == {"answers": 2, "errors": 0, "seconds": [0.01, 0.02]}

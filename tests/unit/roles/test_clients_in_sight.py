@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug import Request
 
-from tests.unit.roles.json_server import Request, answering
-from tests.unit.roles.modules import ROLES, load
+from tests.unit.roles.json_server import answering
+from tests.unit.roles.modules import PASSWORD, ROLES, load
 
-program = load("clients_in_sight", ROLES / "postgres/files/clients_in_sight.py")
+program = load(ROLES / "postgres/files/clients_in_sight.py")
 
 
 class Servers:
@@ -25,24 +26,21 @@ class Servers:
         self.leases: list[str] = []
         self.primary = True
         self.refuses = False
-        self.members = [
-            {"name": "db1", "role": "leader", "state": "running"},
-            {"name": "db2", "role": "sync_standby", "state": "streaming"},
-        ]
+        self.standby = {"name": "db2", "role": "sync_standby", "state": "streaming"}
         self.candidates: list[str] = []
-        self.logins: list[str] = []
 
     def answer(self, request: Request) -> tuple[int, Any]:
         """Return the status and JSON for a request."""
-        if request.path == "/primary":
-            return (200 if self.primary else 503), {}
-        if request.path == "/cluster":
-            return 200, {"members": self.members}
-        if request.path == "/switchover":
-            self.logins.append(request.login)
-            self.candidates.append(request.body["candidate"])
-            return (503 if self.refuses else 200), {}
-        return 200, self._etcd(request.path, request.body)
+        match request.path:
+            case "/primary":
+                return (200 if self.primary else 503), {}
+            case "/cluster":
+                return 200, {"members": [{"name": "db1", "role": "leader", "state": "running"}, self.standby]}
+            case "/switchover":
+                login = request.authorization
+                self.candidates.append(request.get_json()["candidate"] if login else "a request without a login")
+                return (503 if self.refuses else 200), {}
+        return 200, self._etcd(request.path, request.get_json(force=True))
 
     def _etcd(self, path: str, body: Any) -> Any:
         if path == "/v3/lease/grant":
@@ -63,118 +61,82 @@ class Servers:
         return {"kvs": [{"key": body["key"]}]} if key in self.keys else {}
 
 
+class Host:
+    """One host of the cluster, and whether it reaches a client."""
+
+    def __init__(self, name: str, address: str, folder: Path) -> None:
+        config = folder / f"{name}.yml"
+        api = {"connect_address": address, "authentication": {"username": "patroni", "password": PASSWORD}}
+        config.write_text(json.dumps({"scope": "main", "name": name, "restapi": api}))
+        patroni = program.Patroni(str(config))
+        self.reaches_client = True
+        self.monitor = program.Monitor(patroni, program.Etcd([address], patroni.scope), lambda: self.reaches_client)
+
+    def check(self, results: str) -> None:
+        """Run some checks, each of which reaches a client (+) or not (-)."""
+        for result in results:
+            self.reaches_client = result == "+"
+            self.monitor.check()
+
+
 @pytest.fixture
 def servers() -> Servers:
     return Servers()
 
 
 @pytest.fixture
-def address(servers: Servers) -> Iterator[str]:
+def hosts(servers: Servers, tmp_path: Path) -> Iterator[list[Host]]:
+    """The primary and the standby."""
     with answering(servers.answer) as port:
-        yield f"127.0.0.1:{port}"
+        yield [Host(name, f"127.0.0.1:{port}", tmp_path) for name in ("db1", "db2")]
 
 
-class Host:
-    """One host of the cluster, and whether it reaches a client."""
-
-    def __init__(self, config: Path, etcd: str) -> None:
-        patroni = program.Patroni(str(config))
-        self.reaches_client = True
-        self.monitor = program.Monitor(patroni, program.Etcd([etcd], patroni.scope), lambda: self.reaches_client)
-
-    def check(self, times: int = 1, *, reaches: bool = False) -> None:
-        """Run some checks."""
-        self.reaches_client = reaches
-        for _ in range(times):
-            self.monitor.check()
-
-
-def host(name: str, address: str, folder: Path) -> Host:
-    config = folder / f"{name}.yml"
-    login = {"username": "patroni", "password": "not-a-secret-of-anybody"}
-    config.write_text(
-        json.dumps({"scope": "main", "name": name, "restapi": {"connect_address": address, "authentication": login}})
-    )
-    return Host(config, address)
-
-
-@pytest.fixture
-def primary(address: str, tmp_path: Path) -> Host:
-    return host("db1", address, tmp_path)
-
-
-@pytest.fixture
-def standby(address: str, tmp_path: Path) -> Host:
-    return host("db2", address, tmp_path)
-
-
+@pytest.mark.parametrize(
+    ("standby", "primary", "change", "candidates"),
+    [
+        pytest.param("+", "--", {}, [], id="two failed checks may be a coincidence"),
+        pytest.param("+", "---", {}, ["db2"], id="three failed checks"),
+        pytest.param("+", "--+--", {}, [], id="one client is reached"),
+        pytest.param("+", "---------+---------", {}, ["db2"], id="a flapping network moves the primary once"),
+        pytest.param("-----", "-----", {}, [], id="all clients are down"),
+        pytest.param("+", "-----", {"role": "replica"}, [], id="the standby is not synchronous"),
+        pytest.param("+", "-----", {"state": "stopped"}, [], id="the standby does not stream"),
+    ],
+)
 def test_a_primary_without_clients_switches_over_to_a_standby_that_reaches_one(
-    servers: Servers, primary: Host, standby: Host
+    servers: Servers, hosts: list[Host], standby: str, primary: str, change: dict[str, str], candidates: list[str]
 ) -> None:
-    standby.check(reaches=True)
-    primary.check(2)
-    assert servers.candidates == [], "two failed checks may be a coincidence"
-    primary.check()
-    assert servers.candidates == ["db2"]
-    assert servers.logins[0].startswith("Basic ")
+    servers.standby |= change
+    hosts[1].check(standby)
+    hosts[0].check(primary)
+    assert servers.candidates == candidates
 
 
-def test_a_primary_that_reaches_one_client_stays_primary(servers: Servers, primary: Host, standby: Host) -> None:
-    standby.check(reaches=True)
-    primary.check(2)
-    primary.check(reaches=True)
-    primary.check(2)
-    assert servers.candidates == []
-
-
-def test_there_is_no_switchover_if_all_clients_are_down(servers: Servers, primary: Host, standby: Host) -> None:
-    standby.check(5)
-    primary.check(5)
-    assert servers.candidates == []
-
-
-def test_a_standby_without_clients_does_nothing(servers: Servers, standby: Host) -> None:
+def test_a_standby_without_clients_does_nothing(servers: Servers, hosts: list[Host]) -> None:
     servers.primary = False
-    standby.check(5)
+    hosts[1].check("-----")
     assert servers.candidates == []
-
-
-@pytest.mark.parametrize("change", [{"role": "replica"}, {"state": "stopped"}])
-def test_only_a_streaming_synchronous_standby_takes_over(
-    servers: Servers, primary: Host, standby: Host, change: dict[str, str]
-) -> None:
-    standby.check(reaches=True)
-    servers.members[1] |= change
-    primary.check(5)
-    assert servers.candidates == []
-
-
-def test_a_flapping_network_moves_the_primary_once(servers: Servers, primary: Host, standby: Host) -> None:
-    standby.check(reaches=True)
-    primary.check(9)
-    primary.check(reaches=True)
-    primary.check(9)
-    assert servers.candidates == ["db2"]
 
 
 def test_a_switchover_that_patroni_refuses_is_retried(
-    servers: Servers, primary: Host, standby: Host, capsys: pytest.CaptureFixture[str]
+    servers: Servers, hosts: list[Host], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    standby.check(reaches=True)
+    primary, standby = hosts
+    standby.check("+")
     servers.refuses = True
-    primary.check(5)
+    primary.check("-----")
     servers.refuses = False
-    primary.check()
+    primary.check("-")
     assert servers.candidates == ["db2"] * 4
     assert len(capsys.readouterr().out.splitlines()) == 2, "an unchanged message is logged once"
 
 
-def test_a_key_is_kept_alive_and_written_again_after_it_has_expired(servers: Servers, standby: Host) -> None:
-    standby.check(3, reaches=True)
+def test_a_key_is_kept_alive_and_written_again_after_it_has_expired(servers: Servers, hosts: list[Host]) -> None:
+    hosts[1].check("+++")
     assert len(servers.leases) == 1
     servers.leases[0] = "expired"
     servers.keys.clear()
-    standby.check(reaches=True)
+    hosts[1].check("+")
     assert servers.keys == {"/flaskfleet/main/clients-in-sight/db2"}
 
 

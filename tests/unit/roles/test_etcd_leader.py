@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from werkzeug import Request
 
-from tests.unit.roles.json_server import Request, answering
+from tests.unit.roles.json_server import answering
 from tests.unit.roles.modules import ROLES, load
 
-program = load("etcd_leader_elsewhere", ROLES / "postgres/files/etcd_leader_elsewhere.py")
-
-NAMES = {"1": "db1", "2": "db2", "3": "mon1"}
+program = load(ROLES / "postgres/files/etcd_leader_elsewhere.py")
 
 
 class Cluster:
@@ -20,64 +18,49 @@ class Cluster:
 
     def __init__(self) -> None:
         self.leader = "1"
-        self.primary = False
+        self.primary = True
         self.unhealthy: set[str] = set()
         self.moved_to: list[str] = []
         self.port = 0
 
     def answer(self, request: Request) -> tuple[int, Any]:
         """Return the status and JSON for a request."""
-        if request.path == "/primary":
-            return (200 if self.primary else 503), {}
-        if request.path == "/health":
-            return (503 if request.host in self.unhealthy else 200), {}
-        if request.path == "/v3/maintenance/status":
-            return 200, {"header": {"member_id": "1"}, "leader": self.leader}
-        if request.path == "/v3/cluster/member/list":
-            urls = {name: [f"http://127.0.1.{id_}:{self.port}"] for id_, name in NAMES.items()}
-            return 200, {
-                "members": [{"ID": id_, "name": name, "clientURLs": urls[name]} for id_, name in NAMES.items()]
-            }
-        self.moved_to.append(request.body["targetID"])
+        match request.path:
+            case "/primary":
+                return (200 if self.primary else 503), {}
+            case "/health":
+                return (503 if request.host.partition(":")[0] in self.unhealthy else 200), {}
+            case "/v3/maintenance/status":
+                return 200, {"header": {"member_id": "1"}, "leader": self.leader}
+            case "/v3/cluster/member/list":
+                names = {"1": "db1", "2": "db2", "3": "mon1"}
+                return 200, {
+                    "members": [
+                        {"ID": id_, "name": name, "clientURLs": [f"http://127.0.1.{id_}:{self.port}"]}
+                        for id_, name in names.items()
+                    ]
+                }
+        self.moved_to.append(request.get_json(force=True)["targetID"])
         return 200, {}
 
 
-@pytest.fixture
-def cluster() -> Iterator[Cluster]:
+@pytest.mark.parametrize(
+    ("state", "postgres", "moved_to"),
+    [
+        pytest.param({}, "12", ["3"], id="from the primary to a member without Postgres"),
+        pytest.param({"primary": False}, "12", ["3"], id="from a standby to a member without Postgres"),
+        pytest.param(
+            {"unhealthy": {"127.0.1.3"}}, "12", ["2"], id="from the primary to a standby, if no other is healthy"
+        ),
+        pytest.param({"unhealthy": {"127.0.1.2", "127.0.1.3"}}, "12", [], id="nowhere, if no other member is healthy"),
+        pytest.param({"primary": False}, "123", [], id="stays on a standby if every member has Postgres"),
+        pytest.param({"leader": "2"}, "12", [], id="this member is not the leader"),
+    ],
+)
+def test_the_leader_moves_away_from_postgres(state: dict[str, Any], postgres: str, moved_to: list[str]) -> None:
     cluster = Cluster()
-
-    with answering(cluster.answer) as cluster.port:
-        yield cluster
-
-
-def run(cluster: Cluster, postgres: str = "127.0.1.1,127.0.1.2") -> list[str]:
-    own = f"127.0.1.1:{cluster.port}"
-    assert program.main(own, own, postgres) == 0
-    return cluster.moved_to
-
-
-@pytest.mark.parametrize("primary", [True, False])
-def test_the_leader_moves_to_a_member_without_postgres(cluster: Cluster, primary: bool) -> None:
-    cluster.primary = primary
-    assert run(cluster) == ["3"]
-
-
-def test_if_no_other_member_is_healthy_the_leader_moves_from_the_primary_to_a_standby(cluster: Cluster) -> None:
-    cluster.primary = True
-    cluster.unhealthy = {"127.0.1.3"}
-    assert run(cluster) == ["2"]
-
-
-def test_if_every_member_is_on_a_postgres_host_the_leader_stays_on_a_standby(cluster: Cluster) -> None:
-    assert run(cluster, "127.0.1.1,127.0.1.2,127.0.1.3") == []
-
-
-def test_a_member_that_is_not_the_leader_moves_nothing(cluster: Cluster) -> None:
-    cluster.leader, cluster.primary = "2", True
-    assert run(cluster) == []
-
-
-def test_the_leader_stays_if_no_other_member_is_healthy(cluster: Cluster) -> None:
-    cluster.primary = True
-    cluster.unhealthy = {"127.0.1.2", "127.0.1.3"}
-    assert run(cluster) == []
+    vars(cluster).update(state)
+    with answering(cluster.answer, "0.0.0.0") as cluster.port:
+        own = f"127.0.1.1:{cluster.port}"
+        assert program.main(own, own, ",".join(f"127.0.1.{number}" for number in postgres)) == 0
+    assert cluster.moved_to == moved_to

@@ -5,37 +5,38 @@ from __future__ import annotations
 import json
 import re
 import socket
-import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.unit.roles import modules
-from tests.unit.roles.nginx_server import ROLE, render
+from tests.unit.roles.json_server import answering
+from tests.unit.roles.modules import ROLES, Run, load
+from tests.unit.roles.nginx_server import render
 
 nginx_drain_plan, nginx_upstream = (
-    modules.load(name, ROLE / f"library/{name}.py") for name in ("nginx_drain_plan", "nginx_upstream")
+    load(ROLES / f"nginx/library/{name}.py") for name in ("nginx_drain_plan", "nginx_upstream")
 )
 HOSTS = [
     {"name": name, "address": address}
     for name, address in (("app1", "192.0.2.1"), ("app2", "192.0.2.2"), ("app3", "127.0.0.1"))
 ]
-Run = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Plan and install an upstream as tasks/upstream.yml does, on a load balancer that is a folder, without nginx."""
-    monkeypatch.setattr(nginx_upstream, "MAIN", tmp_path / "nginx.conf")
-    monkeypatch.setattr(nginx_upstream, "PID", tmp_path / "nginx.pid")
-    monkeypatch.setattr(nginx_upstream, "LOADED", tmp_path / "nginx.loaded")
-    monkeypatch.setattr(nginx_upstream, "UPSTREAM", tmp_path / "upstream.conf")
-    monkeypatch.setattr(nginx_upstream, "METRICS", tmp_path / "drain.prom")
-    for module in (nginx_drain_plan, nginx_upstream):
-        monkeypatch.setattr(module, "NOTES", tmp_path / "notes")
+    files = {
+        "MAIN": "nginx.conf",
+        "PID": "nginx.pid",
+        "LOADED": "nginx.loaded",
+        "UPSTREAM": "upstream.conf",
+        "METRICS": "drain.prom",
+        "NOTES": "notes",
+    }
+    for name, file in files.items():
+        monkeypatch.setattr(nginx_upstream, name, tmp_path / file)
+    monkeypatch.setattr(nginx_drain_plan, "NOTES", tmp_path / "notes")
 
     def call(
         check: bool = False,
@@ -45,22 +46,20 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         timeout: int = 0,
         **options: Any,
     ) -> dict[str, Any]:
-        plan = modules.run(nginx_drain_plan, {"hosts": hosts, "port": port} | options, capsys, check)
+        plan = run_module(nginx_drain_plan, {"hosts": hosts, "port": port} | options, check)
         if "drained" not in plan:
             return plan
         drained = plan["drained"]
         variables = {"nginx_upstream_hosts": hosts, "nginx_upstream_port": port}
-        wait_for = [
-            f"{host['address']}:{port}" for host in hosts if host["name"] in {*options.get("drain", []), *drained}
-        ]
+        waiting = [host["address"] for host in hosts if host["name"] in {*options.get("drain", []), *drained}]
         arguments = {
             "content": render("upstream.conf.j2", __nginx_drained=drained, **variables),
             "drained": drained,
-            "wait_for": wait_for if timeout else [],
+            "wait_for": [f"{address}:{port}" for address in waiting] if timeout else [],
             "timeout": timeout,
             "load": load,
         }
-        return plan | modules.run(nginx_upstream, arguments, capsys, check)
+        return plan | run_module(nginx_upstream, arguments, check)
 
     return call
 
@@ -132,59 +131,44 @@ def test_the_last_host_is_not_drained(run: Run, tmp_path: Path) -> None:
     assert down(tmp_path) == ["app1", "app2"]
 
 
-@pytest.fixture
-def answering() -> Iterator[tuple[int, list[int]]]:
-    """The port of app3 (127.0.0.1), and the status that it answers."""
-    status = [200]
-
-    class Application(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(status[0] if self.path == "/readyz" else 404)
-            self.end_headers()
-
-        def log_message(self, *args: object) -> None:
-            """Do not log."""
-
-    with HTTPServer(("127.0.0.1", 0), Application) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield server.server_port, status
-        server.shutdown()
-
-
-def test_a_host_is_drained_only_if_another_one_is_healthy(
-    run: Run, tmp_path: Path, answering: tuple[int, list[int]]
-) -> None:
-    port, status = answering
+def test_a_host_is_drained_only_if_another_one_is_healthy(run: Run, tmp_path: Path) -> None:
+    status = 200
     hosts = [{"name": "app2", "address": "127.0.0.2"}, HOSTS[2]]  # nothing listens on app2
-    given: dict[str, Any] = {"hosts": hosts, "port": port, "health": "/readyz"}
-    run(**given, drain=["app2"])
-    assert down(tmp_path) == ["app2"]
-    run(**given, undrain=["app2"])
-    assert run(**given, drain=["app3"])["msg"] == (
-        "Cannot drain nginx_drain_hosts = app3: no other host is healthy (/readyz did not answer 200 on app2). "
-        "Repair app2, or drain anyway with -e nginx_drain_last_host=drain."
-    )
-    assert "app3" not in run(**given, drain=["app3"], last_host="keep")["drained"]
-    assert down(tmp_path) == []
-    assert "app3" in run(**given, drain=["app3"], last_host="drain")["drained"]
-    run(**given, undrain=["app3"])
-    status[0] = 503
-    assert run(**given, drain=["app2"])["failed"]
-    assert run(**given, drain=["app2", "app3"], last_host="drain")["msg"] == (
-        "Cannot drain nginx_drain_hosts = app2, app3: no application host would be left. "
-        "Leave out at least one of them."
-    )
+    with answering(lambda request: (status if request.path == "/readyz" else 404, {})) as port:
+        given: dict[str, Any] = {"hosts": hosts, "port": port, "health": "/readyz"}
+        run(**given, drain=["app2"])
+        assert down(tmp_path) == ["app2"]
+        run(**given, undrain=["app2"])
+        assert run(**given, drain=["app3"])["msg"] == (
+            "Cannot drain nginx_drain_hosts = app3: no other host is healthy (/readyz did not answer 200 on app2). "
+            "Repair app2, or drain anyway with -e nginx_drain_last_host=drain."
+        )
+        assert "app3" not in run(**given, drain=["app3"], last_host="keep")["drained"]
+        assert down(tmp_path) == []
+        assert "app3" in run(**given, drain=["app3"], last_host="drain")["drained"]
+        run(**given, undrain=["app3"])
+        status = 503
+        assert run(**given, drain=["app2"])["failed"]
+        assert run(**given, drain=["app2", "app3"], last_host="drain")["msg"] == (
+            "Cannot drain nginx_drain_hosts = app2, app3: no application host would be left. "
+            "Leave out at least one of them."
+        )
 
 
-def test_the_last_host_that_serves_is_never_ejected(run: Run, tmp_path: Path) -> None:
-    run()
-    assert (tmp_path / "upstream.conf").read_text().count("max_fails=1 fail_timeout=2s;") == 3
-    assert (tmp_path / "upstream.conf").read_text().count("max_fails=0 backup;") == 3
-    run(drain=["app1"])
-    assert (tmp_path / "upstream.conf").read_text().count("max_fails=0 backup;") == 2
-    run(drain=["app1", "app2"])
-    assert "server 127.0.0.1:8000 max_fails=0 fail_timeout=2s; # app3" in (tmp_path / "upstream.conf").read_text()
-    assert "backup" not in (tmp_path / "upstream.conf").read_text()
+@pytest.mark.parametrize(
+    ("drain", "first", "backups", "text"),
+    [
+        ([], 3, 3, "max_fails=1 fail_timeout=2s;"),
+        (["app1"], 2, 2, "max_fails=1 fail_timeout=2s;"),
+        (["app1", "app2"], 1, 0, "server 127.0.0.1:8000 max_fails=0 fail_timeout=2s; # app3"),
+    ],
+)
+def test_the_last_host_that_serves_is_never_ejected(
+    run: Run, tmp_path: Path, drain: list[str], first: int, backups: int, text: str
+) -> None:
+    run(drain=drain)
+    upstream = (tmp_path / "upstream.conf").read_text()
+    assert (upstream.count(text), upstream.count("max_fails=0 backup;")) == (first, backups)
 
 
 def test_check_mode_changes_nothing(run: Run, tmp_path: Path) -> None:

@@ -2,121 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import redis
 
-from tests.unit.roles.redis_modules import PASSWORD, redis_primary, run
-
-
-class Fleet:
-    """Sentinels and copies by address, with fake connections to them."""
-
-    def __init__(self) -> None:
-        self.named: dict[str, tuple[str, int] | None] = {}
-        self.info: dict[str, dict[str, Any]] = {}
-        self.password = PASSWORD
-
-    def client(self, address: str, port: int, _user: str, password: str, timeout: float) -> FakeClient:
-        assert timeout <= 1
-        if address not in (self.named if port == 26379 else self.info):
-            raise redis.ConnectionError
-        if password != self.password:
-            raise redis.AuthenticationError
-        return FakeClient(self, address)
-
-    def find(
-        self, capsys: pytest.CaptureFixture[str], own: str = "h1", empty: bool = False, password: str = PASSWORD
-    ) -> dict[str, Any]:
-        store = {
-            "name": "store",
-            "port": 6380,
-            "candidates": ["h1", "h2"],
-            "copies": ["h1", "h2", "h3"],
-            "empty": empty,
-        }
-        login = {"login_user": "monitoring", "login_password": password}
-        arguments = {"instances": [store], "sentinels": ["h1", "h2", "h3"], "address": own, "promotion_timeout": 0}
-        return run(redis_primary, arguments | login, capsys)
-
-
-class FakeClient:
-    def __init__(self, fleet: Fleet, address: str) -> None:
-        self.fleet, self.address = fleet, address
-
-    def __enter__(self) -> FakeClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to close."""
-
-    def sentinel_master(self, _name: str) -> dict[str, Any]:
-        if (named := self.fleet.named[self.address]) is None:
-            raise redis.ResponseError("No such master with that name")
-        return {"ip": named[0], "config-epoch": named[1]}
-
-    def info(self, *_: str) -> dict[str, Any]:
-        return self.fleet.info[self.address]
+from tests.unit.roles.modules import PASSWORD, Run
+from tests.unit.roles.redis_modules import redis_primary
 
 
 @pytest.fixture
-def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
-    fleet = Fleet()
-    monkeypatch.setattr(redis_primary, "client", fleet.client)
-    return fleet
+def find(monkeypatch: pytest.MonkeyPatch, run_module: Run) -> Run:
+    """Run the module with the answers of Sentinels and instances by address."""
+
+    def find(
+        named: dict[str, tuple[str, int] | None],
+        info: dict[str, dict[str, Any]] | None = None,
+        empty: bool = False,
+        own: str = "h1",
+        password: str = PASSWORD,
+    ) -> dict[str, Any]:
+        instances = info or {}
+
+        @contextmanager
+        def client(address: str, port: int, _user: str, password: str, timeout: float) -> Iterator[Mock]:
+            assert timeout <= 1
+            if address not in (named if port == 26379 else instances):
+                raise redis.ConnectionError
+            if password != PASSWORD:
+                raise redis.AuthenticationError
+            ip, epoch = named.get(address) or ("", 0)
+            master: Any = {"ip": ip, "config-epoch": epoch} if ip else redis.ResponseError("No such master")
+            yield Mock(sentinel_master=Mock(side_effect=[master]), info=Mock(return_value=instances.get(address)))
+
+        monkeypatch.setattr(redis_primary, "client", client)
+        copies = ["h1", "h2", "h3"]
+        store = {"name": "store", "port": 6380, "candidates": copies[:2], "copies": copies, "empty": empty}
+        login = {"login_user": "monitoring", "login_password": password}
+        arguments = {"instances": [store], "sentinels": copies, "address": own, "promotion_timeout": 0}
+        return run_module(redis_primary, arguments | login)
+
+    return find
 
 
-def answer(result: dict[str, Any]) -> tuple[str, str]:
-    return result["primaries"]["store"], result["sources"]["store"]
+REPLICA = {"role": "slave", "master_host": "h1"}
+KEYS = {"db0": {"keys": 3}}
+COPIES = {
+    "h1": {"role": "master", "connected_slaves": 0},
+    "h2": {"role": "master", "connected_slaves": 1} | KEYS,
+    "h3": {"role": "slave", "master_host": "h2"},
+}
 
 
-def test_on_a_fresh_fleet_the_first_host_is_master(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h2": None}
-    assert answer(fleet.find(capsys, "h1", empty=True)) == ("h1", "inventory")
-    assert answer(fleet.find(capsys, "h2", empty=True)) == ("h1", "inventory")
+@pytest.mark.parametrize(
+    ("arguments", "primary", "source"),
+    [
+        pytest.param({"named": {"h2": None}, "empty": True}, "h1", "inventory", id="a fresh fleet, on its first host"),
+        pytest.param({"named": {"h2": None}, "empty": True, "own": "h2"}, "h1", "inventory", id="on its second host"),
+        pytest.param(
+            {"named": {"h1": ("h1", 9), "h2": ("h2", 1), "h3": ("h2", 1)}}, "h2", "sentinel", id="most Sentinels decide"
+        ),
+        pytest.param({"named": {"h1": ("h1", 0), "h3": ("h2", 1)}}, "h2", "sentinel", id="the newer answer decides"),
+        pytest.param({"named": {"h1": None}, "info": COPIES}, "h2", "instances", id="without Sentinels copies decide"),
+        pytest.param(
+            {"named": {"h2": ("h1", 0)}, "info": {"h2": REPLICA}, "empty": True},
+            "h1",
+            "sentinel",
+            id="an empty master starts again if no copy has data",
+        ),
+        pytest.param(
+            {"named": {"h2": ("h2", 0)}, "password": "new"}, "h1", "inventory", id="with data and a new password"
+        ),
+    ],
+)
+def test_the_master_is_found(find: Run, arguments: dict[str, Any], primary: str, source: str) -> None:
+    result = find(**arguments)
+    assert (result["primaries"], result["sources"]) == ({"store": primary}, {"store": source})
 
 
-def test_the_majority_of_the_sentinels_decides(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h1": ("h1", 9), "h2": ("h2", 1), "h3": ("h2", 1)}
-    assert answer(fleet.find(capsys)) == ("h2", "sentinel")
-
-
-def test_the_newer_answer_decides_between_two_sentinels(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h1": ("h1", 0), "h3": ("h2", 1)}
-    assert answer(fleet.find(capsys)) == ("h2", "sentinel")
-
-
-def test_without_sentinels_the_copies_decide(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h1": None}
-    fleet.info = {
-        "h1": {"role": "master", "connected_slaves": 0},
-        "h2": {"role": "master", "connected_slaves": 1, "db0": {"keys": 3}},
-        "h3": {"role": "slave", "master_host": "h2"},
-    }
-    assert answer(fleet.find(capsys)) == ("h2", "instances")
-
-
-def test_a_host_that_lost_its_data_does_not_start_as_master_of_copies_with_data(
-    fleet: Fleet, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fleet.named = {"h2": ("h1", 0), "h3": ("h1", 0)}
-    replica = {"role": "slave", "master_host": "h1"}
-    fleet.info = {"h2": replica | {"db0": {"keys": 3}}, "h3": replica}
-    result = fleet.find(capsys, "h1", empty=True)
+def test_a_host_that_lost_its_data_does_not_start_as_master_of_copies_with_data(find: Run) -> None:
+    result = find({"h2": ("h1", 0), "h3": ("h1", 0)}, {"h2": REPLICA | KEYS, "h3": REPLICA}, empty=True)
     assert result["failed"]
     assert "h1 should be master of store but has no data, while h2 has. Run `SENTINEL FAILOVER store`" in result["msg"]
 
 
-def test_an_empty_master_starts_again_if_no_copy_has_data(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.named = {"h2": ("h1", 0)}
-    fleet.info = {"h2": {"role": "slave", "master_host": "h1"}}
-    assert answer(fleet.find(capsys, "h1", empty=True)) == ("h1", "sentinel")
-
-
-def test_a_new_host_does_not_guess_the_master_if_the_others_reject_its_password(
-    fleet: Fleet, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fleet.named = {"h2": ("h2", 0)}
-    assert "h2 rejects the password of monitoring" in fleet.find(capsys, "h1", empty=True, password="new")["msg"]
-    assert answer(fleet.find(capsys, "h1", empty=False, password="new")) == ("h1", "inventory")
+def test_a_new_host_does_not_guess_the_master_if_the_others_reject_its_password(find: Run) -> None:
+    message = find({"h2": ("h2", 0)}, empty=True, password="new")["msg"]
+    assert "h2 rejects the password of monitoring" in message

@@ -2,36 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-ROLE = Path(__file__).parents[3] / "roles" / "redis"
-MEMBERS = [{"name": "cache1", "address": "10.0.0.1"}, {"name": "cache2", "address": "10.0.0.2"}]
+from tests.unit.roles.modules import read_yaml
 
-
-def restart_order(store: str, cache: str, stale: dict[str, list[str]]) -> list[str]:
-    """Return the order for the masters' addresses and the units that each host has to restart."""
-    private: dict[str, Any] = yaml.safe_load((ROLE / "vars" / "main.yml").read_text())
-    names = ("__redis_stale_anywhere", "__redis_stale_primaries", "__redis_hosts_with_masters", "__redis_restart_order")
-    variables = {name: trust_as_template(private[name]) for name in names} | {
-        "redis_members": MEMBERS,
-        "ansible_play_hosts": ["cache1", "cache2", "mon1"],
-        "hostvars": {
-            name: {"__redis_stale": stale[name]} if name in stale else {} for name in ("cache1", "cache2", "mon1")
-        },
-        "__redis_primary": {"primaries": {"store": store, "cache": cache}},
-    }
-    order: list[str] = Templar(DataLoader(), variables=variables).template(variables["__redis_restart_order"])
-    return order
-
-
-STORE = {name: ["redis@store"] for name in ("cache1", "cache2", "mon1")}
-ALL = {name: ["redis@store", "redis@cache"] for name in ("cache1", "cache2", "mon1")}
+HOSTS = ["cache1", "cache2", "mon1"]
+STORE = {name: ["redis@store"] for name in HOSTS}
+ALL = {name: ["redis@store", "redis@cache"] for name in HOSTS}
 
 
 @pytest.mark.parametrize(
@@ -43,10 +24,18 @@ ALL = {name: ["redis@store", "redis@cache"] for name in ("cache1", "cache2", "mo
         # cache2 is master of the cache, which is not stale. So cache2 restarts before it becomes master of the store.
         ("10.0.0.1", "10.0.0.2", STORE, ["cache2", "mon1", "cache1"]),
         ("10.0.0.1", "10.0.0.2", {"cache1": ["redis@store"]}, ["cache2", "mon1", "cache1"]),
-        ("10.0.0.1", "10.0.0.2", {}, ["cache1", "cache2", "mon1"]),
+        ("10.0.0.1", "10.0.0.2", {}, HOSTS),
     ],
 )
 def test_the_next_master_restarts_before_it_is_promoted(
     store: str, cache: str, stale: dict[str, list[str]], order: list[str]
 ) -> None:
-    assert restart_order(store, cache, stale) == order
+    private = read_yaml("roles/redis/vars/main.yml")
+    names = ("__redis_stale_anywhere", "__redis_stale_primaries", "__redis_hosts_with_masters", "__redis_restart_order")
+    variables: dict[str, Any] = {name: trust_as_template(private[name]) for name in names} | {
+        "redis_members": [{"name": "cache1", "address": "10.0.0.1"}, {"name": "cache2", "address": "10.0.0.2"}],
+        "ansible_play_hosts": HOSTS,
+        "hostvars": {name: {"__redis_stale": stale[name]} if name in stale else {} for name in HOSTS},
+        "__redis_primary": {"primaries": {"store": store, "cache": cache}},
+    }
+    assert Templar(DataLoader(), variables=variables).template(variables["__redis_restart_order"]) == order

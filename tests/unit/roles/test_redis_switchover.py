@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from tests.unit.roles.redis_modules import LOGIN, Server, redis_switchover, run
+from tests.unit.roles.modules import Run
+from tests.unit.roles.redis_modules import LOGIN, Answer, Server, redis_switchover
 
 
 class Fleet:
     """A Sentinel, a master and a replica that answer the commands of the module."""
 
-    def __init__(self) -> None:
+    def __init__(self, serve: Callable[[Answer], Server], run_module: Run) -> None:
+        self.run_module = run_module
         self.promotes, self.quorum, self.healthy, self.lag = True, True, True, 0
         self.promoted = False
-        self.master, self.replica, self.sentinel = Server(self._master), Server(self._replica), Server(self._sentinel)
-
-    def close(self) -> None:
-        """Stop the servers."""
-        for server in (self.master, self.replica, self.sentinel):
-            server.shutdown()
-            server.server_close()
+        self.master, self.replica, self.sentinel = serve(self._master), serve(self._replica), serve(self._sentinel)
 
     def _sentinel(self, words: list[str]) -> Any:
         match words[1]:
@@ -31,16 +27,14 @@ class Fleet:
             case "CKQUORUM":
                 return "OK" if self.quorum else ValueError("NOQUORUM 1 usable Sentinels")
             case "SLAVES":
-                link = "ok" if self.healthy else "err"
                 replica = {
                     "ip": "127.0.0.1",
-                    "port": self.replica.port,
+                    "port": str(self.replica.port),
                     "flags": "slave",
-                    "master-link-status": link,
-                    "slave-priority": 100,
+                    "master-link-status": "ok" if self.healthy else "err",
+                    "slave-priority": "100",
                 }
-                witness = replica | {"ip": "127.0.0.9", "slave-priority": 0}
-                return [{name: str(value) for name, value in one.items()} for one in (replica, witness)]
+                return [replica, replica | {"ip": "127.0.0.9", "slave-priority": "0"}]
             case "FAILOVER":
                 self.promoted = self.promotes
                 return "OK"
@@ -52,29 +46,20 @@ class Fleet:
     def _replica(self, words: list[str]) -> Any:
         return f"role:slave\r\nslave_repl_offset:{1000 - self.lag}\r\n" if words[0] == "INFO" else "OK"
 
-    def switch_over(self, capsys: pytest.CaptureFixture[str], check: bool = False, **arguments: Any) -> dict[str, Any]:
+    def switch_over(self, check: bool = False, to: str = "") -> dict[str, Any]:
         """Run the module."""
-        given = {
-            "name": "store",
-            "sentinel_host": "127.0.0.1",
-            "sentinel_port": self.sentinel.port,
-            "pause": 1,
-            **LOGIN,
-            **arguments,
-        }
-        return run(redis_switchover, given, capsys, check)
+        sentinel = {"sentinel_host": "127.0.0.1", "sentinel_port": self.sentinel.port}
+        return self.run_module(redis_switchover, LOGIN | sentinel | {"name": "store", "pause": 1, "to": to}, check)
 
 
 @pytest.fixture
-def fleet() -> Iterator[Fleet]:
+def fleet(serve: Callable[[Answer], Server], run_module: Run) -> Fleet:
     """A healthy fleet."""
-    fleet = Fleet()
-    yield fleet
-    fleet.close()
+    return Fleet(serve, run_module)
 
 
-def test_writes_are_paused_during_a_switchover(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fleet.switch_over(capsys)["changed"]
+def test_writes_are_paused_during_a_switchover(fleet: Fleet) -> None:
+    assert fleet.switch_over()["changed"]
     assert "SENTINEL FAILOVER store" in fleet.sentinel.written()
     assert fleet.master.written() == [
         "CLIENT PAUSE 1000 WRITE",
@@ -85,42 +70,31 @@ def test_writes_are_paused_during_a_switchover(fleet: Fleet, capsys: pytest.Capt
     ]
 
 
-def test_check_mode_changes_nothing(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    assert fleet.switch_over(capsys, check=True)["changed"]
+def test_check_mode_changes_nothing(fleet: Fleet) -> None:
+    assert fleet.switch_over(check=True)["changed"]
     assert fleet.master.written() == []
     assert not fleet.promoted
 
 
-def test_writes_continue_on_the_old_master_if_no_replica_is_promoted(
-    fleet: Fleet, capsys: pytest.CaptureFixture[str]
-) -> None:
-    fleet.promotes = False
-    result = fleet.switch_over(capsys)
-    assert result["failed"]
-    assert "no replica was promoted" in result["msg"]
-    assert fleet.master.written() == ["CLIENT PAUSE 1000 WRITE", "CLIENT UNPAUSE"]
-
-
-def test_a_replica_that_lags_is_not_promoted(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet.lag = 1
-    assert "catch up" in fleet.switch_over(capsys)["msg"]
-    assert fleet.master.written() == ["CLIENT PAUSE 1000 WRITE", "CLIENT UNPAUSE"]
-    assert not fleet.promoted
+PAUSED = ["CLIENT PAUSE 1000 WRITE", "CLIENT UNPAUSE"]
 
 
 @pytest.mark.parametrize(
-    ("broken", "reason"),
+    ("broken", "to", "reason", "written"),
     [
-        ({"quorum": False}, "no majority"),
-        ({"healthy": False}, "holds the last copy"),
-        ({"to": "127.0.0.9"}, "127.0.0.9 is not a healthy replica"),
+        ({"promotes": False}, "", "no replica was promoted", PAUSED),
+        ({"lag": 1}, "", "catch up", PAUSED),
+        ({"quorum": False}, "", "no majority", []),
+        ({"healthy": False}, "", "holds the last copy", []),
+        ({}, "127.0.0.9", "127.0.0.9 is not a healthy replica", []),
     ],
 )
-def test_a_switchover_without_a_majority_or_a_healthy_replica_is_refused(
-    fleet: Fleet, capsys: pytest.CaptureFixture[str], broken: dict[str, Any], reason: str
+def test_the_old_master_keeps_its_role_and_its_writes_if_a_switchover_fails(
+    fleet: Fleet, broken: dict[str, Any], to: str, reason: str, written: list[str]
 ) -> None:
-    to = broken.pop("to", "")
-    for name, value in broken.items():
-        setattr(fleet, name, value)
-    assert reason in fleet.switch_over(capsys, to=to)["msg"]
-    assert fleet.master.written() == []
+    vars(fleet).update(broken)
+    result = fleet.switch_over(to=to)
+    assert result["failed"]
+    assert reason in result["msg"]
+    assert fleet.master.written() == written
+    assert not fleet.promoted

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import pytest
 
-from ansible.plugins.filter.core import FilterModule
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-ROLE = Path(__file__).parents[3] / "roles" / "redis"
+from tests.unit.roles.modules import render
 
 
-def users(item: str) -> list[str]:
-    """Return the lines of the ACL file of an instance or of Sentinel."""
-    jinja = Environment(loader=FileSystemLoader(ROLE / "templates"), undefined=StrictUndefined, trim_blocks=True)
-    jinja.filters.update(FilterModule().filters())
+# Redis 8.0 replays its append-only file as `default`, and drops transactions that this user may not run.
+@pytest.mark.parametrize(
+    ("item", "rights"), [("store", "~* &* +@all"), ("cache", "~* &* +@all"), ("sentinel", "-@all")]
+)
+def test_the_default_user_cannot_log_in_and_has_all_rights_on_an_instance(item: str, rights: str) -> None:
     rules = {"__redis_instance_acl": {"admin": "~* &* +@all"}, "__redis_sentinel_acl": {"admin": "&* +@all"}}
-    text: str = jinja.get_template("users.acl.j2").render(item=item, __redis_passwords={"admin": "secret"}, **rules)
-    return text.splitlines()
-
-
-def test_the_default_user_cannot_log_in() -> None:
-    for item in ("store", "cache", "sentinel"):
-        default, admin = users(item)
-        assert default.startswith("user default off ")
-        assert "nopass" not in default
-        assert admin.startswith("user admin on ")
-
-
-def test_the_default_user_of_an_instance_has_all_rights() -> None:
-    # Redis 8.0 replays its append-only file as `default`, and drops transactions that this user may not run.
-    assert users("store")[0].endswith(" ~* &* +@all")
-    assert users("sentinel")[0].endswith(" -@all")
+    text = render("redis", "users.acl.j2", item=item, __redis_passwords={"admin": "secret"}, **rules)
+    default, admin = text.splitlines()
+    assert default.startswith("user default off ")
+    assert "nopass" not in default
+    assert default.endswith(f" {rights}")
+    assert admin.startswith("user admin on ")
