@@ -1,7 +1,5 @@
 """The base class of action plugins that run on the control node."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Check the control node: its Python, and its packages against the compiled requirements."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from typing import Any

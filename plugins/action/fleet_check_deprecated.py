@@ -1,7 +1,5 @@
 """Accept variables under a deprecated name, with a warning that gives the new one."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Check every host in parallel: does it answer, is it Debian 13, and will its new firewall still let us in?"""
 
-from __future__ import annotations
-
 import re
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """Check the inventory: groups, quorums, addresses, the VIP, the port matrix, and the types of role variables."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network

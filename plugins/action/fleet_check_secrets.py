@@ -1,7 +1,5 @@
 """Check the secrets that the inventory defines. All others are generated, so they need no check."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime

@@ -1,7 +1,5 @@
 """Leave a host out of the rest of a run, as Ansible does with unreachable hosts, but with the reason."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from plugins.control_node import ControlNodeAction

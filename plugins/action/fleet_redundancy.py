@@ -3,8 +3,6 @@
 It probes every host of the inventory, including those that --limit excludes.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor

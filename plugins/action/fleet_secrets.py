@@ -1,7 +1,5 @@
 """Complete the inventory's vault file: generate missing secrets, and keep all others unchanged."""
 
-from __future__ import annotations
-
 import fcntl
 import os
 import secrets

@@ -1,7 +1,5 @@
 """Decides whether the first host of a new release does as well as the others."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Plans a deploy or a rollback, follows it host by host, and reports why one failed."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise, zip_longest

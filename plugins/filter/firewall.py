@@ -1,7 +1,5 @@
 """Turn the port matrix (``fleet_ports``) into the firewall rules of one host."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_network
 from typing import Any

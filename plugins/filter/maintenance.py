@@ -1,7 +1,5 @@
 """Plan a maintenance from the hosts' facts, and format its plan, its summary and its error."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Find statements in a migration that would break the current release. Uses PostgreSQL's own parser."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -91,7 +89,7 @@ class Judge:
 
         With IF NOT EXISTS, it is new only if no table has its name.
         """
-        relation: Any = node.into.rel if isinstance(node, ast.CreateTableAsStmt) else node.relation
+        relation: Any = node.relation if isinstance(node, ast.CreateStmt) else node.into.rel
         if not node.if_not_exists or relation.relname not in self.sizes:
             self.created.add(relation.relname)
 

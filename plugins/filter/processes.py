@@ -1,7 +1,5 @@
 """Filters that identify the current Ansible run and detect runs that died while they held a lock."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tools.fleet.processes import abandoned, this_run

@@ -1,7 +1,5 @@
 """Reads the log of deploys: which release serves, which ones are bad, and where a rollback may go."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Reports what a run of site.yml left to do, and finds the units that its roles run on a host."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any

@@ -3,8 +3,6 @@
 ``strategy = mitogen_linear`` in ansible.cfg names this file. Set ``ANSIBLE_STRATEGY=linear`` to disable Mitogen.
 """
 
-from __future__ import annotations
-
 import gc
 
 from ansible.plugins.loader import filter_loader, test_loader

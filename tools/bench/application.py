@@ -5,8 +5,6 @@ same hosts, with the same data and servers, and with its own nginx on the first 
 requests to both in turns. Finally it removes everything that it installed.
 """
 
-from __future__ import annotations
-
 import json
 import re
 import shlex

@@ -5,8 +5,6 @@ same time, and uv installs the same release bundle on the hosts that run it. The
 or to each other.
 """
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

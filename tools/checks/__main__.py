@@ -1,7 +1,5 @@
 """Run checks: what `make test`, `test-all`, `test-changed`, `lint`, `unit`, `scenarios` and `drills` call."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

@@ -1,7 +1,5 @@
 """Which scenarios a change needs: one table from paths to scenarios."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterable
 from fnmatch import fnmatch

@@ -1,7 +1,5 @@
 """What is checked: the commands of every phase, and which scenarios belong to which tier."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

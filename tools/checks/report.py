@@ -1,7 +1,5 @@
 """What a run of checks found, summed over the reports of its test suites."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Runs the commands of a plan: a heading, the output, and the duration of every phase."""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil

@@ -3,8 +3,6 @@
 With CI=true any other skip is a failure: a test that silently stops running protects nothing.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

@@ -4,8 +4,6 @@ python -m tools.docs.dashboards           build every dashboard
 python -m tools.docs.dashboards --check   fail if a built one is out of date
 """
 
-from __future__ import annotations
-
 import argparse
 import itertools
 import json

@@ -1,7 +1,5 @@
 """Generates each role's README from its argument_specs: `make docs`. With `--check`, it only reports stale ones."""
 
-from __future__ import annotations
-
 import argparse
 import re
 import sys

@@ -3,8 +3,6 @@
 The environment variables FLEET, INVENTORY, SUBNET and ENGINE choose the fleet.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import sys

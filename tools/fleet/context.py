@@ -1,7 +1,5 @@
 """A fleet of the local sandbox: its name, where its state is stored, and how to run tools for it."""
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -9,7 +7,7 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 ROOT = Path(__file__).resolve().parents[2]
 # The same pattern as in terraform/sandbox, which sees a workspace's name only if the workspace exists.
@@ -42,7 +40,7 @@ class Fleet:
     environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_environment(cls) -> Fleet:
+    def from_environment(cls) -> Self:
         """Return the fleet that the variables FLEET, INVENTORY and SUBNET describe."""
         inventory = os.environ.get("INVENTORY") or "sandbox"
         script = ROOT / "inventories" / inventory / "terraform.sh"

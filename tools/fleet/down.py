@@ -1,7 +1,5 @@
 """`make down`: removes a fleet and, with the last fleet, the host image and the engine's namespace."""
 
-from __future__ import annotations
-
 import os
 import shutil
 

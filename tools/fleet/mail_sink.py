@@ -1,7 +1,5 @@
 """`make mail`: receives the e-mails that a fleet sends and prints them. It forwards nothing."""
 
-from __future__ import annotations
-
 import sys
 import threading
 import time

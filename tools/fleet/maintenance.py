@@ -1,7 +1,5 @@
 """Decisions for the maintenance of hosts one by one: the order, the indispensable hosts, and advice for problems."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -5,8 +5,6 @@ Redis password from a file on the host. All checks run at the same time. A check
 null.
 """
 
-from __future__ import annotations
-
 import base64
 import json
 import re

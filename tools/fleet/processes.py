@@ -1,7 +1,5 @@
 """Identifies the process of an Ansible run, and finds out whether that process still exists."""
 
-from __future__ import annotations
-
 import os
 import platform
 from collections.abc import Mapping

@@ -1,7 +1,5 @@
 """Computes what a fleet lacks until it is fully redundant. `make status` prints it, and failure drills wait for it."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 

@@ -1,7 +1,5 @@
 """`make status`: a table of the hosts with their current roles, and the redundancy that is missing."""
 
-from __future__ import annotations
-
 import json
 import os
 import shlex

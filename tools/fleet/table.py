@@ -1,7 +1,5 @@
 """The table of `make status`: the current role and state of each host."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 

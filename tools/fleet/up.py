@@ -3,8 +3,6 @@
 Every phase can be repeated, so a rerun continues an interrupted run.
 """
 
-from __future__ import annotations
-
 import subprocess
 import time
 from collections.abc import Iterator

@@ -14,8 +14,6 @@ The id contains the time, the commit and a hash of the content. A tree with the 
 (`--known`) or a local bundle gets the id of that release.
 """
 
-from __future__ import annotations
-
 import argparse
 import json
 import platform

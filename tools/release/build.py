@@ -1,7 +1,5 @@
 """Builds the two bundles of a release, unless they exist already."""
 
-from __future__ import annotations
-
 import fcntl
 import hashlib
 import json

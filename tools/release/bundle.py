@@ -1,7 +1,5 @@
 """Writes release bundles reproducibly, finds existing ones, and removes old ones."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

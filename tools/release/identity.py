@@ -1,7 +1,5 @@
 """The id of a release: time, commit and a hash of its content."""
 
-from __future__ import annotations
-
 import subprocess
 import time
 from collections.abc import Iterable

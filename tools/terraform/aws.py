@@ -3,8 +3,6 @@
 The tests use mocked resources. Without the AWS provider, the checks are skipped.
 """
 
-from __future__ import annotations
-
 import argparse
 import subprocess
 import sys

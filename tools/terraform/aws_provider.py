@@ -1,7 +1,5 @@
 """Configures where Terraform finds the AWS provider: in a local mirror of the registry, or in the registry."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path

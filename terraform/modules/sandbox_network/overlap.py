@@ -1,7 +1,5 @@
 """Print the route of this machine that overlaps the given subnet, or nothing."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import subprocess
