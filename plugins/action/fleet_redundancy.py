@@ -5,15 +5,14 @@ It probes every host of the inventory, including those that --limit excludes.
 
 import time
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from plugins.action.fleet_check_hosts import ssh_command
 from plugins.control_node import ControlNodeAction
 from tools.fleet.context import Host
 from tools.fleet.maintenance import first_step, indispensable, maintenance_order
-from tools.fleet.redundancy import View, missing
-from tools.fleet.status import CONNECT_TIMEOUT, SSH_OPTIONS, probe, settings
+from tools.fleet.redundancy import missing
+from tools.fleet.status import CONNECT_TIMEOUT, fast, probe_hosts
 
 NOT_TIERS = ("all", "ungrouped")
 
@@ -38,7 +37,8 @@ class ActionModule(ControlNodeAction):
         hosts = members(self.variables["groups"], self.variables["hostvars"])
         shells = {host.name: self._shell(host.name) for host in hosts}
         deadline = time.monotonic() + float(self.arguments["timeout"])
-        while problems := missing(hosts, view := self._probe(hosts, shells)):
+        vip, application = str(self.arguments["vip"]), dict(self.arguments["application"])
+        while problems := missing(hosts, view := probe_hosts(hosts, shells, vip, application)):
             if time.monotonic() > deadline:
                 break
             time.sleep(1)
@@ -56,12 +56,4 @@ class ActionModule(ControlNodeAction):
         variables = self.variables["hostvars"][name]
         if variables.get("ansible_connection") == "local":
             return ["sh", "-c"]
-        ssh, *rest = ssh_command(name, variables, self._play_context, CONNECT_TIMEOUT)
-        return [ssh, *SSH_OPTIONS, *rest]
-
-    def _probe(self, hosts: list[Host], shells: Mapping[str, list[str]]) -> View:
-        """Probe all hosts at the same time."""
-        vip, application = str(self.arguments["vip"]), dict(self.arguments["application"])
-        with ThreadPoolExecutor(len(hosts)) as pool:
-            facts = pool.map(lambda host: probe(shells[host.name], settings(host, vip, application)), hosts)
-            return {host.name: found for host, found in zip(hosts, facts, strict=True)}
+        return fast(ssh_command(name, variables, self._play_context, CONNECT_TIMEOUT))

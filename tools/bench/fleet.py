@@ -12,10 +12,11 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from tools.fleet.context import ROOT, Fleet, FleetError, Host, echo
 from tools.fleet.down import down
-from tools.fleet.up import apply, wait_for_hosts
+from tools.fleet.up import create_hosts, wait_for_hosts
 
 INSTALL_WHEELS = """
 cd /opt/floor && uv=$(find . -name uv -type f | head -1) && chmod +x "$uv" &&
@@ -25,7 +26,7 @@ cd /opt/floor && uv=$(find . -name uv -type f | head -1) && chmod +x "$uv" &&
 PACKAGES = "dpkg-query --show --showformat '${Package}\\n'"
 
 
-def timed(name: str, figures: dict[str, float], action: Callable[[], None]) -> None:
+def timed(name: str, figures: dict[str, float], action: Callable[[], Any]) -> None:
     """Run `action`. Record and print its duration."""
     start = time.monotonic()
     action()
@@ -43,16 +44,10 @@ def on(fleet: Fleet, host: Host, command: str, stdin: bytes | None = None) -> st
     return result.stdout.decode()
 
 
-def everywhere(fleet: Fleet, hosts: list[Host], command: Callable[[Host], str]) -> list[str]:
+def everywhere(fleet: Fleet, hosts: list[Host], command: str) -> list[str]:
     """Run a command on every host at the same time. Return the outputs in the hosts' order."""
     with ThreadPoolExecutor(len(hosts)) as pool:
-        return list(pool.map(lambda host: on(fleet, host, command(host)), hosts))
-
-
-def create_hosts(fleet: Fleet) -> None:
-    """Create the hosts and wait until they answer."""
-    apply(fleet)
-    wait_for_hosts(fleet)
+        return list(pool.map(lambda host: on(fleet, host, command), hosts))
 
 
 def site(fleet: Fleet, *arguments: str, strategy: str = "mitogen_linear") -> None:
@@ -96,7 +91,7 @@ def install_floor(fleet: Fleet, hosts: list[Host], packages: dict[str, list[str]
 def memory(fleet: Fleet, hosts: list[Host]) -> float:
     """Return the memory of all processes of all hosts in MiB, as PSS, which counts a shared page once."""
     script = "sh -c 'cat /proc/[0-9]*/smaps_rollup 2>/dev/null | awk \"/^Pss:/ {sum += \\$2} END {print sum}\"'"
-    return sum(float(value or 0) for value in everywhere(fleet, hosts, lambda _: script)) / 1024
+    return sum(float(value or 0) for value in everywhere(fleet, hosts, script)) / 1024
 
 
 def store(name: str, figures: dict[str, float]) -> None:
@@ -119,9 +114,9 @@ def main() -> int:
     down(fleet)
     timed("hosts: terraform apply, until all answer", figures, lambda: create_hosts(fleet))
     hosts = wait_for_hosts(fleet)
-    before = [set(output.split()) for output in everywhere(fleet, hosts, lambda _: PACKAGES)]
+    before = [set(output.split()) for output in everywhere(fleet, hosts, PACKAGES)]
     timed("site.yml, cold, Mitogen", figures, lambda: site(fleet))
-    after = [set(output.split()) for output in everywhere(fleet, hosts, lambda _: PACKAGES)]
+    after = [set(output.split()) for output in everywhere(fleet, hosts, PACKAGES)]
     packages = {host.name: sorted(new - old) for host, old, new in zip(hosts, before, after, strict=True)}
     timed("site.yml, unchanged, Mitogen", figures, lambda: site(fleet))
     timed("site.yml --tags nginx, Mitogen", figures, lambda: site(fleet, "--tags", "nginx"))
@@ -130,8 +125,7 @@ def main() -> int:
 
     bundles = build()
     down(fleet)
-    apply(fleet)
-    hosts = wait_for_hosts(fleet)
+    hosts = create_hosts(fleet)
     timed("floor: apt-get and uv on all hosts at once", figures, lambda: install_floor(fleet, hosts, packages, bundles))
     down(fleet)
 

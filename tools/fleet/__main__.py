@@ -6,13 +6,14 @@ The environment variables FLEET, INVENTORY, SUBNET and ENGINE choose the fleet.
 import argparse
 import os
 import sys
+from collections.abc import Callable
 
 import yaml
 
 from tools.fleet.context import Fleet, FleetError, echo
 from tools.fleet.down import down, prune
 from tools.fleet.status import status
-from tools.fleet.up import apply, up, wait_for_hosts
+from tools.fleet.up import create_hosts, up
 
 
 def ssh(fleet: Fleet, name: str) -> None:
@@ -41,44 +42,36 @@ def secret(fleet: Fleet, name: str) -> None:
     echo(values[f"vault_{name}"])
 
 
+COMMANDS: dict[str, tuple[Callable[..., object], str]] = {
+    "up": (up, "create the fleet"),
+    "hosts": (create_hosts, "create its hosts only"),
+    "down": (down, "remove it"),
+    "prune": (prune, "remove the host image if no fleet uses it"),
+    "status": (status, "show its state"),
+    "ssh": (ssh, "log in to a host"),
+    "secret": (secret, "print a secret"),
+}
+
+
 def main() -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("up", "create the fleet"), ("hosts", "create its hosts only"), ("down", "remove it")):
-        commands.add_parser(name, help=text)
-    commands.add_parser("prune", help="remove the host image if no fleet uses it")
-    commands.add_parser("status", help="show its state").add_argument(
-        "--json", action="store_true", help="print all facts as JSON"
-    )
-    commands.add_parser("ssh", help="log in to a host").add_argument("host")
-    commands.add_parser("secret", help="print a secret").add_argument("name")
-    arguments = parser.parse_args()
+    parsers = {name: commands.add_parser(name, help=text) for name, (_, text) in COMMANDS.items()}
+    parsers["status"].add_argument("--json", action="store_true", dest="as_json", help="print all facts as JSON")
+    parsers["ssh"].add_argument("name", metavar="host")
+    parsers["secret"].add_argument("name")
+    arguments = vars(parser.parse_args())
+    run, _ = COMMANDS[arguments.pop("command")]
     try:
-        fleet = Fleet.from_environment()
-        match arguments.command:
-            case "up":
-                up(fleet)
-            case "hosts":
-                apply(fleet)
-                wait_for_hosts(fleet)
-            case "down":
-                down(fleet)
-            case "prune":
-                prune(fleet)
-            case "status":
-                return status(fleet, arguments.json)
-            case "ssh":
-                ssh(fleet, arguments.host)
-            case "secret":
-                secret(fleet, arguments.name)
+        code = run(Fleet.from_environment(), **arguments)
     except FleetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\ninterrupted; 'make up' continues, 'make down' removes the fleet", file=sys.stderr)
         return 130
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,8 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
     outputs = fleet.outputs()
     hosts = sorted_by_tier(fleet.hosts(outputs))
     vip = str(outputs["inventory"]["all"]["vars"]["fleet_vip"])
-    view = probe_hosts(fleet, hosts, vip)
+    shells = {host.name: fast(fleet.ssh_command(host)) for host in hosts}
+    view = probe_hosts(hosts, shells, vip, variables(fleet))
     problems = missing(hosts, view) + deploys(view, dead=True)
     lines = rows(hosts, view, vip)
     if as_json:
@@ -82,16 +83,19 @@ def document(fleet: Fleet, hosts: list[Host], view: View, lines: list[Row], prob
     return {"fleet": fleet.name, "redundant": not problems, "missing": problems, "hosts": details}
 
 
-def probe_hosts(fleet: Fleet, hosts: list[Host], vip: str) -> View:
+def fast(ssh_command: Sequence[str]) -> list[str]:
+    """Return an `ssh` command with the options for the probe."""
+    ssh, *arguments = ssh_command
+    return [ssh, *SSH_OPTIONS, *arguments]
+
+
+def probe_hosts(
+    hosts: Sequence[Host], shells: Mapping[str, Sequence[str]], vip: str, application: Mapping[str, Any]
+) -> View:
     """Probe all hosts at the same time. The facts of a host that does not answer are empty."""
-    application = variables(fleet)
-
-    def probe_host(host: Host) -> dict[str, Any]:
-        ssh, *arguments = fleet.ssh_command(host)
-        return probe([ssh, *SSH_OPTIONS, *arguments], settings(host, vip, application))
-
     with ThreadPoolExecutor(len(hosts)) as pool:
-        return {host.name: facts for host, facts in zip(hosts, pool.map(probe_host, hosts), strict=True)}
+        facts = pool.map(lambda host: probe(shells[host.name], settings(host, vip, application)), hosts)
+        return {host.name: found for host, found in zip(hosts, facts, strict=True)}
 
 
 def variables(fleet: Fleet) -> dict[str, Any]:
@@ -103,7 +107,7 @@ def variables(fleet: Fleet) -> dict[str, Any]:
     return found
 
 
-def settings(host: Host, vip: str, application: dict[str, Any]) -> dict[str, Any]:
+def settings(host: Host, vip: str, application: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings for the probe of a host."""
     expected = [unit for group, units in UNITS.items() if group in host.groups for unit in units]
     absent = {"celery-worker": not application.get("app_celery_app"), "keepalived": not vip}

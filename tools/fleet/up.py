@@ -95,11 +95,10 @@ def wait_for_hosts(fleet: Fleet) -> list[Host]:
     return hosts
 
 
-def converge(fleet: Fleet) -> None:
-    """Run site.yml on the fleet."""
-    result = fleet.run("ansible-playbook", "-i", f"inventories/{fleet.inventory}", "site.yml")
-    if result.returncode != 0:
-        raise FleetError("site.yml failed (above); fix the cause and run 'make up' again: it continues from there.")
+def create_hosts(fleet: Fleet) -> list[Host]:
+    """Create the hosts, wait until they answer, and return them."""
+    apply(fleet)
+    return wait_for_hosts(fleet)
 
 
 def up(fleet: Fleet) -> None:
@@ -110,7 +109,8 @@ def up(fleet: Fleet) -> None:
     with phase("Waiting for SSH", durations):
         wait_for_hosts(fleet)
     with phase("Every tier (ansible-playbook site.yml)", durations):
-        converge(fleet)
+        if fleet.run("ansible-playbook", "-i", f"inventories/{fleet.inventory}", "site.yml").returncode != 0:
+            raise FleetError("site.yml failed (above); fix the cause and run 'make up' again: it continues from there.")
     summary(fleet, durations)
 
 

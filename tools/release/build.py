@@ -43,12 +43,6 @@ def _download(lines: list[str], target: Target, into: Path) -> None:
         )
 
 
-def _dependencies(source: Source, target: Target, cache: Path) -> dict[str, str]:
-    """Return the key of a lock file's dependencies on a target, and the path of their bundle."""
-    wanted = [asdict(target), locked(source.requirements, target), locked(source.tools, target, only="uv")]
-    return bundle.dependencies(cache, hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16])
-
-
 def _wheelhouse(source: Source, target: Target, folder: Path) -> None:
     """Download the wheels of the dependencies and of uv into a folder, and bundle them, unless that was done."""
     if not folder.is_dir():
@@ -121,7 +115,8 @@ def build(
     built = [path.name.removesuffix(".tar.gz") for path in releases.glob("*.tar.gz")]
     name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.new(digest, source.root)
     path = releases / f"{name}.tar.gz"
-    dependencies = _dependencies(source, target, cache)
+    wanted = [asdict(target), locked(source.requirements, target), locked(source.tools, target, only="uv")]
+    dependencies = bundle.dependencies(cache, hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16])
     result = {
         "id": name,
         "package": source.package(),
@@ -130,8 +125,7 @@ def build(
         "dependencies": dependencies,
     }
     if dry_run:
-        exists = path.exists()
-        return result | {"sha256": bundle.sha256(path) if exists else None, "built": not exists}
+        return result | {"sha256": bundle.sha256(path) if path.exists() else None, "built": not path.exists()}
     with _only_one(releases):
         wheelhouse = Path(dependencies["path"]).parent
         _wheelhouse(source, target, wheelhouse)
