@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -21,7 +21,6 @@ from fakeredis import FakeRedis, FakeServer
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
-from sqlalchemy.orm import Session
 from werkzeug.test import TestResponse
 
 from app import create_app
@@ -29,9 +28,8 @@ from app.accounts import users
 from app.accounts.users import ARTICLES_WRITE, SCOPES
 from app.config import Testing
 from app.database.engine import Database
-from app.database.models import Article, User
+from app.database.models import Article, User, now
 from app.extensions import db
-from app.news import articles
 from app.redis.store import MemoryStore, RedisStore
 from tools.fleet.context import ROOT
 
@@ -157,13 +155,10 @@ def publish(user: User) -> Publish:
     """Return a function that adds an article without invalidating the cache."""
 
     def add(title: str = "A title", **values: Any) -> Article:
-        def create(session: Session) -> Article:
-            article = articles.create(session, author_id=user.id, title=title, content="Some content.")
-            for name, value in values.items():
-                setattr(article, name, value)
-            return article
-
-        return db.write(create)
+        defaults = {"author_id": user.id, "content": "Some content.", "published_at": now()}
+        article = Article(title=title, **(defaults | values))
+        db.write(lambda session: session.add(article))
+        return article
 
     return add
 
@@ -213,8 +208,27 @@ def logged_in(app: Flask, email: str) -> FlaskClient:
 
 def csrf_token(page: TestResponse) -> str:
     """The CSRF token of the form on a page."""
-    found = re.search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
-    assert found, page.text
+    return search(r'name="csrf_token"[^>]*value="([^"]+)"', page.text)
+
+
+def following(page: str) -> str:
+    """The link to the next page of a list."""
+    return search(r'href="([^"]+)" rel="next"', page).replace("&amp;", "&")
+
+
+def check_page_tokens(client: FlaskClient, lists: Iterable[str], others: Iterable[str] = ()) -> None:
+    """Check that the token of a list's second page is valid for this list only."""
+    tokens = {path: search(r"after=([^&]+)", following(client.get(path).text)) for path in lists}
+    for path in (*lists, *others):
+        for source, token in (*tokens.items(), ("forged", "forged")):
+            response = client.get(f"{path}{'&' if '?' in path else '?'}after={token}")
+            assert response.status_code == (200 if path == source else 404), (path, source)
+
+
+def search(pattern: str, text: str) -> str:
+    """The first group of a pattern, which must match a part of the text."""
+    found = re.search(pattern, text, re.MULTILINE)
+    assert found, text
     return found[1]
 
 

@@ -1,45 +1,36 @@
 """Log-in and the limits on guesses."""
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy.orm import Session
 
 from app.accounts import users
 from app.database.models import User
-from app.extensions import db
 from app.redis.cache_backends import CacheUnavailableError
-from tests.unit.app.auth.forms import OTHER, UNKNOWN, hashes
-from tests.unit.app.conftest import PASSWORD, log_in
+from tests.unit.app.auth.conftest import OTHER, UNKNOWN
+from tests.unit.app.conftest import PASSWORD, change, log_in
 
 
 @pytest.mark.parametrize("state", ["unknown", "unconfirmed", "deactivated", "wrong password", "no address"])
-def test_a_failed_log_in_does_not_show_its_cause(
-    app: Flask, user: User, monkeypatch: pytest.MonkeyPatch, state: str
-) -> None:
-    def change(session: Session) -> None:
-        found = session.get_one(User, user.id)
-        found.confirmed_at = None if state == "unconfirmed" else found.confirmed_at
-        found.is_active = state != "deactivated"
-
-    db.write(change)
+def test_a_failed_log_in_does_not_show_its_cause(app: Flask, user: User, hashes: list[str], state: str) -> None:
+    confirmed_at = None if state == "unconfirmed" else user.confirmed_at
+    change(user, confirmed_at=confirmed_at, is_active=state != "deactivated")
     # As in a new process.
     users._make_hasher.cache_clear()
-    calls = hashes(monkeypatch)
     email = {"unknown": UNKNOWN, "no address": "nonsense"}.get(state, user.email)
     answer = log_in(app.test_client(), email, OTHER if state == "wrong password" else PASSWORD)
-    assert (answer.status_code, calls) == (401, ["verify"])
+    assert (answer.status_code, hashes) == (401, ["verify"])
     assert "E-mail or password is wrong." in answer.text
 
 
 def test_wrong_passwords_are_limited_and_right_ones_are_not(app: Flask, user: User) -> None:
     app.config["LOGIN_ACCOUNT_RATE_LIMIT"] = "3 per minute"
     for _ in range(5):
-        client = app.test_client()
-        assert log_in(client, user.email).status_code == 302
+        assert log_in(app.test_client(), user.email).status_code == 302
     statuses = [log_in(app.test_client(), email, "wrong").status_code for email in [user.email, UNKNOWN] * 4]
     assert statuses == [401] * 6 + [429] * 2, "known and unknown addresses must count alike"
     refused = log_in(app.test_client(), user.email)
@@ -97,10 +88,8 @@ def test_all_spellings_of_an_address_share_a_limit(app: Flask, spellings: tuple[
 
 
 def test_log_in_works_without_the_cache(client: FlaskClient, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise CacheUnavailableError("down")
-
     for name in ("count", "get_many"):
-        monkeypatch.setattr(f"app.redis.cache_backends.MemoryBackend.{name}", fail)
+        down = Mock(side_effect=CacheUnavailableError("down"))
+        monkeypatch.setattr(f"app.redis.cache_backends.MemoryBackend.{name}", down)
     assert log_in(client, user.email, "wrong").status_code == 401
     assert log_in(client, user.email).status_code == 302

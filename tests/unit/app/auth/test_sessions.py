@@ -8,13 +8,12 @@ from app.accounts import users
 from app.auth import load_user
 from app.database.models import User
 from app.extensions import db
-from tests.unit.app.auth.forms import OTHER, UNKNOWN, find, queued_emails, send
-from tests.unit.app.conftest import PASSWORD, cookies, csrf_token, log_in
+from tests.unit.app.auth.conftest import OTHER, UNKNOWN, find, queued_emails
+from tests.unit.app.conftest import PASSWORD, cookies, logged_in, send
 
 
 def test_a_new_password_ends_other_sessions_and_keeps_this_one(app: Flask, reader: FlaskClient, user: User) -> None:
-    elsewhere = app.test_client()
-    log_in(elsewhere, user.email)
+    elsewhere = logged_in(app, user.email)
     assert send(reader, "/auth/password", present="wrong", password=OTHER).status_code == 401
     assert send(reader, "/auth/password", present=PASSWORD, password="short").status_code == 422
     assert send(reader, "/auth/password", present=PASSWORD, password=OTHER).status_code == 302
@@ -24,10 +23,8 @@ def test_a_new_password_ends_other_sessions_and_keeps_this_one(app: Flask, reade
 
 
 def test_logging_out_everywhere_else_keeps_this_session(app: Flask, reader: FlaskClient, user: User) -> None:
-    elsewhere = app.test_client()
-    log_in(elsewhere, user.email)
-    token = csrf_token(reader.get("/account"))
-    assert reader.post("/auth/logout-everywhere", data={"csrf_token": token}).status_code == 302
+    elsewhere = logged_in(app, user.email)
+    assert send(reader, "/auth/logout-everywhere", page="/account").status_code == 302
     assert reader.get("/account").status_code == 200
     assert elsewhere.get("/account").status_code == 302
 
@@ -35,9 +32,7 @@ def test_logging_out_everywhere_else_keeps_this_session(app: Flask, reader: Flas
 def test_a_name_can_be_changed(reader: FlaskClient, user: User) -> None:
     assert send(reader, "/auth/name", name="a\u202eb").status_code == 422
     assert send(reader, "/auth/name", name=" Ada M. ").status_code == 302
-    changed = find(user.email)
-    assert changed is not None
-    assert changed.name == "Ada M."
+    assert find(user.email).name == "Ada M."
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "1.0", "\u00e9", "../../etc"])
@@ -49,8 +44,8 @@ def test_a_forged_session_is_anonymous(app: Flask, cookie: str) -> None:
 
 def test_a_new_session_is_valid_on_a_replica_that_lags(app: Flask, user: User) -> None:
     with app.test_request_context():
-        assert load_user(f"{user.id}.{user.session_epoch + 1}") is not None
-        assert load_user(f"{user.id}.{user.session_epoch}") is not None
+        assert load_user(f"{user.id}.{user.session_epoch + 1}")
+        assert load_user(f"{user.id}.{user.session_epoch}")
         db.write(lambda session: users.set_password(session.get_one(User, user.id), user.password_hash))
         assert load_user(f"{user.id}.{user.session_epoch}") is None
 

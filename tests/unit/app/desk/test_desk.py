@@ -1,5 +1,4 @@
 import re
-from collections.abc import Callable
 
 import pytest
 from flask.testing import FlaskClient
@@ -7,29 +6,18 @@ from flask.testing import FlaskClient
 from app.database.models import Article, User
 from app.extensions import db
 from app.news import articles
-from tests.unit.app.conftest import csrf_token, log_in, queries
+from tests.unit.app.conftest import Publish, csrf_token, following, log_in, queries, search, stored
 from tests.unit.app.desk.conftest import send
 
-Publish = Callable[..., Article]
-
-
-def stored(article_id: int) -> Article | None:
-    """The article in the database."""
-    return db.read(lambda session: session.get(Article, article_id))
+FORMS = ("/desk/write", "/desk/articles/1/edit", "/desk/articles/1/delete", "/desk/keys")
 
 
 def test_the_desk_requires_a_log_in(client: FlaskClient, publish: Publish) -> None:
-    article = publish()
-    for path in (
-        "/desk/",
-        "/desk/write",
-        f"/desk/articles/{article.id}/edit",
-        f"/desk/articles/{article.id}/delete",
-        "/desk/keys",
-    ):
+    publish()
+    for path in ("/desk/", *FORMS):
         assert client.get(path).headers["Location"].startswith("/auth/login?next="), path
         assert client.post(path).status_code in {400, 405}, path
-    assert stored(article.id)
+    assert db.read(articles.count) == 1
 
 
 def test_a_new_article_is_visible_at_once(reader: FlaskClient, client: FlaskClient) -> None:
@@ -42,7 +30,7 @@ def test_a_new_article_is_visible_at_once(reader: FlaskClient, client: FlaskClie
     assert "<p>The storm came.</p>\n<p>Boats stayed in.</p>" in page
     assert "Published." in page
     assert "Storm over the harbour</a>" in client.get("/").text
-    written = db.read(lambda session: session.get_one(Article, 1))
+    written = stored(Article, 1)
     assert (written.title, written.content) == ("Storm over the harbour", "The storm came.\n\nBoats stayed in.")
     assert "storm" in written.keywords
 
@@ -74,9 +62,7 @@ def test_a_form_with_errors_keeps_its_text(reader: FlaskClient, field: str, valu
     page = send(reader, "/desk/write", **{"title": "Kept title", "content": "Kept text.", field: value})
     assert page.status_code == 422
     name = {"title": "title", "content": "text"}[field]
-    error = re.search(rf'id="{name}-error">([^<]+)<', page.text)
-    assert error
-    assert reason in error[1]
+    assert reason in search(rf'id="{name}-error">([^<]+)<', page.text)
     assert f'aria-describedby="{name}-error' in page.text
     assert "Kept text." in page.text if field == "title" else 'value="Kept title"' in page.text
     assert db.read(articles.count) == 0
@@ -95,18 +81,8 @@ def test_a_huge_request_body_is_refused(reader: FlaskClient) -> None:
 
 
 def test_element_ids_of_a_page_are_unique(reader: FlaskClient, publish: Publish) -> None:
-    article = publish()
-    paths = (
-        "/",
-        "/search",
-        "/account",
-        "/desk/",
-        "/desk/write",
-        "/desk/keys",
-        f"/desk/articles/{article.id}/edit",
-        "/nothing",
-    )
-    for path in paths:
+    publish()
+    for path in ("/", "/search", "/account", "/desk/", *FORMS, "/nothing"):
         ids = re.findall(r'\sid="([^"]+)"', reader.get(path).text)
         assert sorted(ids) == sorted(set(ids)), path
 
@@ -116,8 +92,8 @@ def test_typed_html_is_escaped(reader: FlaskClient, client: FlaskClient) -> None
     preview = send(reader, "/desk/write", title=attack, content=f"</textarea>{attack}", preview="1")
     written = send(reader, "/desk/write", title=attack, content=f"</textarea>{attack}")
     path = written.headers["Location"]
-    pages = [preview, reader.get(path), client.get(path), reader.get("/desk/"), reader.get("/desk/articles/1/edit")]
-    for page in [*pages, reader.get("/desk/articles/1/delete")]:
+    pages = [reader.get(shown) for shown in (path, "/", "/desk/", "/desk/articles/1/edit", "/desk/articles/1/delete")]
+    for page in [preview, client.get(path), client.get("/"), *pages]:
         assert page.status_code == 200
         assert "<script" not in page.text
         assert "</textarea>&#34;" not in page.text
@@ -145,12 +121,10 @@ def test_a_conflicting_edit_overwrites_nothing(reader: FlaskClient, publish: Pub
     assert "<p>Theirs.</p>" in page.text
     assert 'value="Second"' in page.text
     assert "Mine.</textarea>" in page.text
-    found = stored(article.id)
-    assert found
+    found = stored(Article, article.id)
     assert (found.title, found.version) == ("First", 2)
-    shown = re.search(r'name="version"[^>]*value="(\d+)"', page.text)
-    assert shown
-    assert send(reader, path, title="Second", content="Mine.", version=shown[1]).status_code == 302
+    shown = search(r'name="version"[^>]*value="(\d+)"', page.text)
+    assert send(reader, path, title="Second", content="Mine.", version=shown).status_code == 302
 
 
 def test_an_article_is_deleted_after_a_confirmation(reader: FlaskClient, client: FlaskClient, publish: Publish) -> None:
@@ -158,7 +132,7 @@ def test_an_article_is_deleted_after_a_confirmation(reader: FlaskClient, client:
     client.get(f"/articles/{article.id}")
     path = f"/desk/articles/{article.id}/delete"
     assert "Delete this article?" in reader.get(path).text
-    assert stored(article.id)
+    assert stored(Article, article.id)
     assert send(reader, path).headers["Location"] == "/desk/"
     assert "“Mistake” is deleted." in reader.get("/desk/").text
     assert client.get(f"/articles/{article.id}").status_code == 404
@@ -173,22 +147,15 @@ def test_authors_cannot_change_articles_of_others(stranger: FlaskClient, publish
         assert send(stranger, path, page="/desk/write", title="His", content="His.", version=1).status_code == 403
     assert "Hers" not in stranger.get("/desk/").text
     assert "/desk/articles" not in stranger.get(f"/articles/{article.id}").text
-    found = stored(article.id)
-    assert found
-    assert found.title == "Hers"
+    assert stored(Article, article.id).title == "Hers"
 
 
 def test_forms_need_a_csrf_token(reader: FlaskClient, publish: Publish) -> None:
-    article = publish()
+    publish()
     fields = {"title": "x", "content": "y", "version": "1", "name": "n", "csrf_token": "forged"}
-    for path in (
-        "/desk/write",
-        f"/desk/articles/{article.id}/edit",
-        f"/desk/articles/{article.id}/delete",
-        "/desk/keys",
-    ):
+    for path in FORMS:
         assert reader.post(path, data=fields).status_code == 400, path
-    assert [stored(article.id) is None, db.read(articles.count)] == [False, 1]
+    assert db.read(articles.count) == stored(Article, 1).version == 1
 
 
 def test_typed_text_survives_a_new_log_in(
@@ -196,12 +163,8 @@ def test_typed_text_survives_a_new_log_in(
 ) -> None:
     article = publish("Before")
     for path in ("/desk/write", f"/desk/articles/{article.id}/edit"):
-        fields = {
-            "title": "Typed for hours",
-            "content": "All of it.",
-            "version": "1",
-            "csrf_token": csrf_token(reader.get(path)),
-        }
+        fields = {"title": "Typed for hours", "content": "All of it.", "version": "1"}
+        fields["csrf_token"] = csrf_token(reader.get(path))
         reader.post("/auth/logout", data={"csrf_token": csrf_token(reader.get("/account"))})
         refused = reader.post(path, data=fields)
         assert refused.status_code == 400
@@ -212,7 +175,7 @@ def test_typed_text_survives_a_new_log_in(
         assert 'value="Typed for hours"' in again.text
         assert "All of it.</textarea>" in again.text
         assert "Please send it again" in again.text
-        assert db.read(lambda session: session.get_one(Article, article.id)).title == "Before"
+        assert stored(Article, article.id).title == "Before"
         assert db.read(articles.count) == article.id
         assert reader.post(path, data=fields | {"csrf_token": csrf_token(again)}).status_code == 302
         db.write(lambda session: articles.remove(session, article.id + 1))
@@ -230,9 +193,7 @@ def test_every_page_of_the_desk_needs_the_same_number_of_queries(reader: FlaskCl
         first = reader.get("/desk/").text
     assert len(many) == len(few) == 2
     assert "Number 00" not in first
-    following = re.search(r'href="(/desk/\?after=[^"]+)"', first)
-    assert following
-    second = reader.get(following[1]).text
+    second = reader.get(following(first)).text
     assert "Number 00" in second
     assert "Number 01" not in second
     assert reader.get("/desk/?after=forged").status_code == 404

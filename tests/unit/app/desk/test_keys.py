@@ -1,4 +1,3 @@
-import re
 from typing import Any
 
 import pytest
@@ -7,15 +6,14 @@ from flask.testing import FlaskClient
 from app.accounts import users
 from app.database.models import User
 from app.extensions import db
+from tests.unit.app.conftest import search
 from tests.unit.app.desk.conftest import send
 
 
 def test_a_key_is_shown_once_works_and_is_revoked(reader: FlaskClient, client: FlaskClient, user: User) -> None:
     answer = send(reader, "/desk/keys", name="Feed <b>import</b>", scopes=["articles:write"])
     assert answer.headers["Cache-Control"] == "private, no-store"
-    found = re.search(r"<code>([0-9a-f]{12}\.[\w-]{43})</code>", answer.text)
-    assert found
-    key = found[1]
+    key = search(r"<code>([0-9a-f]{12}\.[\w-]{43})</code>", answer.text)
     prefix = key.partition(".")[0]
 
     def post() -> int:
