@@ -17,6 +17,7 @@ import flask_migrate
 import pytest
 from celery import Celery
 from celery.contrib.testing.worker import start_worker
+from click.testing import Result
 from fakeredis import FakeRedis, FakeServer
 from flask import Flask
 from flask.testing import FlaskClient
@@ -118,6 +119,12 @@ def sent_emails(app: Flask) -> list[EmailMessage]:
     sent: list[EmailMessage] = []
     app.extensions["mail"] = sent.append
     return sent
+
+
+@pytest.fixture
+def run(app: Flask) -> Callable[..., Result]:
+    """Return a function that runs a command of `flask --app app`, with the given environment variables."""
+    return lambda *arguments, **environment: app.test_cli_runner(env=environment).invoke(args=arguments)
 
 
 @pytest.fixture

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -7,14 +6,13 @@ import pytest
 from flask import Flask
 from sqlalchemy.dialects import postgresql, sqlite
 
-from app.accounts import users
-from app.database.models import Article, User
+from app.database.models import User
 from app.extensions import db
 from app.news import articles, listing
 from app.news.listing import Selection
 from app.web.paging import Position, TokenError
+from tests.unit.app.conftest import Publish, add_user
 
-Publish = Callable[..., Article]
 MOMENT = datetime(2026, 5, 1, tzinfo=UTC)
 
 
@@ -31,11 +29,9 @@ def titles(selection: Selection, *, limit: int = 10) -> list[str]:
 
 
 @pytest.fixture
-def stored(publish: Publish, user: User) -> User:
+def stored(app: Flask, publish: Publish, user: User) -> User:
     """Articles of two authors, hours apart. Returns the second author."""
-    other = db.write(
-        lambda session: users.create_user(session, email="bo@news.example", name="Bo Finch", password="correct horse")
-    )
+    other = add_user(app, "bo@news.example")
     for number in range(6):
         publish(
             f"{'Storm' if number % 2 else 'Calm'} {number}",
@@ -72,7 +68,7 @@ def test_a_page_token_is_valid_only_for_its_list_and_filters() -> None:
     ]
     assert len(set(marks)) == len(marks)
     token = Position(MOMENT, 1, marks[1]).token
-    assert Position.from_token(token, marks[1]).id == 1
+    assert Position.from_token(token, marks[1]) == Position(MOMENT, 1, marks[1])
     for mark in marks[:1] + marks[2:]:
         with pytest.raises(TokenError):
             Position.from_token(token, mark)

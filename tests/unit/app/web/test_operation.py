@@ -1,10 +1,12 @@
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import structlog
 from celery import Celery, signals
+from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 from kombu.exceptions import OperationalError as BrokerError
@@ -19,7 +21,7 @@ from app.jobs.celery_app import send
 from app.logs import structured
 from app.news import articles, tasks
 from app.redis.store import StoreUnavailableError
-from tests.unit.app.conftest import Author, body, log_in
+from tests.unit.app.conftest import Author, body, log_in, stored
 
 
 def metric(client: FlaskClient, name: str) -> float:
@@ -256,11 +258,10 @@ def test_celery_does_not_lose_tasks(app: Flask) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 600])
-def test_demo_data_is_reproducible(app: Flask, count: int) -> None:
-    run = app.test_cli_runner().invoke
-    assert f"created {count} articles" in run(args=["demo", "load", "--articles", str(count), "--if-empty"]).output
-    assert "nothing to do" in run(args=["demo", "load", "--if-empty"]).output
+def test_demo_data_is_reproducible(run: Callable[..., Result], count: int) -> None:
+    assert f"created {count} articles" in run("demo", "load", "--articles", str(count), "--if-empty").output
+    assert "nothing to do" in run("demo", "load", "--if-empty").output
     assert db.read(articles.count) == count
-    oldest = db.read(lambda session: session.get_one(Article, 1))
+    oldest = stored(Article, 1)
     assert oldest.summary
     assert oldest.keywords
