@@ -8,12 +8,11 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tools.fleet import up as up_module
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
+from tools.fleet.up import restart_stopped_hosts
 
 OUTPUTS = {
     "inventory": {
@@ -33,19 +32,18 @@ def test_the_fleets_default_name_is_its_inventory(monkeypatch: pytest.MonkeyPatc
     assert Fleet.from_environment().name == "blue"
 
 
-@pytest.mark.parametrize("name", ["Bad_Name", "1st", "a" * 21, "../x"])
-def test_an_invalid_container_name_is_refused_with_the_fix(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
-    monkeypatch.setenv("FLEET", name)
-    with pytest.raises(FleetError, match=rf"FLEET={re.escape(name)} is not valid .* use 1 to 20 lower-case"):
-        Fleet.from_environment()
-
-
-@pytest.mark.parametrize("inventory", ["nowhere", "aws"])
-def test_an_inventory_that_is_not_a_sandbox_is_refused_with_the_fix(
-    monkeypatch: pytest.MonkeyPatch, inventory: str
+@pytest.mark.parametrize(
+    ("variable", "fix", "value"),
+    [
+        *(("FLEET", "use 1 to 20 lower-case", name) for name in ("Bad_Name", "1st", "a" * 21, "../x")),
+        *(("INVENTORY", "use INVENTORY=sandbox", name) for name in ("nowhere", "aws")),
+    ],
+)
+def test_an_invalid_variable_is_refused_with_the_fix(
+    monkeypatch: pytest.MonkeyPatch, variable: str, fix: str, value: str
 ) -> None:
-    monkeypatch.setenv("INVENTORY", inventory)
-    with pytest.raises(FleetError, match=rf"INVENTORY={inventory} .* use INVENTORY=sandbox"):
+    monkeypatch.setenv(variable, value)
+    with pytest.raises(FleetError, match=rf"{variable}={re.escape(value)} is not .* {fix}"):
         Fleet.from_environment()
 
 
@@ -78,40 +76,33 @@ def test_an_unreadable_state_is_reported_with_the_error_of_terraform(monkeypatch
         Fleet("a", "sandbox").outputs()
 
 
-class FakeEngine(Fleet):
-    """A fleet whose engine reports given container states and records its calls."""
+@pytest.mark.parametrize(
+    ("states", "lost", "calls"),
+    [
+        ({"a-db1": "exited 0"}, ["mon1"], ["container a-db1", "start a-db1", "container a-mon1"]),
+        (
+            {"a-db1": "running 999999999", "a-mon1": "running 1"},
+            [],
+            ["container a-db1", "stop a-db1", "start a-db1", "container a-mon1"],
+        ),
+    ],
+    ids=["one stopped, one lost", "one killed by a power cut"],
+)
+def test_stopped_hosts_are_started_and_lost_ones_recreated(
+    monkeypatch: pytest.MonkeyPatch, states: dict[str, str], lost: list[str], calls: list[str]
+) -> None:
+    called = []
 
-    def outputs(self) -> dict[str, Any]:
-        return OUTPUTS
+    def engine(_: Fleet, action: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        container = arguments[-1]
+        called.append(f"{action} {container}")
+        return subprocess.CompletedProcess([], 0 if container in states else 1, states.get(container, ""), "")
 
-    def engine(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        calls.append(arguments)
-        if arguments[:2] == ("container", "inspect"):
-            state = states.get(arguments[-1])
-            return subprocess.CompletedProcess(arguments, 0 if state else 1, state or "", "")
-        return subprocess.CompletedProcess(arguments, 0, "", "")
-
-
-states: dict[str, str] = {}
-calls: list[tuple[str, ...]] = []
-
-
-def test_stopped_hosts_are_started_and_lost_ones_recreated() -> None:
-    calls.clear()
-    states.clear()
-    states["a-db1"] = "exited 0"
-    assert up_module.restart_stopped_hosts(FakeEngine("a", "sandbox")) == [
-        '-replace=module.host["mon1"].terraform_data.host'
-    ]
-    assert ("start", "a-db1") in calls
-
-
-def test_a_host_that_a_power_cut_killed_is_marked_as_stopped_and_started() -> None:
-    calls.clear()
-    states.update({"a-db1": "running 999999999", "a-mon1": "running 1"})
-    assert up_module.restart_stopped_hosts(FakeEngine("a", "sandbox")) == []
-    assert [call[0] for call in calls if call[-1] == "a-db1"] == ["container", "stop", "start"]
-    assert [call[0] for call in calls if call[-1] == "a-mon1"] == ["container"]
+    monkeypatch.setattr(Fleet, "outputs", lambda _: OUTPUTS)
+    monkeypatch.setattr(Fleet, "engine", engine)
+    replaced = restart_stopped_hosts(Fleet("a", "sandbox"))
+    assert replaced == [f'-replace=module.host["{host}"].terraform_data.host' for host in lost]
+    assert called == calls
 
 
 def test_concurrent_first_runs_agree_on_one_vault_password(tmp_path: Path) -> None:

@@ -12,36 +12,25 @@ from tools.checks.plan import ROOT
 from tools.terraform import aws
 
 
-def terraform(error: str) -> object:
-    """Return a fake Terraform whose `init` fails with an error."""
-
-    def run(_root: Path, *_arguments: str, **_options: bool) -> subprocess.CompletedProcess[str]:
-        return subprocess.CompletedProcess([], 1, stdout="", stderr=error)
-
-    return run
-
-
-@pytest.fixture
-def summary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("command", "error", "code", "skipped"),
+    [
+        ("test", "Error: Failed to query available provider packages: no route", 0, ["terraform/aws::terraform test"]),
+        ("validate", "Error: Unsupported argument", 1, []),
+    ],
+    ids=["missing provider", "another failure"],
+)
+def test_only_a_missing_provider_is_a_skip_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, command: str, error: str, code: int, skipped: list[str]
+) -> None:
+    failed = subprocess.CompletedProcess([], 1, stdout="", stderr=error)
     monkeypatch.setattr(aws, "REPORTS", tmp_path)
-
-
-@pytest.mark.usefixtures("summary")
-def test_a_missing_provider_is_a_skip_with_its_reason(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sys.argv", ["aws", "test"])
-    monkeypatch.setattr(aws, "terraform", terraform("Error: Failed to query available provider packages: no route"))
-    assert aws.main() == 0
+    monkeypatch.setattr(aws, "terraform", lambda *_, **_options: failed)
+    monkeypatch.setattr("sys.argv", ["aws", command])
+    assert aws.main() == code
     findings = report.read(tmp_path)
-    assert [skip.test for skip in findings.skips] == ["terraform/aws::terraform test"]
+    assert [skip.test for skip in findings.skips] == skipped
     assert findings.unexplained == []
-
-
-@pytest.mark.usefixtures("summary")
-def test_another_failure_is_a_failure(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("sys.argv", ["aws", "validate"])
-    monkeypatch.setattr(aws, "terraform", terraform("Error: Unsupported argument"))
-    assert aws.main() == 1
-    assert report.read(tmp_path).skips == []
 
 
 def test_every_module_of_aws_has_tests() -> None:
