@@ -3,8 +3,6 @@
 TIER=core keeps the tests marked `core`. DRILLS=name,name keeps drills of these names. Without both everything runs.
 """
 
-from __future__ import annotations
-
 import os
 
 import pytest

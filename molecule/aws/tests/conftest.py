@@ -1,7 +1,5 @@
 """The scenario's fleet. Without the AWS provider, its tests are skipped with the reason."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.support.cloud import scenario

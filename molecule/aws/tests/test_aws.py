@@ -3,8 +3,6 @@
 The order of the tests matters.
 """
 
-from __future__ import annotations
-
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager

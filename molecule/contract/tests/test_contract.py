@@ -1,7 +1,5 @@
 """Another application in place of app/: the same site.yml, and an inventory with another file for the application."""
 
-from __future__ import annotations
-
 import json
 import re
 import shutil

@@ -1,7 +1,5 @@
 """Invalid input through the front door: the answer names the error, and nothing is stored or logged."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator
 from typing import Any

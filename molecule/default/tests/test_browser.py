@@ -1,7 +1,5 @@
 """The site's main paths in a browser, through the load balancers' virtual address."""
 
-from __future__ import annotations
-
 import re
 
 import httpx

@@ -3,8 +3,6 @@
 Screenshots of some pages are saved.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Postgres and Redis: replication is complete, and all members agree on the leaders."""
 
-from __future__ import annotations
-
 from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import Host
 

@@ -1,7 +1,5 @@
 """The behaviour of the site and the API through the load balancers' virtual address."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import re

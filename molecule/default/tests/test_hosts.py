@@ -1,7 +1,5 @@
 """Checks of every host: no failed units, the firewall matches the port matrix, services survive a reboot."""
 
-from __future__ import annotations
-
 import json
 import sys
 from typing import Any

@@ -1,7 +1,5 @@
 """Runs the integration tests on the fleet's Postgres, and on a separate Redis of the same build."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """Prometheus scrapes every target, its rules are loaded, and every panel of every dashboard has data."""
 
-from __future__ import annotations
-
 import time
 from pathlib import Path
 

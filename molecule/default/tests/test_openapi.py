@@ -1,7 +1,5 @@
 """The running API conforms to its OpenAPI document for valid and invalid requests."""
 
-from __future__ import annotations
-
 import httpx
 import pytest
 

@@ -1,7 +1,5 @@
 """Repairs that only the sandbox needs."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import os

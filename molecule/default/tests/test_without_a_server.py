@@ -4,8 +4,6 @@ The site degrades at once, and recovers by itself. These are the last tests of t
 were opened to the primary during the outage of the replica stay open for minutes.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

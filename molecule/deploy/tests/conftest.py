@@ -1,7 +1,5 @@
 """Fixtures of this scenario: one fleet to which releases are deployed one after another, under load."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
 

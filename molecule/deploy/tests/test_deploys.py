@@ -1,7 +1,5 @@
 """Good releases and releases that are rolled back, each under load and without a lost request."""
 
-from __future__ import annotations
-
 import re
 import time
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Every failure drill: how long users notice the fault, and that nothing is lost."""
 
-from __future__ import annotations
-
 import os
 
 import pytest

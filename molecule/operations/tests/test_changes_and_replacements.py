@@ -1,7 +1,5 @@
 """Operators' work: a run after failovers, changes under load, a run while hosts are down, replaced hosts."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 

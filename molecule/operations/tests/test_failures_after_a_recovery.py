@@ -1,7 +1,5 @@
 """A fleet that is fully redundant again survives the next failure, however soon it comes."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 
 import pytest

@@ -1,7 +1,5 @@
 """Upgrades and reboots under load: no read fails, errors are reported, and the next run repairs what is left."""
 
-from __future__ import annotations
-
 from tests.support.drills import faults
 from tests.support.drills.maintenance import MAINTENANCE, PLAYBOOK, boots, maintain, outdated
 from tests.support.drills.playbooks import kill, play, processes, touched

@@ -1,7 +1,5 @@
 """One host in every group: the same site.yml makes a complete fleet without redundancy."""
 
-from __future__ import annotations
-
 from uuid import uuid4
 
 import httpx

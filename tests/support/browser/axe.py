@@ -1,7 +1,5 @@
 """Checks the accessibility of a page with axe-core."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Fixtures for a browser, its pages and a mailbox. A scenario's conftest.py imports them."""
 
-from __future__ import annotations
-
 import shutil
 from collections.abc import Callable, Iterator
 from uuid import uuid4

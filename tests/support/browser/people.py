@@ -1,7 +1,5 @@
 """Users and their actions on the site's pages."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from email.message import EmailMessage

@@ -1,7 +1,5 @@
 """Command line: `python -m tests.support.cloud PORT SECONDS` runs the local EC2, for this long or until SIGTERM."""
 
-from __future__ import annotations
-
 import argparse
 import signal
 import threading

@@ -1,7 +1,5 @@
 """Starts and stops the local EC2 as a separate process."""
 
-from __future__ import annotations
-
 import os
 import signal
 import subprocess

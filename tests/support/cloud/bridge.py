@@ -1,7 +1,5 @@
 """Keeps sandbox hosts and the load balancer in sync with the API."""
 
-from __future__ import annotations
-
 import ipaddress
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -1,7 +1,5 @@
 """Moto's server with fixes where it differs from EC2 for a fleet that grows and shrinks."""
 
-from __future__ import annotations
-
 import logging
 import os
 from collections.abc import Callable, Iterator

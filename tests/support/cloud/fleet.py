@@ -1,7 +1,5 @@
 """The fleet of terraform/aws at the local API, with its state in a bucket as in docs/aws.md."""
 
-from __future__ import annotations
-
 import ipaddress
 import json
 import shutil

@@ -1,7 +1,5 @@
 """Sandbox hosts as EC2 instances: containers of one fleet, created by the script of Terraform's sandbox."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 

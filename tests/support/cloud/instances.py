@@ -1,7 +1,5 @@
 """Parses instances from the API, and decides which sandbox hosts to create or remove."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

@@ -1,7 +1,5 @@
 """Parses a network load balancer from the API: ports, targets and health checks."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

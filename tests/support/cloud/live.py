@@ -1,7 +1,5 @@
 """The running fleet of the scenario `aws` for tests."""
 
-from __future__ import annotations
-
 from tests.support.cloud import instances
 from tests.support.cloud.fleet import VPC, CloudFleet, known
 from tests.support.live.fleet import LiveFleet

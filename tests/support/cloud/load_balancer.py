@@ -1,7 +1,5 @@
 """A replacement for a network load balancer: forwards connections to targets that pass their health check."""
 
-from __future__ import annotations
-
 import asyncio
 import itertools
 import threading

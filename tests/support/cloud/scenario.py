@@ -3,8 +3,6 @@
 terraform/aws creates it with the real provider at a local EC2.
 """
 
-from __future__ import annotations
-
 import argparse
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Deploys releases to a fleet under load, and reports the state of the fleet and the outcome of the requests."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Source trees of releases: the application with added code that makes it good, slow, or broken in one way."""
 
-from __future__ import annotations
-
 import re
 import shutil
 from dataclasses import dataclass, field

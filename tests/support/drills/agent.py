@@ -4,8 +4,6 @@ The first line of standard input has the settings. The agent exits at the end of
 Python. Each fact has its own thread, so a check that hangs delays no other.
 """
 
-from __future__ import annotations
-
 import http.client
 import importlib
 import json

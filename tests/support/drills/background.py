@@ -1,7 +1,5 @@
 """Runs a load during a test, in a separate process."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

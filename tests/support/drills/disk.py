@@ -1,7 +1,5 @@
 """A small disk that can be filled: moves the write-ahead log of a Postgres host to a small file system."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 

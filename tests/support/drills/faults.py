@@ -1,7 +1,5 @@
 """The faults of the drills. Each is a context that breaks something and heals it on exit."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager

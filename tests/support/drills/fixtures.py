@@ -1,7 +1,5 @@
 """The fixture for drills: one observed fleet on which all drills run one after another."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

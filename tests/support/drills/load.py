@@ -5,8 +5,6 @@ earlier ones have no answer yet, and prints one JSON line. SIGTERM ends the load
 sent again with its Idempotency-Key, like a careful client would, until it is acknowledged.
 """
 
-from __future__ import annotations
-
 import asyncio
 import json
 import random

@@ -1,7 +1,5 @@
 """Records the state of every host during a drill. An agent on each host reports it over SSH."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import subprocess

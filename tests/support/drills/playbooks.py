@@ -1,7 +1,5 @@
 """Runs playbooks on a fleet under load, and reports what they did to each host."""
 
-from __future__ import annotations
-
 import os
 import re
 import signal

@@ -1,7 +1,5 @@
 """Draws a drill's timeline as SVG: requests per second, failures, leaders, and the fault as a shaded area."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from html import escape

@@ -1,7 +1,5 @@
 """`python -m tests.support.drills.report`: writes the drills' table and pictures in docs/ from .cache/drills/."""
 
-from __future__ import annotations
-
 import json
 import statistics
 import textwrap

@@ -1,7 +1,5 @@
 """Runs a drill: a load on a fully redundant fleet, one fault, and the verdict after full redundancy is back."""
 
-from __future__ import annotations
-
 import json
 import os
 import time

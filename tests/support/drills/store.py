@@ -1,7 +1,5 @@
 """Continuous writes to the Redis store during a drill. The site's own writes are too few to measure a gap."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import subprocess

@@ -5,8 +5,6 @@ address it writes to that instance, like a client that is cut off together with 
 Sentinel since.
 """
 
-from __future__ import annotations
-
 import dataclasses
 import json
 import os

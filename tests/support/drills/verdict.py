@@ -1,7 +1,5 @@
 """Computes a drill's verdict from the requests, the observations and the final content of the database."""
 
-from __future__ import annotations
-
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field

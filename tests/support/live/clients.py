@@ -1,7 +1,5 @@
 """Clients of a running fleet: visitors, authors, and users who log in."""
 
-from __future__ import annotations
-
 import re
 from typing import Any
 from uuid import uuid4

@@ -1,7 +1,5 @@
 """Fixtures for the scenarios' tests. A scenario's conftest.py imports them."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from uuid import uuid4

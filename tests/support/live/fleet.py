@@ -1,7 +1,5 @@
 """A running fleet for tests: its hosts over SSH, its databases and its front door."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import subprocess

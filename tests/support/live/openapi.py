@@ -4,8 +4,6 @@ For a running fleet: `conform(from_url(f"{base_url}/api/v1/openapi.json"), heade
 change data. They need a key in `headers`. Without one they must refuse.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Probes from every host which ports of the fleet are open. inventories/shared/ports.yml has the expected ones."""
 
-from __future__ import annotations
-
 import json
 import shlex
 import subprocess

@@ -1,7 +1,5 @@
 """An SSH tunnel to a server that listens only on a socket file of its host."""
 
-from __future__ import annotations
-
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The bridge at moto's API, with simulated hosts."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 from unittest.mock import Mock

@@ -1,7 +1,5 @@
 """The parameters of the script that creates an instance's host."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from pathlib import Path

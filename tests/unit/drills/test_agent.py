@@ -1,7 +1,5 @@
 """The agent that reports a host's state, here on a machine without Postgres."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

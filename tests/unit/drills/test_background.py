@@ -1,7 +1,5 @@
 """A background load has started when the test continues."""
 
-from __future__ import annotations
-
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path

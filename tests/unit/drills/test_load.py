@@ -1,7 +1,5 @@
 """The load is open-loop, retries like a browser, and sends unacknowledged writes again."""
 
-from __future__ import annotations
-
 import asyncio
 import io
 import json

@@ -1,7 +1,5 @@
 """Detects which services a run restarted, from systemd's state before and after it."""
 
-from __future__ import annotations
-
 from tests.support.drills.playbooks import restarted
 
 BEFORE = "MainPID=11\nId=nginx.service\n\nMainPID=12\nId=app.service\n814\n"

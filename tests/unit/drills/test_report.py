@@ -1,7 +1,5 @@
 """The report: medians, worst values, sums of losses, and a picture of the timeline."""
 
-from __future__ import annotations
-
 import json
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path

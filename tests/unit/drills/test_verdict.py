@@ -1,7 +1,5 @@
 """A drill's verdict and the limits that it must not exceed."""
 
-from __future__ import annotations
-
 from contextlib import nullcontext
 from typing import Any
 

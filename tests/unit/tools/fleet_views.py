@@ -1,7 +1,5 @@
 """A small fleet, and the facts that the probes return if everything is healthy."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from tools.fleet.context import Host

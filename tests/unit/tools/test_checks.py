@@ -1,7 +1,5 @@
 """The checks themselves: what runs in which tier, what a change needs, and what is reported."""
 
-from __future__ import annotations
-
 import subprocess
 import sys
 from fnmatch import fnmatch

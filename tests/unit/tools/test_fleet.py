@@ -1,7 +1,5 @@
 """The decisions of `make up`, `make status` and similar commands before and after they run other programs."""
 
-from __future__ import annotations
-
 import re
 import shutil
 import subprocess

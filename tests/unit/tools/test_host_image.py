@@ -1,7 +1,5 @@
 """The image of a sandbox host has the archive of every package that the roles install."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator
 from typing import Any

@@ -1,7 +1,5 @@
 """The inventory script, and playbooks on an inventory that cannot be read."""
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """The SMTP server that receives the e-mails of a sandbox."""
 
-from __future__ import annotations
-
 import smtplib
 from collections.abc import Iterator
 from email.message import EmailMessage

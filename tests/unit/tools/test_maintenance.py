@@ -1,7 +1,5 @@
 """The order of maintenance, indispensable hosts, and the advice for each problem."""
 
-from __future__ import annotations
-
 import pytest
 
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS, changed

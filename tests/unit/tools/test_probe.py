@@ -1,7 +1,5 @@
 """How a host's probe interprets answers and missing answers."""
 
-from __future__ import annotations
-
 import base64
 import json
 import socket

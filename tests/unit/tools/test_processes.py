@@ -1,7 +1,5 @@
 """Whether the run that holds a lock still exists. Taking the lock over from a live run would mix two deploys."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys

@@ -1,7 +1,5 @@
 """The problems that keep a fleet from full redundancy, for `make status` and for the failure drills."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import pytest

@@ -1,7 +1,5 @@
 """The release bundle: its id, its content, and errors. The wheelhouse is simulated, so there is no network access."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """The generated READMEs of roles, and the check that finds stale ones."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pytest

@@ -1,7 +1,5 @@
 """The output of `make status`, and its time limit for hosts that are down."""
 
-from __future__ import annotations
-
 import json
 import socket
 import time

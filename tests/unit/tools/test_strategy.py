@@ -1,7 +1,5 @@
 """The strategy plugin: Mitogen without CPU affinity."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 from pathlib import Path

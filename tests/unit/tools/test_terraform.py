@@ -1,7 +1,5 @@
 """The wrapper bin/terraform."""
 
-from __future__ import annotations
-
 import shutil
 import subprocess
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Without the AWS provider, the checks of terraform/aws are skipped visibly. Any other failure is a failure."""
 
-from __future__ import annotations
-
 import subprocess
 from pathlib import Path
 
