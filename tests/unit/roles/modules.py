@@ -46,7 +46,7 @@ def render(role: str, template: str, **variables: Any) -> str:
     return jinja.get_template(template).render({"ansible_managed": "Written by a test."} | variables)
 
 
-def read_yaml(path: str) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> dict[str, Any]:
     """Return the content of one of the project's YAML files."""
     content: dict[str, Any] = yaml.safe_load((ROOT / path).read_text())
     return content

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -9,12 +10,15 @@ import pytest
 from plugins.filter import deploy
 
 APPS = ["app1", "app2", "app3", "app4"]
+STALE = ["worker1", *APPS, "worker2"]
 
 
-def host(name: str, stale: bool = True, current: str = "old", **more: Any) -> dict[str, Any]:
-    prepared = {"release": "new", "stale": stale, "migrate": False, "set_up": False}
-    found = {"installed": ["old", "new"], "current": current}
-    return {"inventory_hostname": name, "app_prepared": prepared, "app_found": found, **more}
+def host(
+    name: str, stale: bool = True, current: str = "old", installed: Sequence[str] = ("old", "new"), **facts: bool
+) -> dict[str, Any]:
+    prepared = {"release": "new", "stale": stale, "migrate": False, "set_up": False} | facts
+    found = {"installed": installed, "current": current}
+    return {"inventory_hostname": name, "app_prepared": prepared, "app_found": found}
 
 
 def survey(
@@ -43,17 +47,14 @@ def test_the_plan_names_the_release_the_groups_and_where_each_host_goes_back_to(
 
 
 def test_a_first_installation_switches_all_hosts_at_once_and_watches_nothing() -> None:
-    hosts = [host(name, current="") for name in ("app1", "app2", "worker1")]
-    for one in hosts:
-        one["app_found"]["installed"] = ["new"]
+    hosts = [host(name, current="", installed=["new"]) for name in ("app1", "app2", "worker1")]
     plan = survey(hosts, served="")["plan"]
     assert plan["groups"] == [["app1", "app2", "worker1"]]
     assert (plan["before"], plan["serving"], plan["watch"]) == (dict.fromkeys(plan["hosts"], ""), False, False)
 
 
 def test_a_fleet_that_runs_its_release_has_no_plan() -> None:
-    hosts = [host("app1", stale=False, current="new")]
-    assert survey(hosts, served="new")["plan"] == {}
+    assert survey([host("app1", stale=False, current="new")], served="new")["plan"] == {}
 
 
 def test_a_run_that_was_killed_after_the_last_switch_is_finished() -> None:
@@ -61,11 +62,9 @@ def test_a_run_that_was_killed_after_the_last_switch_is_finished() -> None:
     assert (plan["groups"], plan["before"]) == ([], {"app1": "old"})
 
 
-@pytest.mark.parametrize(("fact", "pending"), [("migrate", True), ("set_up", False)])
-def test_migrations_and_setup_commands_run_although_every_host_has_the_release(fact: str, pending: bool) -> None:
-    hosts = [host("app1", stale=False, current="new")]
-    hosts[0]["app_prepared"][fact] = True
-    plan = survey(hosts, served="new")["plan"]
+@pytest.mark.parametrize(("fact", "pending"), [({"migrate": True}, True), ({"set_up": True}, False)])
+def test_migrations_and_setup_commands_run_although_every_host_has_the_release(fact: Any, pending: bool) -> None:
+    plan = survey([host("app1", stale=False, current="new", **fact)], served="new")["plan"]
     assert (plan["migrate"], plan["pending"]) == (True, pending)
 
 
@@ -87,10 +86,8 @@ def test_a_bad_release_is_reported_with_its_reason() -> None:
 
 
 def test_after_a_killed_run_a_host_goes_back_to_the_last_release_that_served_everywhere() -> None:
-    new_host = host("app2", current="new")
-    new_host["app_found"]["installed"] = ["new"]
-    plan = survey([host("app1", current="new"), new_host])["plan"]
-    assert plan["before"] == {"app1": "old", "app2": "new"}
+    hosts = [host("app1", current="new"), host("app2", current="new", installed=["new"])]
+    assert survey(hosts)["plan"]["before"] == {"app1": "old", "app2": "new"}
 
 
 def test_a_rollback_switches_all_hosts_without_migrations_and_without_a_watch() -> None:
@@ -102,15 +99,11 @@ def test_a_rollback_switches_all_hosts_without_migrations_and_without_a_watch() 
 
 
 def test_the_canary_changes_alone_then_application_hosts_together_with_workers() -> None:
-    stale = ["worker1", "app1", "app2", "app3", "app4", "worker2"]
-    assert deploy.host_groups(stale, APPS, 2, serving=True) == [
-        ["app1"],
-        ["app2", "app3", "worker1", "worker2"],
-        ["app4"],
-    ]
-    assert deploy.host_groups(stale, APPS[:1], 1, serving=True)[0] == ["app1"]
+    groups = [["app1"], ["app2", "app3", "worker1", "worker2"], ["app4"]]
+    assert deploy.host_groups(STALE, APPS, 2, serving=True) == groups
+    assert deploy.host_groups(STALE, APPS[:1], 1, serving=True)[0] == ["app1"]
     assert deploy.host_groups(["worker1", "worker2"], APPS, 1, serving=True) == [["worker1"], ["worker2"]]
-    assert deploy.host_groups(stale, APPS, 2, serving=False) == [stale]
+    assert deploy.host_groups(STALE, APPS, 2, serving=False) == [STALE]
     assert deploy.host_groups([], APPS, 2, serving=False) == []
 
 
@@ -118,6 +111,8 @@ PLAN = {"before": {"app1": "old", "app2": "old", "app3": ""}}
 CAUSE = "app1 was not ready."
 LOST = "could not go back to the previous release and is left drained; repair it and run this again."
 SETTINGS = "Settings are not rolled back with a release: if a setting is the cause, correct it in the inventory."
+RESTORED = "The previous settings were restored on app1, app2."
+NOTHING = "had no previous release to go back to; fix the cause and run this again."
 
 
 def after(name: str, switched: str = "", answers: bool = True, restored: bool = False) -> dict[str, Any]:
@@ -127,62 +122,37 @@ def after(name: str, switched: str = "", answers: bool = True, restored: bool = 
     return {"inventory_hostname": name, "app_restored": {"changed": restored}, **facts}
 
 
-def verdict(*hosts: dict[str, Any], plan: dict[str, Any] = PLAN) -> tuple[str, str]:
-    found = deploy.progress(hosts, plan, CAUSE)
-    return found["result"], found["verdict"]
-
-
-def test_while_a_run_goes_forward_a_host_is_healthy_once_it_serves_the_new_release() -> None:
+def test_a_host_is_healthy_once_it_has_gone_the_way_of_the_run() -> None:
     found = deploy.progress([after("app1", "forward"), after("app2", "begun"), after("app3")], PLAN)
     assert (found["healthy"], found["touched"], found["verdict"]) == (["app1"], ["app1", "app2"], "")
-
-
-def test_while_a_run_goes_back_a_host_that_only_went_forward_is_not_healthy() -> None:
     found = deploy.progress([after("app1", "forward"), after("app2", "back")], PLAN, CAUSE)
     assert (found["healthy"], found["touched"]) == (["app2"], ["app1", "app2"])
 
 
-def test_a_run_that_switched_no_host_is_logged_as_refused() -> None:
-    assert verdict(after("app1"), after("app2")) == ("refused", f"{CAUSE} No host was switched.")
+BACK = after("app1", "back")
+
+
+@pytest.mark.parametrize(
+    ("hosts", "result", "sentences"),
+    [
+        ([after("app1"), after("app2")], "refused", "No host was switched."),
+        ([BACK, after("app2", "back")], "reverted", "app1, app2 went back to old, which serves everywhere."),
+        ([BACK, after("app2", "begun")], "reverted", f"app1 went back to old. app2 {LOST} {SETTINGS}"),
+        ([BACK, after("app2", "forward", answers=False)], "reverted", f"app1 went back to old. app2 {LOST}"),
+        ([after("app1", "begun", restored=True), after("app2", restored=True)], "reverted", f"app1 {LOST} {RESTORED}"),
+        ([after("app3", "begun")], "failed", f"app3 {NOTHING}"),
+    ],
+)
+def test_the_verdict_names_the_cause_and_what_became_of_the_hosts(
+    hosts: list[dict[str, Any]], result: str, sentences: str
+) -> None:
+    found = deploy.progress(hosts, PLAN, CAUSE)
+    assert (found["result"], found["verdict"]) == (result, f"{CAUSE} {sentences}")
 
 
 def test_a_run_that_failed_before_its_plan_switched_no_host() -> None:
-    assert verdict(after("app1"), plan={}) == ("refused", f"{CAUSE} No host was switched.")
-
-
-def test_a_run_whose_hosts_all_went_back_names_the_release_that_serves_everywhere() -> None:
-    assert verdict(after("app1", "back"), after("app2", "back")) == (
-        "reverted",
-        f"{CAUSE} app1, app2 went back to old, which serves everywhere.",
-    )
-
-
-def test_a_host_that_could_not_go_back_is_left_drained_and_settings_are_named_as_a_possible_cause() -> None:
-    assert verdict(after("app1", "back"), after("app2", "begun")) == (
-        "reverted",
-        f"{CAUSE} app1 went back to old. app2 {LOST} {SETTINGS}",
-    )
-
-
-def test_a_host_that_was_switched_and_then_stopped_answering_is_left_drained() -> None:
-    assert verdict(after("app1", "back"), after("app2", "forward", answers=False)) == (
-        "reverted",
-        f"{CAUSE} app1 went back to old. app2 {LOST}",
-    )
-
-
-def test_restored_settings_are_reported_but_not_as_a_possible_cause() -> None:
-    assert verdict(after("app1", "begun", restored=True), after("app2", restored=True)) == (
-        "reverted",
-        f"{CAUSE} app1 {LOST} The previous settings were restored on app1, app2.",
-    )
-
-
-def test_a_first_installation_has_nothing_to_go_back_to() -> None:
-    assert verdict(after("app3", "begun")) == (
-        "failed",
-        f"{CAUSE} app3 had no previous release to go back to; fix the cause and run this again.",
-    )
+    hosts = [after("app1")]
+    assert deploy.progress(hosts, {}, CAUSE) == deploy.progress(hosts, PLAN, CAUSE)
 
 
 def test_phases_are_the_seconds_between_two_moments_of_the_clock() -> None:
@@ -194,30 +164,29 @@ def failed(name: str, action: str, **result: Any) -> dict[str, Any]:
     return {**after(name), "ansible_failed_task": task, "ansible_failed_result": result}
 
 
-def test_a_failure_names_the_host_the_task_and_its_log() -> None:
-    assert deploy.failure([failed("app1", "uri", msg="Status code was 503\nand not [200]")]) == (
-        'app1 failed at "Wait until it is ready": Status code was 503 and not [200]. '
-        "`journalctl -u app -u celery-worker -n 50` on app1 shows more."
-    )
+LOG = "`journalctl -u app -u celery-worker -n 50` on app1 shows more."
+LOOP = [{"msg": "fine"}, {"failed": True, "item": "/", "msg": "Status code was 500"}]
+ALIKE = [failed(name, "fail", msg=f"c does not start on {name}.") for name in ("app1", "app2", "app3")]
+SILENT = after("app2", answers=False)
 
 
-def test_a_failure_in_a_loop_names_the_items_that_failed() -> None:
-    parts = [{"msg": "fine"}, {"failed": True, "item": "/", "msg": "Status code was 500"}]
-    message = deploy.failure([failed("app1", "copy", msg="One or more items failed", results=parts)])
-    assert "/: Status code was 500. `journal" in message
-    assert "fine" not in message
-
-
-def test_hosts_with_the_same_message_share_a_sentence() -> None:
-    same = [failed(name, "assert", msg="Release c was refused.") for name in ("app1", "app2")]
-    assert deploy.failure(same) == "Release c was refused."
-    alike = [failed(name, "fail", msg=f"c does not start on {name}.") for name in ("app1", "app2", "app3")]
-    assert deploy.failure(alike) == "c does not start on app1. The same on app2, app3."
-    assert deploy.failure([*alike, after("app4", answers=False)]).endswith(
-        "The same on app2, app3. app4 did not answer any more."
-    )
-
-
-def test_a_failure_without_any_result_is_that_of_a_delegated_task() -> None:
-    assert deploy.failure([after("app1"), after("app2", answers=False)]) == "app2 did not answer any more."
-    assert deploy.failure([after("app1")]) == deploy.NO_RESULT
+@pytest.mark.parametrize(
+    ("hosts", "message"),
+    [
+        (
+            [failed("app1", "uri", msg="Status code was 503\nand not [200]")],
+            f'app1 failed at "Wait until it is ready": Status code was 503 and not [200]. {LOG}',
+        ),
+        (
+            [failed("app1", "copy", msg="One or more items failed", results=LOOP)],
+            f'app1 failed at "Wait until it is ready": /: Status code was 500. {LOG}',
+        ),
+        ([failed(name, "assert", msg="Release c was refused.") for name in APPS[:2]], "Release c was refused."),
+        (ALIKE, "c does not start on app1. The same on app2, app3."),
+        ([ALIKE[0], SILENT], "c does not start on app1. app2 did not answer any more."),
+        ([after("app1"), SILENT], "app2 did not answer any more."),
+        ([after("app1")], deploy.NO_RESULT),  # the result of a delegated task
+    ],
+)
+def test_a_failure_names_the_host_the_task_and_its_log(hosts: list[dict[str, Any]], message: str) -> None:
+    assert deploy.failure(hosts) == message

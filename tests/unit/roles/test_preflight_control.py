@@ -8,8 +8,7 @@ import pytest
 import yaml
 
 from plugins.action import fleet_check_control as check
-
-ROOT = Path(__file__).resolve().parents[3]
+from tools.fleet.context import ROOT
 
 
 def test_the_locked_packages_pass() -> None:

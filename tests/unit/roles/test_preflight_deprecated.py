@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from pathlib import Path
 
-import yaml
 from packaging.version import Version
 
 from plugins.action.fleet_check_deprecated import translate
+from tests.unit.roles.modules import read_yaml
+from tools.fleet.context import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
-SHARED = yaml.safe_load((ROOT / "inventories/shared/deprecated.yml").read_text())["fleet_deprecated"]
+SHARED = read_yaml("inventories/shared/deprecated.yml")["fleet_deprecated"]
 TABLE = [{"old": "x_alone", "new": "x_last", "since": "0.1.0", "removed": "0.2.0", "values": {"serve": "keep"}}]
 
 

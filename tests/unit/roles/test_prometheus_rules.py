@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.unit.roles.modules import read_yaml
+from tools.fleet.context import ROOT
+
 RULES = sorted((ROOT / "roles/prometheus/files/rules").glob("*.yml"))
 TESTS = sorted((ROOT / "tests/unit/rules").glob("*.yml"))
 RUNBOOK = ROOT / "docs/operations.md"
@@ -20,13 +21,8 @@ RUNBOOK = ROOT / "docs/operations.md"
 
 def rules(kind: str) -> list[dict[str, Any]]:
     """Return every rule of a kind: `alert` or `record`."""
-    return [
-        rule
-        for path in RULES
-        for group in yaml.safe_load(path.read_text())["groups"]
-        for rule in group["rules"]
-        if kind in rule
-    ]
+    groups = [group for path in RULES for group in read_yaml(path)["groups"]]
+    return [rule for group in groups for rule in group["rules"] if kind in rule]
 
 
 ALERTS = rules("alert")
@@ -50,16 +46,14 @@ def promtool(tmp_path_factory: pytest.TempPathFactory) -> str:
     pytest.skip("promtool is not installed, and its Debian package cannot be downloaded")
 
 
-@pytest.mark.parametrize("path", RULES, ids=lambda path: path.stem)
-def test_rules_are_valid(promtool: str, path: Path) -> None:
-    result = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True, timeout=60, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
-
-
-@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.stem)
-def test_alerts_fire_for_the_expected_metrics_only(promtool: str, path: Path) -> None:
-    result = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, timeout=120, check=False)
-    assert result.returncode == 0, result.stdout + result.stderr
+@pytest.mark.parametrize(
+    ("command", "path"),
+    [*(("check", path) for path in RULES), *(("test", path) for path in TESTS)],
+    ids=lambda value: getattr(value, "stem", value),
+)
+def test_rules_are_valid_and_fire_for_the_expected_metrics_only(promtool: str, command: str, path: Path) -> None:
+    done = subprocess.run([promtool, command, "rules", path], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("alert", sorted({rule["alert"] for rule in ALERTS}))

@@ -13,8 +13,8 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 
 from plugins.action import fleet_check_secrets as check
 from plugins.action import fleet_secrets
+from tools.fleet.context import ROOT
 
-ROOT = Path(__file__).resolve().parents[3]
 NAMES = re.findall(r"\{\{ (vault_\w+) \}\}", (ROOT / "inventories/shared/secrets.yml").read_text())
 NOW = datetime.now(UTC)
 
@@ -40,20 +40,15 @@ def test_the_first_run_generates_every_secret_into_an_encrypted_private_file(pat
     assert complete(path, NAMES) == NAMES
     assert path.read_text().startswith("$ANSIBLE_VAULT;")
     assert path.stat().st_mode & 0o777 == 0o600
+    assert list(path.parent.iterdir()) == [path], "no temporary file is left"
     values = yaml.safe_load(read(path))
     assert list(values) == NAMES
-    words = [value for name, value in values.items() if "_tls_" not in name]
-    assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", word) for word in words)
-    assert len(set(words)) == len(words)
-
-
-def test_a_generated_vault_passes_the_preflight(path: Path) -> None:
-    complete(path, NAMES)
-    values = yaml.safe_load(read(path))
-    assert check.weak_passwords({name: value for name, value in values.items() if "_tls_" not in name}, 20) == []
-    assert (
-        check.wrong_pair("vault_nginx", values["vault_nginx_tls_key"], values["vault_nginx_tls_certificate"], NOW) == []
-    )
+    words = {name: value for name, value in values.items() if "_tls_" not in name}
+    assert all(re.fullmatch(r"[A-Za-z0-9_-]{43}", word) for word in words.values())
+    assert len(set(words.values())) == len(words)
+    assert check.weak_passwords(words, 20) == []
+    key, certificate = values["vault_nginx_tls_key"], values["vault_nginx_tls_certificate"]
+    assert check.wrong_pair("vault_nginx", key, certificate, NOW) == []
 
 
 def test_later_runs_change_nothing(path: Path) -> None:
@@ -75,11 +70,6 @@ def test_concurrent_first_runs_agree(path: Path) -> None:
     with ThreadPoolExecutor(4) as pool:
         generated = list(pool.map(lambda _: complete(path, NAMES), range(4)))
     assert sorted(map(len, generated)) == [0, 0, 0, len(NAMES)]
-
-
-def test_no_temporary_file_is_left(path: Path) -> None:
-    complete(path, NAMES)
-    assert [file.name for file in path.parent.iterdir()] == ["vault.yml"]
 
 
 def test_a_file_with_another_password_is_kept_and_explained(path: Path) -> None:
@@ -116,13 +106,21 @@ def test_weak_passwords_are_refused_without_printing_them() -> None:
     assert not any(value in sentence for value in values.values() for sentence in sentences)
 
 
-def test_a_certificate_of_another_key_or_an_expired_one_is_refused() -> None:
+@pytest.mark.parametrize(
+    ("change", "days", "message"),
+    [
+        (
+            {"key": fleet_secrets.tls_pair("news.test")[0]},
+            0,
+            "vault_nginx_tls_certificate does not match vault_nginx_tls",
+        ),
+        ({}, 4000, "expired on"),
+        ({"key": "x"}, 0, "is not a PEM private key"),
+        ({"certificate": "x"}, 0, "is not a PEM certificate"),
+    ],
+)
+def test_a_wrong_tls_pair_is_refused(change: dict[str, str], days: int, message: str) -> None:
     key, certificate = fleet_secrets.tls_pair("news.test", "10.0.0.5")
-    other, _ = fleet_secrets.tls_pair("news.test")
-    assert check.wrong_pair("vault_nginx", key, certificate, NOW) == []
-    (sentence,) = check.wrong_pair("vault_nginx", other, certificate, NOW)
-    assert "vault_nginx_tls_certificate does not match vault_nginx_tls_key" in sentence
-    (sentence,) = check.wrong_pair("vault_nginx", key, certificate, NOW + timedelta(days=4000))
-    assert "expired on" in sentence
-    assert "is not a PEM private key" in check.wrong_pair("vault_nginx", "x", certificate, NOW)[0]
-    assert "is not a PEM certificate" in check.wrong_pair("vault_nginx", key, "x", NOW)[0]
+    pair = {"key": key, "certificate": certificate} | change
+    (sentence,) = check.wrong_pair("vault_nginx", **pair, now=NOW + timedelta(days=days))
+    assert message in sentence

@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from contextlib import suppress
 from typing import Any
 
 import pytest
-import yaml
 from ansible.plugins.filter.mathstuff import FilterModule
 from jinja2 import UndefinedError
 from jinja2.nativetypes import NativeEnvironment
 
-ROOT = Path(__file__).parents[3]
+from tests.unit.roles.modules import read_yaml
+
 JINJA = NativeEnvironment()
 JINJA.filters["intersect"] = FilterModule().filters()["intersect"]
 
 
-def size(role: str, name: str, cores: int, megabytes: int, **given: Any) -> Any:
+def size(role: str, name: str, cores: int, megabytes: int) -> Any:
     """Return a role's default on a host with these cores and megabytes."""
     values: dict[str, Any] = {"ansible_facts": {"processor_vcpus": cores, "memtotal_mb": megabytes}}
-    for variable, default in yaml.safe_load((ROOT / f"roles/{role}/defaults/main.yml").read_text()).items():
-        try:
-            values[variable] = given.get(
-                variable, JINJA.from_string(default).render(values) if isinstance(default, str) else default
-            )
-        except UndefinedError:  # uses a variable of another role or of the inventory
-            continue
+    for variable, default in read_yaml(f"roles/{role}/defaults/main.yml").items():
+        with suppress(UndefinedError):  # uses a variable of another role or of the inventory
+            values[variable] = JINJA.from_string(default).render(values) if isinstance(default, str) else default
     return values[name]
 
 
@@ -62,5 +58,5 @@ def test_the_cache_and_twice_the_store_fit_into_the_memory_of_redis() -> None:
     ],
 )
 def test_tiers_on_one_host_share_its_memory(groups: list[str], share: float) -> None:
-    shared = yaml.safe_load((ROOT / "inventories/shared/topology.yml").read_text())["fleet_memory_share"]
+    shared = read_yaml("inventories/shared/topology.yml")["fleet_memory_share"]
     assert float(JINJA.from_string(shared).render(group_names=groups)) == share
