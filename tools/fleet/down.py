@@ -35,9 +35,11 @@ def down(fleet: Fleet) -> None:
 
 
 def prune(fleet: Fleet) -> None:
-    """Remove the host image and the engine's namespace, unless some fleet on this machine still has hosts."""
-    if fleet.engine("ps", "--all", "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
-        return
+    """Remove the host image and the engine's namespace, unless this machine has another fleet."""
+    # A fleet that is being created has a network before it has hosts.
+    for entries in (("ps", "--all"), ("network", "ls")):
+        if fleet.engine(*entries, "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
+            return
     for image in fleet.engine("images", "--quiet", "--filter", "reference=localhost/flaskfleet-host").stdout.split():
         fleet.engine("rmi", "--force", image)
     fleet.engine("--unpin")

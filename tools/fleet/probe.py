@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -101,9 +102,11 @@ def votes(answer: str) -> int | None:
 
 def drain_notes(folder: Path) -> dict[str, Facts]:
     """Return the hosts that this load balancer has drained, each with the author, time and reason."""
-    return {
-        path.name: json.loads(path.read_text()) for path in sorted(folder.glob("*")) if not path.name.startswith(".")
-    }
+    found = {}
+    for path in sorted(folder.glob("[!.]*")):
+        with suppress(FileNotFoundError):  # undrained meanwhile
+            found[path.name] = json.loads(path.read_text())
+    return found
 
 
 def systemd(settings: Mapping[str, Any]) -> Facts:
@@ -130,15 +133,10 @@ def release() -> str | None:
 
 
 def etcd(address: str) -> Facts:
-    """Query whether this etcd member knows a leader, whether it is the leader, and which alarms are active."""
+    """Query whether this etcd member knows a leader, and whether it is the leader."""
     status = json.loads(http(address, ETCD_PORT, "POST /v3/maintenance/status")[1])
     leader = status.get("leader", "0")
-    alarms = re.findall(r"alarm:\s*(\w+)", " ".join(status.get("errors", [])))
-    return {
-        "etcd": leader != "0",
-        "etcd_leads": leader == status["header"]["member_id"],
-        "etcd_alarms": sorted(set(alarms)),
-    }
+    return {"etcd": leader != "0", "etcd_leads": leader == status["header"]["member_id"]}
 
 
 def deploying(address: str) -> Facts:

@@ -32,7 +32,10 @@ def this_run() -> dict[str, Any]:
     pid = found = os.getpid()
     while node() and pid > 1:
         # Only the program itself or its Python: a shell or `timeout` that started it may live longer.
-        words = (PROC / f"{pid}/cmdline").read_bytes().split(b"\0")[:2]
+        try:
+            words = (PROC / f"{pid}/cmdline").read_bytes().split(b"\0")[:2]
+        except OSError:  # it has ended
+            break
         if any(word.rpartition(b"/")[2] == b"ansible-playbook" for word in words):
             found = pid
         pid = stat(pid)[0]

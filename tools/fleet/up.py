@@ -3,6 +3,7 @@
 Every phase can be repeated, so a rerun continues an interrupted run.
 """
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
@@ -36,6 +37,11 @@ def restart_stopped_hosts(fleet: Fleet) -> list[str]:
         container = f"{fleet.name}-{host.name}"
         state = fleet.engine("container", "inspect", "--format", "{{.State.Status}} {{.State.Pid}}", container)
         if state.returncode != 0:
+            if "no such container" not in state.stderr.lower():
+                raise FleetError(
+                    f"{host.name}: the state of container {container} is unknown: {state.stderr.strip()} "
+                    f"Repair ENGINE={os.environ.get('ENGINE', 'podman')} ('bin/engine ps') and run 'make up' again."
+                )
             echo(f"{host.name}: its container no longer exists; recreating it")
             replace.append(f"-replace=module.host[{host.name!r}].terraform_data.host".replace("'", '"'))
             continue

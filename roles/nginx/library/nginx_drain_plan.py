@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,11 @@ NOTES = Path("/var/lib/flaskfleet/drain")
 
 def read_notes() -> dict[str, dict[str, str]]:
     """Drained hosts by name, each with by, when and why."""
-    return {path.name: json.loads(path.read_text()) for path in sorted(NOTES.glob("[!.]*"))}
+    notes = {}
+    for path in sorted(NOTES.glob("[!.]*")):
+        with suppress(FileNotFoundError):  # undrained meanwhile
+            notes[path.name] = json.loads(path.read_text())
+    return notes
 
 
 def is_healthy(url: str) -> bool:

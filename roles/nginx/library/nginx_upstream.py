@@ -9,6 +9,7 @@ import os
 import tempfile
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,11 @@ ESTABLISHED = "01"
 
 def read_notes() -> dict[str, Any]:
     """Drained hosts by name, each with by, when and why."""
-    return {path.name: json.loads(path.read_text()) for path in NOTES.glob("[!.]*")}
+    notes = {}
+    for path in NOTES.glob("[!.]*"):
+        with suppress(FileNotFoundError):  # undrained meanwhile
+            notes[path.name] = json.loads(path.read_text())
+    return notes
 
 
 def render_metrics(notes: Mapping[str, Mapping[str, str]]) -> str:
@@ -150,7 +155,7 @@ def main() -> None:
         if error := syntax_error(module, text):
             module.fail_json(msg=f"nginx rejects the new {UPSTREAM}: {error}. The old file stays in use.")
         for name in before.keys() - after.keys():
-            (NOTES / name).unlink()
+            (NOTES / name).unlink(missing_ok=True)
         for name in after.keys() - before.keys():
             write(NOTES / name, json.dumps(after[name]) + "\n")
         write(UPSTREAM, text)

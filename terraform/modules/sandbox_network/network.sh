@@ -8,21 +8,25 @@ network=flaskfleet-$FLEET
 
 containers() { engine ps --all --quiet --filter "label=flaskfleet.fleet=$FLEET"; }
 
+# Other runs on this machine remove entries while this one works, so an entry may vanish after it was listed.
+gone() { ! engine "$1" inspect "$2" >/dev/null 2>&1; }
+
 # After a power cut the engine may list a container as running that is not. It runs only if its init process exists.
-alive() {
-    pid=$(engine inspect --format '{{.State.Pid}}' "$1" 2>/dev/null || echo 0)
-    [ "$pid" -gt 0 ] && grep -q systemd "/proc/$pid/comm" 2>/dev/null
-}
+alive() { [ "$1" -gt 0 ] && grep -q systemd "/proc/$1/comm" 2>/dev/null; }
 
 clear_leftovers() {
-    for id in $(containers); do engine rm --force --volumes "$id" >/dev/null; done
-    ! engine network inspect "$network" >/dev/null 2>&1 || engine network rm --force "$network" >/dev/null
+    for id in $(containers); do engine rm --force --volumes "$id" >/dev/null || gone container "$id"; done
+    gone network "$network" || engine network rm --force "$network" >/dev/null || gone network "$network"
     # A killed engine leaves address leases, and bridges without a network.
     rm -rf "/var/lib/cni/networks/$network"
-    claimed=$(engine network ls --quiet | while read -r name; do engine network inspect "$name"; done)
-    for link in $(ip -o -4 address show to "$SUBNET" | awk '{print $2}'); do
+    case ${ENGINE:-podman} in podman) interface='{{.NetworkInterface}}' ;; docker) interface='br-{{.ID}}' ;; esac
+    links=$(ip -o -4 address show to "$SUBNET" | awk '{print $2}') # before the networks: a bridge follows its network
+    claimed=$(engine network ls --format "$interface")
+    for link in $links; do
         case $link in
-        cni-podman* | podman* | br-*) echo "$claimed" | grep -q "\"${link#br-}" || ip link delete "$link" ;;
+        cni-podman* | podman* | br-*)
+            echo "$claimed" | grep -qxF "$link" || ip link delete "$link" || ! ip link show "$link" >/dev/null 2>&1
+            ;;
         esac
     done
 }
@@ -30,8 +34,9 @@ clear_leftovers() {
 case $1 in
 create)
     for id in $(containers); do
-        owner=$(engine inspect --format '{{index .Config.Labels "flaskfleet.owner"}}' "$id")
-        if [ "$owner" != "$OWNER" ] && alive "$id"; then
+        state=$(engine inspect --format '{{.State.Pid}} {{index .Config.Labels "flaskfleet.owner"}}' "$id" || echo 0)
+        owner=${state#* }
+        if [ "$owner" != "$OWNER" ] && alive "${state%% *}"; then
             fail "FLEET=$FLEET already runs from the clone $owner. Choose another name (FLEET=other)," \
                 "or run 'make down FLEET=$FLEET' there."
         fi

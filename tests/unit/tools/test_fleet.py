@@ -94,7 +94,9 @@ def test_stopped_hosts_are_started_and_lost_ones_recreated(
     def engine(_: Fleet, action: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         container = arguments[-1]
         called.append(f"{action} {container}")
-        return subprocess.CompletedProcess([], 0 if container in states else 1, states.get(container, ""), "")
+        if container not in states and action == "container":
+            return subprocess.CompletedProcess([], 1, "", f"Error: no such container {container}")
+        return subprocess.CompletedProcess([], 0, states.get(container, ""), "")
 
     monkeypatch.setattr(Fleet, "outputs", lambda _: OUTPUTS)
     monkeypatch.setattr(Fleet, "engine", engine)
