@@ -22,6 +22,8 @@ from typing import Any
 TIMEOUT = 1.5
 DRAINED = Path("/var/lib/flaskfleet/drain")
 PASSWORDS = Path("/etc/redis-exporter.json")
+# A service that systemd restarted at least this often, and within this number of seconds, is reported.
+MANY_RESTARTS, RECENT = 3, 600
 REDIS_PORTS = {"cache": 6379, "store": 6380}
 SENTINEL_PORT, ETCD_PORT, PATRONI_PORT = 26379, 2379, 8008
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
@@ -122,6 +124,23 @@ def systemd(settings: Mapping[str, Any]) -> Facts:
     }
 
 
+def recent_restarts(text: str, now: float) -> dict[str, int]:
+    """Parse how often systemd restarted the services that it restarts again and again, from `systemctl show`."""
+    found = {}
+    for block in text.split("\n\n"):
+        unit = dict(line.split("=", 1) for line in block.splitlines())
+        age = now - int(unit["StateChangeTimestampMonotonic"]) / 1e6
+        if int(unit["NRestarts"]) >= MANY_RESTARTS and age < RECENT:
+            found[unit["Id"].removesuffix(".service")] = int(unit["NRestarts"])
+    return found
+
+
+def restarts() -> dict[str, int]:
+    """Query the services that systemd restarted several times, the last time a short while ago."""
+    properties = "--property=Id,NRestarts,StateChangeTimestampMonotonic"
+    return recent_restarts(run("systemctl", "show", properties, "*.service"), time.monotonic())
+
+
 def has_address(vip: str) -> bool:
     """Whether this host has the virtual address."""
     return f" {vip}/" in run("ip", "-o", "-4", "address")
@@ -173,7 +192,7 @@ def candidates(address: str) -> list[str]:
 def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     """Return the checks for this host by fact. The results of "" and "etcd" are several facts."""
     address, groups = settings["address"], set(settings["groups"])
-    checks: dict[str, Callable[[], Any]] = {"": lambda: systemd(settings)}
+    checks: dict[str, Callable[[], Any]] = {"": lambda: systemd(settings), "restarts": restarts}
     if "loadbalancers" in groups:
         checks["drained"] = lambda: drain_notes(DRAINED)
         if settings["vip"]:

@@ -39,7 +39,7 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
     vip = str(outputs["inventory"]["all"]["vars"]["fleet_vip"])
     shells = {host.name: fast(fleet.ssh_command(host)) for host in hosts}
     view = probe_hosts(hosts, shells, vip, variables(fleet))
-    problems = missing(hosts, view) + deploys(view, dead=True)
+    problems = missing(hosts, view) + restarting(view) + deploys(view, dead=True)
     lines = rows(hosts, view, vip)
     if as_json:
         echo(json.dumps(document(fleet, hosts, view, lines, problems), indent=2))
@@ -49,6 +49,14 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
         echo(render(lines, width, colours=terminal and "NO_COLOR" not in os.environ))
         echo("\n".join(["", *deploys(view), verdict(fleet, problems)]))
     return 1 if problems else 0
+
+
+def restarting(view: View) -> list[str]:
+    """Name the services that systemd restarts again and again."""
+    found = [
+        (host, unit, count) for host, facts in view.items() for unit, count in (facts.get("restarts") or {}).items()
+    ]
+    return [f"{host} restarted {unit} {count} times, check `journalctl -u {unit}` there" for host, unit, count in found]
 
 
 def deploys(view: View, dead: bool = False) -> list[str]:

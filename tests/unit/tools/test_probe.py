@@ -83,6 +83,16 @@ def test_failed_and_stopped_units_are_named(monkeypatch: pytest.MonkeyPatch) -> 
     assert facts == {"system": "degraded", "failed": ["app.service"], "stopped": ["keepalived"], "beat": False}
 
 
+def test_services_that_restart_again_and_again_are_counted() -> None:
+    now = 10_000.0
+    units = {"patroni": (30, now - 5), "app": (2, now - 5), "etcd": (9, now - 700)}
+    text = "\n\n".join(
+        f"NRestarts={count}\nId={unit}.service\nStateChangeTimestampMonotonic={int(changed * 1e6)}"
+        for unit, (count, changed) in units.items()
+    )
+    assert probe.recent_restarts(text, now) == {"patroni": 30}
+
+
 def test_drain_notes_are_read_from_a_folder_that_may_be_absent(tmp_path: Path) -> None:
     assert probe.drain_notes(tmp_path / "nowhere") == {}
     (tmp_path / "app1").write_text(json.dumps({"by": "kim", "when": "now", "why": "disk"}))

@@ -12,7 +12,7 @@ from tests.unit.tools.fleet_views import HEALTHY, HOSTS, changed
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
 from tools.fleet.processes import this_run
-from tools.fleet.status import settings, status
+from tools.fleet.status import restarting, settings, status
 from tools.fleet.table import render, rows, size, sorted_by_tier
 
 VIP = "10.0.0.5"
@@ -197,6 +197,11 @@ def test_json_has_the_same_facts(fleet: Fleet, capsys: pytest.CaptureFixture[str
     }
     assert document["hosts"]["app1"]["facts"] == {}
     assert document["hosts"]["db1"]["facts"]["postgres"]["standbys"]["db2"] == ["streaming", "sync", 2048]
+
+
+def test_services_that_restart_again_and_again_are_a_problem() -> None:
+    view = changed(db1={"restarts": {"patroni": 30}}, db2={"restarts": None})
+    assert restarting(view) == ["db1 restarted patroni 30 times, check `journalctl -u patroni` there"]
 
 
 def test_a_running_deploy_is_shown_and_one_that_died_is_a_problem(
