@@ -137,8 +137,8 @@ def test_the_reason_of_a_retry_is_logged(
 
 
 def test_production_trusts_the_proxy_for_client_address_and_scheme() -> None:
-    servers = {"CACHE_URL": "redis://127.0.0.1:1/0", "STORE_URL": "redis://127.0.0.1:1/0"}
-    app = create_app(Production(SECRET_KEY="k" * 32, DATABASE_URL="sqlite://", **servers))
+    redis = "redis://127.0.0.1:1/0"
+    app = create_app(Production(SECRET_KEY="k" * 32, DATABASE_URL="sqlite://", CACHE_URL=redis, STORE_URL=redis))
 
     @app.get("/livez/whoami")
     def whoami() -> dict[str, Any]:
