@@ -1,9 +1,10 @@
-"""A small HTTP server in place of an application, etcd and Patroni. A function of the request computes its answers."""
+"""A small HTTP server in place of an application, etcd or Patroni: a function of the request computes its answers."""
 
 from __future__ import annotations
 
 import json
 import threading
+from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,11 +12,9 @@ from typing import Any
 from werkzeug import Request, Response
 from werkzeug.serving import make_server
 
-Answer = Callable[[Request], tuple[int, Any]]
-
 
 @contextmanager
-def answering(answer: Answer, address: str = "127.0.0.1") -> Iterator[int]:
+def answering(answer: Callable[[Request], tuple[int, Any]], address: str = "127.0.0.1") -> Iterator[int]:
     """Answer with status and JSON. Yields the port."""
 
     @Request.application
@@ -27,3 +26,36 @@ def answering(answer: Answer, address: str = "127.0.0.1") -> Iterator[int]:
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server.server_port
     server.shutdown()
+
+
+class Etcd:
+    """The part of etcd's JSON API that this project uses. Keys and values stay encoded."""
+
+    def __init__(self) -> None:
+        self.data: dict[str, str] = {}
+        self.leases: list[str] = []
+
+    def answer(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """Return the JSON for a request."""
+        match path:
+            case "/v3/lease/grant":
+                self.leases.append(str(len(self.leases) + 1))
+                return {"ID": self.leases[-1]}
+            case "/v3/lease/keepalive":
+                return {"result": {"ID": body["ID"], "TTL": "6"} if body["ID"] in self.leases else {"ID": body["ID"]}}
+            case "/v3/kv/range":
+                first, end = b64decode(body["key"]), b64decode(body.get("range_end", ""))
+                keys = [key for key in self.data if first <= b64decode(key) < (end or first + b"\0")]
+                return {"kvs": [{"key": key, "value": self.data[key]} for key in keys]} if keys else {}
+            case "/v3/kv/txn":
+                if any(self.data.get(compared["key"]) != compared.get("value") for compared in body["compare"]):
+                    return {}
+                (then,) = body["success"]
+                if put := then.get("request_put"):
+                    self.data[put["key"]] = put["value"]
+                else:
+                    del self.data[then["request_delete_range"]["key"]]
+                return {"succeeded": True}
+            case "/v3/kv/deleterange":
+                del self.data[body["key"]]
+        return {}

@@ -12,18 +12,17 @@ from typing import Any
 import pytest
 from werkzeug import Request
 
-from tests.unit.roles.json_server import answering
+from tests.unit.roles.json_server import Etcd, answering
 from tests.unit.roles.modules import PASSWORD, ROLES, load
 
 program = load(ROLES / "postgres/files/clients_in_sight.py")
 
 
 class Servers:
-    """The parts of etcd and of Patroni's API that the program uses."""
+    """etcd, and the part of Patroni's API that the program uses."""
 
     def __init__(self) -> None:
-        self.keys: set[str] = set()
-        self.leases: list[str] = []
+        self.etcd = Etcd()
         self.primary = True
         self.refuses = False
         self.standby = {"name": "db2", "role": "sync_standby", "state": "streaming"}
@@ -40,25 +39,7 @@ class Servers:
                 login = request.authorization
                 self.candidates.append(request.get_json()["candidate"] if login else "a request without a login")
                 return (503 if self.refuses else 200), {}
-        return 200, self._etcd(request.path, request.get_json(force=True))
-
-    def _etcd(self, path: str, body: Any) -> Any:
-        if path == "/v3/lease/grant":
-            self.leases.append(str(len(self.leases) + 1))
-            return {"ID": self.leases[-1]}
-        if path == "/v3/lease/keepalive":
-            return {"result": {"ID": body["ID"], "TTL": "6"} if body["ID"] in self.leases else {"ID": body["ID"]}}
-        if path == "/v3/kv/txn":
-            key = b64decode(body["success"][0]["request_put"]["key"]).decode()
-            if body["compare"] and key in self.keys:
-                return {}
-            self.keys.add(key)
-            return {"succeeded": True}
-        key = b64decode(body["key"]).decode()
-        if path == "/v3/kv/deleterange":
-            self.keys.discard(key)
-            return {}
-        return {"kvs": [{"key": body["key"]}]} if key in self.keys else {}
+        return 200, self.etcd.answer(request.path, request.get_json(force=True))
 
 
 class Host:
@@ -133,11 +114,11 @@ def test_a_switchover_that_patroni_refuses_is_retried(
 
 def test_a_key_is_kept_alive_and_written_again_after_it_has_expired(servers: Servers, hosts: list[Host]) -> None:
     hosts[1].check("+++")
-    assert len(servers.leases) == 1
-    servers.leases[0] = "expired"
-    servers.keys.clear()
+    assert len(servers.etcd.leases) == 1
+    servers.etcd.leases[0] = "expired"
+    servers.etcd.data.clear()
     hosts[1].check("+")
-    assert servers.keys == {"/flaskfleet/main/clients-in-sight/db2"}
+    assert [b64decode(key) for key in servers.etcd.data] == [b"/flaskfleet/main/clients-in-sight/db2"]
 
 
 def test_a_refused_connection_counts_as_reached_and_a_timeout_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

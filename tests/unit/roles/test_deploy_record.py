@@ -5,53 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from werkzeug import Request
 
-from tests.unit.roles.json_server import answering
+from tests.unit.roles.json_server import Etcd, answering
 from tests.unit.roles.modules import ROLES, Run, load
 
 deploy_record = load(ROLES / "deploy/library/deploy_record.py")
 ANNA, BERT = ({"run": run, "by": by, "when": "2026-01-01"} for run, by in (("1", "anna"), ("2", "bert")))
 
 
-class Store:
-    """The part of etcd that the module uses. Keys and values stay encoded."""
-
-    def __init__(self) -> None:
-        self.data: dict[str, str] = {}
-
-    def answer(self, request: Request) -> tuple[int, Any]:
-        """Return the status and JSON for a request."""
-        return 200, getattr(self, request.path.rpartition("/")[2])(request.get_json(force=True))
-
-    def range(self, body: dict[str, Any]) -> dict[str, Any]:
-        first = deploy_record.decode(body["key"])
-        end = deploy_record.decode(body["range_end"]) if "range_end" in body else f"{first}\0"
-        found = {key: value for key, value in self.data.items() if first <= deploy_record.decode(key) < end}
-        return {"kvs": [{"key": key, "value": value} for key, value in found.items()]} if found else {}
-
-    def txn(self, body: dict[str, Any]) -> dict[str, Any]:
-        (compare,), (then,) = body["compare"], body["success"]
-        if self.data.get(compare["key"]) != compare.get("value"):
-            return {}
-        if put := then.get("request_put"):
-            self.data[put["key"]] = put["value"]
-        else:
-            del self.data[then["request_delete_range"]["key"]]
-        return {"succeeded": True}
-
-    def deleterange(self, body: dict[str, Any]) -> dict[str, Any]:
-        del self.data[body["key"]]
-        return {}
-
-
 @pytest.fixture
 def run(tmp_path: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
     monkeypatch.setattr(deploy_record, "METRICS", tmp_path / "deploy.prom")
-    with answering(Store().answer) as port:
+    etcd = Etcd()
+    with answering(lambda request: (200, etcd.answer(request.path, request.get_json(force=True)))) as port:
         monkeypatch.setattr(deploy_record, "URL", f"http://127.0.0.1:{port}")
         yield lambda **arguments: run_module(deploy_record, arguments)
 

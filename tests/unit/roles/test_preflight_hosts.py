@@ -130,30 +130,22 @@ def test_another_system_than_debian_13_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("connection", "rules", "message"),
+    ("client", "port", "rules", "message"),
     [
-        ("198.51.100.7 50000 10.0.0.11 22", [SSH_RULE], None),
-        (
-            "203.0.113.9 50000 10.0.0.11 22",
-            [SSH_RULE],
-            "is reached from 203.0.113.9/32, which is not in fleet_admin_networks",
-        ),
-        ("2001:db8::9 50000 2001:db8::1 22", [SSH_RULE], "is reached from 2001:db8::9/128"),
-        (
-            "198.51.100.7 50000 10.0.0.11 2222",
-            [SSH_RULE],
-            "listens for SSH on port 2222, which fleet_ports does not open",
-        ),
-        ("203.0.113.9 50000 10.0.0.11 22", [{**SSH_RULE, "sources": ["any"]}], None),
-        ("127.0.0.1 50000 127.0.0.1 22", [SSH_RULE], None),
-        ("203.0.113.9 50000 10.0.0.11 22", None, None),
-        ("", [SSH_RULE], None),
+        ("198.51.100.7", 22, [SSH_RULE], None),
+        ("203.0.113.9", 22, [SSH_RULE], "is reached from 203.0.113.9/32, which is not in fleet_admin_networks"),
+        ("2001:db8::9", 22, [SSH_RULE], "is reached from 2001:db8::9/128"),
+        ("198.51.100.7", 2222, [SSH_RULE], "listens for SSH on port 2222, which fleet_ports does not open"),
+        ("203.0.113.9", 22, [{**SSH_RULE, "sources": ["any"]}], None),
+        ("127.0.0.1", 22, [SSH_RULE], None),
+        ("203.0.113.9", 22, None, None),
+        ("", 22, [SSH_RULE], None),
     ],
 )
 def test_a_firewall_that_would_lock_ansible_out_is_refused(
-    connection: str, rules: list[dict[str, Any]] | None, message: str | None
+    client: str, port: int, rules: list[dict[str, Any]] | None, message: str | None
 ) -> None:
-    sentences = check.locked_out(answer(connection=connection), rules)
+    sentences = check.locked_out(answer(connection=client and f"{client} 50000 10.0.0.11 {port}"), rules)
     assert (message is None) == (sentences == [])
     assert message is None or message in sentences[0]
 
