@@ -75,12 +75,11 @@ def test_health_and_metrics_are_not_public(fleet: LiveFleet, site: httpx.Client,
 
 
 def test_prometheus_scrapes_its_processes_and_probes_its_health(fleet: LiveFleet, guest: str) -> None:
-    def down() -> list[str]:
-        targets = fleet.prometheus("targets", state="active")["activeTargets"]
-        assert {"app", "celery", "ready", "site"} <= {target["scrapePool"] for target in targets}
-        return [f"{t['scrapePool']}: {t['lastError'] or t['health']}" for t in targets if t["health"] != "up"]
+    def all_up() -> bool:
+        pools = {target["scrapePool"] for target in fleet.targets()}
+        return {"app", "celery", "ready", "site"} <= pools and not fleet.targets_down()
 
-    assert eventually(lambda: not down(), within=60), down()
+    assert eventually(all_up, within=60), fleet.targets_down()
     (ready,) = fleet.prometheus("query", query='probe_success{job="ready"}')["result"]
     assert ready["value"][1] == "1"
     assert eventually(

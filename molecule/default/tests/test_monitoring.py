@@ -12,21 +12,14 @@ from tools.docs.dashboards import BUILT, extract_queries
 
 
 def test_every_target_is_up(fleet: LiveFleet) -> None:
-    def down() -> list[str]:
-        targets = fleet.prometheus("targets", state="active")["activeTargets"]
-        assert len(targets) > len(fleet.hosts)
-        return [
-            f"{t['scrapePool']} {t['scrapeUrl']}: {t['lastError'] or t['health']}"
-            for t in targets
-            if t["health"] != "up"
-        ]
+    def all_up() -> bool:
+        return len(fleet.targets()) > len(fleet.hosts) and not fleet.targets_down()
 
-    assert eventually(lambda: not down(), within=60), down()
+    assert eventually(all_up, within=60), fleet.targets_down()
 
 
 def test_every_host_is_scraped(fleet: LiveFleet) -> None:
-    targets = fleet.prometheus("targets", state="active")["activeTargets"]
-    assert {target["labels"]["instance"] for target in targets} >= set(fleet.hosts)
+    assert {target["labels"]["instance"] for target in fleet.targets()} >= set(fleet.hosts)
 
 
 def test_rules_are_loaded_and_healthy(fleet: LiveFleet) -> None:

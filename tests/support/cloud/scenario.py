@@ -1,4 +1,4 @@
-"""Command line: `python -m tests.support.cloud.scenario up|down` creates or removes the fleet of the scenario `aws`.
+"""Command line: `python -m tests.support.cloud.scenario hosts|down` creates or removes the fleet of the scenario `aws`.
 
 terraform/aws creates it with the real provider at a local EC2.
 """
@@ -57,9 +57,9 @@ def down() -> None:
 def main() -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tests.support.cloud.scenario", description=__doc__)
-    parser.add_argument("command", choices=["up", "down"])
+    parser.add_argument("command", choices=["hosts", "down"])
     try:
-        (up if parser.parse_args().command == "up" else down)()
+        (up if parser.parse_args().command == "hosts" else down)()
     except (FleetError, subprocess.TimeoutExpired) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

@@ -1,10 +1,11 @@
 """Source trees of releases: the application with added code that makes it good, slow, or broken in one way."""
 
-import re
 import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import dedent, indent
+
+from alembic.script import ScriptDirectory
 
 from tools.fleet.context import ROOT
 
@@ -77,12 +78,7 @@ def indented(text: str) -> str:
 
 def head() -> str:
     """Return the last schema revision of the project's own source."""
-    texts = [path.read_text() for path in (ROOT / "app/migrations/versions").glob("*.py")]
-    before = {revision for text in texts for revision in re.findall(r'^down_revision = "(\w+)"', text, re.MULTILINE)}
-    (last,) = {
-        revision for text in texts for revision in re.findall(r'^revision = "(\w+)"', text, re.MULTILINE)
-    } - before
-    return str(last)
+    return str(ScriptDirectory(ROOT / "app/migrations").get_current_head())
 
 
 def write(variant: Variant, folder: Path) -> Path:

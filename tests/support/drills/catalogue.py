@@ -1,19 +1,15 @@
 """All failure drills, fast ones first: what breaks, for how long, and the limits for what users notice."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.drills import disk, faults, in_flight, store
 from tests.support.drills.drill import Drill, Fault, Figures, hold_for, until_failover
 from tests.support.drills.observer import STALE
+from tests.support.drills.runner import DrillRunner
 from tests.support.live.fleet import eventually
-
-if TYPE_CHECKING:
-    from tests.support.drills.runner import DrillRunner
 
 NO_FAILURES = {"read": 0.0, "write": 0.0}
 FEW_LOST_WRITES = {"read": 0.0, "write": 0.01}

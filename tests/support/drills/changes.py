@@ -1,24 +1,20 @@
 """Operators' work under load, as drills: configuration changes that restart services, and replaced hosts."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from tests.support.drills import store
 from tests.support.drills.catalogue import FEW_LOST_WRITES, SHORT_STORE_PAUSE
 from tests.support.drills.drill import Drill, Fault, Figures, hold_for
 from tests.support.drills.playbooks import play, processes, recreate_host, replace, restarted
+from tests.support.drills.runner import DrillRunner
 from tests.support.live.clients import visitor
+from tools.fleet.context import Host
 from tools.fleet.redundancy import is_leader
-
-if TYPE_CHECKING:
-    from tests.support.drills.runner import DrillRunner
-    from tools.fleet.context import Host
 
 
 def change(tags: str, **variables: Any) -> Fault:

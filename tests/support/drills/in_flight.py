@@ -1,18 +1,13 @@
 """Requests in flight while the virtual address moves: the first half is sent before the move, the rest after it."""
 
-from __future__ import annotations
-
 import socket
 import ssl
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
 
 from tests.support.drills import faults
-
-if TYPE_CHECKING:
-    from tests.support.drills.runner import DrillRunner
+from tests.support.drills.runner import DrillRunner
 
 CONNECTIONS = 20
 FIRST_HALF, SECOND_HALF = b"GET /api/v1/articles?limit=5 HTTP/1.1\r\nHost: {host}\r\n", b"Connection: close\r\n\r\n"

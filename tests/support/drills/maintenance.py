@@ -1,18 +1,13 @@
 """The maintenance of all hosts under load, as a drill; and test packages in an old version, one of them held."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 from tests.support.drills.drill import Drill, hold_for
 from tests.support.drills.playbooks import Run, play
+from tests.support.drills.runner import DrillRunner
 from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import Host
-
-if TYPE_CHECKING:
-    from tests.support.drills.runner import DrillRunner
 
 PLAYBOOK = "playbooks/maintain.yml"
 # The host has version 1 of both packages, and its archive has version 2, which requests a reboot. One package is held.

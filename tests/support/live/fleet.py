@@ -102,6 +102,15 @@ class LiveFleet:
         assert answer.status_code == 200, f"{path} {parameters}: {answer.text}"
         return answer.json()["data"]
 
+    def targets(self) -> list[dict[str, Any]]:
+        """Return the targets that Prometheus scrapes."""
+        return list(self.prometheus("targets", state="active")["activeTargets"])
+
+    def targets_down(self) -> list[str]:
+        """Return the targets that cannot be scraped, each with its error."""
+        down = [target for target in self.targets() if target["health"] != "up"]
+        return [f"{t['scrapePool']} {t['scrapeUrl']}: {t['lastError'] or t['health']}" for t in down]
+
     def app_command(self, arguments: str, environment: dict[str, str] | None = None) -> str:
         """Run the application's command line on the first application host. Return its output."""
         given = " ".join(f"{name}={shlex.quote(value)}" for name, value in (environment or {}).items())

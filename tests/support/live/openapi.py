@@ -12,7 +12,7 @@ from schemathesis import Case, GenerationMode, openapi
 from schemathesis.checks import not_a_server_error
 from schemathesis.config import SchemathesisConfig
 from schemathesis.core.result import Ok
-from schemathesis.schemas import APIOperation, BaseSchema
+from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
     negative_data_rejection,
@@ -33,7 +33,6 @@ CHECKS = [
 # invalid body may also be too large, or have an If-Match that does not match.
 REFUSALS = ["400", "401", "403", "404", "405", "406", "409", "412", "413", "415", "422", "428", "429", "5xx"]
 CONFIG = {"checks": {"negative_data_rejection": {"expected-statuses": REFUSALS}}}
-Operation = APIOperation[Any, Any, Any, Any]
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
@@ -56,21 +55,7 @@ def conform(
     undocumented answer.
     """
     seen: Counter[tuple[str, int]] = Counter()
-    for found in schema.get_all_operations():
-        assert isinstance(found, Ok), found
-        for mode in MODES:
-            _check(found.ok(), mode, headers, examples, seen)
-    return seen
-
-
-def _check(
-    operation: Operation,
-    mode: GenerationMode,
-    headers: dict[str, str] | None,
-    examples: int,
-    seen: Counter[tuple[str, int]],
-) -> None:
-    @settings(
+    chosen = settings(
         max_examples=examples,
         derandomize=True,
         database=None,
@@ -78,10 +63,14 @@ def _check(
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    @given(case=operation.as_strategy(generation_mode=mode))
+
     def check(case: Case[Any]) -> None:
         answer = case.call(headers=headers)
-        seen[operation.label, answer.status_code] += 1
+        seen[case.operation.label, answer.status_code] += 1
         case.validate_response(answer, checks=CHECKS, headers=headers)
 
-    check()
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok), found
+        for mode in MODES:
+            chosen(given(case=found.ok().as_strategy(generation_mode=mode))(check))()
+    return seen

@@ -5,12 +5,11 @@ import shlex
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import yaml
 
 from tests.support.live.fleet import LiveFleet
-from tools.fleet.context import ROOT, Host
+from tools.fleet.context import ROOT
 
 # Connects to all addresses at the same time, because the firewall drops packets and each closed port would cost a
 # timeout.
@@ -32,22 +31,15 @@ while pending and (left := deadline - time.monotonic()) > 0:
 print(json.dumps(reached))
 """
 
-Target = tuple[str, int]
 Flow = tuple[str, str, int]
-
-
-def rules() -> list[dict[str, Any]]:
-    """Return the TCP entries of the port matrix."""
-    matrix = yaml.safe_load((ROOT / "inventories" / "shared" / "ports.yml").read_text())["fleet_ports"]
-    return [rule for rule in matrix if rule["protocol"] == "tcp"]
 
 
 def expected(fleet: LiveFleet) -> dict[Flow, bool]:
     """Return for each (source, destination, port) whether the port matrix opens it. Source `admin` is this machine."""
     result: dict[Flow, bool] = {}
-    for rule in rules():
+    for rule in yaml.safe_load((ROOT / "inventories" / "shared" / "ports.yml").read_text())["fleet_ports"]:
         for destination in fleet.hosts.values():
-            if not destination.groups & set(rule["to"]):
+            if rule["protocol"] != "tcp" or not destination.groups & set(rule["to"]):
                 continue
             for source in fleet.hosts.values():
                 allowed = source == destination or "any" in rule["from"] or bool(source.groups & set(rule["from"]))
@@ -67,20 +59,15 @@ def observed(fleet: LiveFleet) -> set[Flow]:
     names = {host.address: host.name for host in fleet.hosts.values()}
     targets = json.dumps(sorted({(fleet.hosts[to].address, port) for _, to, port in expected(fleet)}))
 
-    def probe(source: Host | None) -> list[Target]:
-        if source is None:
-            output = subprocess.run(
-                [sys.executable, "-c", PROBE, targets], capture_output=True, text=True, check=True
-            ).stdout
+    def probe(source: str) -> set[Flow]:
+        if source == "admin":
+            command = [sys.executable, "-c", PROBE, targets]
+            output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         else:
-            output = fleet.run(source, f"python3 -c {shlex.quote(PROBE)} {shlex.quote(targets)}").stdout
-        return [(address, port) for address, port in json.loads(output)]
+            command = ["python3", "-c", PROBE, targets]
+            output = fleet.run(fleet.hosts[source], shlex.join(command)).stdout
+        return {(source, names[address], port) for address, port in json.loads(output)}
 
-    sources: list[Host | None] = [*fleet.hosts.values(), None]
+    sources = [*fleet.hosts, "admin"]
     with ThreadPoolExecutor(len(sources)) as pool:
-        answers = list(pool.map(probe, sources))
-    return {
-        (source.name if source else "admin", names[address], port)
-        for source, reached in zip(sources, answers, strict=True)
-        for address, port in reached
-    }
+        return set().union(*pool.map(probe, sources))
