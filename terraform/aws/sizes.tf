@@ -45,7 +45,6 @@ locals {
     for tier, instance_type in local.types_per_size[var.fleet_size] : tier => {
       instance_type = lookup(var.instance_types, tier, instance_type)
       memory_mb     = local.memory_mb[tier]
-      root_gb       = 20
       data_gb       = lookup(merge(local.data_gb_per_size[var.fleet_size], var.data_gb), tier, 0)
       data_path     = lookup(local.data_path, tier, "")
     }

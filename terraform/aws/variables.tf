@@ -229,68 +229,34 @@ variable "loadbalancer_hosts" {
   type        = number
   default     = null
   description = "Nginx hosts behind the network load balancer. By default the preset's number."
-
-  validation {
-    condition = contains(range(1, 11), coalesce(var.loadbalancer_hosts, 1))
-    error_message = join(" ", [
-      "loadbalancer_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses.",
-    ])
-  }
 }
 
 variable "app_hosts" {
   type        = number
   default     = null
   description = "Gunicorn hosts. By default the preset's number."
-
-  validation {
-    condition     = contains(range(1, 11), coalesce(var.app_hosts, 1))
-    error_message = "app_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
-  }
 }
 
 variable "worker_hosts" {
   type        = number
   default     = null
   description = "Celery hosts. By default the preset's number."
-
-  validation {
-    condition     = contains(range(1, 11), coalesce(var.worker_hosts, 1))
-    error_message = "worker_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
-  }
 }
 
 variable "postgres_hosts" {
   type        = number
   default     = null
   description = "Postgres hosts: one primary, the others standbys. By default the preset's number."
-
-  validation {
-    condition     = contains(range(1, 11), coalesce(var.postgres_hosts, 1))
-    error_message = "postgres_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
-  }
 }
 
 variable "redis_hosts" {
   type        = number
   default     = null
   description = "Redis hosts, each with the instances cache and store. By default the preset's number."
-
-  validation {
-    condition     = contains(range(1, 11), coalesce(var.redis_hosts, 1))
-    error_message = "redis_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
-  }
 }
 
 variable "monitoring_hosts" {
   type        = number
   default     = null
   description = "Prometheus hosts. The first is also the witness for etcd and Sentinel. By default the preset's number."
-
-  validation {
-    condition = contains(range(1, 11), coalesce(var.monitoring_hosts, 1))
-    error_message = join(" ", [
-      "monitoring_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses.",
-    ])
-  }
 }

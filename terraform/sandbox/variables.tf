@@ -36,70 +36,36 @@ variable "loadbalancer_hosts" {
   type        = number
   default     = 2
   description = "Nginx hosts that share the virtual address. Two, so that one may fail."
-
-  validation {
-    condition = contains(range(1, 11), var.loadbalancer_hosts)
-    error_message = join(" ", [
-      "loadbalancer_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses.",
-    ])
-  }
 }
 
 variable "app_hosts" {
   type        = number
   default     = 2
   description = "Gunicorn hosts."
-
-  validation {
-    condition     = contains(range(1, 11), var.app_hosts)
-    error_message = "app_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
-  }
 }
 
 variable "worker_hosts" {
   type        = number
   default     = 1
   description = "Celery hosts."
-
-  validation {
-    condition     = contains(range(1, 11), var.worker_hosts)
-    error_message = "worker_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
-  }
 }
 
 variable "postgres_hosts" {
   type        = number
   default     = 2
   description = "Postgres hosts: one primary, the others standbys."
-
-  validation {
-    condition     = contains(range(1, 11), var.postgres_hosts)
-    error_message = "postgres_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
-  }
 }
 
 variable "redis_hosts" {
   type        = number
   default     = 2
   description = "Redis hosts, each with the instances cache and store."
-
-  validation {
-    condition     = contains(range(1, 11), var.redis_hosts)
-    error_message = "redis_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses."
-  }
 }
 
 variable "monitoring_hosts" {
   type        = number
   default     = 1
   description = "Prometheus hosts. The first is also the witness: the third vote of etcd and Sentinel."
-
-  validation {
-    condition = contains(range(1, 11), var.monitoring_hosts)
-    error_message = join(" ", [
-      "monitoring_hosts must be an integer from 1 to 10: no tier may be empty, and each has ten addresses.",
-    ])
-  }
 }
 
 variable "etcd_on" {

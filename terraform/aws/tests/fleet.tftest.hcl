@@ -219,9 +219,3 @@ run "an_unknown_tier_is_refused" {
   variables { instance_types = { db = "r7i.large" } }
   expect_failures = [var.instance_types]
 }
-
-run "an_empty_tier_is_refused" {
-  command = plan
-  variables { app_hosts = 0 }
-  expect_failures = [var.app_hosts]
-}

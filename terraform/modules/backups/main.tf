@@ -45,8 +45,9 @@ resource "aws_s3_bucket_lifecycle_configuration" "backups" {
     status = "Enabled"
     filter {}
 
+    # Days for which a replaced or deleted object can be restored.
     noncurrent_version_expiration {
-      noncurrent_days = var.keep_days
+      noncurrent_days = 30
     }
     abort_incomplete_multipart_upload {
       days_after_initiation = 7

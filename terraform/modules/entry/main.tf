@@ -17,10 +17,11 @@ resource "aws_lb_target_group" "nginx" {
   # nginx itself closes the connections of a drained host. A longer delay would only slow down replacements.
   deregistration_delay = 30
 
+  # nginx's own endpoint over plain HTTP (role nginx, site/health.conf.j2).
   health_check {
     protocol            = "HTTP"
     port                = 80
-    path                = var.health_path
+    path                = "/lb-health"
     interval            = 5
     timeout             = 3
     healthy_threshold   = 2

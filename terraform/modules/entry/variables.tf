@@ -18,12 +18,6 @@ variable "instances" {
   description = "Instance ids of the nginx hosts, by host name."
 }
 
-variable "health_path" {
-  type        = string
-  default     = "/lb-health"
-  description = "Path of nginx's health check over plain HTTP (role nginx, site/health.conf.j2)."
-}
-
 variable "domain" {
   type        = string
   default     = null

@@ -76,7 +76,7 @@ resource "aws_instance" "host" {
 
   root_block_device {
     volume_type = "gp3"
-    volume_size = var.tiers[each.value.tier].root_gb
+    volume_size = 20
     encrypted   = true
     tags        = { Name = "${each.key}-root", Fleet = var.fleet }
   }

@@ -12,11 +12,10 @@ variable "tiers" {
   type = map(object({
     instance_type = string
     memory_mb     = number
-    root_gb       = number
     data_gb       = number
     data_path     = optional(string)
   }))
-  description = "Tiers by name: instance type, minimum memory, sizes of root and data volume (0: none), mount point."
+  description = "Tiers by name: instance type, minimum memory, size of the data volume (0: none), mount point."
 }
 
 variable "subnets" {

@@ -8,6 +8,14 @@ variable "hosts_per_tier" {
     monitoring    = number
   })
   description = "Number of hosts in each tier."
+
+  validation {
+    condition = alltrue([for hosts in values(var.hosts_per_tier) : contains(range(1, 11), hosts)])
+    error_message = join(" ", [
+      "The variables *_hosts set ${jsonencode(var.hosts_per_tier)}. Each must be an integer from 1 to 10: no tier may",
+      "be empty, and each has ten addresses.",
+    ])
+  }
 }
 
 variable "etcd_on" {

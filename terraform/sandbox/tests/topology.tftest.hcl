@@ -122,53 +122,6 @@ run "a_fleet_refuses_another_subnet" {
   expect_failures = [terraform_data.subnet]
 }
 
-# Only a run of the module itself can expect its preconditions to fail.
-run "an_even_quorum_is_refused" {
-  command = plan
-  module {
-    source = "../modules/topology"
-  }
-  variables {
-    hosts_per_tier = { loadbalancers = 2, app = 2, workers = 1, postgres = 2, redis = 2, monitoring = 1 }
-    etcd_on        = ["db1", "db2"]
-    sentinel_on    = []
-    single_host    = false
-  }
-  expect_failures = [output.hosts]
-}
-
-run "an_unknown_quorum_host_is_refused" {
-  command = plan
-  module {
-    source = "../modules/topology"
-  }
-  variables {
-    hosts_per_tier = { loadbalancers = 2, app = 2, workers = 1, postgres = 2, redis = 2, monitoring = 1 }
-    etcd_on        = []
-    sentinel_on    = ["cache1", "cache2", "cache9"]
-    single_host    = false
-  }
-  expect_failures = [output.hosts]
-}
-
-run "an_empty_tier_is_refused" {
-  command = plan
-  variables { app_hosts = 0 }
-  expect_failures = [var.app_hosts]
-}
-
-run "more_hosts_than_addresses_of_a_tier_are_refused" {
-  command = plan
-  variables { app_hosts = 11 }
-  expect_failures = [var.app_hosts]
-}
-
-run "a_fractional_number_of_hosts_is_refused" {
-  command = plan
-  variables { redis_hosts = 1.5 }
-  expect_failures = [var.redis_hosts]
-}
-
 run "a_small_subnet_is_refused" {
   command = plan
   variables { subnet = "10.78.0.0/26" }

@@ -11,12 +11,12 @@ variables {
   ssh_public_key = "ssh-ed25519 AAAA"
   backup_profile = "backups"
   tiers = {
-    app = { instance_type = "t3.medium", memory_mb = 2048, root_gb = 20, data_gb = 0 }
+    app = { instance_type = "t3.medium", memory_mb = 2048, data_gb = 0 }
     postgres = {
-      instance_type = "t3.medium", memory_mb = 4096, root_gb = 20, data_gb = 20, data_path = "/var/lib/postgresql"
+      instance_type = "t3.medium", memory_mb = 4096, data_gb = 20, data_path = "/var/lib/postgresql"
     }
     monitoring = {
-      instance_type = "t3.medium", memory_mb = 4096, root_gb = 20, data_gb = 20, data_path = "/var/lib/prometheus"
+      instance_type = "t3.medium", memory_mb = 4096, data_gb = 20, data_path = "/var/lib/prometheus"
     }
   }
   hosts = {
