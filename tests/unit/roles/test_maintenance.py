@@ -23,7 +23,10 @@ def host(name: str, packages: list[str] | None = None, needs: list[str] | None =
 
 
 def failed(name: str, task: str, action: str, msg: str) -> dict[str, Any]:
-    facts = {"ansible_failed_task": {"name": task, "action": action}, "ansible_failed_result": {"msg": msg}}
+    facts: dict[str, Any] = {
+        "ansible_failed_task": {"name": task, "action": action},
+        "ansible_failed_result": {"msg": msg},
+    }
     return host(name, maintain_done=False, **facts)
 
 
