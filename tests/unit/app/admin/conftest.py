@@ -8,27 +8,20 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app.accounts import users
-from app.database.engine import Database
 from app.database.models import User
-from tests.unit.app.conftest import PASSWORD, csrf_token, log_in
+from tests.unit.app.conftest import add_user, logged_in, send
 
 
 @pytest.fixture
 def root(app: Flask) -> User:
     """An administrator."""
-    database: Database = app.extensions["database"]
-    return database.write(
-        lambda session: users.create_user(session, email="root@news.example", password=PASSWORD, is_admin=True)
-    )
+    return add_user(app, "root@news.example", is_admin=True)
 
 
 @pytest.fixture
 def administrator(app: Flask, root: User) -> FlaskClient:
     """A client of a logged-in administrator."""
-    client = app.test_client()
-    log_in(client, root.email)
-    return client
+    return logged_in(app, root.email)
 
 
 @pytest.fixture
@@ -41,4 +34,4 @@ def log(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
 def press(client: FlaskClient, path: str) -> TestResponse:
     """Submit a button as a browser does. All pages of a session have the same CSRF token."""
-    return client.post(path, data={"csrf_token": csrf_token(client.get("/account"))})
+    return send(client, path, page="/account")

@@ -1,5 +1,4 @@
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,10 +12,16 @@ from app.extensions import db
 from app.jobs import dead_letters
 from app.news import articles
 from tests.unit.app.admin.conftest import press
-from tests.unit.app.conftest import queries
+from tests.unit.app.conftest import Publish, check_page_tokens, following, queries, stored
 
-Publish = Callable[..., Article]
-PAGES = ("/admin/", "/admin/users", "/admin/articles", "/admin/tasks", "/admin/cache")
+PAGES = ("/admin/", "/admin/users", "/admin/articles", "/admin/tasks", "/admin/cache", "/admin/articles/1/delete")
+BUTTONS = (
+    "/admin/users/1/promote",
+    "/admin/tasks/1/requeue",
+    "/admin/tasks/1/discard",
+    "/admin/tasks/requeue",
+    "/admin/cache/empty",
+)
 
 
 @pytest.fixture
@@ -29,47 +34,33 @@ def failed_task(publish: Publish) -> FailedTask:
     return db.read(lambda session: dead_letters.newest(session, after=None, limit=1))[0]
 
 
-def found(user_id: int) -> User:
-    """The user in the database."""
-    return db.read(lambda session: session.get_one(User, user_id))
-
-
 def test_only_administrators_have_access(
     client: FlaskClient, reader: FlaskClient, user: User, failed_task: FailedTask
 ) -> None:
-    posts = [
-        f"/admin/users/{user.id}/promote",
-        f"/admin/tasks/{failed_task.id}/requeue",
-        f"/admin/tasks/{failed_task.id}/discard",
-    ]
-    posts += ["/admin/tasks/requeue", "/admin/cache/empty", "/admin/articles/1/delete"]
-    for path in (*PAGES, "/admin/articles/1/delete"):
+    assert user.id == failed_task.id == 1
+    for path in PAGES:
         assert client.get(path).headers["Location"].startswith("/auth/login?next="), path
         assert reader.get(path).status_code == 403, path
-    for path in posts:
+    for path in (*BUTTONS, "/admin/articles/1/delete"):
         assert client.post(path).status_code == 400, path
         assert press(reader, path).status_code == 403, path
-    assert not found(user.id).is_admin
+    assert not stored(User, 1).is_admin
     assert db.read(dead_letters.waiting) == db.read(articles.count) == 1
 
 
-def test_every_change_needs_a_csrf_token(administrator: FlaskClient, user: User, failed_task: FailedTask) -> None:
-    for path in (
-        f"/admin/users/{user.id}/deactivate",
-        f"/admin/tasks/{failed_task.id}/discard",
-        "/admin/tasks/requeue",
-        "/admin/cache/empty",
-    ):
+def test_every_change_needs_a_csrf_token(user: User, failed_task: FailedTask, administrator: FlaskClient) -> None:
+    assert user.id == failed_task.id == 1
+    for path in BUTTONS:
         assert administrator.post(path, data={"csrf_token": "forged"}).status_code == 400, path
         assert administrator.get(path).status_code in {404, 405}, path
     assert administrator.post("/admin/articles/1/delete").status_code == 400
-    assert found(user.id).is_active
+    assert not stored(User, 1).is_admin
     assert db.read(dead_letters.waiting) == db.read(articles.count) == 1
 
 
-def test_every_page_works_and_is_not_cached(administrator: FlaskClient, failed_task: FailedTask) -> None:
-    assert failed_task
-    for path in (*PAGES, "/admin/articles/1/delete"):
+@pytest.mark.usefixtures("failed_task")
+def test_every_page_works_and_is_not_cached(administrator: FlaskClient) -> None:
+    for path in PAGES:
         response = administrator.get(path)
         assert response.status_code == 200, path
         assert response.headers["Cache-Control"] == "private, no-store", path
@@ -100,29 +91,22 @@ def test_every_page_of_a_list_needs_the_same_number_of_queries(
         "/admin/articles?q=number": ("Number 00", "Number 01"),
         "/admin/tasks": ("task-00", "task-01"),
     }
-    counts = []
+    counts = {}
     for path in lists:
         with queries() as seen:
             administrator.get(path)
-        counts.append(len(seen))
+        counts[path] = len(seen)
     db.write(fill)
-    tokens = {}
     for path, (last, last_but_one) in lists.items():
         with queries() as seen:
             page = administrator.get(path).text
-        assert len(seen) == counts.pop(0), path
+        assert len(seen) == counts[path], path
         assert last not in page
         assert last_but_one in page
-        link = re.search(r'href="([^"]+)" rel="next"', page)
-        assert link, path
-        second = administrator.get(link[1].replace("&amp;", "&")).text
+        second = administrator.get(following(page)).text
         assert last in second
         assert last_but_one not in second
-        tokens[path] = link[1].partition("after=")[2].partition("&")[0]
-    for path in lists:
-        for other, token in tokens.items():
-            response = administrator.get(path + ("&" if "?" in path else "?") + f"after={token}")
-            assert response.status_code == (200 if path == other else 404), (path, other)
+    check_page_tokens(administrator, lists)
 
 
 def test_a_user_is_deactivated_and_activated_again(
@@ -132,10 +116,10 @@ def test_a_user_is_deactivated_and_activated_again(
     assert response.headers["Location"] == "/admin/users?q=ada"
     assert f"{user.email} is logged out everywhere" in administrator.get("/admin/users").text
     assert reader.get("/account").status_code == 302
-    assert found(user.id).session_epoch == 1
+    assert stored(User, user.id).session_epoch == 1
     press(administrator, f"/admin/users/{user.id}/activate")
-    assert found(user.id).is_active
-    assert found(user.id).session_epoch == 2
+    assert stored(User, user.id).is_active
+    assert stored(User, user.id).session_epoch == 2
     entries = [{key: entry[key] for key in ("event", "action", "by", "user")} for entry in log]
     assert entries == [
         {"event": "administrator", "action": "deactivate", "by": root.id, "user": user.id},
@@ -144,10 +128,10 @@ def test_a_user_is_deactivated_and_activated_again(
 
 
 def test_administrator_rights_are_given_and_removed(administrator: FlaskClient, user: User) -> None:
-    press(administrator, f"/admin/users/{user.id}/promote")
-    assert (found(user.id).is_admin, found(user.id).session_epoch) == (True, 1)
-    press(administrator, f"/admin/users/{user.id}/demote")
-    assert (found(user.id).is_admin, found(user.id).session_epoch) == (False, 2)
+    for button, is_admin, epoch in (("promote", True, 1), ("demote", False, 2)):
+        press(administrator, f"/admin/users/{user.id}/{button}")
+        changed = stored(User, user.id)
+        assert (changed.is_admin, changed.session_epoch) == (is_admin, epoch)
 
 
 def test_administrators_cannot_change_their_own_rights(
@@ -155,11 +139,11 @@ def test_administrators_cannot_change_their_own_rights(
 ) -> None:
     for change in ("deactivate", "demote", "promote"):
         assert press(administrator, f"/admin/users/{root.id}/{change}").status_code == 403
-    page = administrator.get("/admin/users").text
-    assert f"/admin/users/{root.id}/" not in page
+    assert f"/admin/users/{root.id}/" not in administrator.get("/admin/users").text
     with pytest.raises(AdministrationError):
         db.write(lambda session: administration.change_user(session, root.id, by=root.id, is_admin=False))
-    assert (found(root.id).is_admin, found(root.id).session_epoch, log) == (True, 0, [])
+    unchanged = stored(User, root.id)
+    assert (unchanged.is_admin, unchanged.session_epoch, log) == (True, 0, [])
 
 
 def test_changing_a_missing_object_is_a_404(administrator: FlaskClient, log: list[dict[str, Any]]) -> None:
@@ -205,17 +189,14 @@ def test_a_failed_task_is_shown_and_sent_again(
     assert "The task is sent again." in page
     assert "Sent again <time" in page
     assert f"/admin/tasks/{failed_task.id}/requeue" not in page
-    article = db.read(lambda session: session.get_one(Article, 1))
-    assert article.processed_at, "the task must have run"
+    assert stored(Article, 1).processed_at, "the task must have run"
     assert press(administrator, f"/admin/tasks/{failed_task.id}/requeue").status_code == 404
     assert db.read(dead_letters.waiting) == 0
     assert [entry["action"] for entry in log] == ["requeue task"]
 
 
-def test_all_failed_tasks_are_sent_again_except_unknown_ones(
-    administrator: FlaskClient, failed_task: FailedTask
-) -> None:
-    assert failed_task
+@pytest.mark.usefixtures("failed_task")
+def test_all_failed_tasks_are_sent_again_except_unknown_ones(administrator: FlaskClient) -> None:
     dead_letters.record(dead_letters.write("of_another_release", "t2", [], {}, OSError("gone")))
     assert press(administrator, "/admin/tasks/requeue").status_code == 302
     page = administrator.get("/admin/tasks").text

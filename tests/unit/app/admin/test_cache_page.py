@@ -1,17 +1,15 @@
-from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app.database.models import Article
 from app.extensions import cache, db, store
 from app.news import articles
 from app.redis.cache_backends import CacheUnavailableError, RedisBackend
 from tests.unit.app.admin.conftest import press
-
-Publish = Callable[..., Article]
+from tests.unit.app.conftest import Publish
 
 
 def test_after_emptying_the_cache_pages_show_the_database(
@@ -32,37 +30,27 @@ def test_after_emptying_the_cache_pages_show_the_database(
 
 
 def test_the_usage_of_the_cache_is_shown(administrator: FlaskClient, app: Flask) -> None:
-    class Redis:
-        """Reports numbers as Redis does."""
-
-        def info(self) -> dict[str, Any]:
-            counts = {
-                "keyspace_hits": 75,
-                "keyspace_misses": 25,
-                "evicted_keys": 3,
-                "used_memory": 2 * 1024**2,
-                "maxmemory": 64 * 1024**2,
-            }
-            return counts | {
-                "db0": {"keys": 40, "expires": 40},
-                "db1": {"keys": 2},
-                "db0_distrib_strings_sizes": {"1": 13, "16": 29},
-            }
-
-    page = administrator.get("/admin/cache").text
-    assert "never" in page
+    redis = Mock()
+    redis.info.return_value = {
+        "keyspace_hits": 75,
+        "keyspace_misses": 25,
+        "evicted_keys": 3,
+        "used_memory": 2 * 1024**2,
+        "maxmemory": 64 * 1024**2,
+        "db0": {"keys": 40, "expires": 40},
+        "db1": {"keys": 2},
+        "db0_distrib_strings_sizes": {"1": 13, "16": 29},
+    }
+    assert "never" in administrator.get("/admin/cache").text
     articles.invalidate()
-    app.extensions["cache"].backend.usage = RedisBackend(cast("Any", Redis())).usage
+    app.extensions["cache"].backend.usage = RedisBackend(redis).usage
     page = administrator.get("/admin/cache").text
     for part in ("<dd>42</dd>", "<dd>75.0%</dd>", "<dd>2.0 MiB</dd>", "Memory of 64.0 MiB", "<dd>3</dd>", "UTC</time>"):
         assert part in page
 
 
 def test_the_cache_page_reports_a_dead_cache(administrator: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(*_: object) -> None:
-        raise CacheUnavailableError
-
-    monkeypatch.setattr(cache.backend, "usage", fail)
+    monkeypatch.setattr(cache.backend, "usage", Mock(side_effect=CacheUnavailableError))
     response = administrator.get("/admin/cache")
     assert response.status_code == 200
     assert "The cache does not answer." in response.text

@@ -2,13 +2,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Flask
+from click.testing import Result
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
@@ -103,8 +104,6 @@ def test_hostile_html_is_removed(user: User) -> None:
     assert load(HOSTILE, user) == (1, 0, 0)
     (article,) = stored()
     assert article.title == "Nice title"
-    assert "unseen" not in article.content
-    assert "alert" not in article.content
     assert article.content == "Seen.\n\nA link\n\n<b> is a tag."
 
 
@@ -155,10 +154,11 @@ def test_any_html_is_converted_quickly(part: str) -> None:
 @pytest.mark.parametrize("document", [RSS, ATOM, HOSTILE])
 def test_a_truncated_document_is_a_feed_or_an_error(document: bytes) -> None:
     for length in range(0, len(document), 37):
-        try:
+        with suppress(FeedError):
             feeds.entries(document[:length])
-        except FeedError:
-            continue
+
+
+REDIRECTS = {"/loop": "/loop", "/to-file": "file:///etc/passwd", "/to-feed": "feed.xml"}
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -167,22 +167,15 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer by path."""
         path = self.path.partition("?")[0]
-        if path in {"/loop", "/to-file", "/to-feed"}:
-            self.send_response(302)
-            self.send_header(
-                "Location", {"/loop": "/loop", "/to-file": "file:///etc/passwd", "/to-feed": "feed.xml"}[path]
-            )
-            self.end_headers()
-            return
-        self.send_response(404 if path == "/missing" else 200)
+        self.send_response(302 if path in REDIRECTS else 404 if path == "/missing" else 200)
+        if path in REDIRECTS:
+            self.send_header("Location", REDIRECTS[path])
         self.end_headers()
         if path == "/endless":
-            try:
+            with suppress(OSError):
                 while True:
                     self.wfile.write(b"x" * 65536)
-            except OSError:
-                return
-        if path == "/slow":
+        elif path == "/slow":
             for _ in range(50):
                 self.wfile.write(b"x")
                 time.sleep(0.05)
@@ -281,18 +274,14 @@ def test_an_impossible_download_is_reported(source: str, reason: str) -> None:
         downloads.fetch(source)
 
 
-def test_the_command_line_imports_a_file(app: Flask, user: User, tmp_path: Path) -> None:
+def test_the_command_line_imports_a_file(run: Callable[..., Result], user: User, tmp_path: Path) -> None:
     path = tmp_path / "feed.xml"
     path.write_bytes(RSS)
-    run: Callable[..., Any] = app.test_cli_runner().invoke
-    arguments = ["feeds", "import", str(path), "--author", user.email]
-    assert run(args=arguments).output == (
-        "published 2 articles; skipped 0 that were already published and 1 without a title or text\n"
-    )
-    assert run(args=["feeds", "import", path.as_uri(), "--author", user.email]).output.startswith(
-        "published 0 articles; skipped 2 that were already published"
-    )
-    nobody = run(args=["feeds", "import", str(path), "--author", "nobody@news.example"])
+    first = run("feeds", "import", str(path), "--author", user.email).output
+    assert first == "published 2 articles; skipped 0 that were already published and 1 without a title or text\n"
+    again = run("feeds", "import", path.as_uri(), "--author", user.email).output
+    assert again.startswith("published 0 articles; skipped 2 that were already published")
+    nobody = run("feeds", "import", str(path), "--author", "nobody@news.example")
     assert (nobody.exit_code, "there is no user" in nobody.output) == (1, True)
-    missing = run(args=["feeds", "import", str(tmp_path / "none"), "--author", user.email])
+    missing = run("feeds", "import", str(tmp_path / "none"), "--author", user.email)
     assert (missing.exit_code, "No such file" in missing.output) == (1, True)

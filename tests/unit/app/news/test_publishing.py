@@ -1,4 +1,6 @@
 from collections.abc import Callable
+from functools import partial
+from typing import Any
 
 import pytest
 
@@ -6,36 +8,42 @@ from app.database.models import Article
 from app.extensions import db
 from app.news import articles, text
 from app.web import plaintext
+from tests.unit.app.conftest import Publish, stored
 
-Publish = Callable[..., Article]
+
+def change(article: Article, version: int | None = None, **values: Any) -> int | None:
+    return db.write(lambda session: articles.change(session, article.id, version, **values))
 
 
-def stored(article_id: int) -> Article:
-    """The article in the database."""
-    return db.read(lambda session: session.get_one(Article, article_id))
+def meanwhile(monkeypatch: pytest.MonkeyPatch, work: Callable[[], Any]) -> None:
+    """Do work once, while the next article is summarised."""
+    summarise = text.summary
+
+    def summary(content: str) -> str:
+        monkeypatch.setattr(text, "summary", summarise)
+        work()
+        return summarise(content)
+
+    monkeypatch.setattr(text, "summary", summary)
 
 
 def test_a_change_increments_the_version_and_resets_the_summary(publish: Publish) -> None:
     article = publish()
     db.write(lambda session: articles.process(session, article.id))
-    assert db.write(lambda session: articles.change(session, article.id, 1, title="Changed")) == 2
-    changed = stored(article.id)
-    assert (changed.title, changed.content, changed.version, changed.processed_at) == (
-        "Changed",
-        "Some content.",
-        2,
-        None,
-    )
+    assert change(article, 1, title="Changed") == 2
+    changed = stored(Article, article.id)
+    assert (changed.title, changed.content, changed.version) == ("Changed", "Some content.", 2)
+    assert changed.processed_at is None
     assert changed.updated_at is not None
 
 
 def test_one_of_two_changes_to_the_same_version_fails(publish: Publish) -> None:
     article = publish()
-    db.write(lambda session: articles.change(session, article.id, 1, title="First"))
+    change(article, 1, title="First")
     with pytest.raises(articles.ConflictError):
-        db.write(lambda session: articles.change(session, article.id, 1, title="Second"))
-    assert stored(article.id).title == "First"
-    assert db.write(lambda session: articles.change(session, article.id, title="Whatever it was")) == 3
+        change(article, 1, title="Second")
+    assert stored(Article, article.id).title == "First"
+    assert change(article, title="Whatever it was") == 3
 
 
 def test_a_missing_article_is_neither_changed_nor_removed(publish: Publish) -> None:
@@ -48,39 +56,27 @@ def test_a_missing_article_is_neither_changed_nor_removed(publish: Publish) -> N
 
 def test_an_old_task_does_not_overwrite_a_newer_summary(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     article = publish()
-    summarise = text.summary
-
-    def summary(content: str) -> str:
-        with monkeypatch.context() as once:
-            once.setattr(text, "summary", summarise)
-            db.write(lambda session: articles.change(session, article.id, content="Written meanwhile."))
-        return summarise(content)
-
-    monkeypatch.setattr(text, "summary", summary)
+    meanwhile(monkeypatch, lambda: change(article, content="Written meanwhile."))
     db.read(lambda session: articles.process(session, article.id))
-    assert (stored(article.id).summary, stored(article.id).processed_at) == ("", None)
+    found = stored(Article, article.id)
+    assert (found.summary, found.processed_at) == ("", None)
 
 
 def test_a_repeated_task_does_nothing(publish: Publish) -> None:
     article = publish()
-    assert db.write(lambda session: articles.process(session, article.id))
-    first = stored(article.id).processed_at
-    assert not db.write(lambda session: articles.process(session, article.id))
-    assert stored(article.id).processed_at == first
+    process = partial(articles.process, article_id=article.id)
+    assert db.write(process)
+    first = stored(Article, article.id).processed_at
+    assert not db.write(process)
+    assert stored(Article, article.id).processed_at == first
+    assert not db.write(partial(articles.process, article_id=999))
 
 
 def test_only_one_of_two_concurrent_tasks_works(publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
-    article = publish()
-    summarise, worked = text.summary, []
-
-    def summary(content: str) -> str:
-        with monkeypatch.context() as once:
-            once.setattr(text, "summary", summarise)
-            worked.append(db.write(lambda session: articles.process(session, article.id)))
-        return summarise(content)
-
-    monkeypatch.setattr(text, "summary", summary)
-    worked.append(db.read(lambda session: articles.process(session, article.id)))
+    process = partial(articles.process, article_id=publish().id)
+    worked: list[bool] = []
+    meanwhile(monkeypatch, lambda: worked.append(db.write(process)))
+    worked.append(db.read(process))
     assert worked == [True, False]
 
 
