@@ -135,9 +135,8 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
         for name in APPLICATION
         if not settings.get(name)
     ]
-    source, lock, static = (
-        settings.get(name) for name in ("app_source_dir", "app_requirements", "nginx_static_source")
-    )
+    source = settings.get("app_source_dir")
+    lock, static, celery, migrate, status = map(settings.get, APPLICATION_OPTIONS)
     if source and not Path(source, "pyproject.toml").is_file():
         failures.append(
             f"app_source_dir = {source} has no pyproject.toml; set it to the folder of the application's project."
@@ -151,12 +150,10 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
         failures.append(
             f"nginx_static_source = {static} is not a folder; set it to the folder of the static files, or remove it."
         )
-    celery = settings.get("app_celery_app")
     if celery and not workers:
         failures.append(
             f"app_celery_app = {celery} needs a worker, and group workers has no host; add one, or remove the variable."
         )
-    migrate, status = (settings.get(name) for name in ("app_migrate_command", "app_migrate_status_command"))
     if bool(migrate) != bool(status):
         missing, given = ("app_migrate_status_command", migrate) if migrate else ("app_migrate_command", status)
         failures.append(f"{missing} is not set, although migrations need it as well as '{given}'; set both or neither.")

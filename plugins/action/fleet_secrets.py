@@ -144,15 +144,9 @@ class ActionModule(ControlNodeAction):
         """Generate each secret that no variable of the inventory defines."""
         missing = [name for name in self.arguments["names"] if not self.variables.get(name)]
         if missing:
-            vault = VaultLib(self._loader._vault.secrets)
+            path, domain, address = (self.arguments[name] for name in ("path", "domain", "address"))
             try:
-                complete(
-                    Path(self.arguments["path"]),
-                    missing,
-                    vault,
-                    self.arguments["domain"],
-                    self.arguments.get("address", ""),
-                )
+                complete(Path(path), missing, VaultLib(self._loader._vault.secrets), domain, address)
             except ValueError as error:
                 raise AnsibleActionFail(str(error)) from error
         return {"changed": bool(missing), "generated": missing}

@@ -42,9 +42,8 @@ def plan(hosts: Iterable[Host], order: Sequence[str], reboot: str) -> list[str]:
 
 def summary(hosts: Iterable[Host], maintained: Sequence[str]) -> str:
     """The result of a run in which every host came back."""
-    text = "No host had any work to do."
-    if maintained:
-        text = f"Maintained, one after another: {', '.join(maintained)}."
+    done = f"Maintained, one after another: {', '.join(maintained)}."
+    text = done if maintained else "No host had any work to do."
     waiting = [
         f"{host['inventory_hostname']} ({'; '.join(needs)})" for host in hosts if (needs := host["maintain_needs"])
     ]

@@ -66,7 +66,9 @@ def checks(options: argparse.Namespace) -> list[Phase]:
         case "unit":
             return fast_checks(lint=False, unit=True)
         case "scenarios":
-            return scenarios(known(options.names) or ALL_SCENARIOS)
+            if unknown := " ".join(name for name in options.names if name not in ALL_SCENARIOS):
+                raise ValueError(f"S={unknown} is no scenario; use one or more of {', '.join(ALL_SCENARIOS)}.")
+            return scenarios(options.names or ALL_SCENARIOS)
         case "drills":
             return scenarios(["failover"], DRILLS=",".join(options.names))
         case "changed":
@@ -83,17 +85,6 @@ def checks(options: argparse.Namespace) -> list[Phase]:
         print("\nThe scenarios were not run: the fast checks failed.")
         return phases
     return phases + scenarios(names, **environment)
-
-
-def known(names: Sequence[str]) -> Sequence[str]:
-    """Return the names if all of them are scenarios.
-
-    Raises:
-        ValueError: one is not.
-    """
-    if unknown := [name for name in names if name not in ALL_SCENARIOS]:
-        raise ValueError(f"S={' '.join(unknown)} is no scenario; use one or more of {', '.join(ALL_SCENARIOS)}.")
-    return names
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """What a run of checks found, summed over the reports of its test suites."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -51,17 +51,16 @@ def _message(element: ElementTree.Element) -> str:
     return " ".join((element.get("message") or "no message").split())
 
 
-def lines(phases: Iterable[Phase], findings: Findings, *, strict: bool) -> Iterator[str]:
+def lines(phases: Sequence[Phase], findings: Findings, *, strict: bool) -> Iterator[str]:
     """Yield the summary: duration of every phase, then skips, failures, and the count of tests."""
-    done = list(phases)
-    for phase in done:
+    for phase in phases:
         yield f"{phase.seconds:7.1f} s  {phase.name}"
     for skip in findings.skips:
         verdict = "" if is_allowed(skip) or not strict else " (not on the list in tools/checks/skips.py: a failure)"
         yield f"SKIPPED {skip.test}: {skip.reason}{verdict}"
     for failure in findings.failures:
         yield f"FAILED {failure}"
-    for phase in done:
+    for phase in phases:
         if phase.code:
             yield "\n    ".join((f"FAILED {phase.name}", *phase.errors))
     if findings.counts:

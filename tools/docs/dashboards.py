@@ -111,14 +111,9 @@ def _query(source: Json, panel: Json, position: int) -> prometheus.Dataquery:
 
 
 def _panel(source: Json, identity: int) -> Panel:
-    panel = (
-        _panel_of_type(source)
-        .id(identity)
-        .title(source["title"])
-        .description(source.get("help", ""))
-        .datasource(DATASOURCE)
-    )
-    panel.span(source["width"]).height(source.get("height", 7)).unit(source.get("unit", "short"))
+    panel = _panel_of_type(source).id(identity).title(source["title"]).description(source.get("help", ""))
+    panel.datasource(DATASOURCE).span(source["width"]).height(source.get("height", 7))
+    panel.unit(source.get("unit", "short"))
     for setting in {"min", "max", "decimals"} & source.keys():
         getattr(panel, setting)(source[setting])
     steps = source.get("thresholds", [[None, "text" if source["type"] == "stat" else "green"]])

@@ -118,13 +118,8 @@ class Fleet:
             "LogLevel": "ERROR",
             "KexAlgorithms": "-sntrup*",  # as in terraform/sandbox/outputs.tf
         }
-        return [
-            "ssh",
-            "-i",
-            str(self.directory / "id_ed25519"),
-            *(word for key, value in options.items() for word in ("-o", f"{key}={value}")),
-            f"admin@{host.address}",
-        ]
+        words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
+        return ["ssh", "-i", str(self.directory / "id_ed25519"), *words, f"admin@{host.address}"]
 
 
 def echo(message: str) -> None:

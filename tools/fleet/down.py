@@ -12,10 +12,8 @@ def down(fleet: Fleet) -> None:
         fleet.terraform("init", "-input=false", quiet=True)
         fleet.terraform("destroy", "-auto-approve", "-input=false", *fleet.var_files, quiet=True)
     # Hosts that are not in the state: leftovers of interrupted runs and of deleted clones.
-    containers = fleet.engine(
-        "ps", "--all", "--quiet", "--filter", f"label=flaskfleet.fleet={fleet.name}"
-    ).stdout.split()
-    for container in containers:
+    label = f"label=flaskfleet.fleet={fleet.name}"
+    for container in fleet.engine("ps", "--all", "--quiet", "--filter", label).stdout.split():
         fleet.engine("rm", "--force", "--volumes", container)
     network = f"flaskfleet-{fleet.name}"
     if fleet.engine("network", "inspect", network).returncode == 0:

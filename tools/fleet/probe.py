@@ -141,11 +141,6 @@ def restarts() -> dict[str, int]:
     return recent_restarts(run("systemctl", "show", properties, "*.service"), time.monotonic())
 
 
-def has_address(vip: str) -> bool:
-    """Whether this host has the virtual address."""
-    return f" {vip}/" in run("ip", "-o", "-4", "address")
-
-
 def release() -> str | None:
     """Return the release that the application or worker would use at its next start."""
     return next((current.resolve().name for current in Path("/opt").glob("*/current")), None)
@@ -196,7 +191,7 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     if "loadbalancers" in groups:
         checks["drained"] = lambda: drain_notes(DRAINED)
         if settings["vip"]:
-            checks["vip"] = lambda: has_address(settings["vip"])
+            checks["vip"] = lambda: f" {settings['vip']}/" in run("ip", "-o", "-4", "address")
     if groups & {"app", "workers"}:
         checks["release"] = release
     if "app" in groups:

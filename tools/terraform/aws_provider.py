@@ -32,11 +32,9 @@ UNAVAILABLE = (
 
 def find_mirror(places: Iterable[Path] = MIRROR_FOLDERS) -> Path | None:
     """Return the mirror with the provider, in one of `places` or a direct subfolder, or None."""
-    for place in places:
-        for pattern in (PROVIDER, f"*/{PROVIDER}"):
-            if found := next(iter(sorted(place.glob(pattern))), None):
-                return found.parents[2]
-    return None
+    patterns = (PROVIDER, f"*/{PROVIDER}")
+    found = (path for place in places for pattern in patterns for path in sorted(place.glob(pattern)))
+    return next((path.parents[2] for path in found), None)
 
 
 def configuration(mirror: Path) -> str:
