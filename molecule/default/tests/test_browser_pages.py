@@ -4,12 +4,13 @@ Screenshots of some pages are saved.
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, Page
 
 from tests.support.browser import axe
 from tests.support.browser.fixtures import SCREENSHOTS, profile
@@ -98,25 +99,18 @@ def article(fleet: LiveFleet) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def pages_by_visitor(browser: Browser, fleet: LiveFleet, author: Person) -> Iterator[dict[str, Page]]:
+def pages_by_visitor(browser: Browser, fleet: LiveFleet, author: Person, admin: Person) -> Iterator[dict[str, Page]]:
     """A page for a reader, an author and an administrator, each in its own browser profile."""
-    people = {
-        "reader": None,
-        "author": author,
-        "admin": Person("Administrator", "admin@news.test", fleet.secrets["app_admin_password"]),
-    }
     script = axe.install()
-    contexts: list[BrowserContext] = []
-    pages: dict[str, Page] = {}
-    for who, person in people.items():
-        contexts.append(profile(browser, fleet))
-        contexts[-1].add_init_script(path=script)
-        pages[who] = contexts[-1].new_page()
-        if person:
-            log_in(pages[who], person)
-    yield pages
-    for context in contexts:
-        context.close()
+    with ExitStack() as stack:
+        pages: dict[str, Page] = {}
+        for who in ("reader", "author", "admin"):
+            context = stack.enter_context(profile(browser, fleet))
+            context.add_init_script(path=script)
+            pages[who] = context.new_page()
+        log_in(pages["author"], author)
+        log_in(pages["admin"], admin)
+        yield pages
 
 
 @pytest.mark.parametrize("name", VISITS)

@@ -48,6 +48,12 @@ def assert_retry_later(answer: httpx.Response) -> None:
     assert answer.elapsed.total_seconds() < MAX_SECONDS
 
 
+def assert_served(reader: httpx.Client, *paths: str) -> None:
+    """Assert that pages are served in time."""
+    for path in paths:
+        assert send(reader, "GET", path).status_code == 200, path
+
+
 def readiness(fleet: LiveFleet) -> set[int]:
     """Return the status of /readyz on all application hosts."""
     command = "curl --silent --output /dev/null --max-time 5 --write-out '%{{http_code}}' http://{}:8000/readyz"
@@ -63,8 +69,7 @@ def uncached(path: str) -> str:
 def test_without_the_cache_pages_are_slower_but_correct(healthy_fleet: LiveFleet, author: httpx.Client) -> None:
     fleet = healthy_fleet
     with stopped(fleet, fleet.group("redis"), "redis@cache"), visitor(fleet) as reader:
-        for path in (*PAGES, uncached(ARTICLES)):
-            assert send(reader, "GET", path).status_code == 200, path
+        assert_served(reader, *PAGES, uncached(ARTICLES))
         title = publish(author)["title"]
 
         def newest() -> set[str]:
@@ -86,8 +91,7 @@ def test_without_the_store_pages_are_anonymous_and_articles_can_be_written(
     with visitor(fleet) as reader:
         log_in_as_admin(fleet, reader)
         with stopped(fleet, fleet.group("sentinel"), "redis@store"):
-            for path in (*PAGES, uncached(ARTICLES)):
-                assert send(reader, "GET", path).status_code == 200, path
+            assert_served(reader, *PAGES, uncached(ARTICLES))
             assert "Log in" in send(reader, "GET", "/").text
             assert_retry_later(send_log_in(reader, ADMIN, "forgotten"))
             written = write(author)
@@ -102,8 +106,7 @@ def test_without_the_store_pages_are_anonymous_and_articles_can_be_written(
 def test_without_a_replica_reads_go_to_the_primary(healthy_fleet: LiveFleet, author: httpx.Client) -> None:
     fleet = healthy_fleet
     with stopped(fleet, fleet.standbys, "patroni"), visitor(fleet) as reader:
-        for path in (*PAGES, uncached(ARTICLES)):
-            assert send(reader, "GET", path).status_code == 200, path
+        assert_served(reader, *PAGES, uncached(ARTICLES))
         # Within seconds, Patroni notices that no standby confirms commits, and turns synchronous mode off.
         assert eventually(
             lambda: author.post(ARTICLES, json={"title": "alone", "content": "Written."}).status_code == 201, within=10
@@ -144,8 +147,7 @@ def test_without_a_primary_reads_work_and_writes_are_retried_later(
     with visitor(fleet) as reader:
         with patroni_paused(fleet):
             stop_postgres(fleet, fleet.primary)
-            for path in (*PAGES, uncached(ARTICLES)):
-                assert send(reader, "GET", path).status_code == 200, path
+            assert_served(reader, *PAGES, uncached(ARTICLES))
             assert_retry_later(write(author))
             assert_retry_later(send_log_in(reader, ADMIN, fleet.secrets["app_admin_password"]))
         assert eventually(lambda: write(author).status_code == 201, within=15, every=0.5)
@@ -162,8 +164,7 @@ def test_without_any_database_cached_pages_are_served(healthy_fleet: LiveFleet, 
                 stop_postgres(fleet, host)
             # Until nginx's cache has expired, so that the application's cache answers.
             time.sleep(2)
-            for path in PAGES:
-                assert send(reader, "GET", path).status_code == 200, path
+            assert_served(reader, *PAGES)
             assert_retry_later(send(reader, "GET", uncached(ARTICLES)))
             assert_retry_later(write(author))
             assert readiness(fleet) == {503}

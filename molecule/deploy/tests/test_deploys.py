@@ -7,17 +7,8 @@ from math import inf
 
 import pytest
 
+from tests.support.deploys import variants
 from tests.support.deploys.runner import STEADY, DeployRunner, Traffic
-from tests.support.deploys.variants import (
-    BETTER,
-    CONTRACT,
-    HALF_MIGRATION,
-    NO_IMPORT,
-    SLOW_START,
-    SMOKE,
-    UNDER_TRAFFIC,
-    Variant,
-)
 from tests.support.drills.faults import powered_off
 from tests.support.drills.playbooks import Run
 from tests.support.live.fleet import eventually
@@ -77,7 +68,7 @@ def test_a_good_release_is_deployed_without_a_failed_request(runner: DeployRunne
     before = runner.running()
     with runner.load() as traffic:
         time.sleep(STEADY)
-        run = runner.deploy(BETTER).succeeded()
+        run = runner.deploy(variants.BETTER).succeeded()
     assert runner.running() != before
     runner.steady = traffic.p99(end=run.began)
     assert_unharmed(runner, traffic, run)
@@ -122,7 +113,7 @@ def test_a_rollback_takes_seconds_and_marks_the_release_as_bad(runner: DeployRun
 def test_a_deploy_waits_for_a_release_with_a_slow_start(runner: DeployRunner) -> None:
     before = runner.running()
     with runner.load() as traffic:
-        run = runner.deploy(SLOW_START, deploy_canary_seconds=0).succeeded()
+        run = runner.deploy(variants.SLOW_START, deploy_canary_seconds=0).succeeded()
     assert runner.running() != before
     assert_unharmed(runner, traffic, run)
 
@@ -130,18 +121,18 @@ def test_a_deploy_waits_for_a_release_with_a_slow_start(runner: DeployRunner) ->
 @pytest.mark.parametrize(
     ("variant", "words"),
     [
-        (NO_IMPORT, ("does not start on", "No module named", "No host was switched.")),
-        (SMOKE, ("failed at", "Request the pages that must work", "500", "went back to", "journalctl -u app")),
+        (variants.NO_IMPORT, ("does not start on", "No module named", "No host was switched.")),
+        (variants.SMOKE, ("failed at", "Request the pages that must work", "500", "went back to", "journalctl -u app")),
         pytest.param(
-            UNDER_TRAFFIC, ("was ready with release", "of its answers are errors", "went back to"), marks=core
+            variants.UNDER_TRAFFIC, ("was ready with release", "of its answers are errors", "went back to"), marks=core
         ),
-        (HALF_MIGRATION, ("division by zero", "the schema is unchanged", "No host was switched.")),
-        (CONTRACT, ("was refused", "drops a column of article", "No host was switched.")),
+        (variants.HALF_MIGRATION, ("division by zero", "the schema is unchanged", "No host was switched.")),
+        (variants.CONTRACT, ("was refused", "drops a column of article", "No host was switched.")),
     ],
-    ids=lambda value: value.name if isinstance(value, Variant) else "",
+    ids=lambda value: value.name if isinstance(value, variants.Variant) else "",
 )
 def test_a_bad_release_is_refused_or_rolled_back(
-    runner: DeployRunner, variant: Variant, words: tuple[str, ...]
+    runner: DeployRunner, variant: variants.Variant, words: tuple[str, ...]
 ) -> None:
     before = runner.running()
     schema = runner.schema()
@@ -152,7 +143,7 @@ def test_a_bad_release_is_refused_or_rolled_back(
     assert runner.running() == before
     # Migrations run before hosts are switched, and their additions stay after a rollback.
     assert runner.schema() == schema or "went back to" in words
-    if variant is UNDER_TRAFFIC:
+    if variant is variants.UNDER_TRAFFIC:
         # Only requests to the canary fail, until the deploy detects it.
         own = [record for record in traffic.failed if record["status"] == 500 and record["release"] not in before]
         traffic.records = [record for record in traffic.records if record not in own]
@@ -162,14 +153,14 @@ def test_a_bad_release_is_refused_or_rolled_back(
 
 def test_a_contract_migration_runs_if_allowed_and_prevents_a_rollback(runner: DeployRunner) -> None:
     with runner.load() as traffic:
-        run = runner.deploy(CONTRACT, deploy_allow_contract=True, deploy_canary_seconds=0).succeeded()
+        run = runner.deploy(variants.CONTRACT, deploy_allow_contract=True, deploy_canary_seconds=0).succeeded()
     assert_unharmed(runner, traffic, run)
     assert_refused(runner.run("rollback"), "does not work with today's schema", "drops a column of article")
 
 
-def successor(runner: DeployRunner, name: str) -> Variant:
+def successor(runner: DeployRunner, name: str) -> variants.Variant:
     """Return another good release with the current schema."""
-    return Variant(f"next-{name}", migrations=runner.serving.migrations)
+    return variants.Variant(f"next-{name}", migrations=runner.serving.migrations)
 
 
 @core
@@ -214,8 +205,8 @@ def test_a_deploy_is_rolled_back_if_a_host_dies(runner: DeployRunner) -> None:
 
 def test_the_second_of_two_concurrent_deploys_is_refused(runner: DeployRunner) -> None:
     with runner.load() as traffic, ThreadPoolExecutor() as pool:
-        variants = [successor(runner, name) for name in ("one", "two")]
-        runs = list(pool.map(lambda variant: runner.deploy(variant, deploy_canary_seconds=0), variants))
+        both = [successor(runner, name) for name in ("one", "two")]
+        runs = list(pool.map(lambda variant: runner.deploy(variant, deploy_canary_seconds=0), both))
     assert sorted(run.code == 0 for run in runs) == [False, True]
     refused = next(run for run in runs if run.code)
     assert_refused(refused, "is under way since", "nothing was touched")

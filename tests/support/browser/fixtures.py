@@ -97,7 +97,7 @@ def person(fleet: LiveFleet) -> Person:
     return person
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def admin(fleet: LiveFleet) -> Person:
     """The administrator that site.yml created."""
     return Person("Administrator", "admin@news.test", fleet.secrets["app_admin_password"])

@@ -4,7 +4,7 @@ import os
 import subprocess
 
 from tests.support.cloud.instances import Instance
-from tools.fleet.context import ROOT
+from tools.fleet.context import ROOT, FleetError
 
 FLEET = "cloud"
 DIRECTORY = ROOT / ".fleets" / FLEET
@@ -13,10 +13,6 @@ NETWORK = str(ROOT / "terraform/modules/sandbox_network/network.sh")
 HOST = str(ROOT / "terraform/modules/sandbox_host/host.sh")
 # A host boots within 30 s or never.
 TIMEOUT = 90
-
-
-class HostError(Exception):
-    """The error of the engine or of a script."""
 
 
 def make_network(subnet: str) -> None:
@@ -62,18 +58,9 @@ def _host(action: str, id_: str, address: str, **environment: str) -> None:
 
 def _run(command: list[str], **environment: str) -> str:
     variables = os.environ | {"FLEET": FLEET, "OWNER": str(ROOT)} | environment
-    try:
-        result = subprocess.run(
-            command,
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise HostError(f"{' '.join(command)} took longer than {TIMEOUT} s") from error
+    result = subprocess.run(
+        command, env=variables, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT, check=False
+    )
     if result.returncode != 0:
-        raise HostError(f"{' '.join(command)} ended with {result.returncode}: {result.stderr.strip()}")
+        raise FleetError(f"{' '.join(command)} ended with {result.returncode}: {result.stderr.strip()}")
     return result.stdout

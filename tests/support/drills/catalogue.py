@@ -108,6 +108,17 @@ def unnoticed(name: str, fault: Fault, hold: Callable[[DrillRunner], None], **op
     return Drill(name, fault, hold, write_gap=1, failed=NO_FAILURES, **options)
 
 
+def store_failover(name: str, fault: Callable[..., AbstractContextManager[None]], **options: Any) -> Drill:
+    """Return a drill in which the store's master fails until another host has taken over."""
+    writes = with_store_writes(leader_of("store", fault))
+    return Drill(name, writes, until_failover("store"), write_gap=5, extra=STORE_FAILOVER, **options)
+
+
+def postgres_failover(name: str, fault: Fault, **options: Any) -> Drill:
+    """Return a drill in which the primary fails until another host has taken over."""
+    return Drill(name, fault, until_failover("postgres"), write_gap=30, read_gap=5, **options)
+
+
 WORKERS = [unnoticed("workers-killed", killed("workers", "celery-worker"), hold_for(3), heals_itself=True)]
 
 REDIS = [
@@ -125,21 +136,8 @@ REDIS = [
         extra=SHORT_STORE_PAUSE,
         heals_itself=True,
     ),
-    Drill(
-        "store-host-killed",
-        with_store_writes(leader_of("store", faults.powered_off)),
-        until_failover("store"),
-        write_gap=5,
-        extra=STORE_FAILOVER,
-        core=True,
-    ),
-    Drill(
-        "store-cut-off",
-        with_store_writes(leader_of("store", faults.cut_off)),
-        until_failover("store"),
-        write_gap=5,
-        extra=STORE_FAILOVER,
-    ),
+    store_failover("store-host-killed", faults.powered_off, core=True),
+    store_failover("store-cut-off", faults.cut_off),
     # Writes that the master accepts before it notices the missing replicas are lost. They are measured, without a
     # limit.
     Drill("store-isolated-with-a-client", isolated_store, until_failover("store"), write_gap=5),
@@ -180,17 +178,8 @@ POSTGRES = [
     # No connection is closed: the primary waits for wal_sender_timeout, then for Patroni's next check.
     Drill("standby-cut-off", on_standby(faults.cut_off), hold_for(15), write_gap=10, read_gap=5),
     Drill("primary-frozen-5-s", leader_of("postgres", faults.postgres_frozen), hold_for(5), write_gap=10),
-    Drill(
-        "primary-killed",
-        leader_of("postgres", faults.powered_off),
-        until_failover("postgres"),
-        write_gap=30,
-        read_gap=5,
-        core=True,
-    ),
-    Drill(
-        "primary-cut-off", leader_of("postgres", faults.cut_off), until_failover("postgres"), write_gap=30, read_gap=5
-    ),
+    postgres_failover("primary-killed", leader_of("postgres", faults.powered_off), core=True),
+    postgres_failover("primary-cut-off", leader_of("postgres", faults.cut_off)),
     Drill(
         "primary-disk-full",
         leader_of("postgres", disk.full),
@@ -200,7 +189,7 @@ POSTGRES = [
         prepare=primary_on_a_small_disk,
     ),
     Drill("standby-replaced", on_standby(faults.replaced), hold_for(2), write_gap=2, read_gap=2),
-    Drill("primary-cut-off-from-clients", clients_cut_off, until_failover("postgres"), write_gap=30, read_gap=5),
+    postgres_failover("primary-cut-off-from-clients", clients_cut_off),
     Drill(
         "primary-frozen-40-s",
         leader_of("postgres", faults.postgres_frozen),

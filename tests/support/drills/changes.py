@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 from typing import Any
@@ -132,30 +132,27 @@ def operation(name: str, fault: Fault, **options: Any) -> Drill:
     return Drill(name, fault, hold_for(1), **options)
 
 
+def changed(
+    name: str, tags: str, write_gap: float, extra: Mapping[str, float] = NO_STORE_PAUSE, **variables: Any
+) -> Drill:
+    """Return a drill that runs site.yml with other variables."""
+    return operation(name, change(tags, **variables), write_gap=write_gap, extra=extra)
+
+
 CHANGES = [
-    operation("more-connections", change("postgres", postgres_max_connections=210), write_gap=3, extra=NO_STORE_PAUSE),
+    changed("more-connections", "postgres", write_gap=3, postgres_max_connections=210),
     # A smaller value must reach the primary first, so the primary restarts in place.
-    operation("fewer-connections", change("postgres"), write_gap=5, extra=NO_STORE_PAUSE),
-    operation("more-buffers", change("postgres", postgres_shared_buffers_mb=180), write_gap=3, extra=NO_STORE_PAUSE),
-    operation("default-buffers", change("postgres"), write_gap=3, extra=NO_STORE_PAUSE),
-    operation(
-        "store-with-threads",
-        change("redis", redis_store_config={"io-threads": 2}),
-        write_gap=2,
-        extra=SHORT_STORE_PAUSE,
+    changed("fewer-connections", "postgres", write_gap=5),
+    changed("more-buffers", "postgres", write_gap=3, postgres_shared_buffers_mb=180),
+    changed("default-buffers", "postgres", write_gap=3),
+    changed("store-with-threads", "redis", write_gap=2, extra=SHORT_STORE_PAUSE, redis_store_config={"io-threads": 2}),
+    changed(
+        "store-without-threads", "redis", write_gap=2, extra=SHORT_STORE_PAUSE, redis_store_config={"io-threads": 1}
     ),
-    operation(
-        "store-without-threads",
-        change("redis", redis_store_config={"io-threads": 1}),
-        write_gap=2,
-        extra=SHORT_STORE_PAUSE,
-    ),
-    operation("slower-heartbeats", change("etcd", etcd_heartbeat_interval=250), write_gap=1, extra=NO_STORE_PAUSE),
-    operation("default-heartbeats", change("etcd"), write_gap=1, extra=NO_STORE_PAUSE),
-    operation(
-        "slower-advertisements", change("nginx", keepalived_advert_interval=0.3), write_gap=1.5, extra=NO_STORE_PAUSE
-    ),
-    operation("default-advertisements", change("nginx"), write_gap=1.5, extra=NO_STORE_PAUSE),
+    changed("slower-heartbeats", "etcd", write_gap=1, etcd_heartbeat_interval=250),
+    changed("default-heartbeats", "etcd", write_gap=1),
+    changed("slower-advertisements", "nginx", write_gap=1.5, keepalived_advert_interval=0.3),
+    changed("default-advertisements", "nginx", write_gap=1.5),
     operation(
         "fewer-threads-longer-hsts",
         restarts_only(

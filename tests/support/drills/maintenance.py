@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from tests.support.drills.drill import Drill, hold_for
+from tests.support.drills.changes import operation
 from tests.support.drills.playbooks import Run, play
 from tests.support.drills.runner import DrillRunner
 from tests.support.live.fleet import LiveFleet
@@ -76,11 +76,4 @@ def every_host_maintained(runner: DrillRunner) -> Iterator[None]:
 
 # During the switchover of Postgres, writes are refused for 1.5 s; during that of the store, requests with a session.
 FAILED_DURING_SWITCHOVER = {"read": 0.0, "write": 0.01, "session": 0.01}
-MAINTENANCE = Drill(
-    "every-host-maintained",
-    every_host_maintained,
-    hold_for(1),
-    write_gap=3,
-    read_gap=1.5,
-    failed=FAILED_DURING_SWITCHOVER,
-)
+MAINTENANCE = operation("every-host-maintained", every_host_maintained, write_gap=3, failed=FAILED_DURING_SWITCHOVER)

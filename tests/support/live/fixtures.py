@@ -47,12 +47,7 @@ def healthy_fleet(fleet: LiveFleet) -> Iterator[LiveFleet]:
     yield fleet
 
     def unhealthy() -> list[str]:
-        hosts = fleet.hosts.values()
-        return [
-            host.name
-            for host in hosts
-            if fleet.run(host, "systemctl is-system-running", check=False).stdout != "running\n"
-        ]
+        return [host.name for host in fleet.hosts.values() if not fleet.is_healthy(host)]
 
     assert eventually(lambda: not unhealthy(), within=90), f"not healthy after the test: {unhealthy()}"
     # nginx ejects a failed application host for fail_timeout seconds.

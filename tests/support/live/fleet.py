@@ -69,6 +69,10 @@ class LiveFleet:
         )
         return result
 
+    def is_healthy(self, host: Host) -> bool:
+        """Whether systemd has started everything on this host and no unit has failed."""
+        return self.run(host, "systemctl is-system-running", check=False).stdout == "running\n"
+
     def sql(self, host: Host, query: str) -> str:
         """Run a query in the application's database on this host. Return psql's unaligned output."""
         return self.run(
