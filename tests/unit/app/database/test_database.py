@@ -1,42 +1,33 @@
-import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import Engine, event, text
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
-from app.database.models import Article
 from app.extensions import db
 from app.news import articles
 from app.web import read_your_writes
-from tests.unit.app.conftest import Author, cookies
+from tests.unit.app.conftest import Author, Publish, cookies
+from tests.unit.app.database.conftest import failing
 
 
-@pytest.fixture
-def settings(migrated: Path, tmp_path: Path) -> dict[str, Any]:
-    """A replica that never receives a write, so that a result shows which database was read."""
-    replica = tmp_path / "replica.sqlite3"
-    shutil.copy(migrated, replica)
-    # Cached entries expire at once, so every read queries a database.
-    return {"DATABASE_REPLICA_URL": f"sqlite:///{replica}", "ARTICLES_TTL": 1e-6, "ARTICLE_TTL": 1e-6, "PIN_SECONDS": 1}
-
-
-def test_reads_go_to_the_replica_and_writes_to_the_primary(publish: Callable[..., Article]) -> None:
+def test_reads_go_to_the_replica_and_writes_to_the_primary(publish: Publish) -> None:
     publish()
     assert db.read(articles.count) == 0
     assert db.read(articles.count, primary=True) == 1
 
 
 def test_reads_from_the_replica_use_no_transaction(app: Flask) -> None:
+    def isolation_level(session: Session) -> Any:
+        driver: Any = session.connection().connection.dbapi_connection
+        return driver.isolation_level
+
     # None is SQLite's autocommit mode.
-    assert db.read(_driver_level) is None
+    assert db.read(isolation_level) is None
     assert app.extensions["database"].replica.pool is not db.primary.pool
 
 
@@ -60,14 +51,10 @@ def test_a_connection_that_dies_after_its_answer_leaks_no_slot_of_the_pool(
     assert primary.pool.checkedout() == 0
 
 
-def _driver_level(session: Session) -> Any:
-    driver: Any = session.connection().connection.dbapi_connection
-    return driver.isolation_level
-
-
 def test_an_api_client_that_has_just_written_reads_from_the_primary(app: Flask, author: Author) -> None:
     path = author.post(title="mine").headers["Location"]
-    forget_recent_writes(app)
+    for name in ("lists", "article:1"):
+        app.extensions["cache"].backend.drop(f"recent:{name}")
     assert author.client.get(path, headers=author.headers).status_code == 200
     assert app.test_client().get(path).status_code == 404, "another client read from the primary"
 
@@ -77,9 +64,7 @@ def test_a_recently_invalidated_entry_is_read_from_the_primary(app: Flask, autho
     assert "breaking" in app.test_client().get("/api/v1/articles").text
 
 
-def test_the_pin_cookie_is_signed_and_expires(
-    app: Flask, publish: Callable[..., Article], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_pin_cookie_is_signed_and_expires(app: Flask, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> None:
     article = publish()
 
     @app.post("/write")
@@ -98,9 +83,8 @@ def test_the_pin_cookie_is_signed_and_expires(
 
     cookie = client.get_cookie(read_your_writes.COOKIE)
     assert cookie is not None
-    value = cookie.value
     late = app.test_client()
-    late.set_cookie(read_your_writes.COOKIE, value)
+    late.set_cookie(read_your_writes.COOKIE, cookie.value)
     monkeypatch.setattr("itsdangerous.timed.TimestampSigner.get_timestamp", lambda _self: 4_000_000_000)
     assert late.get(f"/articles/{article.id}").status_code == 404, "accepted an expired cookie"
 
@@ -111,51 +95,41 @@ class ReadOnlyError(sqlite3.OperationalError):
     pgcode = "25006"
 
 
+def write(statement: str, connections: list[Any]) -> None:
+    """Execute a statement. Record the connection of each attempt."""
+
+    def work(session: Session) -> None:
+        connections.append(session.connection().connection.dbapi_connection)
+        session.execute(text(statement))
+
+    db.write(work)
+
+
 def test_a_write_on_a_connection_that_became_read_only_is_retried_on_a_new_one(app: Flask) -> None:
-    engine = app.extensions["database"].primary
-    seen: list[Any] = []
-
-    def write(session: Session) -> None:
-        seen.append(session.connection().connection.dbapi_connection)
-        session.execute(text("UPDATE article SET views = views"))
-
-    with failing(engine, ReadOnlyError("cannot execute UPDATE in a read-only transaction")):
-        db.write(write)
-    assert len(seen) == 2
-    assert seen[0] is not seen[1], "used the same connection again"
+    used: list[Any] = []
+    with failing(app.extensions["database"].primary, ReadOnlyError("cannot execute UPDATE in a read-only transaction")):
+        write("UPDATE article SET views = views", used)
+    assert len(used) == 2
+    assert used[0] is not used[1], "used the same connection again"
 
 
 def test_a_write_is_retried_only_once(app: Flask) -> None:
-    attempts = 0
-
-    def write(session: Session) -> None:
-        nonlocal attempts
-        attempts += 1
-        session.execute(text("UPDATE article SET views = views"))
-
-    with (
-        failing(app.extensions["database"].primary, ReadOnlyError("read-only"), times=9),
-        pytest.raises(Exception, match="read-only"),
-    ):
-        db.write(write)
-    assert attempts == 2
+    used: list[Any] = []
+    always = failing(app.extensions["database"].primary, ReadOnlyError("read-only"), times=9)
+    with always, pytest.raises(Exception, match="read-only"):
+        write("UPDATE article SET views = views", used)
+    assert len(used) == 2
 
 
 @pytest.mark.usefixtures("app")
 def test_an_error_of_the_statement_is_not_retried() -> None:
-    attempts = 0
-
-    def write(session: Session) -> None:
-        nonlocal attempts
-        attempts += 1
-        session.execute(text("UPDATE nonsense SET views = 1"))
-
+    used: list[Any] = []
     with pytest.raises(OperationalError):
-        db.write(write)
-    assert attempts == 1
+        write("UPDATE nonsense SET views = 1", used)
+    assert len(used) == 1
 
 
-def test_a_failed_write_is_rolled_back(publish: Callable[..., Article]) -> None:
+def test_a_failed_write_is_rolled_back(publish: Publish) -> None:
     def write(session: Session) -> None:
         session.execute(text("UPDATE article SET views = 99"))
         raise RuntimeError("crash")
@@ -173,24 +147,3 @@ def test_a_database_outage_gives_503_with_retry_after(app: Flask, client: FlaskC
             assert (response.status_code, response.content_type) == (503, kind)
             assert int(response.headers["Retry-After"]) > 0
             assert "refused" not in response.text
-
-
-def forget_recent_writes(app: Flask) -> None:
-    app.extensions["cache"].backend.drop("recent:lists")
-    app.extensions["cache"].backend.drop("recent:article:1")
-
-
-@contextmanager
-def failing(engine: Engine, error: Exception, times: int = 1) -> Iterator[None]:
-    """Make the engine's next statements fail."""
-    left = times
-
-    def fail(*_: Any) -> None:
-        nonlocal left
-        if left:
-            left -= 1
-            raise error
-
-    event.listen(engine, "do_execute", fail)
-    yield
-    event.remove(engine, "do_execute", fail)

@@ -2,7 +2,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import Any
+from unittest.mock import Mock
 
 import psycopg2
 import pytest
@@ -59,15 +59,12 @@ def test_a_connection_waits_again_in_the_next_outage(clock: list[float]) -> None
     assert wait.connect(refused(5), RefusedError) == "connected"
 
 
-def test_zero_seconds_disable_the_wait(clock: list[float]) -> None:
+@pytest.mark.parametrize(("seconds", "awaited"), [(0, RefusedError), (3, ValueError)])
+def test_without_seconds_and_for_other_errors_nothing_waits(
+    clock: list[float], seconds: float, awaited: type[Exception]
+) -> None:
     with pytest.raises(RefusedError):
-        PrimaryWait(0, max_threads=1).connect(refused(1), RefusedError)
-    assert clock[0] == 1000
-
-
-def test_other_errors_are_raised_at_once(clock: list[float]) -> None:
-    with pytest.raises(RefusedError):
-        PrimaryWait(3, max_threads=1).connect(refused(1), ValueError)
+        PrimaryWait(seconds, max_threads=1).connect(refused(1), awaited)
     assert clock[0] == 1000
 
 
@@ -95,19 +92,14 @@ def test_only_max_threads_wait() -> None:
 
 @pytest.mark.usefixtures("clock")
 def test_only_connections_to_the_primary_wait(monkeypatch: pytest.MonkeyPatch) -> None:
-    attempts: list[str] = []
-
-    def connect(*_: Any, **parameters: Any) -> None:
-        attempts.append(parameters["host"])
-        raise psycopg2.OperationalError("session is read-only")
-
+    connect = Mock(side_effect=psycopg2.OperationalError("session is read-only"))
     monkeypatch.setattr(psycopg2, "connect", connect)
     database = Database(
         "postgresql+psycopg2://news@primary/news", "postgresql+psycopg2://news@replica/news", asdict(config.Testing())
     )
-    with pytest.raises(OperationalError):
-        database.write(lambda session: session.execute(text("SELECT 1")))
-    with pytest.raises(OperationalError):
-        database.read(lambda session: session.execute(text("SELECT 1")))
+    for run in (database.write, database.read):
+        with pytest.raises(OperationalError):
+            run(lambda session: session.execute(text("SELECT 1")))
+    attempts = [call.kwargs["host"] for call in connect.call_args_list]
     assert attempts.count("primary") > 10
     assert attempts.count("replica") == 1
