@@ -6,6 +6,7 @@ from typing import Any
 from flask import Blueprint, Response, current_app, render_template, request
 
 from app.news import articles
+from app.news.listing import Selection
 from app.web import pages
 
 bp = Blueprint("feeds", __name__)
@@ -45,7 +46,7 @@ def _without_controls(text: str) -> str:
 
 
 def _newest(limit: int) -> list[dict[str, Any]]:
-    cached = articles.cached_newest(after=None, limit=limit, seconds=current_app.config["ARTICLES_TTL"])
+    cached = articles.cached_page(Selection(), after=None, limit=limit, seconds=current_app.config["ARTICLES_TTL"])
     found: list[dict[str, Any]] = pages.load(cached)["articles"]
     return found
 

@@ -22,7 +22,7 @@ MAX_QUERY_LENGTH = 200
 def home() -> Response:
     """Show one page of articles, newest first, and the most read ones."""
     settings = current_app.config
-    page = articles.cached_newest(after=pages.position(), limit=PAGE, seconds=settings["ARTICLES_TTL"])
+    page = articles.cached_page(Selection(), after=pages.position(), limit=PAGE, seconds=settings["ARTICLES_TTL"])
     popular = articles.cached_popular(limit=POPULAR_ON_HOME, seconds=settings["POPULAR_TTL"])
     return pages.render(
         "main/home.html",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from sqlalchemy import bindparam, delete, func, select, update
@@ -136,19 +136,14 @@ def invalidate(*article_ids: int) -> None:
 def cached_page(selection: Selection, *, after: Position | None, limit: int, seconds: float) -> Cached:
     """Return a page as JSON. Only validated arguments are in the key, so junk parameters do not fill the cache."""
     key = f"{selection.digest.hex()}:{limit}:{after.token if after else ''}"
-    return _present(
-        _fetch(key, LISTS, seconds, lambda session: listing.page(session, selection, after=after, limit=limit))
-    )
-
-
-def cached_newest(*, after: Position | None, limit: int, seconds: float) -> Cached:
-    """Return a page of all articles as JSON."""
-    return cached_page(Selection(), after=after, limit=limit, seconds=seconds)
+    cached = _fetch(key, LISTS, seconds, lambda session: listing.page(session, selection, after=after, limit=limit))
+    return cast("Cached", cached)  # a list always exists
 
 
 def cached_popular(*, limit: int, seconds: float) -> Cached:
     """Return the articles with the most views as JSON."""
-    return _present(_fetch(f"popular:{limit}", LISTS, seconds, lambda session: popular(session, limit=limit)))
+    cached = _fetch(f"popular:{limit}", LISTS, seconds, lambda session: popular(session, limit=limit))
+    return cast("Cached", cached)  # a list always exists
 
 
 def cached_one(article_id: int, *, seconds: float) -> Cached | None:
@@ -162,9 +157,3 @@ def _fetch(key: str, generation: str, seconds: float, read: Any) -> Cached | Non
         return None if value is None else msgspec.json.encode(value)
 
     return cache.fetch(key, generation=generation, seconds=seconds, load=load, fresh=reads_from_primary())
-
-
-def _present(cached: Cached | None) -> Cached:
-    if cached is None:
-        raise LookupError("a list always exists, but the cache returned None")
-    return cached

@@ -193,11 +193,4 @@ def _article(random: Random) -> tuple[str, str]:
 def _agree(who: str, does: str) -> str:
     """Give a verb the number of its subject: singular or plural."""
     verb, space, rest = does.partition(" ")
-    plural = who.startswith(("Researchers", "Two"))
-    if plural and verb.endswith("es") and verb.removesuffix("es").endswith(("sh", "ss", "ch")):
-        verb = verb.removesuffix("es")
-    elif plural and verb.endswith("s"):
-        verb = verb.removesuffix("s")
-    elif not plural and not verb.endswith("s"):
-        verb += "s"
-    return verb + space + rest
+    return does if verb.endswith("s") or who.startswith(("Researchers", "Two")) else f"{verb}s{space}{rest}"

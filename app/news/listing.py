@@ -9,11 +9,8 @@ from functools import cached_property, lru_cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Boolean, Select, String, bindparam, select, tuple_
-from sqlalchemy.ext.compiler import compiles
+from sqlalchemy import Select, bindparam, select, text, tuple_
 from sqlalchemy.orm import Session
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.functions import FunctionElement
 
 from app.database.models import Article, Id, User, UtcDateTime
 from app.web.paging import NEWEST, Position
@@ -54,49 +51,22 @@ class Selection:
         return hashlib.sha256(msgspec.json.encode(self.given)).digest()[: len(NEWEST)] if self.given else NEWEST
 
 
-class _Matches(FunctionElement[bool]):
-    """Whether an article matches a full-text search with the syntax of web searches: words, "phrases", or, -not."""
-
-    type = Boolean()
-    inherit_cache = True
-
-
-class _HasKeyword(FunctionElement[bool]):
-    """Whether an article has a keyword."""
-
-    type = Boolean()
-    inherit_cache = True
-
-
-@compiles(_Matches)
-def _by_index(element: _Matches, compiler: SQLCompiler, **options: Any) -> str:
-    # The migration adds this generated column of title and content.
-    return f"article.search @@ websearch_to_tsquery('english', {compiler.process(element.clauses, **options)})"
-
-
-@compiles(_Matches, "sqlite")
-def _by_substring(element: _Matches, compiler: SQLCompiler, **options: Any) -> str:
-    query = compiler.process(element.clauses, **options)
-    return f"instr(lower(article.title || ' ' || article.content), lower({query})) > 0"
-
-
-@compiles(_HasKeyword)
-def _by_containment(element: _HasKeyword, compiler: SQLCompiler, **options: Any) -> str:
-    return f"article.keywords @> jsonb_build_array({compiler.process(element.clauses, **options)}::text)"
-
-
-@compiles(_HasKeyword, "sqlite")
-def _by_json_each(element: _HasKeyword, compiler: SQLCompiler, **options: Any) -> str:
-    word = compiler.process(element.clauses, **options)
-    return f"EXISTS (SELECT 1 FROM json_each(article.keywords) WHERE value = {word})"
-
-
 _CONDITIONS: dict[str, Any] = {
     "author": Article.author_id == bindparam("author", type_=Id),
-    "keyword": _HasKeyword(bindparam("keyword", type_=String())),
     "since": Article.published_at >= bindparam("since", type_=UtcDateTime),
     "until": Article.published_at < bindparam("until", type_=UtcDateTime),
-    "q": _Matches(bindparam("q", type_=String())),
+}
+# `q` has the syntax of web searches: words, "phrases", or, -not. SQLite finds only the query itself.
+_SEARCHES: dict[str, dict[str, Any]] = {
+    "postgresql": {
+        "keyword": text("article.keywords @> jsonb_build_array(CAST(:keyword AS text))"),
+        # The migration adds this generated column of title and content.
+        "q": text("article.search @@ websearch_to_tsquery('english', :q)"),
+    },
+    "sqlite": {
+        "keyword": text("EXISTS (SELECT 1 FROM json_each(article.keywords) WHERE value = :keyword)"),
+        "q": text("instr(lower(article.title || ' ' || article.content), lower(:q)) > 0"),
+    },
 }
 
 
@@ -106,7 +76,8 @@ def page(session: Session, selection: Selection, *, after: Position | None, limi
     values = selection.given | {"limit": limit + 1}
     if after:
         values |= {"after_time": after.published_at, "after_id": after.id}
-    rows = session.execute(statement(frozenset(selection.given), following=after is not None), values).all()
+    composed = statement(session.get_bind().dialect.name, frozenset(selection.given), following=after is not None)
+    rows = session.execute(composed, values).all()
     shown = rows[:limit]
     more = len(rows) > limit
     return {
@@ -116,10 +87,11 @@ def page(session: Session, selection: Selection, *, after: Position | None, limi
 
 
 @lru_cache
-def statement(chosen: frozenset[str], *, following: bool) -> Select[Any]:
+def statement(dialect: str, chosen: frozenset[str], *, following: bool) -> Select[Any]:
     """Return the statement of a list. It is cached, because composing a statement costs more than running it."""
+    conditions = _CONDITIONS | _SEARCHES[dialect]
     composed = LIST.order_by(Article.published_at.desc(), Article.id.desc()).limit(bindparam("limit"))
-    composed = composed.where(*(_CONDITIONS[name] for name in sorted(chosen)))
+    composed = composed.where(*(conditions[name] for name in sorted(chosen)))
     if following:
         last = tuple_(bindparam("after_time", type_=UtcDateTime), bindparam("after_id", type_=Id))
         composed = composed.where(tuple_(Article.published_at, Article.id) < last)

@@ -42,7 +42,8 @@ _TOKEN = re.compile("[^\\W\\d_][^\\W_'\u2019-]*(?:['\u2019-][^\\W_]+)*|\\S")
 def summary(content: str, sentences: int = 2) -> str:
     """Return the first sentences, as many as fit."""
     chosen = ""
-    for sentence in islice(_sentences(content[:MAX_CONTENT_READ]), sentences):
+    with_words = (sentence for sentence in _sentences(content[:MAX_CONTENT_READ]) if any(map(str.isalnum, sentence)))
+    for sentence in islice(with_words, sentences):
         longer = f"{chosen} {sentence}".strip()
         if chosen and len(longer) > MAX_SUMMARY_LENGTH:
             break
@@ -81,13 +82,9 @@ def _sentences(content: str) -> Iterator[str]:
             pending = f"{pending} {part}".strip()
             # A sentence that is longer than a summary is cut anyway.
             if len(pending) > MAX_SUMMARY_LENGTH or not _ABBREVIATION.search(pending[-8:]):
-                yield from _if_it_has_words(pending)
+                yield pending
                 pending = ""
-        yield from _if_it_has_words(pending)
-
-
-def _if_it_has_words(sentence: str) -> list[str]:
-    return [sentence] if any(character.isalnum() for character in sentence) else []
+        yield pending
 
 
 def _tokens(text: str) -> list[str]:

@@ -59,7 +59,7 @@ def lists() -> Iterator[tuple[str, Executable, dict[str, Any]]]:
                 for following in (False, True):
                     label = f"{given}{' following' if following else ''}"
                     values = given | {"limit": 21} | (POSITION if following else {})
-                    yield label, listing.statement(frozenset(chosen), following=following), values
+                    yield label, listing.statement("postgresql", frozenset(chosen), following=following), values
 
 
 STATEMENTS = [
