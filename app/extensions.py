@@ -1,7 +1,5 @@
 """Flask extensions, and proxies for the current application's database, cache and store."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, cast
 
 from flask import current_app

@@ -1,7 +1,5 @@
 """Celery's entry point: `celery --app app.worker worker` and `celery --app app.worker beat`."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import billiard.pool

@@ -1,7 +1,5 @@
 """Two explicit sessions: `read` on a replica and `write` on the primary. Both retry once after a lost connection."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -30,12 +28,6 @@ READ_ONLY_TRANSACTION = "25006"
 POOL_RECYCLE = 300
 # Seconds that a request waits for a free connection of the pool.
 POOL_TIMEOUT = 2
-
-
-def make_database(app: Flask) -> Database:
-    """Create the database from the settings, without connecting."""
-    settings = app.config
-    return Database(settings["DATABASE_URL"] or embedded_url(app), settings["DATABASE_REPLICA_URL"], settings)
 
 
 class Database:
@@ -136,6 +128,12 @@ class Database:
         """Do not use or close the connections of the parent process."""
         for engine in (self.primary, self.replica):
             engine.dispose(close=False)
+
+
+def make_database(app: Flask) -> Database:
+    """Create the database from the settings, without connecting."""
+    settings = app.config
+    return Database(settings["DATABASE_URL"] or embedded_url(app), settings["DATABASE_REPLICA_URL"], settings)
 
 
 def embedded_url(app: Flask) -> str:

@@ -5,8 +5,6 @@ has been sent yet, so nothing is lost and nothing runs twice. A longer outage mu
 application. So only some threads wait, and only at the beginning of an outage. All other threads get the error at once.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

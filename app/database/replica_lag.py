@@ -1,7 +1,5 @@
 """Replica lag, measured once a second. The application does not read from a replica that lags too much."""
 
-from __future__ import annotations
-
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -5,8 +5,6 @@ server still acknowledges packets, so no TCP timeout applies. libpq has no timeo
 watchdog every thread of the application would wait for the frozen primary, long after a failover.
 """
 
-from __future__ import annotations
-
 import os
 import socket
 import threading

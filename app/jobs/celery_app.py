@@ -1,7 +1,5 @@
 """The Celery application. Tasks run in the context of the Flask application and carry the id of the request."""
 
-from __future__ import annotations
-
 import time
 from datetime import datetime, timedelta
 from importlib import import_module

@@ -6,8 +6,6 @@ a database, so it writes to the store. All processes do that while the database 
 from the store to the database.
 """
 
-from __future__ import annotations
-
 import inspect
 import json
 from collections.abc import Mapping, Sequence

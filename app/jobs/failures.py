@@ -1,7 +1,5 @@
 """Listens to Celery's signals, and writes a dead letter when a task fails permanently."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import structlog

@@ -1,7 +1,5 @@
 """When to retry a failed task, and when a task counts as lost."""
 
-from __future__ import annotations
-
 from datetime import timedelta
 from typing import Any
 

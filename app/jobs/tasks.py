@@ -1,7 +1,5 @@
 """The task that collects dead letters."""
 
-from __future__ import annotations
-
 import structlog
 from celery import shared_task
 

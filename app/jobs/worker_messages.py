@@ -3,8 +3,6 @@
 A malformed message must not stop the worker: Redis would redeliver it to the next one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any
 

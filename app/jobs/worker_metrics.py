@@ -1,7 +1,5 @@
 """Metrics of a worker: outcomes and durations of tasks, and the length of the queue."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
 from typing import Any
 

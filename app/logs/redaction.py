@@ -1,7 +1,5 @@
 """Hides passwords, tokens and keys in text that is logged or shown."""
 
-from __future__ import annotations
-
 import re
 
 from sqlalchemy.exc import DBAPIError

@@ -1,7 +1,5 @@
 """Structured logs: one JSON object per line on standard error, with the id of the request. Tasks get the id too."""
 
-from __future__ import annotations
-
 import logging
 import re
 import socket

@@ -1,7 +1,5 @@
 """E-mails for views: `queue` an e-mail in the transaction that causes it, and `deliver` it after the commit."""
 
-from __future__ import annotations
-
 from flask import current_app
 from sqlalchemy.orm import Session
 

@@ -4,8 +4,6 @@ An e-mail to an address without an account is dropped here and not in the reques
 addresses have an account.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.errors import MessageError

@@ -3,8 +3,6 @@
 `smtps://` encrypts from the start, `smtp://…?starttls=1` after the greeting.
 """
 
-from __future__ import annotations
-
 import smtplib
 import ssl
 from contextlib import suppress

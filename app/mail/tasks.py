@@ -1,7 +1,5 @@
 """The tasks of e-mails."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import structlog

@@ -1,7 +1,5 @@
 """Alembic runs this for `flask db …`. It connects as the schema's owner if DATABASE_MIGRATION_URL is set."""
 
-from __future__ import annotations
-
 from alembic import context
 from flask import current_app
 from sqlalchemy import create_engine, text

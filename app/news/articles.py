@@ -1,7 +1,5 @@
 """Functions that read and change articles, and the cached JSON that views serve."""
 
-from __future__ import annotations
-
 from datetime import datetime
 from typing import Any, cast
 

@@ -1,7 +1,5 @@
 """Demonstration data: invented articles, the same at every run."""
 
-from __future__ import annotations
-
 import secrets
 from collections.abc import Iterator
 from datetime import timedelta

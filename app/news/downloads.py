@@ -1,7 +1,5 @@
 """Downloads with limits on size and time, by default only from public addresses."""
 
-from __future__ import annotations
-
 import ipaddress
 import socket
 import ssl

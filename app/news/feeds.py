@@ -1,7 +1,5 @@
 """Articles from RSS and Atom feeds: each entry once, as plain text."""
 
-from __future__ import annotations
-
 import calendar
 import hashlib
 import io

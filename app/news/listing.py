@@ -1,7 +1,5 @@
 """Lists of articles, newest first, by filter and position."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass, fields
 from datetime import datetime

@@ -1,7 +1,5 @@
 """Steps after a change of an article. The site and the API call these functions after the commit."""
 
-from __future__ import annotations
-
 from app.jobs.celery_app import send
 from app.news import articles
 from app.web.read_your_writes import mark_writer

@@ -1,7 +1,5 @@
 """The tasks of articles."""
 
-from __future__ import annotations
-
 import structlog
 from celery import shared_task
 

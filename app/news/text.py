@@ -1,7 +1,5 @@
 """Summary and keywords of an article: its first sentences and its most frequent terms."""
 
-from __future__ import annotations
-
 import re
 import unicodedata
 from collections import Counter

@@ -1,7 +1,5 @@
 """Views are counted in the store and written to the database in batches, each exactly once."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Mapping
 from datetime import timedelta

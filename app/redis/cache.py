@@ -10,14 +10,12 @@ An entry that was computed a moment ago may be served although it is outdated, b
 written. Without this rule ten writes a second would recompute every popular page ten times a second.
 """
 
-from __future__ import annotations
-
 import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Self
 
 import msgspec
 import structlog
@@ -87,7 +85,7 @@ class _State(NamedTuple):
         return None if self.own is None else self.own + b"." + (self.everything or b"")
 
     @classmethod
-    def of(cls, values: list[bytes | None]) -> _State:
+    def of(cls, values: list[bytes | None]) -> Self:
         """Decode the values of `_keys`."""
         own, everything, packed, recent = values
         try:
@@ -95,13 +93,6 @@ class _State(NamedTuple):
         except msgspec.DecodeError:
             entry = None
         return cls(own, everything, entry, recent is not None)
-
-
-def make_cache(app: Flask) -> Cache:
-    """Create the cache from the settings, without connecting."""
-    url = app.config["CACHE_URL"]
-    backend = RedisBackend(RedisUrl.parse(url).client(timeout=REDIS_TIMEOUT)) if url else MemoryBackend()
-    return Cache(backend, recent_seconds=app.config["PIN_SECONDS"], settle_seconds=app.config["CACHE_SETTLE_SECONDS"])
 
 
 class Cache:
@@ -251,6 +242,13 @@ class Cache:
         now = time.time()
         entry = _Entry(state.stamp or b"", now + seconds * random.uniform(1 - JITTER, 1), now, body)
         backend.put(f"entry:{key}", msgspec.msgpack.encode(entry), seconds * STALE_FACTOR)
+
+
+def make_cache(app: Flask) -> Cache:
+    """Create the cache from the settings, without connecting."""
+    url = app.config["CACHE_URL"]
+    backend = RedisBackend(RedisUrl.parse(url).client(timeout=REDIS_TIMEOUT)) if url else MemoryBackend()
+    return Cache(backend, recent_seconds=app.config["PIN_SECONDS"], settle_seconds=app.config["CACHE_SETTLE_SECONDS"])
 
 
 def _keys(key: str, generation: str) -> list[str]:

@@ -1,7 +1,5 @@
 """Backends of the cache: the memory of this process, or Redis."""
 
-from __future__ import annotations
-
 import re
 import threading
 import time

@@ -1,7 +1,5 @@
 """The store: data outside the database that must survive a restart. Sessions, pending views and dead letters."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """Redis URLs: `redis://user:password@host:port/0`, or `sentinel://user:password@h1:26379,h2:26379/0?master=NAME`."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any, Self
 from urllib.parse import parse_qs, quote, unquote, urlsplit

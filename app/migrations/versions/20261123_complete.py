@@ -3,8 +3,6 @@
 This migration only adds, so the previous release still works on the new schema.
 """
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB

@@ -1,7 +1,5 @@
 """Users, API keys, articles and batches of counted views."""
 
-from __future__ import annotations
-
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB

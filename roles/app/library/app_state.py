@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Read which releases a host has, which is current, and what its services were started with."""
 
-from __future__ import annotations
-
 import hashlib
 from pathlib import Path
 from typing import Any

@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Keep the lock of deploys and their log in etcd."""
 
-from __future__ import annotations
-
 import base64
 import json
 import time

@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """List the reasons why a host needs a reboot."""
 
-from __future__ import annotations
-
 import os
 import re
 from collections import defaultdict

@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Decide which application hosts this load balancer drains."""
 
-from __future__ import annotations
-
 import json
 import time
 from collections.abc import Iterable, Mapping

@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Count the answers of each application host through this load balancer."""
 
-from __future__ import annotations
-
 import json
 import re
 import time

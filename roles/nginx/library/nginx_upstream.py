@@ -1,8 +1,6 @@
 #!/usr/bin/python
 """Install nginx's upstream file together with the notes about drained hosts."""
 
-from __future__ import annotations
-
 import calendar
 import json
 import os

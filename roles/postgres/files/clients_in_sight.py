@@ -6,8 +6,6 @@ between it and all its clients is broken. This program runs on every host of the
 host reaches a client. A primary that reaches none lets Patroni switch over to a synchronous standby that does.
 """
 
-from __future__ import annotations
-
 import http.client
 import json
 import random

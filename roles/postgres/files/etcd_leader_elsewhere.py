@@ -7,8 +7,6 @@ on every host of Postgres. It moves etcd's leadership to a member without Postgr
 other member.
 """
 
-from __future__ import annotations
-
 import http.client
 import json
 import sys

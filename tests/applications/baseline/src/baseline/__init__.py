@@ -1,7 +1,5 @@
 """A news API with the design and settings of a well-known tutorial, on this fleet's servers and data."""
 
-from __future__ import annotations
-
 import os
 from datetime import datetime
 from typing import Any

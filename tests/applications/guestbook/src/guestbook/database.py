@@ -1,7 +1,5 @@
 """The table and the database engine."""
 
-from __future__ import annotations
-
 import os
 
 from sqlalchemy import Column, Integer, MetaData, String, Table, Text, create_engine

@@ -3,8 +3,6 @@
 `guestbook-schema sql REVISION` prints the SQL of an upgrade from that revision.
 """
 
-from __future__ import annotations
-
 import sys
 
 from alembic import command

@@ -1,7 +1,5 @@
 """The background worker: `celery --app guestbook.tasks:celery worker`."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 from urllib.parse import parse_qs, urlsplit

@@ -1,7 +1,5 @@
 """The web service: the page, a JSON endpoint, health and metrics."""
 
-from __future__ import annotations
-
 import os
 
 from flask import Flask, Response, jsonify, render_template, request
