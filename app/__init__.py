@@ -100,13 +100,8 @@ def _configure_responses(app: Flask) -> None:
 
 def _configure_blueprints(app: Flask) -> None:
     app.url_map.converters["id"] = urls.IdConverter
-    app.register_blueprint(health.bp)
-    app.register_blueprint(main_bp)
-    app.register_blueprint(feeds_bp)
-    app.register_blueprint(auth_bp)
-    app.register_blueprint(desk_bp)
-    app.register_blueprint(admin_bp)
+    for blueprint in (health.bp, main_bp, feeds_bp, auth_bp, desk_bp, admin_bp, docs.bp):
+        app.register_blueprint(blueprint)
     document.make_api(app).register_blueprint(api_bp)
-    app.register_blueprint(docs.bp)
     # The API authenticates by keys. A browser does not send them for another site, so CSRF is impossible.
     csrf.exempt(api_bp)

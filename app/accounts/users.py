@@ -60,7 +60,7 @@ def create_user(session: Session, *, email: str, password: str, name: str = "", 
         raise AccountError(f"there is already a user {email}")
     user = User(
         email=email,
-        name=name or _name_from(email),
+        name=name or email.partition("@")[0].replace(".", " ").title()[:NAME_LENGTH],
         password_hash=hash_password(password),
         is_admin=is_admin,
         confirmed_at=now(),
@@ -167,24 +167,13 @@ def keys_of(session: Session, user_id: int) -> list[ApiKey]:
     return list(session.scalars(valid.order_by(ApiKey.id.desc())))
 
 
-def revoke_key(session: Session, prefix: str) -> bool:
-    """Revoke a key; return whether a valid key has this prefix."""
+def revoke_key(session: Session, prefix: str, *, owner: int | None = None) -> bool:
+    """Revoke a key, if it is the owner's; return whether there is such a valid key."""
     key = session.scalar(select(ApiKey).where(ApiKey.prefix == prefix, ApiKey.revoked_at.is_(None)))
-    if key:
-        key.revoked_at = now()
-    return key is not None
-
-
-def revoke_key_of(session: Session, user_id: int, prefix: str) -> bool:
-    """Revoke a key of this user; return whether the user has a valid key with this prefix."""
-    key = next((key for key in keys_of(session, user_id) if key.prefix == prefix), None)
-    if key:
-        key.revoked_at = now()
-    return key is not None
-
-
-def _name_from(email: str) -> str:
-    return email.partition("@")[0].replace(".", " ").title()[:NAME_LENGTH]
+    if key is None or owner not in {None, key.user_id}:
+        return False
+    key.revoked_at = now()
+    return True
 
 
 def _verify(stored: str, password: str) -> bool:

@@ -4,7 +4,6 @@ from typing import Any
 
 import structlog
 from flask import Blueprint, abort, request
-from flask.typing import ResponseReturnValue
 from flask_login import current_user
 
 from app.extensions import login_manager
@@ -18,10 +17,9 @@ MAX_QUERY_LENGTH = 254
 
 
 @bp.before_request
-def _only_administrators() -> ResponseReturnValue | None:
+def _only_administrators() -> Any:
     if not current_user.is_authenticated:
-        redirect: ResponseReturnValue = login_manager.unauthorized()
-        return redirect
+        return login_manager.unauthorized()
     if not current_user.is_admin:
         abort(403, "This page is for administrators.")
     return None

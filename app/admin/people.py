@@ -32,9 +32,8 @@ def users() -> str:
 def change_user(user_id: int, change: str) -> ResponseReturnValue:
     """Change a user's rights."""
     flags, consequence = CHANGES[change]
-    administrator = current_user.id
     try:
-        user = db.write(lambda session: administration.change_user(session, user_id, by=administrator, **flags))
+        user = db.write(lambda session: administration.change_user(session, user_id, by=current_user.id, **flags))
     except AdministrationError as error:
         abort(403, str(error))
     if user is None:

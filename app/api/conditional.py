@@ -17,12 +17,12 @@ class _Versioned(msgspec.Struct):
 
 def list_response(cached: Cached) -> Response:
     """Respond with a list. Its ETag is the hash of the body."""
-    return _conditional(cached.body, _hash(cached.body), {"X-Cache": cached.outcome})
+    return _conditional(cached, _hash(cached.body))
 
 
 def article_response(cached: Cached) -> Response:
     """Respond with an article, or with 304."""
-    return _conditional(cached.body, article_tag(cached.body), {"X-Cache": cached.outcome})
+    return _conditional(cached, article_tag(cached.body))
 
 
 def article_tag(body: bytes) -> str:
@@ -44,8 +44,8 @@ def matches(version: int) -> bool:
     return wanted.star_tag or str(version) in versions
 
 
-def _conditional(body: bytes, tag: str, headers: dict[str, str]) -> Response:
-    response = Response(body, mimetype="application/json", headers=headers)
+def _conditional(cached: Cached, tag: str) -> Response:
+    response = Response(cached.body, mimetype="application/json", headers={"X-Cache": cached.outcome})
     response.set_etag(tag)
     response.make_conditional(request)
     return response

@@ -4,7 +4,7 @@ from json import JSONDecodeError
 from typing import Any
 
 import marshmallow as ma
-from flask import Request, request
+from flask import Request
 from flask_smorest import abort
 from webargs.flaskparser import FlaskParser, is_json_request
 
@@ -23,9 +23,3 @@ class StrictParser(FlaskParser):
         except (JSONDecodeError, UnicodeDecodeError, RecursionError, ValueError):
             # Python fails on very deep nesting and on numbers with thousands of digits. No honest client sends those.
             abort(400, messages={"json": ["Invalid JSON body."]})
-
-
-def reject_parameters() -> None:
-    """Respond with 422 to query parameters of a view that has none."""
-    if request.args:
-        abort(422, messages={"query": {name: ["Unknown field."] for name in request.args}})

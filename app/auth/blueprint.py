@@ -1,5 +1,7 @@
 """The blueprint of accounts, and helpers of its views."""
 
+from typing import cast
+
 from flask import Blueprint, Response, abort, current_app, make_response, render_template, session
 from flask_login import login_user
 
@@ -25,9 +27,7 @@ def load_user(session_id: str) -> User | None:
 
 def begin_session(user: User) -> None:
     """Log a user in with a new session ID, which prevents session fixation."""
-    interface = current_app.session_interface
-    if isinstance(interface, StoreSessionInterface):
-        interface.regenerate(session)
+    cast("StoreSessionInterface", current_app.session_interface).regenerate(session)
     login_user(user)
 
 

@@ -1,16 +1,38 @@
 """The forms of accounts."""
 
 from flask_wtf import FlaskForm
-from wtforms import EmailField, PasswordField, StringField
-from wtforms.validators import DataRequired, Length
+from wtforms import EmailField, Field, PasswordField, StringField
+from wtforms.validators import DataRequired, Length, ValidationError
 
-from app.accounts.forms import address, new_password
-from app.accounts.users import MAX_PASSWORD_LENGTH
+from app.accounts import users
+from app.accounts.users import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, AccountError
 from app.database.models import EMAIL_LENGTH, NAME_LENGTH
-from app.web.forms import ValidText, trim
+from app.web.forms import trim, valid_text
 
 NEW = {"autocomplete": "new-password"}
 CURRENT = {"autocomplete": "current-password"}
+
+
+def address(_form: FlaskForm, field: Field) -> None:
+    """Refuse a value that is not an e-mail address."""
+    try:
+        users.normalise_email(field.data or "")
+    except AccountError:
+        raise ValidationError("Must be an e-mail address.") from None
+
+
+def new_password(_form: FlaskForm, field: Field) -> None:
+    """Refuse a password that is too short or too long."""
+    if not MIN_PASSWORD_LENGTH <= len(field.data or "") <= MAX_PASSWORD_LENGTH:
+        raise ValidationError(f"Must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH:,} characters.")
+
+
+class NameForm(FlaskForm):
+    """The name that readers see."""
+
+    name = StringField(
+        "Name", [valid_text(NAME_LENGTH, one_line=True)], filters=[trim], render_kw={"autocomplete": "name"}
+    )
 
 
 class LoginForm(FlaskForm):
@@ -22,12 +44,9 @@ class LoginForm(FlaskForm):
     password = PasswordField("Password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=CURRENT)
 
 
-class SignupForm(FlaskForm):
+class SignupForm(NameForm):
     """A new account."""
 
-    name = StringField(
-        "Name", [ValidText(NAME_LENGTH, one_line=True)], filters=[trim], render_kw={"autocomplete": "name"}
-    )
     email = EmailField("E-mail", [address], filters=[trim], render_kw={"autocomplete": "username"})
     password = PasswordField("Password", [new_password], render_kw=NEW)
 
@@ -57,11 +76,3 @@ class ChangePasswordForm(FlaskForm):
 
     present = PasswordField("Current password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=CURRENT)
     password = PasswordField("New password", [new_password], render_kw=NEW)
-
-
-class NameForm(FlaskForm):
-    """The name that readers see."""
-
-    name = StringField(
-        "Name", [ValidText(NAME_LENGTH, one_line=True)], filters=[trim], render_kw={"autocomplete": "name"}
-    )

@@ -24,10 +24,8 @@ def forgotten() -> ResponseReturnValue:
     """
     require_mail()
     form = AddressForm()
-    if not form.is_submitted():
-        return render_template("auth/forgotten.html", form=form)
-    if not form.validate():
-        return render_template("auth/forgotten.html", form=form), 422
+    if not form.validate_on_submit():
+        return render_template("auth/forgotten.html", form=form), 422 if form.errors else 200
     email = users.normalise_email(form.email.data or "")
     emails.deliver(db.write(lambda session: emails.queue(session, "reset", email).id))
     return render_template("auth/sent.html", title="Check your e-mail", email=email)
@@ -39,10 +37,8 @@ def reset(token: str) -> ResponseReturnValue:
     if db.read(lambda session: tokens.find_user(session, "reset", token), primary=True) is None:
         abort(410, EXPIRED)
     form = NewPasswordForm()
-    if not form.is_submitted():
-        return secret_page("auth/reset.html", form=form)
-    if not form.validate():
-        return secret_page("auth/reset.html", 422, form=form)
+    if not form.validate_on_submit():
+        return secret_page("auth/reset.html", 422 if form.errors else 200, form=form)
     password_hash = users.hash_password(form.password.data or "")
 
     def change(session: Session) -> int | None:

@@ -22,17 +22,15 @@ from app.web.read_your_writes import mark_writer
 def change_password() -> ResponseReturnValue:
     """Change the password and end the user's other sessions."""
     form = ChangePasswordForm()
-    if not form.is_submitted():
-        return render_template("auth/password.html", form=form)
-    if not form.validate():
-        return render_template("auth/password.html", form=form), 422
+    if not form.validate_on_submit():
+        return render_template("auth/password.html", form=form), 422 if form.errors else 200
     if not users.is_password_of(current_user, form.present.data or ""):
         form.present.errors = ["This is not your current password."]
         return render_template("auth/password.html", form=form), 401
-    user_id, password_hash = current_user.id, users.hash_password(form.password.data or "")
+    password_hash = users.hash_password(form.password.data or "")
 
     def change(session: Session) -> tuple[User, int]:
-        user = session.get_one(User, user_id, with_for_update=True)
+        user = session.get_one(User, current_user.id, with_for_update=True)
         users.set_password(user, password_hash)
         return user, emails.queue(session, "password_changed", user.email).id
 
@@ -49,14 +47,11 @@ def change_password() -> ResponseReturnValue:
 def change_name() -> ResponseReturnValue:
     """Change the name that readers see."""
     form = NameForm(obj=current_user)
-    if not form.is_submitted():
-        return render_template("auth/name.html", form=form)
-    if not form.validate():
-        return render_template("auth/name.html", form=form), 422
-    user_id, name = current_user.id, form.name.data or ""
+    if not form.validate_on_submit():
+        return render_template("auth/name.html", form=form), 422 if form.errors else 200
 
     def change(session: Session) -> None:
-        session.get_one(User, user_id).name = name
+        session.get_one(User, current_user.id).name = form.name.data or ""
 
     db.write(change)
     # Lists contain names. Cached articles show the new name after some seconds, when they expire.
@@ -70,10 +65,9 @@ def change_name() -> ResponseReturnValue:
 @login_required
 def logout_everywhere() -> ResponseReturnValue:
     """End all sessions of the user except this one."""
-    user_id = current_user.id
 
     def end(session: Session) -> User:
-        user = session.get_one(User, user_id, with_for_update=True)
+        user = session.get_one(User, current_user.id, with_for_update=True)
         user.session_epoch += 1
         return user
 

@@ -1,5 +1,7 @@
 """Views for new accounts. The response is the same for known and unknown addresses; only the e-mail differs."""
 
+from contextlib import suppress
+
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import IntegrityError
@@ -23,10 +25,8 @@ def signup() -> ResponseReturnValue:
     """Create an unconfirmed account and send an e-mail to its address."""
     require_mail()
     form = SignupForm()
-    if not form.is_submitted():
-        return render_template("auth/signup.html", form=form)
-    if not form.validate():
-        return render_template("auth/signup.html", form=form), 422
+    if not form.validate_on_submit():
+        return render_template("auth/signup.html", form=form), 422 if form.errors else 200
     email, name = users.normalise_email(form.email.data or ""), form.name.data or ""
     # Hashed for every address, so that a known one takes as long as a new one. Hashed before the transaction, because
     # it is slow.
@@ -36,13 +36,9 @@ def signup() -> ResponseReturnValue:
         kind = users.sign_up(session, email=email, name=name, password_hash=password_hash)
         return emails.queue(session, kind, email).id
 
-    try:
-        email_id = db.write(sign_up)
-    except IntegrityError:
-        # A concurrent sign-up with the same address sends the e-mail.
-        pass
-    else:
-        emails.deliver(email_id)
+    # A concurrent sign-up with the same address sends the e-mail.
+    with suppress(IntegrityError):
+        emails.deliver(db.write(sign_up))
     return render_template("auth/sent.html", title="Nearly done", email=email)
 
 
@@ -59,8 +55,7 @@ def confirm(token: str) -> ResponseReturnValue:
     if not users.is_password_of(user, form.password.data or ""):
         flash("This is not the password that you signed up with. Try it again, or sign up again.", "error")
         return secret_page("auth/confirm.html", 401, form=form, email=user.email)
-    checked_hash = user.password_hash
-    confirmed = db.write(lambda session: _confirm(session, token, checked_hash))
+    confirmed = db.write(lambda session: _confirm(session, token, user.password_hash))
     if confirmed is None:
         abort(410, EXPIRED)
     mark_writer()

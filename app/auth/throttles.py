@@ -54,10 +54,9 @@ def limit_guesses(view: Callable[P, ResponseReturnValue]) -> Callable[P, Respons
 def limit_emails(view: Callable[P, R]) -> Callable[P, R]:
     """Limit requests that send e-mails."""
     for setting, key in {"LETTERS_CLIENT_RATE_LIMIT": client_address, "LETTERS_ADDRESS_RATE_LIMIT": _account}.items():
-        limit = limiter.shared_limit(
+        view = limiter.shared_limit(
             _setting(setting), scope=setting, key_func=key, methods=["POST"], error_message=TOO_MANY_EMAILS
-        )
-        view = limit(view)
+        )(view)
     return view
 
 

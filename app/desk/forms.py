@@ -9,7 +9,7 @@ from wtforms.widgets import CheckboxInput, ListWidget
 from app.accounts import users
 from app.database.models import NAME_LENGTH, TITLE_LENGTH
 from app.news.articles import MAX_ARTICLE_LENGTH
-from app.web.forms import ValidText, trim
+from app.web.forms import trim, valid_text
 
 
 def _with_newlines(text: str | None) -> str:
@@ -20,10 +20,10 @@ def _with_newlines(text: str | None) -> str:
 class ArticleForm(FlaskForm):
     """Title and text of an article."""
 
-    title = StringField("Title", [ValidText(TITLE_LENGTH, one_line=True)], filters=[trim])
+    title = StringField("Title", [valid_text(TITLE_LENGTH, one_line=True)], filters=[trim])
     # Another ID than the default, because every page already has an element with the ID `content`.
     content = TextAreaField(
-        "Text", [ValidText(MAX_ARTICLE_LENGTH)], filters=[_with_newlines], id="text", render_kw={"rows": 18}
+        "Text", [valid_text(MAX_ARTICLE_LENGTH)], filters=[_with_newlines], id="text", render_kw={"rows": 18}
     )
     # The version that the author has edited; see `base`.
     version = HiddenField()
@@ -44,7 +44,7 @@ class ArticleForm(FlaskForm):
 class KeyForm(FlaskForm):
     """Name and scopes of an API key."""
 
-    name = StringField("Name", [ValidText(NAME_LENGTH, one_line=True)], filters=[trim])
+    name = StringField("Name", [valid_text(NAME_LENGTH, one_line=True)], filters=[trim])
     scopes = SelectMultipleField(
         "What it may do",
         # WTForms accepts plain strings, but its types do not allow them yet.

@@ -1,5 +1,7 @@
 """Views of the desk, where authors edit their articles and manage their API keys."""
 
+from typing import Any
+
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user
@@ -21,11 +23,8 @@ PAGE = 20
 
 
 @bp.before_request
-def _only_users() -> ResponseReturnValue | None:
-    if current_user.is_authenticated:
-        return None
-    answer: ResponseReturnValue = login_manager.unauthorized()
-    return answer
+def _only_users() -> Any:
+    return None if current_user.is_authenticated else login_manager.unauthorized()
 
 
 @bp.get("/")
@@ -41,14 +40,9 @@ def overview() -> str:
 def write() -> ResponseReturnValue:
     """Publish an article, or show its preview."""
     form = ArticleForm()
-    if not form.is_submitted():
-        return render_template("desk/article.html", form=form)
-    if not form.validate():
-        return render_template("desk/article.html", form=form), 422
-    if form.preview.data:
-        return render_template("desk/article.html", form=form, preview=form.values)
-    author_id = current_user.id
-    article = db.write(lambda session: articles.create(session, author_id=author_id, **form.values))
+    if not form.validate_on_submit() or form.preview.data:
+        return _show_form(form)
+    article = db.write(lambda session: articles.create(session, author_id=current_user.id, **form.values))
     publishing.written(article.id)
     flash("Published. Summary and keywords follow in a moment.", "done")
     return redirect(url_for("main.article", article_id=article.id))
@@ -59,12 +53,8 @@ def edit(article_id: int) -> ResponseReturnValue:
     """Change an article, unless it has changed since the author opened the form."""
     article = _own(article_id)
     form = ArticleForm(obj=article)
-    if not form.is_submitted():
-        return render_template("desk/article.html", form=form, article=article)
-    if not form.validate():
-        return render_template("desk/article.html", form=form, article=article), 422
-    if form.preview.data:
-        return render_template("desk/article.html", form=form, article=article, preview=form.values)
+    if not form.validate_on_submit() or form.preview.data:
+        return _show_form(form, article)
     try:
         changed = db.write(lambda session: articles.change(session, article_id, form.base, **form.values))
     except ConflictError:
@@ -93,24 +83,25 @@ def delete(article_id: int) -> ResponseReturnValue:
 def keys() -> ResponseReturnValue:
     """Show the author's API keys, and create one. The full key is shown only once."""
     form = KeyForm()
-    if not form.is_submitted():
-        return _show_keys(form)
-    if not form.validate():
-        return _show_keys(form), 422
-    user, name, scopes = current_user, form.name.data or "", form.scopes.data or []
-    try:
-        key, full_key = db.write(lambda session: users.create_key(session, user=user, name=name, scopes=scopes))
-    except AccountError as error:
-        form.form_errors.append(str(error))
-        return _show_keys(form), 422
-    return render_template("desk/key.html", key=key, full_key=full_key)
+    if form.validate_on_submit():
+        name, scopes = form.name.data or "", form.scopes.data or []
+        try:
+            key, full_key = db.write(
+                lambda session: users.create_key(session, user=current_user, name=name, scopes=scopes)
+            )
+        except AccountError as error:
+            form.form_errors.append(str(error))
+        else:
+            return render_template("desk/key.html", key=key, full_key=full_key)
+    # From the primary, so that the list shows a change at once.
+    found = db.read(lambda session: users.keys_of(session, current_user.id), primary=True)
+    return render_template("desk/keys.html", keys=found, form=form), 422 if form.errors else 200
 
 
 @bp.post("/keys/<prefix>/revoke")
 def revoke_key(prefix: str) -> ResponseReturnValue:
     """Revoke one of the author's API keys."""
-    user_id = current_user.id
-    if not db.write(lambda session: users.revoke_key_of(session, user_id, prefix)):
+    if not db.write(lambda session: users.revoke_key(session, prefix, owner=current_user.id)):
         abort(404, "You have no such key.")
     flash("The key is revoked. It does not work any more.", "done")
     return redirect(url_for("desk.keys"))
@@ -140,15 +131,13 @@ def _own(article_id: int) -> Article:
     return article
 
 
+def _show_form(form: ArticleForm, article: Article | None = None) -> ResponseReturnValue:
+    """Show the form: empty, with its errors, or with a preview."""
+    return render_template("desk/article.html", form=form, article=article), 422 if form.errors else 200
+
+
 def _show_conflict(form: ArticleForm, article_id: int) -> ResponseReturnValue:
     """Show the stored and the typed text. If the author saves again, the typed text replaces the stored one."""
     article = _own(article_id)
     form.version.data = str(article.version)
     return render_template("desk/article.html", form=form, article=article, conflict=True), 409
-
-
-def _show_keys(form: KeyForm) -> str:
-    user_id = current_user.id
-    # From the primary, so that the list shows a change at once.
-    found = db.read(lambda session: users.keys_of(session, user_id), primary=True)
-    return render_template("desk/keys.html", keys=found, form=form)

@@ -59,29 +59,16 @@ def author(author_id: int) -> Response:
 
     A user without articles has no page, because the page would show that the user is registered.
     """
-    selection = Selection(author=author_id)
-    after = pages.position(selection.digest)
-    cached = articles.cached_page(selection, after=after, limit=PAGE, seconds=current_app.config["ARTICLES_TTL"])
-    page = pages.load(cached)
-    if not page["articles"]:
-        abort(404, "There is no such author.")
-    return pages.render(
-        "main/author.html", cached, page=page, author=page["articles"][0]["author"], first=after is None
-    )
+    return _list("main/author.html", Selection(author=author_id), missing="There is no such author.")
 
 
 @bp.get("/keywords/<word>")
 def keyword(word: str) -> Response:
     """Show one page of the articles with a keyword."""
+    missing = "There is no such keyword."
     if plaintext.fault(word, max_length=MAX_QUERY_LENGTH, one_line=True):
-        abort(404, "There is no such keyword.")
-    selection = Selection(keyword=word.lower())
-    after = pages.position(selection.digest)
-    cached = articles.cached_page(selection, after=after, limit=PAGE, seconds=current_app.config["ARTICLES_TTL"])
-    page = pages.load(cached)
-    if not page["articles"]:
-        abort(404, "There is no such keyword.")
-    return pages.render("main/keyword.html", cached, page=page, word=word.lower(), first=after is None)
+        abort(404, missing)
+    return _list("main/keyword.html", Selection(keyword=word.lower()), missing=missing, word=word.lower())
 
 
 @bp.get("/search")
@@ -92,10 +79,7 @@ def search() -> ResponseReturnValue:
         return render_template("main/search.html", query="")
     if fault := plaintext.fault(query, max_length=MAX_QUERY_LENGTH, one_line=True):
         return render_template("main/search.html", query="", fault=fault), 422
-    selection = Selection(q=query)
-    after = pages.position(selection.digest)
-    cached = articles.cached_page(selection, after=after, limit=PAGE, seconds=current_app.config["SEARCH_TTL"])
-    return pages.render("main/search.html", cached, page=pages.load(cached), query=query, first=after is None)
+    return _list("main/search.html", Selection(q=query), ttl="SEARCH_TTL", query=query)
 
 
 @bp.get("/account")
@@ -103,6 +87,18 @@ def search() -> ResponseReturnValue:
 def account() -> str:
     """Show the user and the articles that were read in this session."""
     return render_template("main/account.html", recent=session.get("recent", []))
+
+
+def _list(
+    template: str, selection: Selection, *, ttl: str = "ARTICLES_TTL", missing: str | None = None, **values: Any
+) -> Response:
+    """Show one page of a list. If `missing` is given, an empty page is a 404 with this message."""
+    after = pages.position(selection.digest)
+    cached = articles.cached_page(selection, after=after, limit=PAGE, seconds=current_app.config[ttl])
+    page = pages.load(cached)
+    if missing and not page["articles"]:
+        abort(404, missing)
+    return pages.render(template, cached, page=page, first=after is None, **values)
 
 
 def _remember(found: dict[str, Any]) -> None:

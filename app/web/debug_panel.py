@@ -20,13 +20,11 @@ class DatabasePanel(DebugPanel):
         database: Database = app.extensions["database"]
         database.on_query.append(_note)
 
-    def nav_title(self) -> str:
-        """Return the panel's name."""
-        return self.name
-
     def title(self) -> str:
         """Return the panel's name."""
         return self.name
+
+    nav_title = title
 
     def nav_subtitle(self) -> str:
         """Return the number and time of the queries."""

@@ -1,5 +1,7 @@
 """Validators and filters that several forms share."""
 
+from collections.abc import Callable
+
 from flask_wtf import FlaskForm
 from wtforms import Field
 from wtforms.validators import ValidationError
@@ -7,19 +9,17 @@ from wtforms.validators import ValidationError
 from app.web import plaintext
 
 
-class ValidText:
-    """Accepts text that can be stored and shown.
+def valid_text(max_length: int, *, one_line: bool = False) -> Callable[[FlaskForm, Field], None]:
+    """Accept text that can be stored and shown.
 
     It does not set `maxlength`, because browsers cut longer text off without a message.
     """
 
-    def __init__(self, max_length: int, *, one_line: bool = False) -> None:
-        self._max_length, self._one_line = max_length, one_line
-
-    def __call__(self, _form: FlaskForm, field: Field) -> None:
-        """Raise ValidationError if the text has a fault."""
-        if fault := plaintext.fault(field.data or "", max_length=self._max_length, one_line=self._one_line):
+    def check(_form: FlaskForm, field: Field) -> None:
+        if fault := plaintext.fault(field.data or "", max_length=max_length, one_line=one_line):
             raise ValidationError(fault)
+
+    return check
 
 
 def trim(text: str | None) -> str:

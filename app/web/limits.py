@@ -4,6 +4,7 @@ The load balancer already limits each address.
 """
 
 import math
+from contextlib import suppress
 from typing import Any
 
 from flask import Flask, Response, g, request
@@ -69,10 +70,8 @@ class CacheStorage(Storage):
 
     def clear(self, key: str) -> None:
         """Delete a counter."""
-        try:
+        with suppress(CacheUnavailableError):
             cache.backend.drop(key)
-        except CacheUnavailableError:
-            return
 
 
 @limiter.request_filter

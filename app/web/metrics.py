@@ -94,12 +94,5 @@ def _count_outcome(cache: str, outcome: Outcome) -> None:
 
 def _count_connections(engine: Engine, name: str) -> None:
     in_use = CONNECTIONS.labels(database=name)
-
-    def taken(*_: Any) -> None:
-        in_use.inc()
-
-    def returned(*_: Any) -> None:
-        in_use.dec()
-
-    event.listen(engine, "checkout", taken)
-    event.listen(engine, "checkin", returned)
+    event.listen(engine, "checkout", lambda *_: in_use.inc())
+    event.listen(engine, "checkin", lambda *_: in_use.dec())

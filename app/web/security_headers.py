@@ -1,6 +1,6 @@
 """Security and cache headers of every response."""
 
-from flask import Flask, Response, g, request
+from flask import Flask, Response, request
 from flask_login import current_user
 
 # No inline scripts and styles, and nothing from other sites.
@@ -40,6 +40,5 @@ def _is_public(response: Response) -> bool:
         and response.status_code in {200, 304}
         and "Authorization" not in request.headers
         and "Set-Cookie" not in response.headers
-        and not g.get("private", False)
         and (request.path.startswith("/api/") or not current_user.is_authenticated)
     )

@@ -27,35 +27,19 @@ def refuse_forms_without_session() -> None:
         raise StoreUnavailableError("sessions unavailable")
 
 
-class _Serializer:
-    """Uses only msgpack.
-
-    Flask-Session's own serializer falls back to pickle, which would run code that an attacker wrote to the store.
-    """
-
-    def encode(self, session: ServerSideSession) -> bytes:
-        return msgspec.msgpack.encode(dict(session))
-
-    def decode(self, data: bytes) -> dict[str, Any]:
-        try:
-            return msgspec.msgpack.decode(data, type=dict[str, Any])
-        except msgspec.DecodeError:
-            log.warning("session cannot be decoded, starting a new one")
-            return {}
-
-
 class NoSession(ServerSideSession):
     """Placeholder for a missing session: it is never saved and never sets a cookie."""
 
 
 class StoreSessionInterface(ServerSideSessionInterface):
-    """Flask-Session with the application's store."""
+    """Flask-Session with the application's store.
 
-    ttl = True
+    It reads only msgpack. Flask-Session's own serializer falls back to pickle, which would run code that an attacker
+    wrote to the store.
+    """
 
     def __init__(self, app: Flask, store: Store) -> None:
         super().__init__(app, key_prefix="session:", permanent=True)
-        self.serializer = _Serializer()
         self._store = store
 
     def open_session(self, app: Flask, request: Request) -> ServerSideSession:
@@ -75,10 +59,14 @@ class StoreSessionInterface(ServerSideSessionInterface):
 
     def _retrieve_session_data(self, store_id: str) -> dict[str, Any] | None:
         data = self._store.get_session(store_id)
-        return None if data is None else self.serializer.decode(data)
+        try:
+            return None if data is None else msgspec.msgpack.decode(data, type=dict[str, Any])
+        except msgspec.DecodeError:
+            log.warning("session cannot be decoded, starting a new one")
+            return {}
 
     def _delete_session(self, store_id: str) -> None:
         self._store.drop_session(store_id)
 
     def _upsert_session(self, session_lifetime: timedelta, session: ServerSideSession, store_id: str) -> None:
-        self._store.put_session(store_id, self.serializer.encode(session), int(session_lifetime.total_seconds()))
+        self._store.put_session(store_id, msgspec.msgpack.encode(dict(session)), int(session_lifetime.total_seconds()))
