@@ -3,7 +3,7 @@
 import dataclasses
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -18,6 +18,7 @@ from app.redis.url import RedisUrl, RedisUrlError
 # Scheme, host and port.
 SITE_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+MAY_BE_ZERO = {"CACHE_SETTLE_SECONDS", "CELERY_METRICS_PORT", "DATABASE_STATEMENT_TIMEOUT", "PIN_SECONDS"}
 
 
 class ConfigurationError(click.ClickException):
@@ -28,7 +29,6 @@ class ConfigurationError(click.ClickException):
             "the configuration is not valid. Correct these environment variables:\n"
             + "\n".join(f"  - {problem}" for problem in problems)
         )
-        self.problems = problems
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,53 +119,40 @@ class Config:
             raise ConfigurationError(problems)
         return config
 
-    def problems(self) -> list[str]:
+    def problems(self) -> Iterator[str]:
         """Return the problems of the values, one sentence each."""
-        found = []
         for name in ("DATABASE_URL", "DATABASE_REPLICA_URL", "DATABASE_MIGRATION_URL"):
             value = getattr(self, name)
             if value and not value.startswith(("postgresql+psycopg2://", "sqlite://")):
-                found.append(f"{name} must begin with postgresql+psycopg2:// or sqlite://")
-        for name in ("CACHE_URL", "STORE_URL"):
+                yield f"{name} must begin with postgresql+psycopg2:// or sqlite://"
+        for name, parse in {
+            "CACHE_URL": RedisUrl.parse,
+            "STORE_URL": RedisUrl.parse,
+            "MAIL_URL": MailUrl.parse,
+        }.items():
             if value := getattr(self, name):
                 try:
-                    RedisUrl.parse(value)
-                except RedisUrlError as error:
-                    found.append(f"{name} {error}")
+                    parse(value)
+                except (RedisUrlError, MailUrlError) as error:
+                    yield f"{name} {error}"
         for name in (field.name for field in fields(self) if field.name.endswith("_RATE_LIMIT")):
             try:
                 parse_many(getattr(self, name))
             except ValueError:
-                found.append(f"{name} must be like '60 per minute', not {getattr(self, name)!r}")
-        found += self._mail_problems()
-        if self.LOG_LEVEL not in LOG_LEVELS:
-            found.append(f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {self.LOG_LEVEL!r}")
-        for field in fields(self):
-            value = getattr(self, field.name)
-            may_be_zero = field.name in {
-                "CACHE_SETTLE_SECONDS",
-                "CELERY_METRICS_PORT",
-                "DATABASE_STATEMENT_TIMEOUT",
-                "PIN_SECONDS",
-            }
-            if not isinstance(value, bool | str) and (value < 0 or (value == 0 and not may_be_zero)):
-                found.append(f"{field.name} must be {'0 or more' if may_be_zero else 'more than 0'}, not {value}")
-        return found
-
-    def _mail_problems(self) -> list[str]:
-        found = []
+                yield f"{name} must be like '60 per minute', not {getattr(self, name)!r}"
         if not SITE_URL.fullmatch(self.site_url):
-            found.append(f"SITE_URL must be like https://news.example, without a path, not {self.site_url!r}")
-        if self.MAIL_URL:
-            try:
-                MailUrl.parse(self.MAIL_URL)
-            except MailUrlError as error:
-                found.append(f"MAIL_URL {error}")
+            yield f"SITE_URL must be like https://news.example, without a path, not {self.site_url!r}"
         try:
             Address(addr_spec=self.mail_from)
         except (ValueError, MessageError):
-            found.append(f"MAIL_FROM must be an e-mail address, not {self.mail_from!r}")
-        return found
+            yield f"MAIL_FROM must be an e-mail address, not {self.mail_from!r}"
+        if self.LOG_LEVEL not in LOG_LEVELS:
+            yield f"LOG_LEVEL must be one of {', '.join(LOG_LEVELS)}, not {self.LOG_LEVEL!r}"
+        for field in fields(self):
+            value = getattr(self, field.name)
+            may_be_zero = field.name in MAY_BE_ZERO
+            if not isinstance(value, bool | str) and (value < 0 or (value == 0 and not may_be_zero)):
+                yield f"{field.name} must be {'0 or more' if may_be_zero else 'more than 0'}, not {value}"
 
     @property
     def site_url(self) -> str:
@@ -235,17 +222,19 @@ class Production(Config):
 
     BEHIND_PROXY: bool = True
 
-    def problems(self) -> list[str]:
+    def problems(self) -> Iterator[str]:
         """Return the problems, including missing servers."""
         needed = {
             "DATABASE_URL": "the primary's URL, postgresql+psycopg2://…",
             "CACHE_URL": "the cache's URL, redis://… or sentinel://…?master=NAME",
             "STORE_URL": "the store's URL, redis://… or sentinel://…?master=NAME",
         }
-        found = [f"{name} must be set to {what}" for name, what in needed.items() if not getattr(self, name)]
+        for name, what in needed.items():
+            if not getattr(self, name):
+                yield f"{name} must be set to {what}"
         if len(self.SECRET_KEY) < 32:
-            found.append("SECRET_KEY must be a secret of at least 32 characters")
-        return found + super().problems()
+            yield "SECRET_KEY must be a secret of at least 32 characters"
+        yield from super().problems()
 
 
 ENVIRONMENTS: dict[str, type[Config]] = {kind.environment: kind for kind in (Development, Testing, Production)}

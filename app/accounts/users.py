@@ -117,6 +117,13 @@ def set_password(user: User, password_hash: str) -> None:
     user.session_epoch += 1
 
 
+def set_rights(user: User, **rights: bool) -> None:
+    """Change `is_active` or `is_admin` and end all sessions."""
+    for name, value in rights.items():
+        setattr(user, name, value)
+    user.session_epoch += 1
+
+
 def authenticate(session: Session, email: str, password: str) -> User | None:
     """Return the user if the password is right. An unknown address takes as long as a wrong password."""
     try:

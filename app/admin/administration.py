@@ -1,11 +1,12 @@
 """Functions for the pages of administrators."""
 
 import hashlib
-from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from app.accounts import users
 from app.database.models import ApiKey, FailedTask, User
 from app.extensions import db
 from app.jobs import dead_letters
@@ -19,14 +20,6 @@ MAX_REQUEUED = 100
 
 class AdministrationError(ValueError):
     """A change that is not allowed; the message gives the reason."""
-
-
-@dataclass(frozen=True)
-class UserPage:
-    """One page of users, newest first, and the token of the next page."""
-
-    users: list[User]
-    next: str | None
 
 
 def counts(session: Session) -> dict[str, int]:
@@ -44,8 +37,8 @@ def users_digest(query: str) -> bytes:
     return hashlib.sha256(f"users:{query}".encode()).digest()[: len(NEWEST)]
 
 
-def find_users(session: Session, query: str, *, after: Position | None, limit: int) -> UserPage:
-    """Return one page of the users whose address contains a text. `after` is a position in that list."""
+def find_users(session: Session, query: str, *, after: Position | None, limit: int) -> dict[str, Any]:
+    """Return one page of the users whose address contains a text, newest first, and the token of the next page."""
     statement = select(User).order_by(User.id.desc()).limit(limit + 1)
     if query:
         statement = statement.where(User.email.contains(query.lower(), autoescape=True))
@@ -53,23 +46,17 @@ def find_users(session: Session, query: str, *, after: Position | None, limit: i
         statement = statement.where(User.id < after.id)
     found = list(session.scalars(statement))
     last = found[limit - 1] if len(found) > limit else None
-    return UserPage(found[:limit], Position(last.created_at, last.id, users_digest(query)).token if last else None)
+    following = Position(last.created_at, last.id, users_digest(query)).token if last else None
+    return {"users": found[:limit], "next": following}
 
 
-def change_user(
-    session: Session, user_id: int, *, by: int, is_active: bool | None = None, is_admin: bool | None = None
-) -> User | None:
+def change_user(session: Session, user_id: int, *, by: int, **rights: bool) -> User | None:
     """Change a user's rights and end all sessions; return the user, or None if there is no such user."""
     if user_id == by:
         raise AdministrationError("You cannot change your own rights. Ask another administrator.")
     user = session.get(User, user_id, with_for_update=True)
-    if user is None:
-        return None
-    if is_active is not None:
-        user.is_active = is_active
-    if is_admin is not None:
-        user.is_admin = is_admin
-    user.session_epoch += 1
+    if user is not None:
+        users.set_rights(user, **rights)
     return user
 
 

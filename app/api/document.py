@@ -22,32 +22,23 @@ Lists have pages: send the `next` of one page as `after` to get the following pa
 safe to retry. Requests with a key are rate-limited, see `RateLimit-*`. The load balancer limits reads without a key.
 """
 LIMITS = ("RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset")
-HEADERS: dict[str, dict[str, Any]] = {
-    "X-Request-Id": {"description": "Id of this request in the logs", "schema": {"type": "string"}},
-    "X-Cache": {
-        "description": "Whether the response was cached",
-        "schema": {"type": "string", "enum": ["hit", "miss", "stale"]},
-    },
-    "ETag": {
-        "description": "Changes with the body; the ETag of an article begins with its version",
-        "schema": {"type": "string"},
-    },
-    "Location": {"description": "URL of the article", "schema": {"type": "string", "format": "uri-reference"}},
-    "Idempotency-Replayed": {
-        "description": "This is the response to an earlier request",
-        "schema": {"type": "string", "const": "true"},
-    },
-    "WWW-Authenticate": {"description": "How to authenticate", "schema": {"type": "string"}},
-    "Retry-After": {"description": "Seconds to wait", "schema": {"type": "integer", "minimum": 0}},
-    "RateLimit-Limit": {
-        "description": "Allowed requests in a window; only for requests with a key",
-        "schema": {"type": "integer", "minimum": 1},
-    },
-    "RateLimit-Remaining": {
-        "description": "Remaining requests in the window",
-        "schema": {"type": "integer", "minimum": 0},
-    },
-    "RateLimit-Reset": {"description": "Seconds until the next window", "schema": {"type": "integer", "minimum": 0}},
+
+
+def _header(description: str, **schema: Any) -> dict[str, Any]:
+    return {"description": description, "schema": schema}
+
+
+HEADERS = {
+    "X-Request-Id": _header("Id of this request in the logs", type="string"),
+    "X-Cache": _header("Whether the response was cached", type="string", enum=["hit", "miss", "stale"]),
+    "ETag": _header("Changes with the body; the ETag of an article begins with its version", type="string"),
+    "Location": _header("URL of the article", type="string", format="uri-reference"),
+    "Idempotency-Replayed": _header("This is the response to an earlier request", type="string", const="true"),
+    "WWW-Authenticate": _header("How to authenticate", type="string"),
+    "Retry-After": _header("Seconds to wait", type="integer", minimum=0),
+    "RateLimit-Limit": _header("Allowed requests in a window; only for requests with a key", type="integer", minimum=1),
+    "RateLimit-Remaining": _header("Remaining requests in the window", type="integer", minimum=0),
+    "RateLimit-Reset": _header("Seconds until the next window", type="integer", minimum=0),
 }
 # The meaning of each error status, and its headers.
 PROBLEMS: dict[int, tuple[str, tuple[str, ...]]] = {

@@ -1,8 +1,8 @@
 """The commands `flask --app app users …` and `flask --app app keys …`."""
 
 import os
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
 from flask.cli import AppGroup
@@ -21,24 +21,31 @@ PASSWORD_ENV = click.option(
 )
 
 
+@contextmanager
+def _account_errors() -> Iterator[None]:
+    """Report refused values without a traceback."""
+    try:
+        yield
+    except AccountError as error:
+        raise click.ClickException(str(error)) from error
+
+
 @user_commands.command("create")
 @click.argument("email")
 @click.option("--name", default="", help="The name that readers see. The default is made from the address.")
 @click.option("--admin", is_flag=True, help="Make the user an administrator.")
 @click.option("--if-missing", is_flag=True, help="Do nothing if the user exists.")
 @PASSWORD_ENV
+@_account_errors()
 def create_user(email: str, name: str, admin: bool, if_missing: bool, password_env: str | None) -> None:
     """Create a user."""
-    try:
-        if if_missing and db.read(lambda session: users.find_user(session, email), primary=True):
-            click.echo(f"nothing to do: the user {email} exists")
-            return
-        password = _password(password_env)
-        user = db.write(
-            lambda session: users.create_user(session, email=email, password=password, name=name, is_admin=admin)
-        )
-    except AccountError as error:
-        raise click.ClickException(str(error)) from error
+    if if_missing and db.read(lambda session: users.find_user(session, email), primary=True):
+        click.echo(f"nothing to do: the user {email} exists")
+        return
+    password = _password(password_env)
+    user = db.write(
+        lambda session: users.create_user(session, email=email, password=password, name=name, is_admin=admin)
+    )
     click.echo(f"created {'administrator' if admin else 'user'} {user.email}")
 
 
@@ -53,6 +60,7 @@ def create_user(email: str, name: str, admin: bool, if_missing: bool, password_e
     type=click.Choice(users.SCOPES),
     help="What the key may do. May be repeated.",
 )
+@_account_errors()
 def create_key(email: str, name: str, scopes: tuple[str, ...]) -> None:
     """Create an API key and print it. It cannot be printed again."""
 
@@ -61,10 +69,7 @@ def create_key(email: str, name: str, scopes: tuple[str, ...]) -> None:
             raise AccountError(f"there is no user {email}; create one with `users create`")
         return users.create_key(session, user=user, name=name, scopes=list(scopes))
 
-    try:
-        _, key = db.write(create)
-    except AccountError as error:
-        raise click.ClickException(str(error)) from error
+    _, key = db.write(create)
     click.echo(key)
 
 
@@ -92,13 +97,11 @@ def list_users() -> None:
 @user_commands.command("set-password")
 @click.argument("email")
 @PASSWORD_ENV
+@_account_errors()
 def set_password(email: str, password_env: str | None) -> None:
     """Change a user's password. This ends all sessions of the user and confirms the address."""
     password = _password(password_env)
-    try:
-        users.check_length(password)
-    except AccountError as error:
-        raise click.ClickException(str(error)) from error
+    users.check_length(password)
     password_hash = users.hash_password(password)
 
     def change(user: User) -> None:
@@ -113,7 +116,7 @@ def set_password(email: str, password_env: str | None) -> None:
 @click.argument("email")
 def activate(email: str) -> None:
     """Allow a user to log in again."""
-    _change(email, lambda user: _set(user, is_active=True))
+    _change(email, lambda user: users.set_rights(user, is_active=True))
     click.echo(f"{email} can log in")
 
 
@@ -121,7 +124,7 @@ def activate(email: str) -> None:
 @click.argument("email")
 def deactivate(email: str) -> None:
     """End a user's sessions, and refuse the user's keys and log-ins."""
-    _change(email, lambda user: _set(user, is_active=False))
+    _change(email, lambda user: users.set_rights(user, is_active=False))
     click.echo(f"{email} can no longer log in")
 
 
@@ -130,23 +133,16 @@ def deactivate(email: str) -> None:
 @click.option("--undo", is_flag=True, help="Remove the right.")
 def make_admin(email: str, undo: bool) -> None:
     """Make a user an administrator."""
-    _change(email, lambda user: _set(user, is_admin=not undo))
+    _change(email, lambda user: users.set_rights(user, is_admin=not undo))
     click.echo(f"{email} is {'no longer' if undo else 'now'} an administrator")
 
 
 @key_commands.command("list")
 @click.argument("email")
+@_account_errors()
 def list_keys(email: str) -> None:
     """List a user's valid API keys: prefix, name and scopes."""
-
-    def read(session: Session) -> list[ApiKey]:
-        return users.keys_of(session, _find(session, email).id)
-
-    try:
-        found = db.read(read, primary=True)
-    except AccountError as error:
-        raise click.ClickException(str(error)) from error
-    for key in found:
+    for key in db.read(lambda session: users.keys_of(session, _find(session, email).id), primary=True):
         click.echo("\t".join([key.prefix, key.name, " ".join(key.scopes)]))
 
 
@@ -156,17 +152,9 @@ def _find(session: Session, email: str) -> User:
     return user
 
 
-def _set(user: User, **values: Any) -> None:
-    for name, value in values.items():
-        setattr(user, name, value)
-    user.session_epoch += 1
-
-
+@_account_errors()
 def _change(email: str, change: Callable[[User], None]) -> None:
-    try:
-        db.write(lambda session: change(_find(session, email)))
-    except AccountError as error:
-        raise click.ClickException(str(error)) from error
+    db.write(lambda session: change(_find(session, email)))
 
 
 def _password(variable: str | None) -> str:

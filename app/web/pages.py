@@ -23,10 +23,8 @@ class PlainForm(FlaskForm):
 
 def init_app(app: Flask) -> None:
     """Add template filters, template variables and the CSRF error handler."""
-    app.add_template_filter(day)
-    app.add_template_filter(moment)
-    app.add_template_filter(written)
-    app.add_template_filter(paragraphs)
+    for template_filter in (day, moment, written, paragraphs):
+        app.add_template_filter(template_filter)
     app.context_processor(_site)
     app.register_error_handler(CSRFError, refuse_forged)
 

@@ -5,7 +5,7 @@ the cache.
 """
 
 from flask import Flask, Response, current_app, g, has_request_context, request
-from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous import TimestampSigner
 
 from app.extensions import cache
 
@@ -59,13 +59,8 @@ def _mark(response: Response) -> Response:
 
 
 def _cookie_is_valid() -> bool:
-    if (value := request.cookies.get(COOKIE)) is None:
-        return False
-    try:
-        _signer().unsign(value, max_age=current_app.config["PIN_SECONDS"])
-    except BadSignature:
-        return False
-    return True
+    value = request.cookies.get(COOKIE)
+    return value is not None and _signer().validate(value, max_age=current_app.config["PIN_SECONDS"])
 
 
 def _key_is_marked() -> bool:
