@@ -11,6 +11,7 @@ from app.web.forms import trim, valid_text
 
 NEW = {"autocomplete": "new-password"}
 CURRENT = {"autocomplete": "current-password"}
+PASSWORD_HINT = "At least 8 characters. A sentence is a good password."
 
 
 def address(_form: FlaskForm, field: Field) -> None:
@@ -31,7 +32,11 @@ class NameForm(FlaskForm):
     """The name that readers see."""
 
     name = StringField(
-        "Name", [valid_text(NAME_LENGTH, one_line=True)], filters=[trim], render_kw={"autocomplete": "name"}
+        "Name",
+        [valid_text(NAME_LENGTH, one_line=True)],
+        filters=[trim],
+        description="Readers see it next to your articles.",
+        render_kw={"autocomplete": "name"},
     )
 
 
@@ -48,7 +53,7 @@ class SignupForm(NameForm):
     """A new account."""
 
     email = EmailField("E-mail", [address], filters=[trim], render_kw={"autocomplete": "username"})
-    password = PasswordField("Password", [new_password], render_kw=NEW)
+    password = PasswordField("Password", [new_password], description=PASSWORD_HINT, render_kw=NEW)
 
 
 class AddressForm(FlaskForm):
@@ -68,11 +73,13 @@ class ConfirmForm(FlaskForm):
 class NewPasswordForm(FlaskForm):
     """A new password after a reset."""
 
-    password = PasswordField("New password", [new_password], render_kw=NEW | {"autofocus": True})
+    password = PasswordField(
+        "New password", [new_password], description=PASSWORD_HINT, render_kw=NEW | {"autofocus": True}
+    )
 
 
 class ChangePasswordForm(FlaskForm):
     """A new password, and the current one as proof."""
 
     present = PasswordField("Current password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=CURRENT)
-    password = PasswordField("New password", [new_password], render_kw=NEW)
+    password = PasswordField("New password", [new_password], description=PASSWORD_HINT, render_kw=NEW)

@@ -23,7 +23,12 @@ class ArticleForm(FlaskForm):
     title = StringField("Title", [valid_text(TITLE_LENGTH, one_line=True)], filters=[trim])
     # Another ID than the default, because every page already has an element with the ID `content`.
     content = TextAreaField(
-        "Text", [valid_text(MAX_ARTICLE_LENGTH)], filters=[_with_newlines], id="text", render_kw={"rows": 18}
+        "Text",
+        [valid_text(MAX_ARTICLE_LENGTH)],
+        filters=[_with_newlines],
+        description="Plain text. An empty line starts a new paragraph.",
+        id="text",
+        render_kw={"rows": 18},
     )
     # The version that the author has edited; see `base`.
     version = HiddenField()
@@ -44,7 +49,12 @@ class ArticleForm(FlaskForm):
 class KeyForm(FlaskForm):
     """Name and scopes of an API key."""
 
-    name = StringField("Name", [valid_text(NAME_LENGTH, one_line=True)], filters=[trim])
+    name = StringField(
+        "Name",
+        [valid_text(NAME_LENGTH, one_line=True)],
+        filters=[trim],
+        description="The name of the program that will use the key.",
+    )
     scopes = SelectMultipleField(
         "What it may do",
         # WTForms accepts plain strings, but its types do not allow them yet.
