@@ -86,13 +86,8 @@ def _configure_login(app: Flask) -> None:
 
 
 def _configure_responses(app: Flask) -> None:
-    read_your_writes.init_app(app)
-    limits.init_app(app)
-    security_headers.init_app(app)
-    debugging.init_app(app)
-    problems.init_app(app)
-    pages.init_app(app)
-    assets.init_app(app)
+    for module in (read_your_writes, limits, security_headers, debugging, problems, pages, assets):
+        module.init_app(app)
     if app.config["BEHIND_PROXY"]:
         # One hop: the load balancer replaces these headers of the client.
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=1, x_proto=1, x_host=1)  # type: ignore[method-assign]

@@ -2,9 +2,11 @@
 
 from flask import abort, flash, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from app.admin import administration
 from app.admin.blueprint import PAGE, audit, bp
+from app.database.models import ApiKey, FailedTask, User
 from app.extensions import cache, db, store
 from app.jobs import celery_app, dead_letters
 from app.jobs.dead_letters import DeadLetterError
@@ -16,12 +18,14 @@ from app.web.paging import Position
 
 # Identifies the list in page tokens.
 DEAD_LETTERS = b"letters1"
+# One click sends at most this many tasks again, because the page must answer in time.
+MAX_REQUEUED = 100
 
 
 @bp.get("/")
 def overview() -> str:
     """Show the number of articles, users, keys and failed tasks."""
-    return render_template("admin/overview.html", counts=db.read(administration.counts))
+    return render_template("admin/overview.html", counts=db.read(_counts))
 
 
 @bp.get("/tasks")
@@ -42,21 +46,26 @@ def list_tasks() -> str:
 def requeue_task(dead_letter_id: int) -> ResponseReturnValue:
     """Send a failed task again."""
     try:
-        sent = dead_letters.requeue(dead_letter_id)
+        if not dead_letters.requeue(dead_letter_id):
+            abort(404, "There is no such failed task, or it has already been sent again.")
     except DeadLetterError as error:
         flash(f"Not sent: {error}.", "error")
-        return redirect(url_for("admin.list_tasks"))
-    if not sent:
-        abort(404, "There is no such failed task, or it has already been sent again.")
-    audit("requeue task", dead_letter=dead_letter_id)
-    flash("The task is sent again.", "done")
+    else:
+        audit("requeue task", dead_letter=dead_letter_id)
+        flash("The task is sent again.", "done")
     return redirect(url_for("admin.list_tasks"))
 
 
 @bp.post("/tasks/requeue")
 def requeue_tasks() -> ResponseReturnValue:
-    """Send all failed tasks again."""
-    sent, refused = administration.requeue_all()
+    """Send the oldest failed tasks again."""
+    waiting = select(FailedTask.id).where(FailedTask.requeued_at.is_(None)).order_by(FailedTask.id).limit(MAX_REQUEUED)
+    sent, refused = 0, None
+    for dead_letter_id in db.read(lambda session: list(session.scalars(waiting)), primary=True):
+        try:
+            sent += dead_letters.requeue(dead_letter_id)
+        except DeadLetterError as error:
+            refused = str(error)
     audit("requeue all tasks", sent=sent)
     flash(f"Tasks sent again: {sent}." + (f" Not all: {refused}." if refused else ""), "error" if refused else "done")
     return redirect(url_for("admin.list_tasks"))
@@ -90,3 +99,12 @@ def empty_cache() -> ResponseReturnValue:
     audit("empty cache")
     flash("The cache is empty. The next reader of each page gets the current data from the database.", "done")
     return redirect(url_for("admin.show_cache"))
+
+
+def _counts(session: Session) -> dict[str, int]:
+    return {
+        "Articles": articles.count(session),
+        "Users": session.scalar(select(func.count()).select_from(User)) or 0,
+        "API keys": session.scalar(select(func.count()).select_from(ApiKey).where(ApiKey.revoked_at.is_(None))) or 0,
+        "Failed tasks": dead_letters.waiting(session),
+    }

@@ -97,11 +97,10 @@ class ProblemApi(Api):
                 "detail": f"{description}.",
                 "request_id": "5f2c…",
             }
-            content = {PROBLEM_JSON: {"schema": ProblemSchema, "example": example}}
             component = {
                 "description": description,
                 "headers": header_refs("X-Request-Id", *headers),
-                "content": content,
+                "content": {PROBLEM_JSON: {"schema": ProblemSchema, "example": example}},
             }
             self.spec.components.response(phrase.name, component, lazy=True)
 

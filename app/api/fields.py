@@ -14,21 +14,17 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d
 _NUMBER = re.compile(r"-?\d{1,30}", re.ASCII)
 
 
-class PlainText(ma.fields.String):
-    """Text without control characters."""
+def plain_text(
+    max_length: int, *, one_line: bool = False, metadata: dict[str, Any], **options: Any
+) -> ma.fields.String:
+    """Return a field for text without control characters."""
 
-    def __init__(self, *, max_length: int, one_line: bool = False, **options: Any) -> None:
-        """Accept at most `max_length` characters."""
-        super().__init__(**options)
-        self.max_length = max_length
-        self.one_line = one_line
-        self.metadata = {"minLength": 1, "maxLength": max_length, **self.metadata}
-
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = super()._deserialize(value, attr, data, **kwargs)
-        if fault := plaintext.fault(text, max_length=self.max_length, one_line=self.one_line):
+    def check(text: str) -> None:
+        if fault := plaintext.fault(text, max_length=max_length, one_line=one_line):
             raise ma.ValidationError(fault)
-        return text
+
+    limits = {"minLength": 1, "maxLength": max_length}
+    return ma.fields.String(validate=check, metadata=limits | metadata, **options)
 
 
 class Number(ma.fields.Integer):

@@ -6,7 +6,7 @@ from typing import Any
 import marshmallow as ma
 from marshmallow import validate
 
-from app.api.fields import Number, PlainText, Timestamp
+from app.api.fields import Number, Timestamp, plain_text
 from app.database.models import TITLE_LENGTH
 from app.news.articles import MAX_ARTICLE_LENGTH, MAX_PAGE_SIZE
 from app.news.listing import Selection
@@ -32,8 +32,8 @@ class PageQuery(ma.Schema):
     """Parameters of a list. Several filters are combined with AND."""
 
     author = Number(validate=validate.Range(1, MAX_ID), metadata={"description": "Id of the author", "example": 1})
-    keyword = PlainText(
-        max_length=MAX_KEYWORD_LENGTH,
+    keyword = plain_text(
+        MAX_KEYWORD_LENGTH,
         one_line=True,
         metadata={"description": "One of the article's keywords", "example": "harbour"},
     )
@@ -44,8 +44,8 @@ class PageQuery(ma.Schema):
         }
     )
     until = Timestamp(metadata={"description": "Published before this time", "example": "2026-06-01T00:00:00Z"})
-    q = PlainText(
-        max_length=MAX_SEARCH_LENGTH,
+    q = plain_text(
+        MAX_SEARCH_LENGTH,
         one_line=True,
         metadata={
             "description": 'Full-text search in title and content: words, "a phrase", or, -without',
@@ -79,20 +79,20 @@ class PopularQuery(ma.Schema):
     limit = Number(load_default=POPULAR_LIMIT, validate=validate.Range(1, 50), metadata={"description": "Articles"})
 
 
-def _title(**options: Any) -> PlainText:
+def _title(**options: Any) -> ma.fields.String:
     described = {
         "description": "One line, without characters that change the direction of text",
         "example": "Storm over the harbour",
     }
-    return PlainText(max_length=TITLE_LENGTH, one_line=True, metadata=described, **options)
+    return plain_text(TITLE_LENGTH, one_line=True, metadata=described, **options)
 
 
-def _content(**options: Any) -> PlainText:
+def _content(**options: Any) -> ma.fields.String:
     described = {
         "description": "Plain text; each line is a paragraph",
         "example": "The storm came at noon. Nobody was hurt.",
     }
-    return PlainText(max_length=MAX_ARTICLE_LENGTH, metadata=described, **options)
+    return plain_text(MAX_ARTICLE_LENGTH, metadata=described, **options)
 
 
 class NewArticle(ma.Schema):

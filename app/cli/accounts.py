@@ -160,8 +160,7 @@ def _change(email: str, change: Callable[[User], None]) -> None:
 def _password(variable: str | None) -> str:
     """Return the password. It is never an argument: every user of the machine can read the arguments of a process."""
     if variable is None:
-        password: str = click.prompt("Password", hide_input=True, confirmation_prompt=True)
-        return password
+        return str(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     if not (found := os.environ.get(variable)):
         raise click.ClickException(f"the environment variable {variable} is not set")
     return found

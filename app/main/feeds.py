@@ -1,7 +1,7 @@
 """The Atom feed, the sitemap and robots.txt."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 from flask import Blueprint, Response, current_app, render_template, request
 
@@ -47,8 +47,7 @@ def _without_controls(text: str) -> str:
 
 def _newest(limit: int) -> list[dict[str, Any]]:
     cached = articles.cached_page(Selection(), after=None, limit=limit, seconds=current_app.config["ARTICLES_TTL"])
-    found: list[dict[str, Any]] = pages.load(cached)["articles"]
-    return found
+    return cast("list[dict[str, Any]]", pages.load(cached)["articles"])
 
 
 def _answer(template: str, mimetype: str, **values: Any) -> Response:

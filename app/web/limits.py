@@ -5,7 +5,7 @@ The load balancer already limits each address.
 
 import math
 from contextlib import suppress
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response, g, request
 from flask_limiter import Limiter
@@ -91,8 +91,7 @@ def init_app(app: Flask) -> None:
 
 
 def _windows() -> dict[str, Window]:
-    windows: dict[str, Window] = g.setdefault("limit_windows", {})
-    return windows
+    return cast("dict[str, Window]", g.setdefault("limit_windows", {}))
 
 
 def _add_headers(response: Response) -> Response:

@@ -5,7 +5,7 @@ Requests are counted by route rule, because the number of paths has no limit.
 
 import os
 import time
-from typing import Any
+from typing import Any, cast
 
 from flask import Flask, Response, g, has_request_context, request
 from prometheus_client import (
@@ -62,8 +62,7 @@ def serve() -> Response:
     registry: CollectorRegistry = REGISTRY
     if os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
         registry = CollectorRegistry()
-        collect_all_processes: Any = MultiProcessCollector
-        collect_all_processes(registry)
+        cast("Any", MultiProcessCollector)(registry)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST, headers={"Cache-Control": "no-store"})
 
 
