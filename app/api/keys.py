@@ -10,8 +10,7 @@ from flask_smorest import abort
 from app.accounts import users
 from app.database.models import ApiKey
 from app.extensions import db
-from app.web.clients import client_address
-from app.web.limits import limiter
+from app.web.limits import client_address, limiter
 
 P = ParamSpec("P")
 R = TypeVar("R")

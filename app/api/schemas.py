@@ -28,35 +28,32 @@ class Page:
     after: Position | None
 
 
+def _about(description: str, **example: Any) -> dict[str, Any]:
+    return {"description": description, **example}
+
+
 class PageQuery(ma.Schema):
     """Parameters of a list. Several filters are combined with AND."""
 
-    author = Number(validate=validate.Range(1, MAX_ID), metadata={"description": "Id of the author", "example": 1})
+    author = Number(validate=validate.Range(1, MAX_ID), metadata=_about("Id of the author", example=1))
     keyword = plain_text(
-        MAX_KEYWORD_LENGTH,
-        one_line=True,
-        metadata={"description": "One of the article's keywords", "example": "harbour"},
+        MAX_KEYWORD_LENGTH, one_line=True, metadata=_about("One of the article's keywords", example="harbour")
     )
     since = Timestamp(
-        metadata={
-            "description": "Published at this time or later, RFC 3339 with a zone",
-            "example": "2026-05-01T00:00:00Z",
-        }
+        metadata=_about("Published at this time or later, RFC 3339 with a zone", example="2026-05-01T00:00:00Z")
     )
-    until = Timestamp(metadata={"description": "Published before this time", "example": "2026-06-01T00:00:00Z"})
+    until = Timestamp(metadata=_about("Published before this time", example="2026-06-01T00:00:00Z"))
     q = plain_text(
         MAX_SEARCH_LENGTH,
         one_line=True,
-        metadata={
-            "description": 'Full-text search in title and content: words, "a phrase", or, -without',
-            "example": '"storm warning" harbour -ferry',
-        },
+        metadata=_about(
+            'Full-text search in title and content: words, "a phrase", or, -without',
+            example='"storm warning" harbour -ferry',
+        ),
     )
-    limit = Number(
-        load_default=20, validate=validate.Range(1, MAX_PAGE_SIZE), metadata={"description": "Articles on the page"}
-    )
+    limit = Number(load_default=20, validate=validate.Range(1, MAX_PAGE_SIZE), metadata=_about("Articles on the page"))
     after = ma.fields.String(
-        metadata={"description": "`next` of the previous page, with the same filters. Without it: the first page"}
+        metadata=_about("`next` of the previous page, with the same filters. Without it: the first page")
     )
 
     @ma.post_load
@@ -76,22 +73,18 @@ class PageQuery(ma.Schema):
 class PopularQuery(ma.Schema):
     """Parameters of the list of popular articles."""
 
-    limit = Number(load_default=POPULAR_LIMIT, validate=validate.Range(1, 50), metadata={"description": "Articles"})
+    limit = Number(load_default=POPULAR_LIMIT, validate=validate.Range(1, 50), metadata=_about("Articles"))
 
 
 def _title(**options: Any) -> ma.fields.String:
-    described = {
-        "description": "One line, without characters that change the direction of text",
-        "example": "Storm over the harbour",
-    }
+    described = _about(
+        "One line, without characters that change the direction of text", example="Storm over the harbour"
+    )
     return plain_text(TITLE_LENGTH, one_line=True, metadata=described, **options)
 
 
 def _content(**options: Any) -> ma.fields.String:
-    described = {
-        "description": "Plain text; each line is a paragraph",
-        "example": "The storm came at noon. Nobody was hurt.",
-    }
+    described = _about("Plain text; each line is a paragraph", example="The storm came at noon. Nobody was hurt.")
     return plain_text(MAX_ARTICLE_LENGTH, metadata=described, **options)
 
 
@@ -123,10 +116,10 @@ class IdempotencyHeaders(ma.Schema):
         validate=validate.Regexp(
             r"^[\x21-\x7e]{1,128}$", error="Must be 1 to 128 printable ASCII characters without blanks."
         ),
-        metadata={
-            "description": "Chosen by the client for one article. For 24 hours it gets the same response",
-            "example": "6f1b3c1e-7a43-4f0e-9a0e-2f6f0c1f7a55",
-        },
+        metadata=_about(
+            "Chosen by the client for one article. For 24 hours it gets the same response",
+            example="6f1b3c1e-7a43-4f0e-9a0e-2f6f0c1f7a55",
+        ),
     )
 
 
@@ -143,19 +136,16 @@ class ListedArticle(ma.Schema):
     id = ma.fields.Integer(required=True, metadata={"example": 17})
     title = ma.fields.String(required=True, metadata={"example": "Storm over the harbour"})
     summary = ma.fields.String(
-        required=True,
-        metadata={"description": "Empty until a worker has added it", "example": "The storm came at noon."},
+        required=True, metadata=_about("Empty until a worker has added it", example="The storm came at noon.")
     )
     keywords = ma.fields.List(ma.fields.String(), required=True, metadata={"example": ["storm", "harbour"]})
     author = ma.fields.Nested(AuthorSchema, required=True)
-    views = ma.fields.Integer(
-        required=True, metadata={"description": "Reads, updated every few seconds", "example": 42}
-    )
+    views = ma.fields.Integer(required=True, metadata=_about("Reads, updated every few seconds", example=42))
     published_at = ma.fields.DateTime(required=True, metadata={"example": EXAMPLE_TIME})
     updated_at = ma.fields.DateTime(
-        required=True, allow_none=True, metadata={"description": "Last change of title or content", "example": None}
+        required=True, allow_none=True, metadata=_about("Last change of title or content", example=None)
     )
-    version = ma.fields.Integer(required=True, metadata={"description": "Increases with each change", "example": 1})
+    version = ma.fields.Integer(required=True, metadata=_about("Increases with each change", example=1))
 
 
 class FullArticle(ListedArticle):
@@ -169,9 +159,7 @@ class ArticlePage(ma.Schema):
 
     articles = ma.fields.List(ma.fields.Nested(ListedArticle), required=True)
     next = ma.fields.String(
-        required=True,
-        allow_none=True,
-        metadata={"description": "`after` of the next page; null on the last page", "example": None},
+        required=True, allow_none=True, metadata=_about("`after` of the next page; null on the last page", example=None)
     )
 
 
@@ -185,13 +173,9 @@ class Caller(ma.Schema):
     """The API key of a request."""
 
     user = ma.fields.Nested(AuthorSchema, required=True)
-    name = ma.fields.String(required=True, metadata={"description": "Name of the key", "example": "importer"})
-    prefix = ma.fields.String(
-        required=True, metadata={"description": "Public part of the key", "example": "3f9a1c20b7de"}
-    )
+    name = ma.fields.String(required=True, metadata=_about("Name of the key", example="importer"))
+    prefix = ma.fields.String(required=True, metadata=_about("Public part of the key", example="3f9a1c20b7de"))
     scopes = ma.fields.List(
-        ma.fields.String(),
-        required=True,
-        metadata={"description": "What the key may do", "example": ["articles:write"]},
+        ma.fields.String(), required=True, metadata=_about("What the key may do", example=["articles:write"])
     )
     created_at = ma.fields.DateTime(required=True, metadata={"example": EXAMPLE_TIME})

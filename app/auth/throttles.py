@@ -16,8 +16,7 @@ from werkzeug.exceptions import TooManyRequests
 
 from app.accounts import users
 from app.accounts.users import AccountError
-from app.web.clients import client_address
-from app.web.limits import limiter
+from app.web.limits import client_address, limiter
 
 P = ParamSpec("P")
 R = TypeVar("R")

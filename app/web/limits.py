@@ -5,6 +5,7 @@ The load balancer already limits each address.
 
 import math
 from contextlib import suppress
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, cast
 
 from flask import Flask, Response, g, request
@@ -13,7 +14,16 @@ from limits.storage import Storage
 
 from app.extensions import cache
 from app.redis.cache_backends import CacheUnavailableError, Window
-from app.web.clients import client_address
+
+
+def client_address() -> str:
+    """Return the client's IPv4 address or IPv6 /64 network, because one IPv6 client has a full /64."""
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:
+        return "unknown"
+    return str(ip_network((address, 64), strict=False)) if isinstance(address, IPv6Address) else str(address)
+
 
 # Flask-Limiter finds the class below by its scheme, cache://.
 SCHEMES = ["cache"]

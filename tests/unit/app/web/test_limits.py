@@ -8,7 +8,7 @@ from redis.client import Pipeline
 
 from app.extensions import cache
 from app.redis.cache_backends import RedisBackend
-from app.web.clients import client_address
+from app.web.limits import client_address
 from tests.unit.app.conftest import Author, body
 
 
