@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import pytest
 
 from tests.support.live.clients import ARTICLES, log_in_as_admin, publish, visitor
 from tests.support.live.fleet import LiveFleet, eventually
@@ -81,8 +82,8 @@ def test_every_application_host_gets_requests(fleet: LiveFleet, author: httpx.Cl
     assert min(served.values()) > 5
 
 
-def test_a_session_survives_the_application_host_that_created_it(healthy_fleet: LiveFleet) -> None:
-    fleet = healthy_fleet
+@pytest.mark.usefixtures("healthy_fleet")
+def test_a_session_survives_the_application_host_that_created_it(fleet: LiveFleet) -> None:
     with visitor(fleet) as reader:
         log_in_as_admin(fleet, reader)
         account = reader.get("/account")

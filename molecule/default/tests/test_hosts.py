@@ -4,6 +4,8 @@ import json
 import sys
 from typing import Any
 
+import pytest
+
 from tests.support.live import ports
 from tests.support.live.fleet import LiveFleet, eventually
 
@@ -27,8 +29,8 @@ def test_every_host_resolves_the_names_of_the_others(fleet: LiveFleet) -> None:
         assert fleet.run(host, f"getent hosts {other.name}").stdout.split()[0] in {other.address, "127.0.1.1", "::1"}
 
 
-def test_services_start_after_a_reboot(healthy_fleet: LiveFleet) -> None:
-    fleet = healthy_fleet
+@pytest.mark.usefixtures("healthy_fleet")
+def test_services_start_after_a_reboot(fleet: LiveFleet) -> None:
     standby = fleet.standbys[0] if fleet.standbys else fleet.primary
     boot = fleet.run(standby, "stat -c %y /proc/1").stdout
     fleet.run(standby, "systemd-run --on-active=1 systemctl reboot")

@@ -66,8 +66,8 @@ def uncached(path: str) -> str:
     return f"{path}?limit={20 + uuid4().int % 80}&{period}"
 
 
-def test_without_the_cache_pages_are_slower_but_correct(healthy_fleet: LiveFleet, author: httpx.Client) -> None:
-    fleet = healthy_fleet
+@pytest.mark.usefixtures("healthy_fleet")
+def test_without_the_cache_pages_are_slower_but_correct(fleet: LiveFleet, author: httpx.Client) -> None:
     with stopped(fleet, fleet.group("redis"), "redis@cache"), visitor(fleet) as reader:
         assert_served(reader, *PAGES, uncached(ARTICLES))
         title = publish(author)["title"]
@@ -84,10 +84,10 @@ def test_without_the_cache_pages_are_slower_but_correct(healthy_fleet: LiveFleet
     assert eventually(lambda: author.get(f"{ARTICLES}?limit=9").headers["x-cache"] == "hit", within=20, every=0.5)
 
 
+@pytest.mark.usefixtures("healthy_fleet")
 def test_without_the_store_pages_are_anonymous_and_articles_can_be_written(
-    healthy_fleet: LiveFleet, author: httpx.Client, pending_articles: list[str]
+    fleet: LiveFleet, author: httpx.Client, pending_articles: list[str]
 ) -> None:
-    fleet = healthy_fleet
     with visitor(fleet) as reader:
         log_in_as_admin(fleet, reader)
         with stopped(fleet, fleet.group("sentinel"), "redis@store"):
@@ -103,8 +103,8 @@ def test_without_the_store_pages_are_anonymous_and_articles_can_be_written(
     pending_articles.append(f"{ARTICLES}/{written.json()['id']}")
 
 
-def test_without_a_replica_reads_go_to_the_primary(healthy_fleet: LiveFleet, author: httpx.Client) -> None:
-    fleet = healthy_fleet
+@pytest.mark.usefixtures("healthy_fleet")
+def test_without_a_replica_reads_go_to_the_primary(fleet: LiveFleet, author: httpx.Client) -> None:
     with stopped(fleet, fleet.standbys, "patroni"), visitor(fleet) as reader:
         assert_served(reader, *PAGES, uncached(ARTICLES))
         # Within seconds, Patroni notices that no standby confirms commits, and turns synchronous mode off.
@@ -140,10 +140,8 @@ def patroni_paused(fleet: LiveFleet) -> Iterator[None]:
     assert eventually(is_complete, within=90, every=1)
 
 
-def test_without_a_primary_reads_work_and_writes_are_retried_later(
-    healthy_fleet: LiveFleet, author: httpx.Client
-) -> None:
-    fleet = healthy_fleet
+@pytest.mark.usefixtures("healthy_fleet")
+def test_without_a_primary_reads_work_and_writes_are_retried_later(fleet: LiveFleet, author: httpx.Client) -> None:
     with visitor(fleet) as reader:
         with patroni_paused(fleet):
             stop_postgres(fleet, fleet.primary)
@@ -154,8 +152,8 @@ def test_without_a_primary_reads_work_and_writes_are_retried_later(
         log_in_as_admin(fleet, reader)
 
 
-def test_without_any_database_cached_pages_are_served(healthy_fleet: LiveFleet, author: httpx.Client) -> None:
-    fleet = healthy_fleet
+@pytest.mark.usefixtures("healthy_fleet")
+def test_without_any_database_cached_pages_are_served(fleet: LiveFleet, author: httpx.Client) -> None:
     with visitor(fleet) as reader:
         for path in PAGES:
             assert reader.get(path).status_code == 200, path

@@ -1,10 +1,9 @@
 """One host in every group: the same site.yml makes a complete fleet without redundancy."""
 
-from uuid import uuid4
-
 import httpx
 
 from tests.support.live import ports
+from tests.support.live.clients import ARTICLES, publish
 from tests.support.live.fleet import LiveFleet, eventually
 
 
@@ -16,13 +15,11 @@ def test_one_host_has_every_tier_and_no_failed_units(fleet: LiveFleet) -> None:
 
 
 def test_an_article_is_written_and_read_through_the_front_door(author: httpx.Client, site: httpx.Client) -> None:
-    title = f"single-{uuid4()}"
-    answer = author.post("/api/v1/articles", json={"title": title, "content": "One host is enough to begin with. " * 5})
-    assert answer.status_code == 201, answer.text
-    url = f"/api/v1/articles/{answer.json()['id']}"
-    assert site.get(url).json()["title"] == title
-    before = site.get(url).json()["views"]
-    assert eventually(lambda: site.get(url).json()["views"] > before, within=30), "no worker counted the views"
+    article = publish(author)
+    url = f"{ARTICLES}/{article['id']}"
+    read = site.get(url).json()
+    assert read["title"] == article["title"]
+    assert eventually(lambda: site.get(url).json()["views"] > read["views"], within=30), "no worker counted the views"
 
 
 def test_only_the_ports_of_the_port_matrix_are_open_from_outside(fleet: LiveFleet) -> None:

@@ -69,13 +69,8 @@ class Drill:
         for name, maximum in self.extra.items():
             if verdict.extra[name] > maximum * TOLERANCE:
                 found.append(f"{name} is {verdict.extra[name]:g}, the limit is {maximum * TOLERANCE:g}")
-        for outcome, number in (
-            ("lost", verdict.lost),
-            ("doubled", verdict.doubled),
-            ("never acknowledged", verdict.open),
-        ):
-            if number:
-                found.append(f"{number} writes {outcome}")
+        outcomes = {"lost": verdict.lost, "doubled": verdict.doubled, "never acknowledged": verdict.open}
+        found += [f"{number} writes {outcome}" for outcome, number in outcomes.items() if number]
         if verdict.session_lost:
             found.append("the session was lost")
         if verdict.max_primaries > self.primaries:

@@ -89,16 +89,13 @@ class Observer:
                     agent.stdin.write(settings + "\n")
                     agent.stdin.flush()
                     for line in agent.stdout:
-                        self._record(host, line)
+                        report = json.loads(line)
+                        sample = Sample(report["t"], host.name, report["fact"], report["value"])
+                        self.samples.append(sample)
+                        self._latest[sample.host, sample.fact] = sample
                 except (BrokenPipeError, ValueError):
                     agent.kill()
             self._stopped.wait(0.5)
-
-    def _record(self, host: Host, line: str) -> None:
-        report = json.loads(line)
-        sample = Sample(report["t"], host.name, report["fact"], report["value"])
-        self.samples.append(sample)
-        self._latest[sample.host, sample.fact] = sample
 
     def _settings(self, host: Host) -> dict[str, Any]:
         """Return the agent's settings for a host, which depend on its groups."""

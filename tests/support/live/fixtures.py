@@ -42,9 +42,9 @@ def author(fleet: LiveFleet, api_key: str) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture
-def healthy_fleet(fleet: LiveFleet) -> Iterator[LiveFleet]:
-    """The fleet for a test that disturbs it. Afterwards, wait until every host is healthy again."""
-    yield fleet
+def healthy_fleet(fleet: LiveFleet) -> Iterator[None]:
+    """For a test that disturbs the fleet: afterwards, wait until every host is healthy again."""
+    yield
 
     def unhealthy() -> list[str]:
         return [host.name for host in fleet.hosts.values() if not fleet.is_healthy(host)]

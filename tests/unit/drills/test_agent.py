@@ -5,19 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.support.drills.observer import AGENT
 
 
-@pytest.fixture
-def packages(tmp_path: Path) -> Path:
-    """The only folder in which the agent's Python finds packages."""
-    return tmp_path
-
-
 def run(packages: Path, lines: int) -> tuple[list[dict[str, object]], int]:
-    """Return the agent's first lines, and its exit code after its input was closed."""
+    """Return the agent's first lines, and its exit code after its input was closed.
+
+    `packages` is the only folder in which it finds packages.
+    """
     command = [sys.executable, "-S", "-c", AGENT]
     with subprocess.Popen(
         command,
@@ -36,14 +31,14 @@ def run(packages: Path, lines: int) -> tuple[list[dict[str, object]], int]:
         return reports, agent.wait(timeout=30)
 
 
-def test_a_host_without_the_module_has_no_postgres(packages: Path) -> None:
-    reports, code = run(packages, 8)
+def test_a_host_without_the_module_has_no_postgres(tmp_path: Path) -> None:
+    reports, code = run(tmp_path, 8)
     assert {"postgres": None, "candidates": None}.items() <= {line["fact"]: line["value"] for line in reports}.items()
     assert code == 0
 
 
-def test_the_agent_exits_while_the_module_is_being_unpacked(packages: Path) -> None:
-    (packages / "psycopg2").mkdir()
-    reports, code = run(packages, 8)
+def test_the_agent_exits_while_the_module_is_being_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "psycopg2").mkdir()
+    reports, code = run(tmp_path, 8)
     assert "postgres" not in {line["fact"] for line in reports}
     assert code == 1

@@ -16,6 +16,8 @@ HOSTS = [
     Host("mon1", "10.0.0.61", frozenset({"monitoring", "sentinel", "etcd"})),
 ]
 
+# The note of a drained host.
+NOTE = {"by": "kim", "when": "2026-11-23T06:00:00Z", "why": "new disk"}
 RUNNING = {"system": "running", "failed": [], "stopped": []}
 LINKED_REPLICA = {"master": False, "linked": True}
 PATRONI = {"state": "running", "paused": False, "failsafe": False}

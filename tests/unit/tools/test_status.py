@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, changed
+from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, changed
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
 from tools.fleet.processes import this_run
@@ -16,7 +16,6 @@ from tools.fleet.status import restarting, settings, status
 from tools.fleet.table import render, rows, size, sorted_by_tier
 
 VIP = "10.0.0.5"
-NOTE = {"by": "kim", "when": "2026-11-23T06:00:00Z", "why": "new disk"}
 TABLE = """
 HOST     ADDRESS    STATE  ROLES
 lb1      10.0.0.11  ok     load balancer with 10.0.0.5
