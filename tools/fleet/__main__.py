@@ -12,28 +12,32 @@ import yaml
 
 from tools.fleet.context import Fleet, FleetError, echo
 from tools.fleet.down import down, prune
+from tools.fleet.inventory import read
 from tools.fleet.status import status
 from tools.fleet.up import create_hosts, up
 
 
 def ssh(fleet: Fleet, name: str) -> None:
     """Replace this process by an SSH session on the host `name`."""
-    hosts = {host.name: host for host in fleet.hosts(fleet.outputs())}
-    if name not in hosts:
+    shells = read(fleet).shells
+    if name not in shells:
         raise FleetError(
-            f"HOST={name or '(empty)'} is not a host of the fleet {fleet.name}; use one of {', '.join(hosts)}."
+            f"HOST={name or '(empty)'} is not a host of the fleet {fleet.name}; use one of {', '.join(shells)}."
         )
-    command = fleet.ssh_command(hosts[name])
-    os.execvp(command[0], command)
+    program, *arguments = shells[name]
+    if program != "ssh":
+        raise FleetError(f"HOST={name} has ansible_connection = local: it is this machine.")
+    # Unlike Ansible, a person can type the passphrase of a key. If an option is given twice, ssh uses the first.
+    os.execvp(program, [program, "-o", "BatchMode=no", *arguments])
 
 
 def secret(fleet: Fleet, name: str) -> None:
     """Print one secret of the fleet's inventory."""
-    path = f"inventories/{fleet.inventory}/group_vars/all/vault.yml"
-    result = fleet.run("ansible-vault", "view", path, quiet=True)
+    path = fleet.folder / "group_vars" / "all" / "vault.yml"
+    result = fleet.run("ansible-vault", "view", str(path), quiet=True)
     if result.returncode != 0:
         raise FleetError(
-            f"{path} cannot be read: {result.stderr.strip()} 'make up' creates it, .secrets/vault-password decrypts it."
+            f"{path} cannot be read: {result.stderr.strip()} site.yml creates it, .secrets/vault-password decrypts it."
         )
     values = yaml.safe_load(result.stdout)
     if f"vault_{name}" not in values:
@@ -53,6 +57,10 @@ COMMANDS: dict[str, tuple[Callable[..., object], str]] = {
 }
 
 
+# These work for every inventory.
+EVERYWHERE = ("status", "ssh", "secret")
+
+
 def main() -> int:
     """Run one command and return its exit code."""
     parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
@@ -62,9 +70,10 @@ def main() -> int:
     parsers["ssh"].add_argument("name", metavar="host")
     parsers["secret"].add_argument("name")
     arguments = vars(parser.parse_args())
-    run, _ = COMMANDS[arguments.pop("command")]
+    command = arguments.pop("command")
+    run, _ = COMMANDS[command]
     try:
-        code = run(Fleet.from_environment(), **arguments)
+        code = run(Fleet.from_environment(sandbox=command not in EVERYWHERE), **arguments)
     except FleetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

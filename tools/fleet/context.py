@@ -1,4 +1,4 @@
-"""A fleet of the local sandbox: its name, where its state is stored, and how to run tools for it."""
+"""A fleet: its name, where its state is stored, and how to run tools for it."""
 
 import json
 import os
@@ -29,7 +29,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Fleet:
-    """A fleet of the local sandbox.
+    """A fleet, usually of the local sandbox.
 
     Its name is the prefix of its containers, and the name of its network and state. `inventory` is the folder under
     inventories/ that has its variables.
@@ -40,24 +40,37 @@ class Fleet:
     environment: dict[str, str] = field(default_factory=dict)
 
     @classmethod
-    def from_environment(cls) -> Self:
-        """Return the fleet that the variables FLEET, INVENTORY and SUBNET describe."""
+    def from_environment(cls, *, sandbox: bool = True) -> Self:
+        """Return the fleet that the variables FLEET, INVENTORY and SUBNET describe.
+
+        Only a fleet of the sandbox can be created and removed. Without `sandbox`, every inventory is accepted.
+        """
         inventory = os.environ.get("INVENTORY") or "sandbox"
-        script = ROOT / "inventories" / inventory / "terraform.sh"
+        folder = ROOT / "inventories" / inventory
+        if not folder.is_dir():
+            names = ", ".join(sorted(path.parent.name for path in ROOT.glob("inventories/*/group_vars")))
+            raise FleetError(f"INVENTORY={inventory} is not a folder in inventories/; use one of {names}.")
         # As in bin/inventory: an inventory with a Terraform root of its own is another place, such as AWS.
         other_place = inventory != "sandbox" and (ROOT / "terraform" / inventory).exists()
-        if other_place or script.resolve() != ROOT / "bin" / "inventory":
+        other_place |= (folder / "terraform.sh").resolve() != ROOT / "bin" / "inventory"
+        if sandbox and other_place:
             raise FleetError(
-                f"INVENTORY={inventory} is not a sandbox inventory; use INVENTORY=sandbox or INVENTORY=single."
+                f"INVENTORY={inventory} is not a sandbox inventory, and this command works only for containers on this "
+                f"machine; use INVENTORY=sandbox, or 'ansible-playbook -i {folder} site.yml'."
             )
         name = os.environ.get("FLEET") or inventory
-        if not NAME.fullmatch(name):
+        if not other_place and not NAME.fullmatch(name):
             allowed = "1 to 20 lower-case letters, digits and dashes, starting with a letter"
             raise FleetError(f"FLEET={name} is not valid as a name of containers and a network; use {allowed}.")
         environment = os.environ | {"FLEET": name, "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}"}
         if subnet := os.environ.get("SUBNET"):  # otherwise Terraform derives one from the name
             environment["TF_VAR_subnet"] = subnet
         return cls(name, inventory, environment)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the inventory."""
+        return ROOT / "inventories" / self.inventory
 
     @property
     def directory(self) -> Path:

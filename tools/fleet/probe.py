@@ -195,7 +195,7 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     if groups & {"app", "workers"}:
         checks["release"] = release
     if "app" in groups:
-        checks["app"] = lambda: http(address, 8000, f"GET {settings['health']}")[0] == 200
+        checks["app"] = lambda: http(address, int(settings["port"]), f"GET {settings['health']}")[0] == 200
     if "postgres" in groups:
         checks |= {"postgres": postgres, "patroni": lambda: patroni(address), "candidates": lambda: candidates(address)}
     if "etcd" in groups:

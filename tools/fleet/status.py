@@ -11,19 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from tools.fleet.context import ROOT, Fleet, Host, echo
+from tools.fleet.context import Fleet, Host, echo
+from tools.fleet.inventory import read
 from tools.fleet.processes import abandoned
 from tools.fleet.redundancy import Facts, View, missing
 from tools.fleet.table import Row, render, rows, sorted_by_tier
 
 PROBE = Path(__file__).with_name("probe.py").read_text()
-# Seconds after which a host counts as down: to connect over SSH, and for the whole probe.
-CONNECT_TIMEOUT, PROBE_TIMEOUT = 2, 6
-# If an option is given twice, ssh uses the first. The default key exchange is safe from quantum computers, which costs
-# 50 ms of CPU at both ends of a connection. The probe transfers no secrets.
-SSH_OPTIONS = ["-o", f"ConnectTimeout={CONNECT_TIMEOUT}", "-o", "KexAlgorithms=^curve25519-sha256"]
+# Seconds after which a host counts as down, even if it accepted the connection.
+PROBE_TIMEOUT = 6
+# The default key exchange is safe from quantum computers, which costs 50 ms of CPU at both ends of a connection. The
+# probe transfers no secrets. If an option is given twice, ssh uses the first.
+SSH_OPTIONS = ["-o", "KexAlgorithms=^curve25519-sha256"]
 # Units that no other fact covers. Each must run on the hosts of its group.
 UNITS = {
     "loadbalancers": ["nginx", "keepalived"],
@@ -34,20 +33,19 @@ UNITS = {
 
 def status(fleet: Fleet, as_json: bool = False) -> int:
     """Print the fleet's state. Return 0 if it is fully redundant, otherwise 1."""
-    outputs = fleet.outputs()
-    hosts = sorted_by_tier(fleet.hosts(outputs))
-    vip = str(outputs["inventory"]["all"]["vars"]["fleet_vip"])
-    shells = {host.name: fast(fleet.ssh_command(host)) for host in hosts}
-    view = probe_hosts(hosts, shells, vip, variables(fleet))
+    inventory = read(fleet)
+    hosts = sorted_by_tier(inventory.hosts)
+    vip, name = inventory.settings["fleet_vip"] or "", inventory.settings["fleet_name"] or fleet.name
+    view = probe_hosts(hosts, inventory.shells, vip, inventory.settings)
     problems = missing(hosts, view) + restarting(view) + deploys(view, dead=True)
     lines = rows(hosts, view, vip)
     if as_json:
-        echo(json.dumps(document(fleet, hosts, view, lines, problems), indent=2))
+        echo(json.dumps(document(name, hosts, view, lines, problems), indent=2))
     else:
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
         echo(render(lines, width, colours=terminal and "NO_COLOR" not in os.environ))
-        echo("\n".join(["", *deploys(view), verdict(fleet, problems)]))
+        echo("\n".join(["", *deploys(view), verdict(name, problems)]))
     return 1 if problems else 0
 
 
@@ -69,14 +67,14 @@ def deploys(view: View, dead: bool = False) -> list[str]:
     return [f"the {lock['action']}{release} that {lock['by']} started at {lock['when']} {end}"]
 
 
-def verdict(fleet: Fleet, problems: list[str]) -> str:
+def verdict(name: str, problems: list[str]) -> str:
     """Return the last line: fully redundant, or everything that is missing."""
     if problems:
-        return f"{fleet.name} is not fully redundant: {'; '.join(problems)}"
-    return f"{fleet.name} is fully redundant: nothing is missing"
+        return f"{name} is not fully redundant: {'; '.join(problems)}"
+    return f"{name} is fully redundant: nothing is missing"
 
 
-def document(fleet: Fleet, hosts: list[Host], view: View, lines: list[Row], problems: list[str]) -> dict[str, Any]:
+def document(name: str, hosts: list[Host], view: View, lines: list[Row], problems: list[str]) -> dict[str, Any]:
     """Return all facts for the JSON output."""
     details = {
         host.name: {
@@ -88,13 +86,7 @@ def document(fleet: Fleet, hosts: list[Host], view: View, lines: list[Row], prob
         }
         for host, row in zip(hosts, lines, strict=True)
     }
-    return {"fleet": fleet.name, "redundant": not problems, "missing": problems, "hosts": details}
-
-
-def fast(ssh_command: Sequence[str]) -> list[str]:
-    """Return an `ssh` command with the options for the probe."""
-    ssh, *arguments = ssh_command
-    return [ssh, *SSH_OPTIONS, *arguments]
+    return {"fleet": name, "redundant": not problems, "missing": problems, "hosts": details}
 
 
 def probe_hosts(
@@ -106,15 +98,6 @@ def probe_hosts(
         return {host.name: found for host, found in zip(hosts, facts, strict=True)}
 
 
-def variables(fleet: Fleet) -> dict[str, Any]:
-    """Read the inventory's variables of its application. Templates are not rendered."""
-    folder = ROOT / "inventories" / fleet.inventory / "group_vars" / "all"
-    found: dict[str, Any] = {}
-    for name in ("application.yml", "main.yml"):
-        found |= yaml.safe_load((folder / name).read_text()) or {}
-    return found
-
-
 def settings(host: Host, vip: str, application: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings for the probe of a host."""
     expected = [unit for group, units in UNITS.items() if group in host.groups for unit in units]
@@ -123,6 +106,7 @@ def settings(host: Host, vip: str, application: Mapping[str, Any]) -> dict[str, 
         "address": host.address,
         "groups": sorted(host.groups),
         "vip": vip,
+        "port": application.get("app_port") or 8000,
         "health": application.get("app_health_path") or "/",
         "units": [unit for unit in expected if not absent.get(unit)],
     }
@@ -133,7 +117,9 @@ def probe(shell: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
 
     Without an answer, the facts are empty.
     """
-    command = [*shell, f"sudo python3 -IS - {shlex.quote(json.dumps(settings))}"]
+    program, *arguments = shell
+    options = SSH_OPTIONS if program == "ssh" else []
+    command = [program, *options, *arguments, f"sudo python3 -IS - {shlex.quote(json.dumps(settings))}"]
     try:
         result = subprocess.run(command, input=PROBE, capture_output=True, text=True, timeout=PROBE_TIMEOUT, check=True)
         return dict(json.loads(result.stdout))

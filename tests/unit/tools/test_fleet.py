@@ -34,7 +34,8 @@ def test_the_fleets_default_name_is_its_inventory(monkeypatch: pytest.MonkeyPatc
     ("variable", "fix", "value"),
     [
         *(("FLEET", "use 1 to 20 lower-case", name) for name in ("Bad_Name", "1st", "a" * 21, "../x")),
-        *(("INVENTORY", "use INVENTORY=sandbox", name) for name in ("nowhere", "aws")),
+        *(("INVENTORY", "use INVENTORY=sandbox", name) for name in ("aws", str(ROOT / "docs"))),
+        ("INVENTORY", "use one of .*sandbox, single", "nowhere"),
     ],
 )
 def test_an_invalid_variable_is_refused_with_the_fix(

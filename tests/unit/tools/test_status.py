@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ansible.playbook.play_context import PlayContext
 
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, changed
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
+from tools.fleet.inventory import Inventory, shell
 from tools.fleet.processes import this_run
 from tools.fleet.status import restarting, settings, status
 from tools.fleet.table import render, rows, size, sorted_by_tier
@@ -109,35 +111,15 @@ def test_hosts_are_sorted_in_the_order_in_which_a_request_passes_them() -> None:
 
 
 def test_the_probes_settings_come_from_the_inventory() -> None:
-    news = {"app_celery_app": "app.worker:celery_app", "app_health_path": "/healthz"}
+    news = {"app_celery_app": "app.worker:celery_app", "app_health_path": "/healthz", "app_port": "9000"}
     lb1, _, app1, worker1, *_ = HOSTS
     assert settings(lb1, VIP, news)["units"] == ["nginx", "keepalived"]
     assert settings(lb1, "", news)["units"] == ["nginx"]
-    assert settings(app1, VIP, news)["health"] == "/healthz"
+    assert (settings(app1, VIP, news)["port"], settings(app1, VIP, news)["health"]) == ("9000", "/healthz")
     assert settings(worker1, VIP, news)["units"] == ["celery-worker"]
     assert settings(worker1, VIP, {"app_celery_app": ""})["units"] == []
 
 
-class FakeFleet(Fleet):
-    """A fleet whose hosts are scripts on this machine. A host without a script is reached by SSH."""
-
-    def outputs(self) -> dict[str, Any]:
-        groups = {
-            group: {"hosts": [host.name for host in hosts if group in host.groups]}
-            for host in hosts
-            for group in host.groups
-        }
-        addresses = {host.name: {"ansible_host": host.address} for host in hosts}
-        return {"inventory": groups | {"_meta": {"hostvars": addresses}, "all": {"vars": {"fleet_vip": VIP}}}}
-
-    def ssh_command(self, host: Host) -> list[str]:
-        if host.name in scripts:
-            return [str(scripts[host.name])]
-        ssh, *arguments = super().ssh_command(host)
-        return [ssh, "-p", str(frozen.getsockname()[1]), *arguments]
-
-
-hosts: list[Host] = []
 scripts: dict[str, Path] = {}
 # Accepts connections and never answers, like the kernel of a host whose processes are frozen.
 frozen = socket.create_server(("127.0.0.1", 0))
@@ -149,13 +131,20 @@ def set_probe(name: str, command: str) -> None:
     scripts[name].chmod(0o755)
 
 
+def read(_: Fleet) -> Inventory:
+    """Return an inventory whose hosts are scripts on this machine. A host without a script is reached by SSH."""
+    over_ssh = shell("app1", {"ansible_host": "127.0.0.1", "ansible_port": frozen.getsockname()[1]}, PlayContext())
+    shells = {host.name: [str(scripts[host.name])] if host.name in scripts else over_ssh for host in HOSTS}
+    return Inventory(HOSTS, shells, {"fleet_name": "blue", "fleet_vip": VIP})
+
+
 @pytest.fixture
-def fleet(tmp_path: Path) -> Fleet:
-    hosts[:] = HOSTS
+def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
+    monkeypatch.setattr(status_module, "read", read)
     for name, facts in HEALTHY.items():
         scripts[name] = tmp_path / name
         set_probe(name, f"echo '{json.dumps(facts)}'")
-    return FakeFleet("blue", "sandbox")
+    return Fleet("blue", "sandbox")
 
 
 def test_a_fully_redundant_fleet_exits_with_success(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,7 +155,6 @@ def test_a_fully_redundant_fleet_exits_with_success(fleet: Fleet, capsys: pytest
 def test_hosts_that_are_down_delay_the_output_by_two_seconds_and_exit_with_failure(
     fleet: Fleet, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    hosts[hosts.index(HOSTS[2])] = Host("app1", "127.0.0.1", HOSTS[2].groups)
     del scripts["app1"]
     set_probe("worker1", "exit 255")
     set_probe("lb2", "echo welcome")

@@ -1,0 +1,80 @@
+"""Reads an inventory like Ansible does, so that commands work for every inventory, not only for the sandbox's."""
+
+import io
+import sys
+from collections.abc import Mapping
+from contextlib import redirect_stderr
+from dataclasses import dataclass
+from typing import Any
+
+from ansible import constants
+from ansible.cli import CLI
+from ansible.errors import AnsibleError
+from ansible.inventory.manager import InventoryManager
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.plugins.loader import connection_loader, init_plugin_loader
+from ansible.vars.hostvars import HostVars
+from ansible.vars.manager import VariableManager
+
+from plugins.action.fleet_check_hosts import ssh_command
+from tools.fleet.context import Fleet, FleetError, Host
+
+NOT_TIERS = ("all", "ungrouped")
+# Seconds after which a host counts as down.
+CONNECT_TIMEOUT = 2
+# Variables that are the same for all hosts.
+SETTINGS = ("fleet_name", "fleet_vip", "app_port", "app_health_path", "app_celery_app")
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """The hosts of an inventory, the command that runs a shell script on each one, and the values of SETTINGS."""
+
+    hosts: list[Host]
+    shells: dict[str, list[str]]
+    settings: dict[str, Any]
+
+
+def read(fleet: Fleet) -> Inventory:
+    """Return the fleet's inventory with its variables rendered."""
+    init_plugin_loader()
+    loader = DataLoader()
+    with redirect_stderr(io.StringIO()) as warnings:
+        try:
+            loader.set_vault_secrets(CLI.setup_vault_secrets(loader, constants.DEFAULT_VAULT_IDENTITY_LIST))
+            manager = InventoryManager(loader, sources=[str(fleet.folder)])
+            variables = HostVars(manager, VariableManager(loader, manager), loader)
+            hosts = members(manager.get_groups_dict(), variables)
+            shells = {host.name: shell(host.name, variables[host.name], PlayContext()) for host in hosts}
+            settings = {name: variables[host.name].get(name) for host in hosts[:1] for name in SETTINGS}
+        except AnsibleError as error:
+            raise FleetError(f"INVENTORY={fleet.inventory} cannot be read: {error}") from error
+    if not hosts:
+        script = fleet.folder / "terraform.sh"
+        reason = fleet.run(str(script), quiet=True).stderr.strip() if script.exists() else ""
+        raise FleetError(
+            reason or f"INVENTORY={fleet.inventory} has no hosts; correct {fleet.folder}. {warnings.getvalue().strip()}"
+        )
+    sys.stderr.write(warnings.getvalue())
+    return Inventory(hosts, shells, settings)
+
+
+def members(groups: Mapping[str, list[str]], variables: Mapping[str, Mapping[str, Any]]) -> list[Host]:
+    """Return the hosts with their groups."""
+    return [
+        Host(
+            name,
+            str(variables[name].get("fleet_address") or variables[name].get("ansible_host") or name),
+            frozenset(g for g in groups if name in groups[g] and g not in NOT_TIERS),
+        )
+        for name in groups["all"]
+    ]
+
+
+def shell(name: str, variables: Mapping[str, Any], play: PlayContext) -> list[str]:
+    """Return the command that runs a shell script on a host, with the connection variables of Ansible."""
+    if variables.get("ansible_connection") == "local":
+        return ["sh", "-c"]
+    connection_loader.get("ssh", class_only=True)  # loads its options, which ssh_command reads
+    return ssh_command(name, variables, play, CONNECT_TIMEOUT)
