@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import re
-import shutil
 import socket
 import subprocess
 import threading
@@ -24,29 +22,12 @@ from tests.support.live.fleet import eventually
 from tests.support.sockets import accepts_connections, free_port
 from tests.unit.roles import modules
 from tests.unit.roles.modules import read_yaml
-from tools.fleet.context import ROOT
-
-UNPACKED = ROOT / ".cache" / "nginx"
+from tests.unit.roles.programs import find_program
 
 
-@cache
 def find_nginx() -> str:
-    """Find the machine's nginx, or unpack Debian's package into .cache; empty if neither works."""
-    if found := shutil.which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin"):
-        return found
-    binary = UNPACKED / "usr/sbin/nginx"
-    UNPACKED.mkdir(parents=True, exist_ok=True)
-    with (UNPACKED / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes
-        if not binary.exists() and shutil.which("apt-get") and shutil.which("dpkg"):
-            got = subprocess.run(
-                ["apt-get", "download", "-qq", "nginx"], cwd=UNPACKED, capture_output=True, timeout=60, check=False
-            )
-            for package in UNPACKED.glob("nginx_*.deb") if got.returncode == 0 else ():
-                subprocess.run(["dpkg", "-x", package, UNPACKED], check=True, timeout=60)
-    if binary.exists() and subprocess.run([binary, "-v"], capture_output=True, check=False).returncode == 0:
-        return str(binary)
-    return ""
+    """Return a program that runs the role's configuration; empty if there is none."""
+    return find_program("nginx", "-v", "nginx")
 
 
 @cache

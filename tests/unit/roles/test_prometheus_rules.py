@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.unit.roles.modules import read_yaml
+from tests.unit.roles.programs import find_program
 from tools.fleet.context import ROOT
 
 RULES = sorted((ROOT / "roles/prometheus/files/rules").glob("*.yml"))
@@ -28,30 +27,15 @@ def rules(kind: str) -> list[dict[str, Any]]:
 ALERTS = rules("alert")
 
 
-@pytest.fixture(scope="session")
-def promtool(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Find this machine's promtool, or unpack the one of Debian's package into a temporary folder."""
-    if found := shutil.which("promtool"):
-        return found
-    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
-        pytest.skip("promtool is not installed, and this machine has no apt-get to download it")
-    folder = tmp_path_factory.mktemp("promtool")
-    for package in ("promtool", "prometheus"):  # separate in Debian 13, part of the server in Debian 12
-        download = ["apt-get", "-o", "APT::Sandbox::User=root", "download", package]
-        if subprocess.run(download, cwd=folder, capture_output=True, timeout=120, check=False).returncode == 0:
-            for archive in folder.glob("*.deb"):
-                subprocess.run(["dpkg-deb", "-x", archive, folder], check=True)
-        if os.access(folder / "usr/bin/promtool", os.X_OK):
-            return str(folder / "usr/bin/promtool")
-    pytest.skip("promtool is not installed, and its Debian package cannot be downloaded")
-
-
 @pytest.mark.parametrize(
     ("command", "path"),
     [*(("check", path) for path in RULES), *(("test", path) for path in TESTS)],
     ids=lambda value: getattr(value, "stem", value),
 )
-def test_rules_are_valid_and_fire_for_the_expected_metrics_only(promtool: str, command: str, path: Path) -> None:
+def test_rules_are_valid_and_fire_for_the_expected_metrics_only(command: str, path: Path) -> None:
+    promtool = find_program("promtool", "--version", "promtool", "prometheus")  # a package of its own since Debian 13
+    if not promtool:
+        pytest.skip("promtool is not installed, and its Debian package cannot be downloaded")
     done = subprocess.run([promtool, command, "rules", path], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 

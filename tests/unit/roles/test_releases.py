@@ -64,7 +64,7 @@ ROLLBACK = entry("a", when=3, action="rollback", left=["b"])
         pytest.param([A, B, ROLLBACK, entry("b", when=4)], {}, id="and was deployed again"),
         pytest.param([A, entry("a", "reverted", 2)], {}, id="failed settings of the release that serves"),
         pytest.param([A, B, entry("a", "reverted", 3)], {"a": "its deploy failed"}, id="a deploy that failed"),
-        pytest.param([A, entry("a", "reverted", 2, action="rollback")], {}, id="a rollback that failed"),
+        pytest.param([A, B, entry("a", "reverted", 3, action="rollback")], {}, id="a rollback that failed"),
     ],
 )
 def test_a_release_that_did_not_work_is_bad(log: list[dict[str, Any]], bad: dict[str, str]) -> None:
