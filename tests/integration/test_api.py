@@ -3,6 +3,7 @@
 import contextvars
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -64,20 +65,14 @@ def test_search_supports_words_phrases_or_and_exclusion(app: Flask, headers: dic
 def test_concurrent_requests_with_one_idempotency_key_publish_once(app: Flask, headers: dict[str, str]) -> None:
     before = db.read(articles.count)
     ready = threading.Barrier(8)
-    responses: list[TestResponse] = []
 
-    def send() -> None:
+    def send(_: int) -> TestResponse:
         ready.wait()
         article = {"title": "Once", "content": "Some content."}
-        responses.append(
-            call(app, "POST", "/api/v1/articles", json=article, headers=headers | {"Idempotency-Key": "once"})
-        )
+        return call(app, "POST", "/api/v1/articles", json=article, headers=headers | {"Idempotency-Key": "once"})
 
-    threads = [threading.Thread(target=send) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        responses = list(pool.map(send, range(8)))
     assert [response.status_code for response in responses] == [201] * 8
     assert len({response.data for response in responses}) == 1
     assert sum("Idempotency-Replayed" in response.headers for response in responses) == 7

@@ -6,24 +6,22 @@
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import flask_migrate
 import pytest
 from flask import Flask
 from redis import Redis
-from redis.exceptions import RedisError
 
 from app import create_app
 from app.config import Testing
 from app.extensions import db
-
-PROJECT = Path(__file__).parents[3]
+from tests.support.live.fleet import eventually
+from tests.support.sockets import accepts_connections, free_port
+from tools.fleet.context import ROOT
 
 
 @pytest.fixture(scope="session")
@@ -34,14 +32,11 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         return
     if (program := shutil.which("redis-server")) is None:
         pytest.skip("TEST_REDIS_URL is not set, and redis-server is not installed. Run: apt-get install redis-server")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     server = subprocess.Popen([program, *options], cwd=tmp_path_factory.mktemp("redis"), stdout=subprocess.DEVNULL)
-    url = f"redis://127.0.0.1:{port}/0"
-    until(lambda: answers(url), seconds=10)
-    yield url
+    assert eventually(lambda: accepts_connections(port), every=0.05)
+    yield f"redis://127.0.0.1:{port}/0"
     server.terminate()
     server.wait(10)
 
@@ -81,7 +76,7 @@ class Worker:
 
     def __init__(self, environment: dict[str, str], log: Path) -> None:
         self.environment = (
-            os.environ | environment | {"CELERY_METRICS_PORT": "0", "PYTHONPATH": str(PROJECT), "LOG_LEVEL": "INFO"}
+            os.environ | environment | {"CELERY_METRICS_PORT": "0", "PYTHONPATH": str(ROOT), "LOG_LEVEL": "INFO"}
         )
         self.log = log
         self.process = self._start()
@@ -100,7 +95,7 @@ class Worker:
         with self.log.open("ab") as log:
             return subprocess.Popen(
                 [*command, "--without-gossip", "--without-mingle"],
-                cwd=PROJECT,
+                cwd=ROOT,
                 env=self.environment,
                 stdout=log,
                 stderr=log,
@@ -126,19 +121,3 @@ def worker(app: Flask, environment: dict[str, str], tmp_path: Path) -> Iterator[
     yield running
     running.kill()
     print(running.log.read_text()[-5000:])
-
-
-def until(happened: Callable[[], bool], *, seconds: float) -> None:
-    """Wait until `happened` returns true, or fail."""
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.05)
-
-
-def answers(url: str) -> bool:
-    """Return whether Redis answers."""
-    try:
-        return bool(Redis.from_url(url).ping())
-    except RedisError:
-        return False

@@ -15,8 +15,9 @@ from app.extensions import db, store
 from app.jobs import dead_letters
 from app.jobs.celery_app import QUEUE, send
 from app.news import articles
-from tests.integration.with_redis.conftest import Worker, until
+from tests.integration.with_redis.conftest import Worker
 from tests.integration.with_redis.timeouts import LOST_AFTER
+from tests.support.live.fleet import eventually
 
 pytestmark = pytest.mark.usefixtures("worker")
 COUNT = 100
@@ -55,20 +56,20 @@ def test_a_worker_that_is_killed_twice_loses_no_task_and_counts_no_view_twice(
     published: list[int], worker: Worker, redis: Redis
 ) -> None:
     for done in (10, 50):
-        until(lambda done=done: processed() >= done, seconds=60)  # type: ignore[misc]
+        assert eventually(lambda done=done: processed() >= done, within=60, every=0.05)  # type: ignore[misc]
         # Several flushes around the kill must still count each view once.
         for _ in range(3):
             send("flush_views")
         worker.restart()
     # Tasks of a killed worker are redelivered after the visibility timeout, on a busy machine later.
-    until(lambda: processed() == COUNT or redis.llen(QUEUE) == redis.hlen("unacked") == 0, seconds=240)
+    assert eventually(lambda: processed() == COUNT or redis.llen(QUEUE) == redis.hlen("unacked") == 0, within=240)
     # Kombu removes a message from the queue before it stores it as unacknowledged. A kill in between loses the message,
     # so only the periodic task finds that article.
     time.sleep(LOST_AFTER.total_seconds())
     send("process_forgotten_articles")
-    until(lambda: processed() == COUNT, seconds=60)
+    assert eventually(lambda: processed() == COUNT, within=60)
     send("flush_views")
-    until(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, seconds=60)
+    assert eventually(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, within=60)
     views = db.read(lambda session: [session.get_one(Article, article).views for article in published])
     assert views == [1] * COUNT
     assert stored_dead_letters() == []
@@ -78,14 +79,9 @@ def test_a_worker_that_is_killed_twice_loses_no_task_and_counts_no_view_twice(
 def test_a_task_that_exceeds_its_time_limit_becomes_a_dead_letter(app: Flask, stubborn: bool, error: str) -> None:
     celery: Celery = app.extensions["celery"]
     celery.send_task("sleep", args=[stubborn], headers={"request_id": "request-1"})
-    until(lambda: stored_dead_letters() != [], seconds=30)
-    (failed,) = stored_dead_letters()
-    assert (failed.task, failed.arguments, failed.error.partition("(")[0], failed.request_id) == (
-        "sleep",
-        [stubborn],
-        error,
-        "request-1",
-    )
+    (failed,) = eventually(stored_dead_letters, within=30)
+    assert (failed.task, failed.arguments, failed.request_id) == ("sleep", [stubborn], "request-1")
+    assert failed.error.partition("(")[0] == error
 
 
 def test_a_task_that_kills_its_process_becomes_a_dead_letter_after_its_retries(
@@ -93,10 +89,9 @@ def test_a_task_that_kills_its_process_becomes_a_dead_letter_after_its_retries(
 ) -> None:
     celery: Celery = app.extensions["celery"]
     celery.send_task("die")
-    until(lambda: stored_dead_letters() != [], seconds=60)
-    (failed,) = stored_dead_letters()
+    (failed,) = eventually(stored_dead_letters, within=60)
     assert (failed.task, failed.error.partition(":")[0]) == ("die", "WorkerLostError")
-    until(lambda: redis.llen(QUEUE) == redis.hlen("unacked") == 0, seconds=10)
+    assert eventually(lambda: redis.llen(QUEUE) == redis.hlen("unacked") == 0, within=10)
     assert worker.process.poll() is None
 
 
@@ -115,8 +110,8 @@ def test_malformed_messages_are_not_redelivered(app: Flask, redis: Redis, worker
                 content_encoding="utf-8",
                 serializer=None,
             )
-    until(lambda: processed() == len(published), seconds=60)
-    until(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, seconds=30)
+    assert eventually(lambda: processed() == len(published), within=60)
+    assert eventually(lambda: redis.llen(QUEUE) == 0 and redis.hlen("unacked") == 0, within=30)
     time.sleep(1)
     assert worker.process.poll() is None
     assert {failed.task for failed in stored_dead_letters()} == {"from_the_future", "process_new_article"}
