@@ -44,14 +44,14 @@ def test_a_network_namespace_that_a_killed_engine_left_is_disconnected(fleet: Li
     address = str(ipaddress.ip_address(fleet.vip) + 60)
     for key in fleet.fleet.directory.glob("id_ed25519*"):
         shutil.copy2(key, tmp_path)
-    host = {
+    environment = os.environ | {
         "FLEET": fleet.fleet.name,
         "HOST": "spare",
         "ADDRESS": address,
         "NETWORK": f"flaskfleet-{fleet.fleet.name}",
         "OWNER": str(ROOT),
+        "STATE_DIRECTORY": str(tmp_path),
     }
-    environment = os.environ | host | {"STATE_DIRECTORY": str(tmp_path)}
     with twin(fleet, address) as link:
         try:
             subprocess.run([SCRIPT, "create"], env=environment, check=True)

@@ -173,9 +173,8 @@ def test_without_any_database_cached_pages_are_served(fleet: LiveFleet, author: 
 def test_tasks_from_the_outage_of_the_broker_run_later(author: httpx.Client, pending_articles: list[str]) -> None:
     if not pending_articles:
         pytest.skip("no article was written during the outage of the store; run all tests of the module")
-    for article in pending_articles:
 
-        def has_summary(article: str = article) -> bool:
-            return bool(author.get(article).json()["summary"])
+    def waiting() -> list[str]:
+        return [article for article in pending_articles if not author.get(article).json()["summary"]]
 
-        assert eventually(has_summary, within=120, every=2), article
+    assert eventually(lambda: not waiting(), within=120, every=2), waiting()

@@ -138,18 +138,14 @@ class DeployRunner:
 
     def schema(self) -> str:
         """Return the revision of the schema and the columns of table `article`, which test migrations change."""
-        columns = (
-            "select array_agg(column_name order by column_name) "
-            "from information_schema.columns where table_name = 'article'"
-        )
-        return self.fleet.sql(self.fleet.primary, f"select version_num, ({columns}) from alembic_version")
+        columns = "array_agg(column_name order by column_name) from information_schema.columns"
+        query = f"select version_num, (select {columns} where table_name = 'article') from alembic_version"
+        return self.fleet.sql(self.fleet.primary, query)
 
     def drained(self) -> set[str]:
         """Return the hosts that are drained on any load balancer."""
-        notes = [
-            self.fleet.run(host, "ls /var/lib/flaskfleet/drain 2>/dev/null || true").stdout
-            for host in self.fleet.group("loadbalancers")
-        ]
+        balancers = self.fleet.group("loadbalancers")
+        notes = [self.fleet.run(host, "ls /var/lib/flaskfleet/drain || true").stdout for host in balancers]
         return set(" ".join(notes).split())
 
     def processed(self, since: float) -> list[int]:
@@ -157,12 +153,10 @@ class DeployRunner:
 
         An article appears once for each task.
         """
-        journal = f"journalctl --quiet --output=cat --unit=celery-worker --since=@{int(since)}"
-        command = f"{journal} --grep='article processed' || true"
-        lines = [
-            line for host in self.fleet.group("workers") for line in self.fleet.run(host, command).stdout.splitlines()
-        ]
-        return [json.loads(line)["article"] for line in lines if line.startswith("{")]
+        unit = f"--unit=celery-worker --since=@{int(since)} --grep='article processed'"
+        command = f"journalctl --quiet --output=cat {unit} || true"
+        output = [self.fleet.run(host, command).stdout for host in self.fleet.group("workers")]
+        return [json.loads(line)["article"] for line in "".join(output).splitlines() if line.startswith("{")]
 
     def open_tasks(self) -> str:
         """Return the number of the load's articles whose task is pending, as text."""

@@ -115,6 +115,12 @@ class LiveFleet:
         down = [target for target in self.targets() if target["health"] != "up"]
         return [f"{t['scrapePool']} {t['scrapeUrl']}: {t['lastError'] or t['health']}" for t in down]
 
+    def rules(self) -> list[dict[str, Any]]:
+        """Return Prometheus' rules. Assert that all of them work."""
+        rules = [rule for group in self.prometheus("rules")["groups"] for rule in group["rules"]]
+        assert [rule["name"] for rule in rules if rule["health"] == "err"] == []
+        return rules
+
     def app_command(self, arguments: str, environment: dict[str, str] | None = None) -> str:
         """Run the application's command line on the first application host. Return its output."""
         given = " ".join(f"{name}={shlex.quote(value)}" for name, value in (environment or {}).items())

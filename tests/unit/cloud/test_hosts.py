@@ -44,11 +44,10 @@ def test_a_host_without_a_known_address_is_removed(tmp_path: Path) -> None:
         "PATH": "/usr/bin:/bin",
         "FLEET": "cloud",
         "HOST": "i-1",
+        "ADDRESS": "none",
         "NETWORK": "none",
         "STATE_DIRECTORY": str(tmp_path),
     }
-    result = subprocess.run(
-        [script, "destroy"], env=environment | {"ADDRESS": "none"}, capture_output=True, text=True, check=False
-    )
+    result = subprocess.run([script, "destroy"], env=environment, capture_output=True, text=True, check=False)
     assert (result.returncode, result.stderr) == (0, "")
     assert calls.read_text().splitlines() == ["rm --force --volumes cloud-i-1", "container inspect cloud-i-1"]

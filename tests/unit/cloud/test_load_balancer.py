@@ -2,7 +2,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 from unittest.mock import ANY
 from urllib.request import urlopen
 
@@ -28,9 +27,6 @@ class Backend(ThreadingHTTPServer):
                 self.send_response(503 if bad else 200)
                 self.end_headers()
                 self.wfile.write(name.encode())
-
-            def log_message(self, *_: Any) -> None:
-                pass
 
         self.healthy = True
         super().__init__(("127.0.0.1", 0), Handler)

@@ -15,11 +15,7 @@ class Server(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer with 200."""
         self.send_response(200)
-        self.send_header("Content-Length", "0")
         self.end_headers()
-
-    def log_request(self, code: object = "-", size: object = "-") -> None:
-        """Log nothing."""
 
 
 def test_the_first_request_was_answered_when_the_context_is_entered(tmp_path: Path) -> None:
