@@ -27,13 +27,16 @@ MANY_RESTARTS, RECENT = 3, 600
 REDIS_PORTS = {"cache": 6379, "store": 6380}
 SENTINEL_PORT, ETCD_PORT, PATRONI_PORT = 26379, 2379, 8008
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
-# One row: whether this server accepts writes, and for each standby its state, whether commits wait for it, and its lag.
+# One row: whether this server accepts writes; for each standby its state, whether commits wait for it, and its lag;
+# and the replication slots that no longer keep what their standby needs.
 REPLICATION = """
 select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesce((
     select json_object_agg(application_name, json_build_array(state, sync_state, pg_wal_lsn_diff(
         case when pg_is_in_recovery() then pg_last_wal_receive_lsn() else pg_current_wal_lsn() end,
         replay_lsn)::bigint))
-    from pg_stat_replication), '{}'))
+    from pg_stat_replication), '{}'), 'slots', coalesce((
+    select json_object_agg(slot_name, wal_status)
+    from pg_replication_slots where wal_status in ('lost', 'unreserved')), '{}'))
 """
 
 Facts = dict[str, Any]

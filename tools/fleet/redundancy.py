@@ -151,6 +151,8 @@ def _postgres(names: list[str], view: View) -> list[str]:
         found += _promotable(
             [name for name, (_, sync, *_) in standbys.items() if sync in {"sync", "quorum"}], view[primaries[0]]
         )
+    slots = view[primaries[0]]["postgres"].get("slots", {})
+    found += [f"{name} has a replication slot whose WAL is {status}" for name, status in slots.items()]
     patroni = [view.get(name, {}).get("patroni") or {} for name in names]
     if any(member.get("paused") for member in patroni):
         found.append("Patroni is paused")

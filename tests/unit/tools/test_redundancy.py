@@ -57,6 +57,11 @@ def test_a_single_host_in_every_group_has_no_problems() -> None:
             {"postgres": {"primary": True, "standbys": {"db2": ["streaming", "async", 0]}}},
             "no standby is synchronous",
         ),
+        (
+            "db1",
+            {"postgres": HEALTHY["db1"]["postgres"] | {"slots": {"db2": "lost"}}},
+            "db2 has a replication slot whose WAL is lost",
+        ),
         ("db1", {"candidates": []}, "db2 may not be promoted yet (etcd does not list it as synchronous)"),
         ("db1", {"candidates": None}, "db2 may not be promoted yet (etcd does not list it as synchronous)"),
         ("db1", {"postgres": {"primary": True, "standbys": {"db2": ["catchup", "sync"]}}}, "db2 does not stream"),
