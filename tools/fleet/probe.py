@@ -105,6 +105,18 @@ def votes(answer: str) -> int | None:
     return min(seen, default=None)
 
 
+def promotable(answer: str) -> int:
+    """Count the replicas that a Sentinel would promote, from the answer to SENTINEL REPLICAS."""
+    values = iter(line for line in answer.split("\r\n") if not re.fullmatch(r"[*$]\d+|\+OK", line))
+    replicas: list[dict[str, str]] = []
+    for name, value in zip(values, values, strict=False):
+        if name == "name":
+            replicas.append({})
+        replicas[-1][name] = value
+    good = {"flags": "slave", "master-link-status": "ok"}
+    return sum(good.items() <= replica.items() and replica["slave-priority"] != "0" for replica in replicas)
+
+
 def drain_notes(folder: Path) -> dict[str, Facts]:
     """Return the hosts that this load balancer has drained, each with the author, time and reason."""
     found = {}
@@ -209,6 +221,9 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
         checks["sentinel"] = lambda: votes(
             redis(address, SENTINEL_PORT, "SENTINEL CKQUORUM cache", "SENTINEL CKQUORUM store")
         )
+        checks["promotable"] = lambda: {
+            name: promotable(redis(address, SENTINEL_PORT, f"SENTINEL REPLICAS {name}")) for name in REDIS_PORTS
+        }
     return checks
 
 

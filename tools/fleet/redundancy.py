@@ -38,7 +38,7 @@ def missing(hosts: Iterable[Host], view: View) -> list[str]:
     redis = members.get("redis", [])
     found += _redis("cache", redis, view)
     found += _redis("store", [host.name for host in fleet if host.groups & {"redis", "sentinel"}], view)
-    found += _sentinel(members.get("sentinel", []), view)
+    found += _sentinel(members.get("sentinel", []), view, len(redis) > 1)
     found += _application(answering, view)
     return found + _front_door(members.get("loadbalancers", []), view)
 
@@ -127,7 +127,7 @@ def _votes(service: str, names: list[str], view: View) -> list[str]:
     return [f"{service} has {len(voting)} of {len(names)} votes{majority} (not {others})"]
 
 
-def _sentinel(names: list[str], view: View) -> list[str]:
+def _sentinel(names: list[str], view: View, pairs: bool) -> list[str]:
     if not any("sentinel" in facts for facts in view.values()):
         return []
     voting = voters("sentinel", names, view)
@@ -136,7 +136,14 @@ def _sentinel(names: list[str], view: View) -> list[str]:
         for name in voting
         if view[name]["sentinel"] < len(voting)
     ]
-    return _votes("sentinel", names, view) + isolated
+    # A replica that came back is linked some seconds before every Sentinel knows that it is healthy.
+    without = [
+        f"{name} has a Sentinel that would promote no replica of {instance}"
+        for name in voting
+        for instance, count in (view[name].get("promotable") or {}).items()
+        if pairs and count == 0
+    ]
+    return _votes("sentinel", names, view) + isolated + without
 
 
 def _postgres(names: list[str], view: View) -> list[str]:

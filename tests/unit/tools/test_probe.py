@@ -77,6 +77,16 @@ def test_votes_are_the_lowest_number_of_sentinels_for_any_master() -> None:
     assert probe.votes("-WRONGPASS invalid username-password pair") is None
 
 
+def test_only_a_healthy_replica_with_a_priority_is_promoted() -> None:
+    replicas = [("slave", "ok", "100"), ("s_down,slave", "ok", "100"), ("slave", "err", "100"), ("slave", "ok", "0")]
+    answer = f"+OK\r\n*{len(replicas)}\r\n"
+    for flags, link, priority in replicas:
+        fields = ["name", "10.0.0.52:6380", "flags", flags, "master-link-status", link, "slave-priority", priority]
+        answer += f"*{len(fields)}\r\n" + "".join(f"${len(field)}\r\n{field}\r\n" for field in fields)
+    assert probe.promotable(answer) == 1
+    assert probe.promotable("+OK\r\n*0\r\n") == 0
+
+
 def test_failed_and_stopped_units_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(probe, "run", lambda *command: UNITS if "list-units" in command else "degraded")
     facts = probe.systemd({"units": ["nginx", "keepalived", "app"]})

@@ -76,6 +76,11 @@ def test_a_single_host_in_every_group_has_no_problems() -> None:
         ("cache1", {"cache": None}, "cache has no master"),
         ("mon1", {"sentinel": None}, "sentinel has 2 of 3 votes (not mon1)"),
         ("mon1", {"sentinel": 1}, "mon1 sees 1 of 3 Sentinels"),
+        (
+            "mon1",
+            {"promotable": {"cache": 1, "store": 0}},
+            "mon1 has a Sentinel that would promote no replica of store",
+        ),
     ],
 )
 def test_each_problem_is_named(host: str, facts: dict[str, Any], problem: str) -> None:
