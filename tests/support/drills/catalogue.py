@@ -88,6 +88,22 @@ def leader_of(role: str, fault: Callable[..., AbstractContextManager[None]]) -> 
     return lambda runner: fault(runner.fleet, runner.leader(role))
 
 
+@contextmanager
+def killed_during_a_long_read(runner: DrillRunner) -> Iterator[None]:
+    """Power off the primary while a read on the standby blocks the replay of its changes."""
+    primary, standby = runner.leader("postgres"), runner.standby
+    read = "begin isolation level repeatable read; select count(*) from article; select pg_sleep(60)"
+    psql = f"cd / && sudo -u postgres psql -Xq -d {runner.fleet.app_name} -c '{read}'"
+    runner.fleet.run(standby, f"({psql}) >/dev/null 2>&1 &")
+    waiting = "select count(*) from pg_stat_activity where query like '%pg_sleep(60)%' and wait_event = 'PgSleep'"
+    assert eventually(lambda: runner.fleet.sql(standby, waiting) == "1", within=10), "the read did not begin"
+    # Removes row versions that the read still sees.
+    runner.fleet.sql(primary, "update article set title = title where id = (select min(id) from article)")
+    runner.fleet.sql(primary, "vacuum article")
+    with faults.powered_off(runner.fleet, primary):
+        yield
+
+
 def command_on_leader(role: str, command: str) -> Fault:
     """Run a command on the leader that kills a process."""
     return lambda runner: faults.command_run(runner.fleet, [runner.leader(role)], command)
@@ -179,6 +195,7 @@ POSTGRES = [
     Drill("standby-cut-off", on_standby(faults.cut_off), hold_for(15), write_gap=10, read_gap=5),
     Drill("primary-frozen-5-s", leader_of("postgres", faults.postgres_frozen), hold_for(5), write_gap=10),
     postgres_failover("primary-killed", leader_of("postgres", faults.powered_off), core=True),
+    postgres_failover("primary-killed-during-a-long-read", killed_during_a_long_read),
     postgres_failover("primary-cut-off", leader_of("postgres", faults.cut_off)),
     Drill(
         "primary-disk-full",
