@@ -189,6 +189,7 @@ def patroni(address: str) -> Facts:
     return {
         "state": member["state"],
         "paused": bool(member.get("pause")),
+        "pending": bool(member.get("pending_restart")),
         "failsafe": bool(member.get("failsafe_mode_is_active")),
     }
 

@@ -122,9 +122,12 @@ def _votes(service: str, names: list[str], view: View) -> list[str]:
     """Check the members of a quorum. A single member is a quorum too."""
     if len(voting := voters(service, names, view)) == len(names):
         return []
-    others = ", ".join(name for name in names if name not in voting)
+    leaderless = [name for name in names if view.get(name, {}).get(service) is False]
+    silent = [name for name in names if name not in [*voting, *leaderless]]
+    others = [f"{', '.join(leaderless)} without a leader"] if leaderless else []
+    others += [f"not {', '.join(silent)}"] if silent else []
     majority = "" if 2 * len(voting) > len(names) else ", which is no majority"
-    return [f"{service} has {len(voting)} of {len(names)} votes{majority} (not {others})"]
+    return [f"{service} has {len(voting)} of {len(names)} votes{majority} ({'; '.join(others)})"]
 
 
 def _sentinel(names: list[str], view: View, pairs: bool) -> list[str]:

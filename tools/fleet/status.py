@@ -37,7 +37,7 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
     hosts = sorted_by_tier(inventory.hosts)
     vip, name = inventory.settings["fleet_vip"] or "", inventory.settings["fleet_name"] or fleet.name
     view = probe_hosts(hosts, inventory.shells, vip, inventory.settings)
-    problems = missing(hosts, view) + restarting(view) + deploys(view, dead=True)
+    problems = missing(hosts, view) + restarting(view) + pending(view) + deploys(view, dead=True)
     lines = rows(hosts, view, vip)
     if as_json:
         echo(json.dumps(document(name, hosts, view, lines, problems), indent=2))
@@ -55,6 +55,12 @@ def restarting(view: View) -> list[str]:
         (host, unit, count) for host, facts in view.items() for unit, count in (facts.get("restarts") or {}).items()
     ]
     return [f"{host} restarted {unit} {count} times, check `journalctl -u {unit}` there" for host, unit, count in found]
+
+
+def pending(view: View) -> list[str]:
+    """Name the hosts whose Postgres has to restart to apply a changed setting."""
+    hosts = ", ".join(host for host, facts in view.items() if (facts.get("patroni") or {}).get("pending"))
+    return [f"Postgres has settings that need a restart on {hosts}, run `ansible-playbook site.yml`"] if hosts else []
 
 
 def deploys(view: View, dead: bool = False) -> list[str]:

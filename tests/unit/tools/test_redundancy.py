@@ -118,7 +118,7 @@ def test_a_lost_master_hides_its_replicas_and_comes_before_the_application() -> 
 
 
 def test_a_lost_majority_is_named() -> None:
-    assert "etcd has 1 of 3 votes, which is no majority (not db1, db2)" in missing(
+    assert "etcd has 1 of 3 votes, which is no majority (db1 without a leader; not db2)" in missing(
         HOSTS, changed(db1={"etcd": False}, db2=None)
     )
 

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from ansible.playbook.play_context import PlayContext
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, changed
+from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, PATRONI, changed
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
 from tools.fleet.inventory import Inventory, shell
 from tools.fleet.processes import this_run
-from tools.fleet.status import restarting, settings, status
+from tools.fleet.status import pending, restarting, settings, status
 from tools.fleet.table import render, rows, size, sorted_by_tier
 
 VIP = "10.0.0.5"
@@ -189,6 +189,12 @@ def test_json_has_the_same_facts(fleet: Fleet, capsys: pytest.CaptureFixture[str
 def test_services_that_restart_again_and_again_are_a_problem() -> None:
     view = changed(db1={"restarts": {"patroni": 30}}, db2={"restarts": None})
     assert restarting(view) == ["db1 restarted patroni 30 times, check `journalctl -u patroni` there"]
+
+
+def test_settings_that_wait_for_a_restart_are_a_problem() -> None:
+    assert pending(changed()) == []
+    waiting = changed(db1={"patroni": PATRONI | {"pending": True}}, db2={"patroni": None})
+    assert pending(waiting) == ["Postgres has settings that need a restart on db1, run `ansible-playbook site.yml`"]
 
 
 def test_a_running_deploy_is_shown_and_one_that_died_is_a_problem(
