@@ -22,6 +22,16 @@ options:
     description: Release that must be current, and that all running services must have been started with.
     type: str
     default: ""
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Read the state of the host
+  app_state:
+    home: /opt/news
 """
 
 RETURN = r"""

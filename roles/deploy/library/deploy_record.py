@@ -33,6 +33,17 @@ options:
     description: Whether V(lock) takes the lock from another run.
     type: bool
     default: false
+attributes:
+  check_mode:
+    support: none
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Take the lock
+  deploy_record:
+    do: lock
+    entry: {run: 20261123T063000Z-4f1c, by: anna, release: 20261123-063000-0a1b2c3-4d5e6f708192}
 """
 
 RETURN = r"""

@@ -15,6 +15,16 @@ description:
   - An upgrade replaces files, but a running process keeps the old ones open. This module finds services whose program
     or libraries were replaced after their start, a kernel that is older than the newest installed one, and the request
     for a reboot that packages leave in /run.
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: List the reasons for a reboot
+  reboot_needs:
+  register: needs
 """
 
 RETURN = r"""

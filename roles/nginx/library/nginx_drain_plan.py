@@ -60,6 +60,20 @@ options:
     type: str
     choices: [refuse, keep, drain]
     default: refuse
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Plan to take app1 out
+  nginx_drain_plan:
+    hosts: "{{ nginx_upstream_hosts }}"
+    port: 8000
+    drain: [app1]
+    by: deploy
+    why: release 20261123-063000-0a1b2c3-4d5e6f708192
 """
 
 RETURN = r"""

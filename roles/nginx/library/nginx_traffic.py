@@ -23,6 +23,16 @@ options:
     description: Length of the period that ends now, by this host's clock.
     type: int
     required: true
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Count the answers of the last minute
+  nginx_traffic:
+    seconds: 60
 """
 
 RETURN = r"""

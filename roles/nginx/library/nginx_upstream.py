@@ -42,6 +42,19 @@ options:
     description: Whether nginx reloads at once.
     type: bool
     default: true
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Take app1 out
+  nginx_upstream:
+    content: "{{ lookup('ansible.builtin.template', 'upstream.conf.j2') }}"
+    drained: {app1: {by: deploy, when: 2026-11-23T06:30:00Z, why: release 7}}
+    wait_for: ["10.0.0.31:8000"]
+    timeout: 30
 """
 
 RETURN = r"""

@@ -54,6 +54,21 @@ options:
     description: Password of O(login_user).
     type: str
     required: true
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Converge the cache
+  redis_instance:
+    config: {maxmemory: 268435456, maxmemory-policy: allkeys-lru}
+    secret_config: {masterauth: "{{ redis_replication_password }}"}
+    acl_file: /etc/redis/cache.acl
+    login_port: 6379
+    login_user: admin
+    login_password: "{{ redis_admin_password }}"
 """
 
 RETURN = r"""

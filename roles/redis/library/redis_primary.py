@@ -74,6 +74,20 @@ options:
     description: Seconds to wait until Sentinel promotes a copy that has data, if this host's copy is empty.
     type: int
     default: 60
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Find the masters
+  redis_primary:
+    instances: [{name: store, port: 6380, candidates: [10.0.0.1, 10.0.0.2], copies: [10.0.0.1, 10.0.0.2, 10.0.0.3]}]
+    sentinels: [10.0.0.1, 10.0.0.2, 10.0.0.3]
+    address: 10.0.0.2
+    login_user: monitoring
+    login_password: "{{ redis_monitoring_password }}"
 """
 
 RETURN = r"""

@@ -92,6 +92,29 @@ options:
     description: Password of O(login_user).
     type: str
     required: true
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Converge Sentinel
+  redis_sentinel:
+    masters:
+      - name: store
+        address: 10.0.0.1
+        port: 6380
+        copies: [10.0.0.1, 10.0.0.2, 10.0.0.3]
+        settings: {quorum: 2, down-after-milliseconds: 5000}
+    sentinels: [10.0.0.1, 10.0.0.2, 10.0.0.3]
+    user: sentinel
+    password: "{{ redis_sentinel_password }}"
+    config: {announce-ip: 10.0.0.2}
+    config_file: /etc/redis/fleet-sentinel.conf
+    acl_file: /etc/redis/sentinel.acl
+    login_user: admin
+    login_password: "{{ redis_admin_password }}"
 """
 
 RETURN = r"""

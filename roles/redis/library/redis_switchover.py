@@ -47,6 +47,18 @@ options:
     description: Password of O(login_user).
     type: str
     required: true
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Switch the store over
+  redis_switchover:
+    name: store
+    login_user: admin
+    login_password: "{{ redis_admin_password }}"
 """
 
 RETURN = r"""
