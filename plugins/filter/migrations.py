@@ -1,11 +1,13 @@
 """Find statements in a migration that would break the current release. Uses PostgreSQL's own parser."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from pglast import ast, parse_plpgsql, parse_sql
 from pglast.enums import AlterTableType, ConstrType, ObjectType
 from pglast.parser import ParseError
+
+from plugins.sql import block_statements, condition_is_missing, functions, name_of, nodes, words
 
 # Old code does not name these in its statements.
 HARMLESS_DROPS = {
@@ -30,26 +32,19 @@ INDEX_FIRST = " (use CREATE UNIQUE INDEX CONCURRENTLY, then ADD … USING INDEX)
 CHECKED_ROWS = {ConstrType.CONSTR_CHECK: "a check", ConstrType.CONSTR_FOREIGN: "a foreign key"}
 # With one of these, an added column gets a value when old code inserts a row.
 VALUES = {ConstrType.CONSTR_DEFAULT, ConstrType.CONSTR_GENERATED, ConstrType.CONSTR_IDENTITY}
+# The default of existing rows is computed once, so the table is not rewritten.
+COMPUTED_ONCE = {"now", "statement_timestamp", "transaction_timestamp"}
+REWRITES = {
+    AlterTableType.AT_SetAccessMethod: "another access method",
+    AlterTableType.AT_SetLogged: "SET LOGGED",
+    AlterTableType.AT_SetTableSpace: "another tablespace",
+    AlterTableType.AT_SetUnLogged: "SET UNLOGGED",
+}
+# LOCK TABLE in this mode or a stronger one makes writers wait (lockdefs.h of PostgreSQL).
+SHARE_LOCK = 5
 SERIAL = {"bigserial", "serial", "serial2", "serial4", "serial8", "smallserial"}
 # Alembic updates its only row without WHERE.
 OWN_TABLES = {"alembic_version"}
-
-
-def name_of(item: Any) -> str:
-    """The name of an object without its schema."""
-    parts = getattr(item, "objname", None) or getattr(item, "names", None) or item
-    return str((parts[-1] if isinstance(parts, tuple) else parts).sval)
-
-
-def words(kind: ObjectType) -> str:
-    """The kind of an object as SQL calls it."""
-    name = kind.name.removeprefix("OBJECT_").replace("_", " ").lower()
-    return {"matview": "materialized view", "tabconstraint": "constraint"}.get(name, name)
-
-
-def condition_is_missing(where: ast.Node | None) -> bool:
-    """Whether a statement reaches every row of its table."""
-    return where is None or isinstance(where, ast.A_Const)
 
 
 class Judge:
@@ -104,6 +99,10 @@ class Judge:
                 self.add_constraint(table, action.def_)
             elif action.subtype == AlterTableType.AT_ColumnDefault and action.def_ is None:
                 self.add(table, f"drops the default of a column of {table}")
+            elif action.subtype == AlterTableType.AT_EnableRowSecurity:
+                self.add(table, f"hides the rows of {table} that no policy allows")
+            elif action.subtype in REWRITES:
+                self.rewrite(table, REWRITES[action.subtype])
             elif action.subtype in COLUMN_CHANGES:
                 self.add(table, f"{COLUMN_CHANGES[action.subtype]} a column of {table}")
 
@@ -114,13 +113,20 @@ class Judge:
         required = kinds & {ConstrType.CONSTR_NOTNULL, ConstrType.CONSTR_PRIMARY}
         if required and not kinds & VALUES and name_of(column.typeName) not in SERIAL:
             self.add(table, f"adds a column to {table} that is not null and has no default")
+        if name_of(column.typeName) in SERIAL or ConstrType.CONSTR_IDENTITY in kinds:
+            self.rewrite(table, "a column of numbers")
         for constraint in constraints:
-            stored = constraint.contype == ConstrType.CONSTR_GENERATED and constraint.generated_kind == "s"
-            if stored and self.large(table):
-                wait = "for a stored generated column while readers and writers wait"
-                self.add(table, f"rewrites {table}, which is large, {wait}")
+            if constraint.contype == ConstrType.CONSTR_GENERATED and constraint.generated_kind == "s":
+                self.rewrite(table, "a stored generated column")
+            elif constraint.contype == ConstrType.CONSTR_DEFAULT and functions(constraint.raw_expr) - COMPUTED_ONCE:
+                self.rewrite(table, "a default that may differ from row to row")
             elif constraint.contype in KEYS:
                 self.add_constraint(table, constraint)
+
+    def rewrite(self, table: str, purpose: str) -> None:
+        """Judge a statement that writes a whole table again, under an exclusive lock."""
+        if self.large(table):
+            self.add(table, f"rewrites {table}, which is large, for {purpose} while readers and writers wait")
 
     def add_constraint(self, table: str, constraint: Any) -> None:
         """Judge ADD CONSTRAINT: on a large table an index has to be built, or the rows checked, beforehand."""
@@ -162,6 +168,33 @@ class Judge:
         table = node.relation.relname
         if not node.concurrent and self.large(table):
             self.add(table, f"builds an index on {table}, which is large, without CONCURRENTLY, so writers wait")
+
+    def maintain(self, node: Any) -> None:
+        """VACUUM FULL and CLUSTER, also of all tables."""
+        options = {option.defname for option in getattr(node, "options", None) or node.params or ()}
+        relations = [item.relation for item in node.rels or ()] if isinstance(node, ast.VacuumStmt) else [node.relation]
+        if isinstance(node, ast.ClusterStmt) or "full" in options:
+            for relation in relations or [None]:
+                self.rewrite(relation.relname if relation else "every table", "VACUUM FULL or CLUSTER")
+
+    def rebuild(self, node: Any) -> None:
+        """REINDEX and REFRESH MATERIALIZED VIEW."""
+        concurrent = getattr(node, "concurrent", False) or any(
+            option.defname == "concurrently" for option in getattr(node, "params", None) or ()
+        )
+        name = node.relation.relname if node.relation else "a database or schema"
+        if not concurrent and self.large(name):
+            self.add(name, f"rebuilds {name}, which is large, without CONCURRENTLY, so others wait")
+
+    def lock(self, node: Any) -> None:
+        """LOCK TABLE."""
+        for relation in node.relations if node.mode >= SHARE_LOCK else ():
+            self.add(relation.relname, f"locks {relation.relname}, so others wait")
+
+    def revoke(self, node: Any) -> None:
+        """REVOKE, DROP ROLE and DROP OWNED."""
+        if not getattr(node, "is_grant", False):
+            self.reasons.append("takes rights or a role away")
 
     def drop(self, node: Any) -> None:
         """DROP of anything."""
@@ -218,45 +251,15 @@ CHECKS: dict[type, Callable[[Judge, Any], None]] = {
     ast.DeleteStmt: Judge.delete,
     ast.UpdateStmt: Judge.update,
     ast.DoStmt: Judge.do,
+    ast.VacuumStmt: Judge.maintain,
+    ast.ClusterStmt: Judge.maintain,
+    ast.ReindexStmt: Judge.rebuild,
+    ast.RefreshMatViewStmt: Judge.rebuild,
+    ast.LockStmt: Judge.lock,
+    ast.GrantStmt: Judge.revoke,
+    ast.DropOwnedStmt: Judge.revoke,
+    ast.DropRoleStmt: Judge.revoke,
 }
-# The migration only defines these. It does not run their bodies.
-DEFINITIONS = (ast.CreateFunctionStmt, ast.RuleStmt)
-
-
-def nodes(tree: Any) -> Iterator[ast.Node]:
-    """Every node of a tree, in the order of the text."""
-    if isinstance(tree, tuple):
-        for item in tree:
-            yield from nodes(item)
-    elif isinstance(tree, ast.Node):
-        yield tree
-        if not isinstance(tree, DEFINITIONS):
-            for attribute in tree:
-                yield from nodes(getattr(tree, attribute))
-
-
-def block_statements(tree: Any) -> Iterator[str]:
-    """The statements of a PL/pgSQL block as text; an empty text stands for one that the block composes when it runs."""
-    if isinstance(tree, list):
-        for item in tree:
-            yield from block_statements(item)
-    elif isinstance(tree, dict):
-        for key, value in tree.items():
-            if key in ("PLpgSQL_stmt_dynexecute", "PLpgSQL_stmt_dynfors"):
-                yield constant(value["query"]["PLpgSQL_expr"]["query"])
-            if key == "dynquery":
-                yield ""
-            elif key == "PLpgSQL_expr" and value["parseMode"] == 0:
-                yield value["query"]
-            else:
-                yield from block_statements(value)
-
-
-def constant(expression: str) -> str:
-    """The text of an SQL expression that is a literal; empty if it is computed."""
-    select: Any = parse_sql(f"SELECT {expression}")[0].stmt
-    value = getattr(select.targetList[0].val, "val", None)
-    return str(value.sval) if isinstance(value, ast.String) else ""
 
 
 def contract_reasons(sql: str, sizes: Mapping[str, int], big: int) -> list[str]:

@@ -15,6 +15,9 @@ WAITS = ", which is large, and builds its index while readers and writers wait"
 INDEX_FIRST = f"{WAITS} (use CREATE UNIQUE INDEX CONCURRENTLY, then ADD … USING INDEX)"
 CHECKED = ", which is large, and checks its rows while writers wait (use NOT VALID, then VALIDATE CONSTRAINT)"
 UNIQUE = f"adds a unique constraint to article{INDEX_FIRST}"
+BOTH_WAIT = " while readers and writers wait"
+FULL = "VACUUM FULL or CLUSTER"
+REBUILT = ", which is large, without CONCURRENTLY, so others wait"
 SLOW_INDEX = ", which is large, without CONCURRENTLY, so writers wait"
 
 
@@ -38,6 +41,27 @@ REFUSED = {
     "ALTER TABLE article ADD s tsvector GENERATED ALWAYS AS (to_tsvector('english', title)) STORED": (
         "rewrites article, which is large, for a stored generated column while readers and writers wait"
     ),
+    "ALTER TABLE article ADD id bigserial": f"rewrites article, which is large, for a column of numbers{BOTH_WAIT}",
+    "ALTER TABLE article ADD id int GENERATED ALWAYS AS IDENTITY": (
+        f"rewrites article, which is large, for a column of numbers{BOTH_WAIT}"
+    ),
+    "ALTER TABLE article ADD key uuid DEFAULT gen_random_uuid() NOT NULL": (
+        f"rewrites article, which is large, for a default that may differ from row to row{BOTH_WAIT}"
+    ),
+    "ALTER TABLE article SET UNLOGGED": f"rewrites article, which is large, for SET UNLOGGED{BOTH_WAIT}",
+    "ALTER TABLE article SET TABLESPACE fast": f"rewrites article, which is large, for another tablespace{BOTH_WAIT}",
+    "ALTER TABLE article ENABLE ROW LEVEL SECURITY": "hides the rows of article that no policy allows",
+    # Locks and rights
+    "VACUUM (FULL, ANALYZE) note, article": f"rewrites article, which is large, for {FULL}{BOTH_WAIT}",
+    "VACUUM FULL": f"rewrites every table, which is large, for {FULL}{BOTH_WAIT}",
+    "CLUSTER article USING ix": f"rewrites article, which is large, for {FULL}{BOTH_WAIT}",
+    "REINDEX TABLE article": f"rebuilds article{REBUILT}",
+    "REINDEX INDEX ix": f"rebuilds ix{REBUILT}",
+    "REFRESH MATERIALIZED VIEW latest": f"rebuilds latest{REBUILT}",
+    "LOCK TABLE note": "locks note, so others wait",
+    "REVOKE SELECT ON article FROM news_app": "takes rights or a role away",
+    "DROP OWNED BY news_app": "takes rights or a role away",
+    "DROP ROLE news_app": "takes rights or a role away",
     # Constraints
     "ALTER TABLE article ADD CONSTRAINT u UNIQUE (title)": UNIQUE,
     "ALTER TABLE article ADD slug text UNIQUE": UNIQUE,
@@ -77,6 +101,9 @@ REFUSED = {
     "UPDATE note SET text = ''": "updates every row of note",
     "ALTER TABLE article ADD mood int; UPDATE article SET mood = 1": "updates every row of article",
     # Comments and strings
+    "UPDATE note SET text = 'see -- below' WHERE id = 1; ALTER TABLE article DROP COLUMN views": (
+        "drops a column of article"
+    ),
     "INSERT INTO note VALUES ('-- no comment'); DROP TABLE article": "drops table article",
     "INSERT INTO note VALUES ('/*'); DROP TABLE article; INSERT INTO note VALUES ('*/')": "drops table article",
     "/* outer /* inner */ still a comment */ DROP TABLE article": "drops table article",
@@ -114,6 +141,16 @@ ACCEPTED = [
     "ALTER TABLE article ALTER COLUMN title DROP NOT NULL",
     "ALTER TABLE article ALTER COLUMN title SET DEFAULT ''",
     "ALTER TYPE mood ADD VALUE 'fine'",
+    "ALTER TABLE article ADD seen timestamptz DEFAULT now() NOT NULL",
+    "ALTER TABLE note ADD key uuid DEFAULT gen_random_uuid()",
+    "VACUUM ANALYZE article",
+    "REINDEX TABLE CONCURRENTLY article",
+    "REFRESH MATERIALIZED VIEW CONCURRENTLY latest",
+    "REFRESH MATERIALIZED VIEW note",
+    "LOCK TABLE article IN ACCESS SHARE MODE",
+    "GRANT SELECT ON article TO news_app",
+    "COMMENT ON TABLE article IS 'x'",
+    "SET lock_timeout = '5s'",
     "CREATE INDEX CONCURRENTLY ix ON article (title)",
     "CREATE INDEX ix ON note (title)",
     "CREATE TABLE fresh (id int); CREATE INDEX ON fresh (id); ALTER TABLE fresh ADD b int NOT NULL; DROP TABLE fresh",
