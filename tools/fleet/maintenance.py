@@ -21,6 +21,7 @@ STEPS = {
     r"does not stream": "check `journalctl -u patroni` on {0}; playbooks/reinit.yml -e reinit_host={0} copies it again",
     r"may not be promoted": "wait some seconds; if it stays, check `journalctl -u patroni` on the primary",
     r"replication slot": "playbooks/reinit.yml -e reinit_host={0} replaces the slot and copies the standby again",
+    r"out of space": 'free space in etcd: docs/operations.md, "EtcdOutOfSpace"',
     r"is not ready$": "check `journalctl -u app -n 50` on {0}",
 }
 DEFAULT_STEP = 'run `ansible-playbook site.yml`, and read docs/operations.md, "What each fault looks like"'

@@ -162,10 +162,15 @@ def release() -> str | None:
 
 
 def etcd(address: str) -> Facts:
-    """Query whether this etcd member knows a leader, and whether it is the leader."""
+    """Query whether this etcd member knows a leader, whether it is the leader, and which alarms are active."""
     status = json.loads(http(address, ETCD_PORT, "POST /v3/maintenance/status")[1])
     leader = status.get("leader", "0")
-    return {"etcd": leader != "0", "etcd_leads": leader == status["header"]["member_id"]}
+    alarms = re.findall(r"alarm:\s*(\w+)", " ".join(status.get("errors", [])))
+    return {
+        "etcd": leader != "0",
+        "etcd_leads": leader == status["header"]["member_id"],
+        "etcd_alarms": sorted(set(alarms)),
+    }
 
 
 def deploying(address: str) -> Facts:

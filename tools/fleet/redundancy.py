@@ -35,6 +35,7 @@ def missing(hosts: Iterable[Host], view: View) -> list[str]:
     found += [f"{host.name} {problem}" for host in answering for problem in host_problems(host, view[host.name])]
     found += _postgres(members.get("postgres", []), view)
     found += _votes("etcd", members.get("etcd", []), view)
+    found += _etcd_alarms(view)
     redis = members.get("redis", [])
     found += _redis("cache", redis, view)
     found += _redis("store", [host.name for host in fleet if host.groups & {"redis", "sentinel"}], view)
@@ -128,6 +129,12 @@ def _votes(service: str, names: list[str], view: View) -> list[str]:
     others += [f"not {', '.join(silent)}"] if silent else []
     majority = "" if 2 * len(voting) > len(names) else ", which is no majority"
     return [f"{service} has {len(voting)} of {len(names)} votes{majority} ({'; '.join(others)})"]
+
+
+def _etcd_alarms(view: View) -> list[str]:
+    alarms = {alarm for facts in view.values() for alarm in facts.get("etcd_alarms", [])}
+    meaning = {"NOSPACE": "etcd is out of space, so it refuses every write, and Postgres cannot fail over"}
+    return [meaning.get(alarm, f"etcd has the alarm {alarm}") for alarm in sorted(alarms)]
 
 
 def _sentinel(names: list[str], view: View, pairs: bool) -> list[str]:

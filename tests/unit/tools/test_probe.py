@@ -172,6 +172,16 @@ def test_the_script_needs_only_the_standard_library_and_prints_json() -> None:
     assert "postgres" not in facts
 
 
+def test_the_alarms_of_etcd_are_named(server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch) -> None:
+    status = {
+        "header": {"member_id": "7"},
+        "leader": "7",
+        "errors": ["memberID:7 alarm:NOSPACE ", "memberID:8 alarm:NOSPACE "],
+    }
+    monkeypatch.setattr(probe, "ETCD_PORT", server(f"HTTP/1.0 200 OK\r\n\r\n{json.dumps(status)}"))
+    assert probe.etcd("127.0.0.1") == {"etcd": True, "etcd_leads": True, "etcd_alarms": ["NOSPACE"]}
+
+
 def test_etcd_has_the_holder_of_the_deploy_lock(server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch) -> None:
     lock = {"by": "kim", "action": "deploy"}
     value = base64.b64encode(json.dumps(lock).encode()).decode()

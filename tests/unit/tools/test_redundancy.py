@@ -51,6 +51,12 @@ def test_a_single_host_in_every_group_has_no_problems() -> None:
         ("lb1", {"vip": False}, "the virtual address is on no host"),
         ("lb2", {"vip": True}, "the virtual address is on lb1 and lb2"),
         ("db2", {"etcd": None}, "etcd has 2 of 3 votes (not db2)"),
+        (
+            "db2",
+            {"etcd_alarms": ["NOSPACE"]},
+            "etcd is out of space, so it refuses every write, and Postgres cannot fail over",
+        ),
+        ("db2", {"etcd_alarms": ["CORRUPT"]}, "etcd has the alarm CORRUPT"),
         ("db2", {"postgres": {"primary": True, "standbys": {}}}, "Postgres has 2 primaries: db1 and db2"),
         (
             "db1",
