@@ -6,27 +6,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from plugins.action import fleet_check_inventory as check
+from tests.unit.roles.modules import ROLES, read_yaml
 
 Options = dict[str, dict[str, Any]]
-ROOT = Path(__file__).resolve().parents[3]
 GROUPS = {tier: ["a", "b", "c"] for tier in check.TIERS} | {"all": ["a", "b", "c"]}
+SUBNET = "10.0.0.0/24"
 ADDRESSES = {"a": "10.0.0.11", "b": "10.0.0.12", "c": "10.0.0.13"}
-MATRIX = yaml.safe_load((ROOT / "inventories/shared/ports.yml").read_text())["fleet_ports"]
+MATRIX = read_yaml("inventories/shared/ports.yml")["fleet_ports"]
 
 
 def test_a_good_inventory_passes() -> None:
     assert check.wrong_groups(GROUPS) == []
     assert check.wrong_addresses(ADDRESSES) == []
-    assert check.wrong_vip("10.0.0.5", "10.0.0.0/24", ADDRESSES) == []
+    assert check.wrong_vip("10.0.0.5", SUBNET, ADDRESSES) == []
+    assert check.wrong_vip("", SUBNET, ADDRESSES) == []  # a cloud has no virtual address
     assert check.wrong_networks(["198.51.100.7/32", "2001:db8::/32"]) == []
     assert check.wrong_ports(MATRIX, GROUPS) == []
-
-
-def test_a_cloud_without_a_virtual_address_passes() -> None:
-    assert check.wrong_vip("", "10.0.0.0/24", ADDRESSES) == []
 
 
 def test_a_missing_tier_differs_from_an_empty_one() -> None:
@@ -39,9 +36,7 @@ def test_a_missing_tier_differs_from_an_empty_one() -> None:
 
 
 def test_an_application_without_celery_needs_no_workers() -> None:
-    groups = {group: hosts for group, hosts in GROUPS.items() if group != "workers"}
-    assert check.wrong_groups(groups) == []
-    assert check.wrong_ports(MATRIX, groups) == []
+    assert check.wrong_groups({group: hosts for group, hosts in GROUPS.items() if group != "workers"}) == []
 
 
 @pytest.fixture
@@ -101,9 +96,8 @@ def test_an_even_quorum_is_refused() -> None:
 
 
 def test_each_wrong_address_is_reported() -> None:
-    sentences = check.wrong_addresses(
-        {"a": "10.0.0.11", "b": "10.0.0.11", "c": "db3.example", "d": None, "e": "2001:db8::1"}
-    )
+    addresses = {"a": "10.0.0.11", "b": "10.0.0.11", "c": "db3.example", "d": None, "e": "2001:db8::1"}
+    sentences = check.wrong_addresses(addresses)
     assert len(sentences) == 4
     assert "fleet_address = 10.0.0.11 is set for a and b; give each host an address of its own." in sentences
     assert "d has no fleet_address; set it to the host's private IPv4 address." in sentences
@@ -112,14 +106,10 @@ def test_each_wrong_address_is_reported() -> None:
 @pytest.mark.parametrize(
     ("vip", "subnet", "message"),
     [
-        ("10.0.1.5", "10.0.0.0/24", "fleet_vip = 10.0.1.5 is not a host address of fleet_subnet = 10.0.0.0/24"),
-        ("10.0.0.255", "10.0.0.0/24", "is not a host address"),
-        (
-            "10.0.0.12",
-            "10.0.0.0/24",
-            "fleet_vip = 10.0.0.12 is the fleet_address of b; set a free address of 10.0.0.0/24.",
-        ),
-        ("none", "10.0.0.0/24", "fleet_vip = 'none' is not an IPv4 address"),
+        ("10.0.1.5", SUBNET, "fleet_vip = 10.0.1.5 is not a host address of fleet_subnet = 10.0.0.0/24"),
+        ("10.0.0.255", SUBNET, "is not a host address"),
+        ("10.0.0.12", SUBNET, "fleet_vip = 10.0.0.12 is the fleet_address of b; set a free address of 10.0.0.0/24."),
+        ("none", SUBNET, "fleet_vip = 'none' is not an IPv4 address"),
         ("10.0.0.5", "10.0.0.1/24", "fleet_subnet = '10.0.0.1/24' is not a network"),
     ],
 )
@@ -154,17 +144,14 @@ def test_a_wrong_entry_of_the_port_matrix_is_explained(change: dict[str, Any], m
     assert message in sentence
 
 
-def test_a_missing_tier_is_not_reported_again_for_every_port() -> None:
-    groups = {group: hosts for group, hosts in GROUPS.items() if group != "redis"}
-    assert check.wrong_ports(MATRIX, groups) == []
+@pytest.mark.parametrize("missing", ["redis", "workers"])
+def test_a_missing_tier_is_not_reported_again_for_every_port(missing: str) -> None:
+    assert check.wrong_ports(MATRIX, {group: hosts for group, hosts in GROUPS.items() if group != missing}) == []
 
 
 def test_a_value_of_the_wrong_type_names_variable_value_and_role() -> None:
-    options: Options = {
-        "x_port": {"type": "int"},
-        "x_mode": {"type": "str", "choices": ["a", "b"]},
-        "x_password": {"type": "int"},
-    }
+    mode = {"type": "str", "choices": ["a", "b"]}
+    options: Options = {"x_port": {"type": "int"}, "x_mode": mode, "x_password": {"type": "int"}}
     sentences = check.wrong_types("x", options, {"x_port": "many", "x_mode": "c", "x_password": "hunter2"})
     assert len(sentences) == 3
     assert sentences[0].startswith("x_port = 'many' does not fit role x: ")
@@ -188,14 +175,10 @@ def test_numbers_out_of_their_bounds_are_refused(name: str, value: object, allow
 
 
 def test_the_default_numbers_of_every_role_are_within_bounds() -> None:
-    roles = check.specifications(ROOT / "roles")
-    defaults = {role: yaml.safe_load((ROOT / "roles" / role / "defaults/main.yml").read_text()) or {} for role in roles}
-    written = {
-        role: {name: value for name, value in values.items() if check.is_literal(value)}
-        for role, values in defaults.items()
-    }
-    failures = [failure for role in roles for failure in check.wrong_types(role, roles[role], written[role])]
-    assert failures == []
+    for role, options in check.specifications(ROLES).items():
+        defaults = read_yaml(f"roles/{role}/defaults/main.yml") or {}
+        written = {name: value for name, value in defaults.items() if check.is_literal(value)}
+        assert check.wrong_types(role, options, written) == []
 
 
 def test_valid_values_pass_and_required_ones_may_be_missing() -> None:
@@ -213,4 +196,4 @@ def test_templated_values_are_left_to_their_role() -> None:
 
 
 def test_every_roles_argument_specs_can_be_read() -> None:
-    assert {"base", "preflight", "secrets", "etcd"} <= set(check.specifications(ROOT / "roles"))
+    assert {"base", "preflight", "secrets", "etcd"} <= set(check.specifications(ROLES))
