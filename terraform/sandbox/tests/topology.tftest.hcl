@@ -122,20 +122,17 @@ run "a_fleet_refuses_another_subnet" {
   expect_failures = [terraform_data.subnet]
 }
 
-run "a_small_subnet_is_refused" {
+run "a_small_subnet_and_a_fleet_name_that_engines_refuse_are_refused" {
   command = plan
-  variables { subnet = "10.78.0.0/26" }
-  expect_failures = [var.subnet]
+  variables {
+    fleet  = "Blue Fleet"
+    subnet = "10.78.0.0/26"
+  }
+  expect_failures = [var.fleet, var.subnet]
 }
 
 run "a_host_address_as_subnet_is_refused" {
   command = plan
   variables { subnet = "10.78.0.7/24" }
   expect_failures = [var.subnet]
-}
-
-run "a_fleet_name_that_engines_refuse_is_refused" {
-  command = plan
-  variables { fleet = "Blue Fleet" }
-  expect_failures = [var.fleet]
 }
