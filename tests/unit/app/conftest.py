@@ -249,6 +249,13 @@ def cookies(response: TestResponse) -> list[str]:
     return [header.partition("=")[0] for header in response.headers.getlist("Set-Cookie")]
 
 
+def cookie(client: FlaskClient, name: str) -> str:
+    """The value of a client's cookie."""
+    found = client.get_cookie(name)
+    assert found is not None
+    return found.value
+
+
 @contextmanager
 def queries() -> Iterator[list[float]]:
     """Record the duration of each query inside this context."""

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from app.extensions import db
 from app.news import articles
 from app.web import read_your_writes
-from tests.unit.app.conftest import Author, Publish, cookies
+from tests.unit.app.conftest import Author, Publish, cookie, cookies
 from tests.unit.app.database.conftest import failing
 
 
@@ -81,10 +81,8 @@ def test_the_pin_cookie_is_signed_and_expires(app: Flask, publish: Publish, monk
     stranger.set_cookie(read_your_writes.COOKIE, "1")
     assert stranger.get(f"/articles/{article.id}").status_code == 404, "accepted a forged cookie"
 
-    cookie = client.get_cookie(read_your_writes.COOKIE)
-    assert cookie is not None
     late = app.test_client()
-    late.set_cookie(read_your_writes.COOKIE, cookie.value)
+    late.set_cookie(read_your_writes.COOKIE, cookie(client, read_your_writes.COOKIE))
     monkeypatch.setattr("itsdangerous.timed.TimestampSigner.get_timestamp", lambda _self: 4_000_000_000)
     assert late.get(f"/articles/{article.id}").status_code == 404, "accepted an expired cookie"
 

@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from app.accounts import users
 from app.database.models import User
 from app.extensions import db
-from tests.unit.app.conftest import search
+from tests.unit.app.conftest import Author, key_of, search
 from tests.unit.app.desk.conftest import send
 
 
@@ -15,19 +15,15 @@ def test_a_key_is_shown_once_works_and_is_revoked(reader: FlaskClient, client: F
     assert answer.headers["Cache-Control"] == "private, no-store"
     key = search(r"<code>([0-9a-f]{12}\.[\w-]{43})</code>", answer.text)
     prefix = key.partition(".")[0]
-
-    def post() -> int:
-        headers = {"Authorization": f"Bearer {key}"}
-        return client.post("/api/v1/articles", json={"title": "By key", "content": "x"}, headers=headers).status_code
-
-    assert post() == 201
+    author = Author(client, {"Authorization": f"Bearer {key}"})
+    assert author.post().status_code == 201
     listed = reader.get("/desk/keys").text
     assert prefix in listed
     assert "Feed &lt;b&gt;import&lt;/b&gt;" in listed
     assert key not in listed
     assert send(reader, f"/desk/keys/{prefix}/revoke", page="/desk/keys").status_code == 302
     assert prefix not in reader.get("/desk/keys").text
-    assert post() == 401
+    assert author.post().status_code == 401
     assert db.read(lambda session: users.keys_of(session, user.id)) == []
 
 
@@ -51,8 +47,8 @@ def test_an_invalid_key_is_not_created(reader: FlaskClient, user: User, fields: 
 
 
 def test_a_user_has_a_limited_number_of_keys(reader: FlaskClient, user: User) -> None:
-    for number in range(users.MAX_KEYS):
-        db.write(lambda session, number=number: users.create_key(session, user=user, name=str(number), scopes=[]))  # type: ignore[misc]
+    for _ in range(users.MAX_KEYS):
+        key_of(user)
     page = send(reader, "/desk/keys", name="one too many")
     assert page.status_code == 422
     assert "revoke one first" in page.text
