@@ -39,7 +39,7 @@ from app.web import (
 )
 from app.web.sessions import StoreSessionInterface, refuse_forms_without_session
 
-TASK_MODULES = [f"app.{package}.tasks" for package in ("accounts", "jobs", "mail", "news", "web")]
+TASK_MODULES = ["app.jobs.dead_letters", *(f"app.{package}.tasks" for package in ("accounts", "mail", "news", "web"))]
 
 
 def create_app(settings: Config | None = None) -> Flask:

@@ -7,7 +7,7 @@ from flask_login import login_user
 
 from app.database.models import User
 from app.extensions import db
-from app.mail import emails
+from app.mail import outbox
 from app.web.sessions import StoreSessionInterface
 
 bp = Blueprint("auth", __name__, url_prefix="/auth")
@@ -33,7 +33,7 @@ def begin_session(user: User) -> None:
 
 def require_mail() -> None:
     """Answer 503 if the application cannot send e-mails."""
-    if not emails.enabled():
+    if not outbox.enabled():
         abort(
             503,
             "This site cannot send e-mails, so you cannot sign up or reset a password. Please ask its administrators.",

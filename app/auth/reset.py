@@ -9,7 +9,7 @@ from app.auth.blueprint import bp, require_mail, secret_page
 from app.auth.forms import AddressForm, NewPasswordForm
 from app.auth.throttles import limit_emails
 from app.extensions import db
-from app.mail import emails
+from app.mail import outbox
 from app.web.read_your_writes import mark_writer
 
 EXPIRED = "This link has been used or has expired. Request a new one."
@@ -27,7 +27,7 @@ def forgotten() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("auth/forgotten.html", form=form), 422 if form.errors else 200
     email = users.normalise_email(form.email.data or "")
-    emails.deliver(db.write(lambda session: emails.queue(session, "reset", email).id))
+    outbox.deliver(db.write(lambda session: outbox.queue(session, "reset", email).id))
     return render_template("auth/sent.html", title="Check your e-mail", email=email)
 
 
@@ -47,12 +47,12 @@ def reset(token: str) -> ResponseReturnValue:
         users.set_password(user, password_hash)
         # Only the owner of the address got the link, so the address is confirmed.
         users.confirm(user)
-        return emails.queue(session, "password_changed", user.email).id
+        return outbox.queue(session, "password_changed", user.email).id
 
     email_id = db.write(change)
     if email_id is None:
         abort(410, EXPIRED)
-    emails.deliver(email_id)
+    outbox.deliver(email_id)
     mark_writer()
     flash("Your password is changed. Log in with the new one.", "done")
     return redirect(url_for("auth.login"))

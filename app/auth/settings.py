@@ -11,7 +11,7 @@ from app.auth.forms import ChangePasswordForm, NameForm
 from app.auth.throttles import limit_guesses
 from app.database.models import User
 from app.extensions import db
-from app.mail import emails
+from app.mail import outbox
 from app.news import articles
 from app.web.read_your_writes import mark_writer
 
@@ -32,10 +32,10 @@ def change_password() -> ResponseReturnValue:
     def change(session: Session) -> tuple[User, int]:
         user = session.get_one(User, current_user.id, with_for_update=True)
         users.set_password(user, password_hash)
-        return user, emails.queue(session, "password_changed", user.email).id
+        return user, outbox.queue(session, "password_changed", user.email).id
 
     user, email_id = db.write(change)
-    emails.deliver(email_id)
+    outbox.deliver(email_id)
     mark_writer()
     begin_session(user)
     flash("Your password is changed, and you are logged out everywhere else.", "done")

@@ -13,7 +13,7 @@ from app.auth.forms import ConfirmForm, SignupForm
 from app.auth.throttles import limit_emails, limit_guesses
 from app.database.models import User
 from app.extensions import db
-from app.mail import emails
+from app.mail import outbox
 from app.web.read_your_writes import mark_writer
 
 EXPIRED = "This link has been used or has expired. If you cannot log in, sign up again."
@@ -34,11 +34,11 @@ def signup() -> ResponseReturnValue:
 
     def sign_up(session: Session) -> int:
         kind = users.sign_up(session, email=email, name=name, password_hash=password_hash)
-        return emails.queue(session, kind, email).id
+        return outbox.queue(session, kind, email).id
 
     # A concurrent sign-up with the same address sends the e-mail.
     with suppress(IntegrityError):
-        emails.deliver(db.write(sign_up))
+        outbox.deliver(db.write(sign_up))
     return render_template("auth/sent.html", title="Nearly done", email=email)
 
 

@@ -1,7 +1,6 @@
 """Replica lag, measured once a second. The application does not read from a replica that lags too much."""
 
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -39,24 +38,16 @@ class _Replica:
 class LagMonitor:
     """Decides whether a replica may be read. A pool has connections to several replicas, so each has its own state."""
 
-    def __init__(
-        self,
-        max_lag: float,
-        *,
-        measure: Callable[[Session], float] | None = None,
-        clock: Callable[[], float] = monotonic,
-    ) -> None:
+    def __init__(self, max_lag: float) -> None:
         """Allow a lag of `max_lag` seconds."""
         self._max_lag = max_lag
-        self._measure = measure or _seconds_behind
-        self._clock = clock
         self._replicas: dict[str, _Replica] = {}
         self._lock = threading.Lock()
         self._ignored_until = 0.0
 
     def may_read(self, session: Session) -> bool:
         """Return whether the replica of this session is current enough."""
-        now = self._clock()
+        now = monotonic()
         if now < self._ignored_until:
             return True
         name = _server(session)
@@ -68,12 +59,12 @@ class LagMonitor:
                 replica.measured_at = now
         assert replica
         if due:
-            self._update(name, replica, self._measure(session))
+            self._update(name, replica, _seconds_behind(session))
         return not replica.lags
 
     def ignore_for_a_while(self) -> None:
         """Allow every replica for IGNORED_SECONDS, because the primary does not answer."""
-        self._ignored_until = self._clock() + IGNORED_SECONDS
+        self._ignored_until = monotonic() + IGNORED_SECONDS
 
     def _update(self, name: str, replica: _Replica, seconds: float) -> None:
         # Two late measurements in a row count as lag. After a quiet hour the first transaction looks an hour late for

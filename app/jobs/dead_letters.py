@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import structlog
-from celery import Celery, Task
+from celery import shared_task
 from flask import current_app
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
@@ -80,6 +80,7 @@ def deposit(dead_letter: DeadLetter) -> None:
         log.error("dead letter lost", error=str(error), dead_letter=msgspec.to_builtins(dead_letter))
 
 
+@shared_task(name="collect_dead_letters")
 def collect() -> int:
     """Move dead letters from the store to the database, delete old ones, and update the metric. Return the number."""
     collected = 0
@@ -92,6 +93,8 @@ def collect() -> int:
         store.drop_dead_letter(packed)
     db.write(lambda session: session.execute(delete(FailedTask).where(FailedTask.requeued_at < now() - REQUEUED_KEPT)))
     store.note_dead_letters(db.read(waiting, primary=True))
+    if collected:
+        log.info("dead letters collected", dead_letters=collected)
     return collected
 
 
@@ -111,13 +114,21 @@ def requeue(dead_letter_id: int) -> bool:
 
     Return whether this call sent it. Raise DeadLetterError if it cannot be sent.
     """
-    taken = db.write(lambda session: _take(session, dead_letter_id))
+    # One statement, so that the second of two concurrent requests finds nothing.
+    take = (
+        update(FailedTask)
+        .where(FailedTask.id == dead_letter_id, FailedTask.requeued_at.is_(None))
+        .values(requeued_at=now())
+        .returning(FailedTask.task, FailedTask.arguments)
+    )
+    taken = db.write(lambda session: session.execute(take).one_or_none())
     if taken is None:
         return False
     name, arguments = taken
     known = name in _tasks()
     if not known or not celery_app.send(name, *arguments):
-        db.write(lambda session: _put_back(session, dead_letter_id))
+        back = update(FailedTask).where(FailedTask.id == dead_letter_id).values(requeued_at=None)
+        db.write(lambda session: session.execute(back))
         raise DeadLetterError(
             "the broker does not answer; try again in a moment" if known else f"this release has no task {name}"
         )
@@ -127,12 +138,8 @@ def requeue(dead_letter_id: int) -> bool:
 
 def discard(dead_letter_id: int) -> bool:
     """Delete a dead letter. Return whether it existed."""
-    found = db.write(
-        lambda session: session.scalar(
-            delete(FailedTask).where(FailedTask.id == dead_letter_id).returning(FailedTask.id)
-        )
-    )
-    return found is not None
+    statement = delete(FailedTask).where(FailedTask.id == dead_letter_id).returning(FailedTask.id)
+    return db.write(lambda session: session.scalar(statement)) is not None
 
 
 def _insert(dead_letter: DeadLetter) -> None:
@@ -143,24 +150,8 @@ def _insert(dead_letter: DeadLetter) -> None:
         log.info("dead letter exists already", task_id=dead_letter.task_id)
 
 
-def _take(session: Session, dead_letter_id: int) -> tuple[str, list[Any]] | None:
-    """Mark a dead letter as sent, in one statement. Of two concurrent requests the second one finds nothing."""
-    row = session.execute(
-        update(FailedTask)
-        .where(FailedTask.id == dead_letter_id, FailedTask.requeued_at.is_(None))
-        .values(requeued_at=now())
-        .returning(FailedTask.task, FailedTask.arguments)
-    ).one_or_none()
-    return None if row is None else (row.task, row.arguments)
-
-
-def _put_back(session: Session, dead_letter_id: int) -> None:
-    session.execute(update(FailedTask).where(FailedTask.id == dead_letter_id).values(requeued_at=None))
-
-
-def _tasks() -> Mapping[str, Task[Any, Any]]:
-    celery: Celery = current_app.extensions["celery"]
-    return celery.tasks
+def _tasks() -> Any:
+    return current_app.extensions["celery"].tasks
 
 
 def _positional(name: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:

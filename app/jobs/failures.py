@@ -4,9 +4,8 @@ from typing import Any
 
 import structlog
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
-from celery import Task, signals
+from celery import signals
 from celery.exceptions import NotRegistered, Reject
-from flask import Flask
 
 from app.jobs import dead_letters
 from app.logs.redaction import describe
@@ -31,9 +30,7 @@ def _on_retry(request: Any, reason: Any, **_: Any) -> None:
     log.warning("task tries again", task=request.task, retries=request.retries, error=describe(reason.exc or reason))
 
 
-def _on_failure(
-    sender: Task[Any, Any], task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any
-) -> None:
+def _on_failure(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
     """Write the dead letter of a task that used up its retries, was stopped or lost, or met an unexpected error."""
     if isinstance(exception, sender.throws):
         log.warning("task gave up", task=sender.name, error=describe(exception))
@@ -41,7 +38,7 @@ def _on_failure(
     # Periodic tasks need no dead letter: the next run does the work.
     if sender.name in {entry["task"] for entry in sender.app.conf.beat_schedule.values()}:
         return
-    with _application(sender.app).app_context():
+    with sender.app.Task.flask.app_context():
         request_id = sender.request.get("request_id") or ""
         dead_letter = dead_letters.write(sender.name, task_id, args or (), kwargs or {}, exception, request_id)
         (dead_letters.deposit if isinstance(exception, MAIN_PROCESS_FAILURES) else dead_letters.record)(dead_letter)
@@ -49,12 +46,7 @@ def _on_failure(
 
 def _on_unknown(sender: Any, message: Any, **call: Any) -> None:
     """Write the dead letter of a task that this release does not know, for example one from a newer release."""
-    with _application(sender.app).app_context():
+    with sender.app.Task.flask.app_context():
         args, kwargs, *_rest = message.payload
         error, request_id = NotRegistered(call["name"]), message.headers.get("request_id") or ""
         dead_letters.deposit(dead_letters.write(call["name"], call["id"], args, kwargs, error, request_id))
-
-
-def _application(celery: Any) -> Flask:
-    app: Flask = celery.Task.flask
-    return app

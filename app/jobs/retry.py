@@ -3,13 +3,11 @@
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
+from app.database.engine import UNAVAILABLE
 from app.redis.store import StoreUnavailableError
 
 # A failover of the database or of the store takes less than half a minute.
-TRANSIENT = (OperationalError, PoolTimeoutError, StoreUnavailableError)
+TRANSIENT = (*UNAVAILABLE, StoreUnavailableError)
 # Options of `shared_task`.
 RETRY: Any = {
     "autoretry_for": TRANSIENT,

@@ -20,12 +20,10 @@ def strategy(task: Task[Any, Any], app: Celery, consumer: Any) -> Callable[..., 
     handle: Callable[..., Any] = default(task, app, consumer)
 
     def checked(message: Any, *args: Any, **kwargs: Any) -> Any:
-        if not _is_call(message.payload) or not isinstance(message.headers.get("id"), str):
+        payload = message.payload
+        is_call = isinstance(payload, list) and [type(part) for part in payload] == [list, dict, dict]
+        if not is_call or not isinstance(message.headers.get("id"), str):
             raise InvalidTaskError("the message must have args, kwargs, options and an id")
         return handle(message, *args, **kwargs)
 
     return checked
-
-
-def _is_call(payload: Any) -> bool:
-    return isinstance(payload, list) and [type(part) for part in payload] == [list, dict, dict]

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from app.accounts import tokens, users
 from app.database.models import Mail, User, UtcDateTime, now
 from app.extensions import db
+from app.jobs import celery_app
 from app.mail.relay import MailUrl, RefusedError
 
 log = structlog.get_logger(__name__)
@@ -56,6 +57,26 @@ def init_app(app: Flask) -> None:
     elif app.config["ENVIRONMENT"] == "development":
         transport = show
     app.extensions["mail"] = transport
+
+
+def enabled() -> bool:
+    """Return whether the application can send e-mails: production without MAIL_URL cannot."""
+    return current_app.extensions["mail"] is not None
+
+
+def queue(session: Session, kind: str, recipient: str) -> Mail:
+    """Add an e-mail to the outbox in the transaction that causes it, also for an address without an account."""
+    if kind not in LIFETIMES:
+        raise LookupError(f"unknown kind of e-mail {kind!r}; known are: {', '.join(LIFETIMES)}")
+    email = Mail(kind=kind, recipient=users.normalise_email(recipient))
+    session.add(email)
+    session.flush()
+    return email
+
+
+def deliver(email_id: int) -> None:
+    """Send a queued e-mail by a worker, after the commit. If no broker accepts the task, a periodic task sends it."""
+    celery_app.send("send_email", email_id)
 
 
 def send(email_id: int) -> bool:

@@ -63,7 +63,7 @@ class MemoryBackend:
 
     def __init__(self) -> None:
         self._entries: dict[str, tuple[bytes, float]] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def get_many(self, keys: list[str]) -> list[bytes | None]:
         with self._lock:
@@ -71,13 +71,15 @@ class MemoryBackend:
 
     def put(self, key: str, value: bytes, seconds: float) -> None:
         with self._lock:
-            self._put(key, value, seconds)
+            if len(self._entries) >= MAX_ENTRIES:
+                self._entries.clear()
+            self._entries[key] = (value, time.monotonic() + seconds)
 
     def add(self, key: str, value: bytes, seconds: float) -> bool:
         with self._lock:
             if self._get(key) is not None:
                 return False
-            self._put(key, value, seconds)
+            self.put(key, value, seconds)
             return True
 
     def claim(self, key: str, seconds: float, keys: list[str]) -> list[bytes | None] | None:
@@ -91,7 +93,7 @@ class MemoryBackend:
         with self._lock:
             left = self._entries[key][1] - time.monotonic() if self._get(key) is not None else float(seconds)
             total = int(self._get(key) or 0) + amount
-            self._put(key, str(total).encode(), left)
+            self.put(key, str(total).encode(), left)
             return Window(total, left)
 
     def usage(self) -> Usage:
@@ -104,11 +106,6 @@ class MemoryBackend:
     def _get(self, key: str) -> bytes | None:
         value, until = self._entries.get(key, (None, 0.0))
         return value if until > time.monotonic() else None
-
-    def _put(self, key: str, value: bytes, seconds: float) -> None:
-        if len(self._entries) >= MAX_ENTRIES:
-            self._entries.clear()
-        self._entries[key] = (value, time.monotonic() + seconds)
 
 
 class RedisBackend:

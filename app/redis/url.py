@@ -20,11 +20,6 @@ class RedisUrlError(ValueError):
     """An unusable Redis URL. The message completes a sentence that begins with the variable's name."""
 
 
-def no_retry() -> Retry:
-    """Return a policy without retries. The default of redis-py spends half a minute on a dead host (measured)."""
-    return Retry(NoBackoff(), 0)
-
-
 @dataclass(frozen=True)
 class RedisUrl:
     """A parsed URL. The Sentinels and the instance have the same user and password."""
@@ -56,19 +51,15 @@ class RedisUrl:
 
     def client(self, *, timeout: float) -> Redis:
         """Return a client. It connects at the first command, and fails after `timeout` seconds without a retry."""
-        options: dict[str, Any] = {
-            "username": self.username,
-            "password": self.password,
-            "socket_timeout": timeout,
-            "socket_connect_timeout": timeout,
-            "socket_keepalive": True,
-        }
+        options = self._options(timeout) | {"socket_keepalive": True}
         if self.master is None:
             host, port = self.hosts[0]
-            return Redis(host=host, port=port, db=self.database, retry=no_retry(), **options)
+            return Redis(host=host, port=port, db=self.database, **options)
         untyped: Any = Sentinel
-        sentinel = untyped(list(self.hosts), sentinel_kwargs=self._sentinel_options(), db=self.database, **options)
-        client: Redis = sentinel.master_for(self.master, retry=no_retry())
+        sentinel = untyped(
+            list(self.hosts), sentinel_kwargs=self._options(SENTINEL_TIMEOUT), db=self.database, **options
+        )
+        client: Redis = sentinel.master_for(self.master)
         return client
 
     def celery_settings(self) -> dict[str, Any]:
@@ -83,16 +74,17 @@ class RedisUrl:
             "retry_on_timeout": False,
         }
         if self.master:
-            options |= {"master_name": self.master, "sentinel_kwargs": self._sentinel_options()}
+            options |= {"master_name": self.master, "sentinel_kwargs": self._options(SENTINEL_TIMEOUT)}
         return {"broker_url": ";".join(urls), "broker_transport_options": options}
 
-    def _sentinel_options(self) -> dict[str, Any]:
+    def _options(self, timeout: float) -> dict[str, Any]:
         return {
             "username": self.username,
             "password": self.password,
-            "socket_timeout": SENTINEL_TIMEOUT,
-            "socket_connect_timeout": SENTINEL_TIMEOUT,
-            "retry": no_retry(),
+            "socket_timeout": timeout,
+            "socket_connect_timeout": timeout,
+            # The default of redis-py spends half a minute on a dead host (measured).
+            "retry": Retry(NoBackoff(), 0),
         }
 
 

@@ -10,13 +10,13 @@ from flask import Flask
 from app.accounts import users
 from app.database.models import Mail
 from app.extensions import db
-from app.mail import emails, outbox
+from app.mail import outbox
 from app.mail.relay import RelayError
 
 
 def test_a_second_worker_skips_an_email_that_is_being_sent(app: Flask) -> None:
     db.write(lambda session: users.create_user(session, email="outbox@news.example", password="correct horse battery"))
-    email = db.write(lambda session: emails.queue(session, emails.RESET, "outbox@news.example"))
+    email = db.write(lambda session: outbox.queue(session, outbox.RESET, "outbox@news.example"))
     sent: list[EmailMessage] = []
     connected, go_on = threading.Event(), threading.Event()
 
@@ -41,7 +41,7 @@ def test_a_second_worker_skips_an_email_that_is_being_sent(app: Flask) -> None:
 
 
 def test_an_email_stays_in_the_outbox_while_the_relay_is_down(app: Flask) -> None:
-    email = db.write(lambda session: emails.queue(session, emails.PASSWORD_CHANGED, "outbox@news.example"))
+    email = db.write(lambda session: outbox.queue(session, outbox.PASSWORD_CHANGED, "outbox@news.example"))
     relay = app.extensions["mail"] = Mock(side_effect=[RelayError("down"), None])
     with pytest.raises(RelayError):
         outbox.send(email.id)

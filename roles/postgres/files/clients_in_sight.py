@@ -15,6 +15,7 @@ import time
 from base64 import b64encode
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -34,18 +35,16 @@ def call(
     address: str, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, timeout: float = 2
 ) -> Any:
     """Return the JSON of a response, or None after an error."""
-    connection = http.client.HTTPConnection(address, timeout=timeout)
-    try:
-        connection.request(method, path, json.dumps(body) if body is not None else None, headers or {})
-        response = connection.getresponse()
-        content = response.read()
-        if response.status >= http.client.BAD_REQUEST:
+    with closing(http.client.HTTPConnection(address, timeout=timeout)) as connection:
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None, headers or {})
+            response = connection.getresponse()
+            content = response.read()
+            if response.status >= http.client.BAD_REQUEST:
+                return None
+            return json.loads(content) if content.startswith(b"{") else {}
+        except (OSError, ValueError, http.client.HTTPException):
             return None
-        return json.loads(content) if content.startswith(b"{") else {}
-    except (OSError, ValueError, http.client.HTTPException):
-        return None
-    finally:
-        connection.close()
 
 
 def reaches_any(clients: list[str]) -> bool:

@@ -10,6 +10,7 @@ other member.
 import http.client
 import json
 import sys
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -18,16 +19,14 @@ TIMEOUT = 2  # seconds for one response; the next run is half a minute away
 
 def call(address: str, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
     """Return the status and JSON of a response; status 0 if there is none."""
-    connection = http.client.HTTPConnection(address, timeout=TIMEOUT)
-    try:
-        connection.request(method, path, json.dumps(body) if body is not None else None)
-        response = connection.getresponse()
-        content = response.read()
-        return response.status, json.loads(content) if content else {}
-    except (OSError, ValueError, http.client.HTTPException):
-        return 0, {}
-    finally:
-        connection.close()
+    with closing(http.client.HTTPConnection(address, timeout=TIMEOUT)) as connection:
+        try:
+            connection.request(method, path, json.dumps(body) if body is not None else None)
+            response = connection.getresponse()
+            content = response.read()
+            return response.status, json.loads(content) if content else {}
+        except (OSError, ValueError, http.client.HTTPException):
+            return 0, {}
 
 
 def healthy_others(etcd: str, own_id: str) -> list[tuple[str, dict[str, Any]]]:

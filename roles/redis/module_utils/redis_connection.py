@@ -62,10 +62,8 @@ def connect(address: str, port: int, user: str, password: str, start_timeout: fl
         try:
             server.ping()
             return server
-        except redis.AuthenticationError:
-            raise
-        except (redis.ConnectionError, redis.TimeoutError):
-            if time.monotonic() > deadline:
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            if isinstance(error, redis.AuthenticationError) or time.monotonic() > deadline:
                 raise
             time.sleep(0.1)
 

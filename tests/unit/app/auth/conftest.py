@@ -28,7 +28,7 @@ def settings() -> dict[str, Any]:
 def delivered(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """IDs of the delivered e-mails."""
     email_ids: list[int] = []
-    monkeypatch.setattr("app.mail.emails.deliver", email_ids.append)
+    monkeypatch.setattr("app.mail.outbox.deliver", email_ids.append)
     return email_ids
 
 

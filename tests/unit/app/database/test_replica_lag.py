@@ -29,10 +29,12 @@ class FakeReplica:
 
 
 @pytest.fixture
-def replica(app: Flask, publish: Publish) -> FakeReplica:
+def replica(app: Flask, publish: Publish, monkeypatch: pytest.MonkeyPatch) -> FakeReplica:
     publish()
     fake = FakeReplica()
-    app.extensions["database"].lag = LagMonitor(10.0, measure=fake.measure, clock=fake.clock)
+    monkeypatch.setattr("app.database.replica_lag._seconds_behind", fake.measure)
+    monkeypatch.setattr("app.database.replica_lag.monotonic", fake.clock)
+    app.extensions["database"].lag = LagMonitor(10.0)
     return fake
 
 

@@ -12,7 +12,6 @@ from app.database.models import Article, FailedTask, now
 from app.extensions import db, store
 from app.jobs import dead_letters, retry
 from app.jobs.dead_letters import DeadLetterError
-from app.jobs.tasks import collect_dead_letters
 from app.jobs.worker_metrics import QueueCollector
 from app.logs.redaction import describe, redact
 from app.mail.relay import DeferredError, RelayError
@@ -95,8 +94,8 @@ def test_a_failure_seen_by_the_main_process_goes_through_the_store() -> None:
             einfo=None,
         )
     assert kept() == [], "the main process used the database"
-    collect_dead_letters()
-    collect_dead_letters()
+    dead_letters.collect()
+    dead_letters.collect()
     (dead_letter,) = kept()
     assert (dead_letter.task_id, dead_letter.arguments) == ("killed", [7])
     assert dead_letter.error == "TimeLimitExceeded(120,)"
@@ -111,7 +110,7 @@ def test_an_unknown_task_leaves_a_dead_letter(app: Flask) -> None:
         name="from_the_future",
         id="unknown-1",
     )
-    collect_dead_letters()
+    dead_letters.collect()
     (dead_letter,) = kept()
     assert (dead_letter.task, dead_letter.arguments, dead_letter.request_id) == (
         "from_the_future",

@@ -50,15 +50,16 @@ class Article(db.Model):  # type: ignore[name-defined]
 def create_app() -> Flask:
     """Make the application."""
     app = Flask(__name__)
-    app.config["SQLALCHEMY_DATABASE_URI"] = os.environ["DATABASE_URL"]
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = {"pool_size": 10}
-    cache_server = _master(os.environ["CACHE_URL"])
-    app.config["CACHE_TYPE"] = "RedisCache"
-    app.config["CACHE_REDIS_HOST"] = cache_server
-    app.config["CACHE_KEY_PREFIX"] = "baseline:"
-    app.config["SESSION_TYPE"] = "redis"
-    app.config["SESSION_REDIS"] = _master(os.environ["STORE_URL"])
-    app.config["SESSION_KEY_PREFIX"] = "baseline-session:"
+    app.config.from_mapping(
+        SQLALCHEMY_DATABASE_URI=os.environ["DATABASE_URL"],
+        SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 10},
+        CACHE_TYPE="RedisCache",
+        CACHE_REDIS_HOST=_master(os.environ["CACHE_URL"]),
+        CACHE_KEY_PREFIX="baseline:",
+        SESSION_TYPE="redis",
+        SESSION_REDIS=_master(os.environ["STORE_URL"]),
+        SESSION_KEY_PREFIX="baseline-session:",
+    )
     db.init_app(app)
     cache.init_app(app)
     Session(app)

@@ -26,8 +26,12 @@ def sentinel_settings(url: str) -> dict[str, Any]:
 
 
 celery = Celery("guestbook")
-celery.conf.update(task_ignore_result=True, task_acks_late=True, broker_connection_retry_on_startup=True)
-celery.conf.update(sentinel_settings(os.environ["STORE_URL"]))
+celery.conf.update(
+    sentinel_settings(os.environ["STORE_URL"]),
+    task_ignore_result=True,
+    task_acks_late=True,
+    broker_connection_retry_on_startup=True,
+)
 
 
 @celery.task
