@@ -11,13 +11,15 @@ from app.database.models import Base
 # Id of the advisory lock that allows one migration at a time.
 LOCK = 0x6E657773
 
-
-def migrate() -> None:
-    """Run the migrations on a separate connection."""
+if context.is_offline_mode():
+    # `--sql` prints the statements instead of running them.
+    context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True)
+    with context.begin_transaction():
+        context.run_migrations()
+else:
     settings = current_app.config
     url = settings["DATABASE_MIGRATION_URL"] or settings["DATABASE_URL"] or embedded_url(current_app)
-    engine = create_engine(url, poolclass=NullPool)
-    with engine.connect() as connection:
+    with create_engine(url, poolclass=NullPool).connect() as connection:
         postgres = connection.dialect.name == "postgresql"
         context.configure(
             connection=connection,
@@ -32,16 +34,3 @@ def migrate() -> None:
                 # While a migration waits for a table lock, all later queries on that table wait too. So stop it early.
                 connection.execute(text("SET LOCAL lock_timeout = '5s'"))
             context.run_migrations()
-
-
-def print_sql() -> None:
-    """Print the statements instead of running them (`--sql`)."""
-    context.configure(dialect_name="postgresql", target_metadata=Base.metadata, literal_binds=True)
-    with context.begin_transaction():
-        context.run_migrations()
-
-
-if context.is_offline_mode():
-    print_sql()
-else:
-    migrate()

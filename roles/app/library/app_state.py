@@ -108,7 +108,6 @@ def differs(found: dict[str, Any], release: str) -> str:
 
 
 def main() -> None:
-    """Ansible's entry point."""
     module = AnsibleModule(
         argument_spec={
             "home": {"type": "path", "required": True},

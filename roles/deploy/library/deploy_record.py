@@ -168,7 +168,6 @@ def write_metrics(holder: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Ansible's entry point."""
     module = AnsibleModule(
         argument_spec={
             "do": {"type": "str", "choices": ["read", "lock", "unlock", "log"], "default": "read"},

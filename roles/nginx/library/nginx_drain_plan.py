@@ -124,7 +124,6 @@ def refusal(parameters: Mapping[str, Any], before: Iterable[str], after: Iterabl
 
 
 def main() -> None:
-    """Ansible's entry point."""
     host_options = {"name": {"type": "str", "required": True}, "address": {"type": "str", "required": True}}
     module = AnsibleModule(
         argument_spec={

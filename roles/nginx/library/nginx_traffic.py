@@ -85,7 +85,6 @@ def count(lines: Iterable[str], since: float) -> dict[str, dict[str, Any]]:
 
 
 def main() -> None:
-    """Ansible's entry point."""
     module = AnsibleModule(argument_spec={"seconds": {"type": "int", "required": True}}, supports_check_mode=True)
     module.exit_json(changed=False, hosts=count(tail(LOG), time.time() - module.params["seconds"]))
 

@@ -145,7 +145,6 @@ def wait_for_requests(addresses: list[str], seconds: int) -> int:
 
 
 def main() -> None:
-    """Ansible's entry point."""
     module = AnsibleModule(
         argument_spec={
             "content": {"type": "str", "required": True},

@@ -25,9 +25,8 @@ INTERVAL = 1  # seconds between two checks
 TIMEOUT = 1  # seconds for one connection; a check takes up to two of them
 MAX_FAILED_CHECKS = 3  # so many failures in a row are no coincidence
 REACHABLE_TTL = 6  # seconds for which a successful check counts; a dead host must not become primary
-SWITCHOVER_INTERVAL = (
-    300  # minimum seconds between two switchovers, so that a flapping network does not move the primary
-)
+# Minimum seconds between two switchovers, so that a flapping network does not move the primary.
+SWITCHOVER_INTERVAL = 300
 SWITCHOVER_TIMEOUT = 60
 
 
@@ -54,10 +53,8 @@ def reaches_any(clients: list[str]) -> bool:
         host, _, port = client.rpartition(":")
         try:
             socket.create_connection((host, int(port)), TIMEOUT).close()
-        except ConnectionRefusedError:
-            return True
-        except OSError:
-            return False
+        except OSError as error:
+            return isinstance(error, ConnectionRefusedError)
         return True
 
     first, *others = random.sample(clients, len(clients))
@@ -77,11 +74,9 @@ class Etcd:
 
     def keep(self, key: str, seconds: int) -> None:
         """Write a key that expires, or extend its lease, which costs etcd no write."""
-        if lease := self._leases.get(key):
-            response = self._post("/v3/lease/keepalive", {"ID": lease})
-            if response and response.get("result", {}).get("TTL"):
-                return
-        self._put(key, seconds, [])
+        lease = self._leases.get(key)
+        if not (lease and self._post("/v3/lease/keepalive", {"ID": lease}).get("result", {}).get("TTL")):
+            self._put(key, seconds, [])
 
     def claim(self, key: str, seconds: int) -> bool:
         """Write a key that expires if it does not exist; return whether it was written."""
@@ -89,8 +84,7 @@ class Etcd:
 
     def exists(self, key: str) -> bool:
         """Return whether the key exists."""
-        response = self._post("/v3/kv/range", {"key": self._path(key)})
-        return bool(response and response.get("kvs"))
+        return bool(self._post("/v3/kv/range", {"key": self._path(key)}).get("kvs"))
 
     def delete(self, key: str) -> None:
         """Delete a key."""
@@ -103,14 +97,14 @@ class Etcd:
         self._leases[key] = granted["ID"]
         put = {"key": self._path(key), "value": "", "lease": granted["ID"]}
         response = self._post("/v3/kv/txn", {"compare": conditions, "success": [{"request_put": put}]})
-        return bool(response and response.get("succeeded"))
+        return bool(response.get("succeeded"))
 
     def _path(self, key: str) -> str:
         return _encode(self._prefix + key)
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
         responses = (call(address, "POST", path, body) for address in self._addresses)
-        return next((response for response in responses if response is not None), None)
+        return next((response for response in responses if response is not None), {})
 
 
 class Patroni:
