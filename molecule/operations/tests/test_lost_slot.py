@@ -1,7 +1,5 @@
 """A standby that was away for too long is copied again, with a slot that keeps its WAL."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import pytest

@@ -64,11 +64,8 @@ class Traffic:
 
     def releases(self, after: float) -> set[str]:
         """Return the releases that answered requests after a time. Only requests that are never cached count."""
-        return {
-            record["release"]
-            for record in self.records
-            if record["due"] >= after and record["kind"] in ("session", "write")
-        }
+        uncached = [record for record in self.records if record["kind"] in ("session", "write")]
+        return {record["release"] for record in uncached if record["due"] >= after}
 
 
 class DeployRunner:

@@ -23,17 +23,19 @@ from typing import Any
 REPLICATION = "select application_name, state, sync_state from pg_stat_replication"
 
 
+def output(*command: str) -> str:
+    """Run a command and return its output."""
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+
+
 def system() -> str:
     """Query systemd's state of the host."""
-    return subprocess.run(
-        ["systemctl", "is-system-running"], capture_output=True, text=True, check=False
-    ).stdout.strip()
+    return output("systemctl", "is-system-running").strip()
 
 
 def has_address(vip: str) -> bool:
     """Whether the host has the virtual address."""
-    addresses = subprocess.run(["ip", "-o", "-4", "address"], capture_output=True, text=True, check=False).stdout
-    return f" {vip}/" in addresses
+    return f" {vip}/" in output("ip", "-o", "-4", "address")
 
 
 def is_healthy(url: str) -> bool:
@@ -90,26 +92,21 @@ def candidates(address: str) -> list[str] | None:
     return [member["name"] for member in members if member["role"] == "sync_standby"]
 
 
-class Redis:
-    """One Redis of the host: its role, and its number of replicas or its link to the master."""
-
-    def __init__(self, address: str, port: int, password: str) -> None:
-        self.address, self.port, self.password = address, port, password
-
-    def __call__(self) -> dict[str, Any] | None:
-        try:
-            with socket.create_connection((self.address, self.port), timeout=1) as connection:
-                connection.sendall(f"AUTH admin {self.password}\r\nINFO replication\r\nQUIT\r\n".encode())
-                lines = connection.makefile("r").read().splitlines()
-        except OSError:
-            return None
-        facts = dict(line.split(":", 1) for line in lines if ":" in line)
-        if "role" not in facts:
-            return None
-        if facts["role"] == "master":
-            copies = [value for name, value in facts.items() if name.startswith("slave") and name[5:].isdigit()]
-            return {"master": True, "replicas": sum("state=online" in copy for copy in copies)}
-        return {"master": False, "linked": facts.get("master_link_status") == "up"}
+def redis(address: str, port: int, password: str) -> dict[str, Any] | None:
+    """Query the role of a Redis of the host, and its number of replicas or its link to the master."""
+    try:
+        with socket.create_connection((address, port), timeout=1) as connection:
+            connection.sendall(f"AUTH admin {password}\r\nINFO replication\r\nQUIT\r\n".encode())
+            lines = connection.makefile("r").read().splitlines()
+    except OSError:
+        return None
+    facts = dict(line.split(":", 1) for line in lines if ":" in line)
+    if "role" not in facts:
+        return None
+    if facts["role"] == "master":
+        copies = [value for name, value in facts.items() if name.startswith("slave") and name[5:].isdigit()]
+        return {"master": True, "replicas": sum("state=online" in copy for copy in copies)}
+    return {"master": False, "linked": facts.get("master_link_status") == "up"}
 
 
 def watch(fact: str, probe: Callable[[], Any], every: float, printing: threading.Lock) -> None:
@@ -139,7 +136,7 @@ def main() -> None:
     for name, url in settings.get("health", {}).items():
         probes[name] = (partial(is_healthy, url), 1.0)
     for name, port in settings.get("redis", {}).items():
-        probes[name] = (Redis(settings["address"], port, settings["password"]), 0.5)
+        probes[name] = (partial(redis, settings["address"], port, settings["password"]), 0.5)
     printing = threading.Lock()
     for name, (probe, every) in probes.items():
         threading.Thread(target=watch, args=(name, probe, every, printing), daemon=True).start()
