@@ -7,6 +7,7 @@ python -m tools.docs.dashboards --check   fail if a built one is out of date
 import argparse
 import itertools
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -176,11 +177,10 @@ def extract_queries(path: Path) -> list[tuple[str, str]]:
     Tests run these queries on a live Prometheus.
     """
     dashboard: Json = json.loads(path.read_text())
-    names = [variable["name"] for variable in dashboard["templating"]["list"]]
+    names = "|".join(variable["name"] for variable in dashboard["templating"]["list"])
 
     def substitute(expr: str) -> str:
-        for name in names:
-            expr = expr.replace(f"${{{name}}}", ".*").replace(f"${name}", ".*")
+        expr = re.sub(rf"\$\{{({names})}}|\$({names})", ".*", expr) if names else expr
         return expr.replace("$__rate_interval", RATE_WINDOW).replace("$__range", "1h").replace("$__interval", "1m")
 
     return [

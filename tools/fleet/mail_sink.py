@@ -2,7 +2,6 @@
 
 import sys
 import threading
-import time
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Any, Self
@@ -42,17 +41,17 @@ class MailSink:
 
     def wait_for(self, recipient: str, *, subject: str = "", within: float = 10.0) -> EmailMessage:
         """Wait for an e-mail to `recipient` whose subject contains `subject`. Remove and return the oldest one."""
-        deadline = time.monotonic() + within
+
+        def matching() -> EmailMessage | None:
+            to_recipient = (email for email in self.emails if email["To"] == recipient)
+            return next((email for email in to_recipient if subject in email.get("Subject", "")), None)
+
         with self._arrival:
-            while True:
-                for number, email in enumerate(self.emails):
-                    if email["To"] == recipient and subject in email.get("Subject", ""):
-                        return self.emails.pop(number)
-                if not self._arrival.wait(deadline - time.monotonic()):
-                    others = [f"{email['To']}: {email['Subject']}" for email in self.emails]
-                    raise TimeoutError(
-                        f"no e-mail {subject!r} to {recipient} within {within:.0f} s; received: {others}"
-                    )
+            if not (email := self._arrival.wait_for(matching, within)):
+                others = [f"{email['To']}: {email['Subject']}" for email in self.emails]
+                raise TimeoutError(f"no e-mail {subject!r} to {recipient} within {within:.0f} s; received: {others}")
+            self.emails.remove(email)
+            return email
 
     def next(self) -> EmailMessage:
         """Wait for an e-mail, then remove and return the oldest."""

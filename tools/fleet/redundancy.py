@@ -26,22 +26,22 @@ def missing(hosts: Iterable[Host], view: View) -> list[str]:
     problem.
     """
     fleet = list(hosts)
-    members: dict[str, list[str]] = {}
-    for host in fleet:
-        for group in host.groups:
-            members.setdefault(group, []).append(host.name)
+
+    def members(*groups: str) -> list[str]:
+        return [host.name for host in fleet if host.groups & {*groups}]
+
     answering = [host for host in fleet if "system" in view.get(host.name, {})]
     found = [f"{host.name} does not answer" for host in fleet if host not in answering]
     found += [f"{host.name} {problem}" for host in answering for problem in host_problems(host, view[host.name])]
-    found += _postgres(members.get("postgres", []), view)
-    found += _votes("etcd", members.get("etcd", []), view)
+    found += _postgres(members("postgres"), view)
+    found += _votes("etcd", members("etcd"), view)
     found += _etcd_alarms(view)
-    redis = members.get("redis", [])
+    redis = members("redis")
     found += _redis("cache", redis, view)
-    found += _redis("store", [host.name for host in fleet if host.groups & {"redis", "sentinel"}], view)
-    found += _sentinel(members.get("sentinel", []), view, len(redis) > 1)
+    found += _redis("store", members("redis", "sentinel"), view)
+    found += _sentinel(members("sentinel"), view, len(redis) > 1)
     found += _application(answering, view)
-    return found + _front_door(members.get("loadbalancers", []), view)
+    return found + _front_door(members("loadbalancers"), view)
 
 
 def host_problems(host: Host, facts: Facts) -> list[str]:

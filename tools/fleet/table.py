@@ -48,13 +48,9 @@ def _row(host: Host, hosts: Sequence[Host], view: View, vip: str) -> Row:
         groups = ", ".join(group for group in TIERS if group in host.groups)
         return Row(host.name, host.address, "DOWN", [f"no answer over SSH; its groups: {groups}"])
     phrases = roles(host, hosts, view, vip)
-    state = (
-        "unhealthy"
-        if not all(phrase.healthy for phrase in phrases)
-        else "drained"
-        if host.name in drained(view)
-        else "ok"
-    )
+    state = "drained" if host.name in drained(view) else "ok"
+    if not all(phrase.healthy for phrase in phrases):
+        state = "unhealthy"
     return Row(host.name, host.address, state, [phrase.text for phrase in phrases])
 
 
