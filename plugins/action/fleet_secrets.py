@@ -17,6 +17,7 @@ from ansible.parsing.vault import VaultLib, is_encrypted
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from plugins.control_node import ControlNodeAction
 
@@ -47,7 +48,9 @@ def tls_pair(domain: str, address: str = "") -> tuple[str, str]:
         .not_valid_before(now - timedelta(hours=1))  # the clocks of clients may be behind
         .not_valid_after(now + timedelta(days=CERTIFICATE_DAYS))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        # Who trusts it must not trust other certificates that its key, which is on every load balancer, may sign.
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
@@ -127,8 +130,8 @@ def complete(path: Path, names: Sequence[str], vault: VaultLib, domain: str, add
             text = vault.decrypt(raw).decode() if raw else ""
         except AnsibleError as error:
             raise ValueError(
-                f"{path} cannot be decrypted with the vault password that bin/vault-password prints; "
-                f"restore that password, or remove the file to generate new secrets for a new fleet."
+                f"{path} cannot be decrypted with the vault password of this run (by default bin/vault-password prints "
+                f"it); use the one that encrypted it, or remove the file to generate new secrets for a new fleet."
             ) from error
         present = yaml.safe_load(text) or {}
         missing = [name for name in names if name not in present]

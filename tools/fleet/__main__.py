@@ -37,7 +37,8 @@ def secret(fleet: Fleet, name: str) -> None:
     result = fleet.run("ansible-vault", "view", str(path), quiet=True)
     if result.returncode != 0:
         raise FleetError(
-            f"{path} cannot be read: {result.stderr.strip()} site.yml creates it, .secrets/vault-password decrypts it."
+            f"{path} cannot be read: {result.stderr.strip()} "
+            "site.yml creates it, and bin/vault-password prints its password."
         )
     values = yaml.safe_load(result.stdout)
     if f"vault_{name}" not in values:

@@ -6,7 +6,9 @@ import re
 from pathlib import Path
 
 import pytest
+from jinja2 import Template
 
+from app.mail.relay import MailUrl
 from plugins.action.fleet_check_inventory import specifications
 from tests.unit.roles.modules import read_yaml
 from tools.fleet.context import ROOT
@@ -21,6 +23,15 @@ def test_every_variable_is_known_to_a_role(path: Path) -> None:
     text = path.read_text()
     names = {name for name in read_yaml(path) if f"{{{{ {name} " not in text and f"({name} " not in text}
     assert names <= known | read_yaml("inventories/shared/fleet.yml").keys()
+
+
+def test_the_documented_mail_url_takes_every_password() -> None:
+    password = "".join(map(chr, range(33, 127))) + " ü"
+    recipe = re.search(
+        r'^# app_mail_url: "(.+)"$', (ROOT / "inventories/applications/news.yml").read_text(), re.MULTILINE
+    )
+    assert recipe
+    assert MailUrl.parse(Template(recipe[1]).render(vault_app_mail_password=password)).password == password
 
 
 @pytest.mark.parametrize("role", ["app", "celery", "nginx", "prometheus"])

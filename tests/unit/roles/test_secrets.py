@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import re
+import ssl
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 import yaml
 from ansible.parsing.vault import VaultLib, VaultSecret
+from cryptography import x509
+from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from plugins.action import fleet_check_secrets as check
 from plugins.action import fleet_secrets
@@ -51,6 +55,29 @@ def test_the_first_run_generates_every_secret_into_an_encrypted_private_file(pat
     assert check.wrong_pair("vault_nginx", key, certificate, NOW) == []
 
 
+def test_the_generated_certificate_identifies_the_site_and_can_sign_no_other(tmp_path: Path) -> None:
+    pem = tmp_path / "pair.pem"
+    key, certificate = fleet_secrets.tls_pair("news.test", "10.0.0.5")
+    pem.write_text(key + certificate)
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    server.load_cert_chain(pem)
+    client = ssl.create_default_context(cadata=certificate)
+    client.verify_flags |= ssl.VERIFY_X509_STRICT  # the default of Python 3.13
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ends = [
+        client.wrap_bio(to_client, to_server, server_hostname="news.test"),
+        server.wrap_bio(to_server, to_client, server_side=True),
+    ]
+    for end in ends * 2:
+        with suppress(ssl.SSLWantReadError):
+            end.do_handshake()
+    assert ends[0].version() == "TLSv1.3"
+    extensions = x509.load_pem_x509_certificate(certificate.encode()).extensions
+    assert not extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    usage = extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
+    assert list(usage) == [ExtendedKeyUsageOID.SERVER_AUTH]
+
+
 def test_later_runs_change_nothing(path: Path) -> None:
     complete(path, NAMES)
     before = path.read_bytes()
@@ -75,7 +102,7 @@ def test_concurrent_first_runs_agree(path: Path) -> None:
 def test_a_file_with_another_password_is_kept_and_explained(path: Path) -> None:
     complete(path, NAMES)
     before = path.read_bytes()
-    with pytest.raises(ValueError, match=r"cannot be decrypted .* restore that password, or remove the file"):
+    with pytest.raises(ValueError, match=r"cannot be decrypted .* use the one that encrypted it, or remove the file"):
         complete(path, [*NAMES, "vault_new"], password=b"wrong")
     assert path.read_bytes() == before
 

@@ -121,6 +121,32 @@ def test_concurrent_first_runs_agree_on_one_vault_password(tmp_path: Path) -> No
     assert (tmp_path / "deep" / "password").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.parametrize(
+    ("vault", "password", "message"),
+    [
+        ("$ANSIBLE_VAULT;1.1;AES256\n6132", None, "password does not exist, but "),
+        ("$ANSIBLE_VAULT;1.1;AES256\n6132", "", "password is empty, but "),
+        ("vault_a: b\n", None, ""),
+        ("vault_a: b\n", "", "password is empty. Remove it"),
+    ],
+)
+def test_a_vault_password_is_asked_for_only_if_a_file_is_encrypted_with_it(
+    tmp_path: Path, vault: str, password: str | None, message: str
+) -> None:
+    (tmp_path / "bin").mkdir()
+    script = shutil.copy(ROOT / "bin" / "vault-password", tmp_path / "bin")
+    for inventory in ("one", "two"):
+        (tmp_path / "inventories" / inventory / "group_vars" / "all").mkdir(parents=True)
+        (tmp_path / "inventories" / inventory / "group_vars" / "all" / "vault.yml").write_text(vault)
+    if password is not None:
+        (tmp_path / "password").write_text(password)
+    environment = {"FLASKFLEET_VAULT_PASSWORD_FILE": str(tmp_path / "password"), "PATH": "/usr/bin:/bin"}
+    result = subprocess.run([script], env=environment, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout == "") == ((1, True) if message else (0, False))
+    assert message in result.stderr
+    assert result.stderr.count("vault.yml") == (2 if "ANSIBLE_VAULT" in vault else 0)
+
+
 def test_a_subnet_that_this_machine_routes_is_not_free() -> None:
     overlap = ROOT / "terraform" / "modules" / "sandbox_network" / "overlap.py"
     routes = subprocess.run(["ip", "-4", "route"], capture_output=True, text=True, check=False)
