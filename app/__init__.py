@@ -18,7 +18,7 @@ from app.database.engine import make_database
 from app.database.models import Base
 from app.desk import bp as desk_bp
 from app.extensions import csrf, login_manager, migrate
-from app.jobs import celery_app, failures
+from app.jobs import celery_app
 from app.logs import structured
 from app.mail import outbox
 from app.main import bp as main_bp
@@ -52,7 +52,6 @@ def create_app(settings: Config | None = None) -> Flask:
     _configure_cache_and_store(app)
     metrics.init_app(app, app.extensions["database"], app.extensions["cache"])
     celery_app.init_app(app, task_modules=TASK_MODULES)
-    failures.init_app()
     outbox.init_app(app)
     _configure_login(app)
     _configure_responses(app)

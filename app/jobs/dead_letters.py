@@ -14,7 +14,9 @@ from typing import Any
 
 import msgspec
 import structlog
-from celery import shared_task
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import shared_task, signals
+from celery.exceptions import NotRegistered, Reject
 from flask import current_app
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.exc import DataError, IntegrityError, SQLAlchemyError
@@ -32,6 +34,9 @@ MAX_ARGUMENTS_LENGTH = 4000
 # Requeued dead letters are kept for this time, for the analysis of the failure.
 REQUEUED_KEPT = timedelta(days=30)
 COLLECT_LIMIT = 100
+# Celery reports these failures in the worker's main process: the process that ran the task is dead or does not report
+# them.
+MAIN_PROCESS_FAILURES = (TimeLimitExceeded, WorkerLostError, Reject)
 
 
 class DeadLetterError(Exception):
@@ -140,6 +145,38 @@ def discard(dead_letter_id: int) -> bool:
     """Delete a dead letter. Return whether it existed."""
     statement = delete(FailedTask).where(FailedTask.id == dead_letter_id).returning(FailedTask.id)
     return db.write(lambda session: session.scalar(statement)) is not None
+
+
+# Celery calls the following functions when a task fails. Signals are global to the process.
+@signals.task_retry.connect
+def _on_retry(request: Any, reason: Any, **_: Any) -> None:
+    """Log the reason of a retry. Celery logs it at INFO, together with all successful tasks, which we do not log."""
+    log.warning("task tries again", task=request.task, retries=request.retries, error=describe(reason.exc or reason))
+
+
+@signals.task_failure.connect
+@signals.task_internal_error.connect
+def _on_failure(sender: Any, task_id: str, exception: BaseException, args: Any, kwargs: Any, **_: Any) -> None:
+    """Write the dead letter of a task that used up its retries, was stopped or lost, or met an unexpected error."""
+    if isinstance(exception, sender.throws):
+        log.warning("task gave up", task=sender.name, error=describe(exception))
+        return
+    # Periodic tasks need no dead letter: the next run does the work.
+    if sender.name in {entry["task"] for entry in sender.app.conf.beat_schedule.values()}:
+        return
+    with sender.app.Task.flask.app_context():
+        request_id = sender.request.get("request_id") or ""
+        dead_letter = write(sender.name, task_id, args or (), kwargs or {}, exception, request_id)
+        (deposit if isinstance(exception, MAIN_PROCESS_FAILURES) else record)(dead_letter)
+
+
+@signals.task_unknown.connect
+def _on_unknown(sender: Any, message: Any, **call: Any) -> None:
+    """Write the dead letter of a task that this release does not know, for example one from a newer release."""
+    with sender.app.Task.flask.app_context():
+        args, kwargs, *_rest = message.payload
+        error, request_id = NotRegistered(call["name"]), message.headers.get("request_id") or ""
+        deposit(write(call["name"], call["id"], args, kwargs, error, request_id))
 
 
 def _insert(dead_letter: DeadLetter) -> None:

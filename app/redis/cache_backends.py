@@ -31,11 +31,6 @@ class Window:
     count: int
     seconds_left: float
 
-    @property
-    def ends(self) -> float:
-        """The time at which the counter expires."""
-        return time.time() + self.seconds_left
-
 
 @dataclass(frozen=True)
 class Usage:

@@ -4,6 +4,7 @@ The load balancer already limits each address.
 """
 
 import math
+import time
 from contextlib import suppress
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any, cast
@@ -64,7 +65,7 @@ class CacheStorage(Storage):
     def get_expiry(self, key: str) -> float:
         """Return the time at which the window of this request ends."""
         window = _windows().get(key)
-        return window.ends if window else 0.0
+        return time.time() + window.seconds_left if window else 0.0
 
     def check(self) -> bool:
         """Return whether the cache answers."""
