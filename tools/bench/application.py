@@ -8,16 +8,20 @@ requests to both in turns. Finally it removes everything that it installed.
 import json
 import re
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from statistics import median
+from threading import Event
 from typing import Any
 
+import httpx
+
+from tests.support.live.clients import publish, visitor
 from tests.support.live.fleet import LiveFleet
 from tools.bench.fleet import build, on, site, store
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
@@ -138,26 +142,19 @@ def writing(fleet: LiveFleet) -> Iterator[None]:
     email = f"benchmark-{time.time_ns()}@news.test"
     fleet.app_command(f"flask users create {email} --password-env P", {"P": f"p{time.time_ns()}"})
     key = fleet.app_command(f"flask keys create {email} --name benchmark --scope articles:write").split()[-1]
-    script = (
-        "import json, ssl, sys, time, urllib.request\n"
-        "key = sys.stdin.readline().strip()\n"
-        "context = ssl._create_unverified_context()\n"
-        f"for n in range({5 * (SECONDS * 4 + 10)}):\n"
-        f"    request = urllib.request.Request('https://{fleet.vip}/api/v1/articles',"
-        " json.dumps({'title': f'benchmark {n}', 'content': 'x'}).encode(),"
-        " {'Content-Type': 'application/json', 'Authorization': f'Bearer {key}'})\n"
-        "    urllib.request.urlopen(request, context=context, timeout=10).read()\n"
-        "    time.sleep(0.2)\n"
-    )
-    process = subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, text=True)
-    assert process.stdin
-    process.stdin.write(f"{key}\n")
-    process.stdin.close()
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait()
+    done = Event()
+
+    def write(author: httpx.Client) -> None:
+        while not done.wait(0.2):
+            publish(author)
+
+    with visitor(fleet, Authorization=f"Bearer {key}") as author, ThreadPoolExecutor(1) as pool:
+        writes = pool.submit(write, author)
+        try:
+            yield
+        finally:
+            done.set()
+        writes.result()
 
 
 def metric(fleet: LiveFleet, name: str, labels: str) -> float:
