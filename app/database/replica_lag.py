@@ -1,6 +1,7 @@
 """Replica lag, measured once a second. The application does not read from a replica that lags too much."""
 
 import threading
+from collections import defaultdict
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -30,7 +31,7 @@ SECONDS_BEHIND = text("""
 
 @dataclass
 class _Replica:
-    measured_at: float
+    measured_at: float = float("-inf")
     lags: bool = False
     was_late: bool = False
 
@@ -41,7 +42,7 @@ class LagMonitor:
     def __init__(self, max_lag: float) -> None:
         """Allow a lag of `max_lag` seconds."""
         self._max_lag = max_lag
-        self._replicas: dict[str, _Replica] = {}
+        self._replicas: defaultdict[str, _Replica] = defaultdict(_Replica)
         self._lock = threading.Lock()
         self._ignored_until = 0.0
 
@@ -52,12 +53,10 @@ class LagMonitor:
             return True
         name = _server(session)
         with self._lock:
-            replica = self._replicas.get(name)
-            if due := replica is None or now >= replica.measured_at + INTERVAL:
+            replica = self._replicas[name]
+            if due := now >= replica.measured_at + INTERVAL:
                 # Set the time before the measurement, so that other threads do not wait or measure too.
-                replica = self._replicas[name] = replica or _Replica(now)
                 replica.measured_at = now
-        assert replica
         if due:
             self._update(name, replica, _seconds_behind(session))
         return not replica.lags

@@ -28,7 +28,6 @@ log = structlog.get_logger(__name__)
 Transport = Callable[[EmailMessage], None]
 
 CONFIRM = tokens.CONFIRM
-RESET = tokens.RESET
 EXISTS = "exists"
 PASSWORD_CHANGED = "password_changed"
 RETENTION = timedelta(days=30)

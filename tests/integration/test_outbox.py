@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 from flask import Flask
 
-from app.accounts import users
+from app.accounts import tokens, users
 from app.database.models import Mail
 from app.extensions import db
 from app.mail import outbox
@@ -16,7 +16,7 @@ from app.mail.relay import RelayError
 
 def test_a_second_worker_skips_an_email_that_is_being_sent(app: Flask) -> None:
     db.write(lambda session: users.create_user(session, email="outbox@news.example", password="correct horse battery"))
-    email = db.write(lambda session: outbox.queue(session, outbox.RESET, "outbox@news.example"))
+    email = db.write(lambda session: outbox.queue(session, tokens.RESET, "outbox@news.example"))
     sent: list[EmailMessage] = []
     connected, go_on = threading.Event(), threading.Event()
 

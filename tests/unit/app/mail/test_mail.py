@@ -78,7 +78,7 @@ def test_an_email_is_sent_by_smtp(user: User) -> None:
         )
     )
     with app.app_context(), MailSink("127.0.0.1", port) as sink:
-        assert deliver(outbox.RESET, user.email)
+        assert deliver(tokens.RESET, user.email)
         email = sink.wait_for(user.email, subject="new password")
         db.primary.dispose()
     assert email["From"] == "The Daily Flask <no-reply@localhost>"
@@ -123,12 +123,12 @@ def test_an_email_without_a_recipient_is_dropped(
 
 def test_an_expired_email_is_not_sent(user: User, sent_emails: list[EmailMessage]) -> None:
     for minutes in (59, 61):
-        assert deliver(outbox.RESET, user.email, timedelta(minutes=minutes))
+        assert deliver(tokens.RESET, user.email, timedelta(minutes=minutes))
     assert len(sent_emails) == 1
 
 
 def test_an_email_is_sent_once(user: User, sent_emails: list[EmailMessage]) -> None:
-    email_id = queue(outbox.RESET, user.email)
+    email_id = queue(tokens.RESET, user.email)
     for _ in range(3):
         outbox.deliver(email_id)
     tasks.send_forgotten_emails()
@@ -136,7 +136,7 @@ def test_an_email_is_sent_once(user: User, sent_emails: list[EmailMessage]) -> N
 
 
 def test_only_one_of_two_workers_sends_an_email(app: Flask, user: User) -> None:
-    email_id = queue(outbox.RESET, user.email)
+    email_id = queue(tokens.RESET, user.email)
     taken: list[EmailMessage] = []
     both = threading.Barrier(2)
 
@@ -160,7 +160,7 @@ def test_only_one_of_two_workers_sends_an_email(app: Flask, user: User) -> None:
 def test_a_worker_retries_until_the_relay_is_back(app: Flask, user: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(celery_autoretry, "get_exponential_backoff_interval", lambda **_: 0)
     relay = Relay(app, RelayError("down"), DeferredError("the relay answers 450"))
-    email_id = queue(outbox.RESET, user.email)
+    email_id = queue(tokens.RESET, user.email)
     outbox.deliver(email_id)
     assert eventually(lambda: sent(email_id))
     assert len(relay.taken) == 1
@@ -168,7 +168,7 @@ def test_a_worker_retries_until_the_relay_is_back(app: Flask, user: User, monkey
 
 
 def test_an_email_waits_in_the_outbox_while_the_relay_is_down(app: Flask, user: User) -> None:
-    queued = [queue(outbox.RESET, user.email, timedelta(minutes=minutes)) for minutes in (3, 2)]
+    queued = [queue(tokens.RESET, user.email, timedelta(minutes=minutes)) for minutes in (3, 2)]
     relay = Relay(app, RelayError("down"))
     tasks.send_forgotten_emails()
     assert not any(map(sent, queued)), "the task must stop after the first RelayError"
@@ -178,7 +178,7 @@ def test_an_email_waits_in_the_outbox_while_the_relay_is_down(app: Flask, user: 
 
 
 def test_a_deferred_email_does_not_block_others(app: Flask, user: User) -> None:
-    first, second, third = (queue(outbox.RESET, user.email, timedelta(minutes=minutes)) for minutes in (4, 3, 2))
+    first, second, third = (queue(tokens.RESET, user.email, timedelta(minutes=minutes)) for minutes in (4, 3, 2))
     relay = Relay(app, DeferredError("the relay answers 450"), RuntimeError("broken"))
     tasks.send_forgotten_emails()
     assert [sent(first), sent(second), sent(third)] == [False, False, True]
@@ -188,7 +188,7 @@ def test_a_deferred_email_does_not_block_others(app: Flask, user: User) -> None:
 
 
 def test_the_periodic_task_skips_new_emails(user: User, sent_emails: list[EmailMessage]) -> None:
-    email_id = queue(outbox.RESET, user.email)
+    email_id = queue(tokens.RESET, user.email)
     tasks.send_forgotten_emails()
     assert not sent(email_id)
     assert sent_emails == []
@@ -196,7 +196,7 @@ def test_the_periodic_task_skips_new_emails(user: User, sent_emails: list[EmailM
 
 def test_a_refused_email_is_logged_and_not_retried(app: Flask, user: User, caplog: pytest.LogCaptureFixture) -> None:
     relay = Relay(app, RefusedError("the relay answers 550"))
-    email_id = queue(outbox.RESET, user.email, timedelta(minutes=2))
+    email_id = queue(tokens.RESET, user.email, timedelta(minutes=2))
     tasks.send_email.apply((email_id,))
     tasks.send_forgotten_emails()
     assert relay.taken == []
@@ -209,7 +209,7 @@ def test_a_refused_email_is_logged_and_not_retried(app: Flask, user: User, caplo
 
 def test_no_secret_is_logged(app: Flask, user: User, caplog: pytest.LogCaptureFixture) -> None:
     relay = Relay(app, RuntimeError("broken"))
-    email_id = queue(outbox.RESET, user.email)
+    email_id = queue(tokens.RESET, user.email)
     with caplog.at_level("DEBUG"):
         for _ in range(2):
             tasks.send_email.apply((email_id,))
@@ -241,7 +241,7 @@ def test_a_site_name_that_is_not_valid_in_a_header_sends_nothing(
 
 
 def test_emails_older_than_a_month_are_deleted() -> None:
-    old, young = (queue(outbox.RESET, "a@news.example", timedelta(days=days)) for days in (31, 29))
+    old, young = (queue(tokens.RESET, "a@news.example", timedelta(days=days)) for days in (31, 29))
     tasks.forget_emails()
     assert db.read(lambda session: list(session.scalars(select(Mail.id)))) == [young], old
 
@@ -250,7 +250,7 @@ def test_development_prints_emails(capsys: pytest.CaptureFixture[str], user: Use
     app = create_app(config.Development(DATABASE_URL=str(db.primary.url)))
     with app.app_context():
         assert outbox.enabled()
-        assert deliver(outbox.RESET, user.email)
+        assert deliver(tokens.RESET, user.email)
         db.primary.dispose()
     shown = capsys.readouterr().out
     assert f"To: {user.email}\nSubject: Choose a new password" in shown
@@ -262,7 +262,7 @@ def test_production_without_a_relay_keeps_emails(user: User) -> None:
     app = create_app(
         config.Production(SECRET_KEY="k" * 32, DATABASE_URL=str(db.primary.url), CACHE_URL=redis, STORE_URL=redis)
     )
-    email_id = queue(outbox.RESET, user.email, timedelta(minutes=2))
+    email_id = queue(tokens.RESET, user.email, timedelta(minutes=2))
     with app.app_context():
         assert not outbox.enabled()
         tasks.send_forgotten_emails()
