@@ -41,9 +41,8 @@ def require_mail() -> None:
 
 
 def secret_page(template: str, status: int = 200, **values: object) -> Response:
-    """Return a page whose URL is secret. It is not cached. Its URL is not sent as Referer, because servers log it."""
+    """Return a page whose URL is secret. It is not sent as Referer, because servers log it."""
     response = make_response(render_template(template, **values), status)
     # Not `no-referrer`: over HTTPS, Flask-WTF refuses forms without a Referer.
     response.headers["Referrer-Policy"] = "strict-origin"
-    response.headers["Cache-Control"] = "no-store"
     return response

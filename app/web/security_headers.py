@@ -1,7 +1,6 @@
 """Security and cache headers of every response."""
 
 from flask import Flask, Response, request
-from flask_login import current_user
 
 # No inline scripts and styles, and nothing from other sites.
 CONTENT_SECURITY_POLICY = (
@@ -16,6 +15,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 # The load balancer caches a page for a second, which is enough for many readers at once. Browsers revalidate.
+# `sessions` replaces this for a page with a session or a form.
 PUBLIC = "public, max-age=0, s-maxage=1, must-revalidate"
 PRIVATE = "private, no-store"
 
@@ -39,6 +39,4 @@ def _is_public(response: Response) -> bool:
         # A cache that revalidates its copy applies the headers of the 304 to it.
         and response.status_code in {200, 304}
         and "Authorization" not in request.headers
-        and "Set-Cookie" not in response.headers
-        and (request.path.startswith("/api/") or not current_user.is_authenticated)
     )

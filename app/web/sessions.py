@@ -9,6 +9,7 @@ from flask import Flask, Request, Response, request, session
 from flask_session.base import ServerSideSession, ServerSideSessionInterface
 
 from app.redis.store import Store, StoreUnavailableError
+from app.web.security_headers import PRIVATE
 
 log = structlog.get_logger(__name__)
 
@@ -53,9 +54,13 @@ class StoreSessionInterface(ServerSideSessionInterface):
         return NoSession(permanent=self.permanent)
 
     def save_session(self, app: Flask, session: ServerSideSession, response: Response) -> None:
-        """Save a changed session and set its cookie."""
+        """Save a changed session and set its cookie. Such a page, or one with a form or a cookie, is private."""
         if not isinstance(session, NoSession):
             super().save_session(app, session, response)
+        # Not in an `after_request` function: Flask calls those before this one. A form stores its CSRF token in the
+        # session, or in the placeholder.
+        if session.keys() - {"_permanent"} or "Set-Cookie" in response.headers:
+            response.headers["Cache-Control"] = PRIVATE
 
     def _retrieve_session_data(self, store_id: str) -> dict[str, Any] | None:
         data = self._store.get_session(store_id)

@@ -15,7 +15,7 @@ def test_a_reset_link_works_once(app: Flask, client: FlaskClient, reader: FlaskC
     assert queued_emails() == [("reset", user.email)]
     path = link("reset", user.email)
     page = client.get(path)
-    assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("strict-origin", "no-store")
+    assert (page.headers["Referrer-Policy"], page.headers["Cache-Control"]) == ("strict-origin", "private, no-store")
     assert send(client, path, password="short").status_code == 422
     assert send(client, path, password=OTHER).status_code == 302
     assert queued_emails()[-1] == ("password_changed", user.email)

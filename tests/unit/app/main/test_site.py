@@ -25,12 +25,6 @@ def test_an_anonymous_page_is_cacheable_and_sets_no_cookie(client: FlaskClient, 
     assert response.headers["Cache-Control"].startswith(policy)
 
 
-def test_pages_of_logged_in_users_are_not_cached(reader: FlaskClient, publish: Publish) -> None:
-    article = publish()
-    for path in ("/", f"/articles/{article.id}", "/account"):
-        assert reader.get(path).headers["Cache-Control"] == "private, no-store", path
-
-
 def test_pages_have_no_inline_script_or_style(client: FlaskClient, publish: Publish) -> None:
     article = publish()
     for path in ("/", "/popular", f"/articles/{article.id}", "/auth/login", "/nothing"):
