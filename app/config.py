@@ -18,7 +18,13 @@ from app.redis.url import RedisUrl, RedisUrlError
 # Scheme, host and port.
 SITE_URL = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-MAY_BE_ZERO = {"CACHE_SETTLE_SECONDS", "CELERY_METRICS_PORT", "DATABASE_STATEMENT_TIMEOUT", "PIN_SECONDS"}
+MAY_BE_ZERO = {
+    "CACHE_SETTLE_SECONDS",
+    "CELERY_METRICS_PORT",
+    "DATABASE_PRIMARY_WAIT",
+    "DATABASE_STATEMENT_TIMEOUT",
+    "PIN_SECONDS",
+}
 
 
 class ConfigurationError(click.ClickException):

@@ -143,7 +143,7 @@ def summary(fleet: Fleet, durations: dict[str, float]) -> None:
     echo(f"""
   Log in      Grafana: admin, password: make secret NAME=grafana_admin_password{suffix}
               hosts: make ssh HOST={host}{suffix}
-  Try next    curl --insecure {urls["site"]}
+  Try next    curl --noproxy '*' --insecure {urls["site"]}
               make status{suffix}           shows the primary and whether everything is healthy
               make down{suffix}             removes everything""")
 

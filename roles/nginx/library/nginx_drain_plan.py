@@ -8,7 +8,7 @@ from contextlib import suppress
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -84,6 +84,8 @@ drained:
 """
 
 
+# A proxy of the environment must not be used for the fleet's own addresses.
+DIRECT = build_opener(ProxyHandler({}))
 NOTES = Path("/var/lib/flaskfleet/drain")
 
 
@@ -99,7 +101,7 @@ def read_notes() -> dict[str, dict[str, str]]:
 def is_healthy(url: str) -> bool:
     """Whether the URL answers 200 within two seconds."""
     try:
-        with urlopen(url, timeout=2) as answer:
+        with DIRECT.open(url, timeout=2) as answer:
             answer.read()
             return bool(answer.status == 200)
     except (OSError, HTTPException):

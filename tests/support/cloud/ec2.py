@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
+from botocore.config import Config
 
 REGION = "eu-central-1"
 IMAGES = Path(__file__).with_name("images.json")
@@ -77,6 +78,7 @@ def client(service: str, port: int) -> Any:
         service,
         endpoint_url=f"http://127.0.0.1:{port}",
         region_name=REGION,
+        config=Config(proxies={}),
         aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
         aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
     )

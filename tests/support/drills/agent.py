@@ -20,6 +20,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 REPLICATION = "select application_name, state, sync_state from pg_stat_replication"
 
 
@@ -41,7 +42,7 @@ def has_address(vip: str) -> bool:
 def is_healthy(url: str) -> bool:
     """Whether a health check answers with success."""
     try:
-        with urllib.request.urlopen(url, timeout=2) as answer:
+        with DIRECT.open(url, timeout=2) as answer:
             return bool(answer.status == 200)
     except (OSError, urllib.error.URLError):
         return False
@@ -85,7 +86,7 @@ class Postgres:
 def candidates(address: str) -> list[str] | None:
     """Query which standbys Patroni may promote: those that etcd lists as synchronous."""
     try:
-        with urllib.request.urlopen(f"http://{address}:8008/cluster", timeout=2) as answer:
+        with DIRECT.open(f"http://{address}:8008/cluster", timeout=2) as answer:
             members = json.load(answer)["members"]
     except (OSError, ValueError, http.client.HTTPException):
         return None

@@ -1,3 +1,5 @@
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -42,6 +44,13 @@ def test_one_error_lists_all_problems() -> None:
         assert message.count(f"- {name}") == 1, message
     assert "short" not in message, "the message contains a secret"
     assert "hunter2" not in message, "the message contains a secret"
+
+
+def test_a_documented_zero_is_accepted() -> None:
+    names = re.findall(r"\b0 disables.*\n    ([A-Z_]+):", Path(config.__file__).read_text())
+    assert "DATABASE_PRIMARY_WAIT" in names
+    settings = config.load(dict.fromkeys(names, "0"))
+    assert {getattr(settings, name) for name in names} == {0}
 
 
 def test_an_unknown_app_env_is_an_error() -> None:

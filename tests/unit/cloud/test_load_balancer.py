@@ -3,7 +3,7 @@ import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from unittest.mock import ANY
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
@@ -56,8 +56,9 @@ def load_balancer() -> Iterator[LoadBalancer]:
 
 def names(port: int, count: int = 6) -> set[str]:
     """Return the names of the backends that answered `count` connections."""
+    direct = build_opener(ProxyHandler({}))
     try:
-        return {urlopen(f"http://127.0.0.1:{port}/", timeout=5).read().decode() for _ in range(count)}
+        return {direct.open(f"http://127.0.0.1:{port}/", timeout=5).read().decode() for _ in range(count)}
     except OSError:  # closed, because no target is healthy yet
         return set()
 

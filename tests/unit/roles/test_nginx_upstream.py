@@ -131,7 +131,10 @@ def test_the_last_host_is_not_drained(run: Run, tmp_path: Path) -> None:
     assert down(tmp_path) == ["app1", "app2"]
 
 
-def test_a_host_is_drained_only_if_another_one_is_healthy(run: Run, tmp_path: Path) -> None:
+def test_a_host_is_drained_only_if_another_one_is_healthy(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")  # is not asked for the fleet's own addresses
     status = 200
     hosts = [{"name": "app2", "address": "127.0.0.2"}, HOSTS[2]]  # nothing listens on app2
     with answering(lambda request: (status if request.path == "/readyz" else 404, {})) as port:
