@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,16 @@ def test_numbers_out_of_their_bounds_are_refused(name: str, value: object, allow
     options: Options = {name: {"type": "float" if name == "x_interval" else "int"}}
     failure = f"{name} = {value!r} does not fit role x: it must be {allowed}; see roles/x/README.md."
     assert check.wrong_types("x", options, {name: value}) == [failure]
+
+
+def test_a_documented_zero_is_accepted() -> None:
+    names = set()
+    for role, options in check.specifications(ROLES).items():
+        for name, option in options.items():
+            if re.search(r"\b0 (for|disables|does|means)\b", str(option.get("description"))):
+                names.add(name)
+                assert check.wrong_types(role, options, {name: 0}) == []
+    assert names >= {"celery_metrics_port", "deploy_canary_seconds", "keepalived_linger"}
 
 
 def test_the_default_numbers_of_every_role_are_within_bounds() -> None:
