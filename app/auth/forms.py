@@ -7,7 +7,7 @@ from wtforms.validators import DataRequired, Length, ValidationError
 from app.accounts import users
 from app.accounts.users import MAX_PASSWORD_LENGTH, MIN_PASSWORD_LENGTH, AccountError
 from app.database.models import EMAIL_LENGTH, NAME_LENGTH
-from app.web.forms import trim, valid_text
+from app.web.forms import Form, trim, valid_text
 
 NEW = {"autocomplete": "new-password"}
 CURRENT = {"autocomplete": "current-password"}
@@ -28,7 +28,7 @@ def new_password(_form: FlaskForm, field: Field) -> None:
         raise ValidationError(f"Must have {MIN_PASSWORD_LENGTH} to {MAX_PASSWORD_LENGTH:,} characters.")
 
 
-class NameForm(FlaskForm):
+class NameForm(Form):
     """The name that readers see."""
 
     name = StringField(
@@ -40,7 +40,7 @@ class NameForm(FlaskForm):
     )
 
 
-class LoginForm(FlaskForm):
+class LoginForm(Form):
     """Log-in with address and password."""
 
     email = EmailField(
@@ -56,13 +56,13 @@ class SignupForm(NameForm):
     password = PasswordField("Password", [new_password], description=PASSWORD_HINT, render_kw=NEW)
 
 
-class AddressForm(FlaskForm):
+class AddressForm(Form):
     """The address of an account, to reset its password."""
 
     email = EmailField("E-mail", [address], filters=[trim], render_kw={"autocomplete": "username", "autofocus": True})
 
 
-class ConfirmForm(FlaskForm):
+class ConfirmForm(Form):
     """The password of the sign-up, which confirms that the same person follows the link."""
 
     password = PasswordField(
@@ -70,7 +70,7 @@ class ConfirmForm(FlaskForm):
     )
 
 
-class NewPasswordForm(FlaskForm):
+class NewPasswordForm(Form):
     """A new password after a reset."""
 
     password = PasswordField(
@@ -78,7 +78,7 @@ class NewPasswordForm(FlaskForm):
     )
 
 
-class ChangePasswordForm(FlaskForm):
+class ChangePasswordForm(Form):
     """A new password, and the current one as proof."""
 
     present = PasswordField("Current password", [DataRequired(), Length(max=MAX_PASSWORD_LENGTH)], render_kw=CURRENT)

@@ -1,6 +1,6 @@
 """Views for log-in and log-out."""
 
-from urllib.parse import urlsplit
+import re
 
 from flask import flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -11,6 +11,9 @@ from app.auth.blueprint import begin_session, bp
 from app.auth.forms import LoginForm
 from app.auth.throttles import limit_guesses
 from app.extensions import db
+
+# Browsers treat a backslash as a slash and skip control characters. A header must not contain those.
+LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x1f\x7f]*")
 
 
 @bp.route("/login", methods=["GET", "POST"])
@@ -44,6 +47,4 @@ def logout() -> ResponseReturnValue:
 def _target() -> str:
     """Return the path to redirect to after the log-in, never a URL of another site."""
     target = request.args.get("next", "")
-    parts = urlsplit(target)
-    local = target.startswith("/") and not target.startswith(("//", "/\\")) and not parts.scheme and not parts.netloc
-    return target if local else url_for("main.account")
+    return target if LOCAL_PATH.fullmatch(target) else url_for("main.account")

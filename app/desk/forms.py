@@ -2,14 +2,13 @@
 
 from typing import Any, cast
 
-from flask_wtf import FlaskForm
 from wtforms import HiddenField, SelectMultipleField, StringField, SubmitField, TextAreaField
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from app.accounts import users
 from app.database.models import NAME_LENGTH, TITLE_LENGTH
 from app.news.articles import MAX_ARTICLE_LENGTH
-from app.web.forms import trim, valid_text
+from app.web.forms import Form, trim, valid_text
 
 
 def _with_newlines(text: str | None) -> str:
@@ -17,7 +16,7 @@ def _with_newlines(text: str | None) -> str:
     return (text or "").replace("\r\n", "\n").replace("\r", "\n").rstrip()
 
 
-class ArticleForm(FlaskForm):
+class ArticleForm(Form):
     """Title and text of an article."""
 
     title = StringField("Title", [valid_text(TITLE_LENGTH, one_line=True)], filters=[trim])
@@ -42,11 +41,12 @@ class ArticleForm(FlaskForm):
     @property
     def base(self) -> int:
         """The version that the author has edited. 0 if the field is not valid, because no article has that version."""
-        version: str = self.version.data or ""
+        # Not `data`: without the field, that is the stored version.
+        version = str((self.version.raw_data or [""])[0])
         return int(version) if version.isdecimal() and len(version) < 10 else 0
 
 
-class KeyForm(FlaskForm):
+class KeyForm(Form):
     """Name and scopes of an API key."""
 
     name = StringField(

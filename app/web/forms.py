@@ -1,12 +1,25 @@
-"""Validators and filters that several forms share."""
+"""The base of all forms, and validators and filters that several of them share."""
 
 from collections.abc import Callable
+from typing import Any
 
+from flask import request
 from flask_wtf import FlaskForm
 from wtforms import Field
 from wtforms.validators import ValidationError
 
 from app.web import plaintext
+
+
+class Form(FlaskForm):
+    """A form whose values are text. A plain FlaskForm also takes them from JSON and from uploaded files."""
+
+    class Meta(FlaskForm.Meta):
+        """What the form reads."""
+
+        def wrap_formdata(self, form: Any, _formdata: Any) -> Any:
+            """Return the fields of the request, or None if no form was sent."""
+            return request.form if form.is_submitted() else None
 
 
 def valid_text(max_length: int, *, one_line: bool = False) -> Callable[[FlaskForm, Field], None]:

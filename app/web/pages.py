@@ -7,17 +7,17 @@ from typing import Any
 
 import msgspec
 from flask import Flask, Response, abort, current_app, make_response, render_template, request
-from flask_wtf import FlaskForm
 from flask_wtf.csrf import CSRFError
 
 from app.redis.cache import Cached
 from app.web import problems
+from app.web.forms import Form
 from app.web.paging import NEWEST, Position, TokenError
 
 _PARAGRAPH_END = re.compile(r"\n\s*\n")
 
 
-class PlainForm(FlaskForm):
+class PlainForm(Form):
     """A form with only a button and a CSRF token."""
 
 

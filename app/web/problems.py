@@ -5,7 +5,7 @@ from typing import Any
 
 import structlog
 from flask import Flask, Response, current_app, g, json, render_template, request
-from werkzeug.exceptions import HTTPException, InternalServerError, ServiceUnavailable
+from werkzeug.exceptions import BadHost, HTTPException, InternalServerError, ServiceUnavailable
 
 from app.database.engine import UNAVAILABLE
 from app.redis.store import StoreUnavailableError
@@ -32,6 +32,9 @@ def answer(error: HTTPException) -> Response:
     status = error.code or 500
     if request.path.startswith(API_PREFIX):
         response = Response(json.dumps(_problem(error, status)), status, content_type=PROBLEM_JSON)
+    elif isinstance(error, BadHost):
+        # Without a valid host no URL can be built, so there is no page.
+        response = Response(f"{error.description}\n", status, mimetype="text/plain")
     else:
         response = Response(
             render_template("error.html", status=status, title=error.name, detail=error.description), status
