@@ -28,6 +28,8 @@ READ_ONLY_TRANSACTION = "25006"
 POOL_RECYCLE = 300
 # Seconds that a request waits for a free connection of the pool.
 POOL_TIMEOUT = 2
+# Seconds to connect to one server, if the URL has no `connect_timeout`. libpq would wait for a frozen server for ever.
+CONNECT_TIMEOUT = 5
 
 
 class Database:
@@ -155,6 +157,7 @@ def _engine_options(address: URL, settings: dict[str, Any]) -> dict[str, Any]:
         "connect_args": {
             "options": f"-c statement_timeout={timeout} -c timezone=UTC",
             "application_name": "news",
+            "connect_timeout": address.query.get("connect_timeout", CONNECT_TIMEOUT),
             # Half a second longer than the server's own timeout, which ends a slow statement without losing the
             # connection.
             **(watched(timeout / 1000 + 0.5) if timeout else {}),

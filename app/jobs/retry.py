@@ -3,11 +3,15 @@
 from datetime import timedelta
 from typing import Any
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 from app.database.engine import UNAVAILABLE
 from app.redis.store import StoreUnavailableError
 
 # A failover of the database or of the store takes less than half a minute.
 TRANSIENT = (*UNAVAILABLE, StoreUnavailableError)
+# A task that works through a list and catches the errors of one element must raise these: they concern all elements.
+NOT_OF_ONE_ELEMENT = (*TRANSIENT, SoftTimeLimitExceeded)
 # Options of `shared_task`.
 RETRY: Any = {
     "autoretry_for": TRANSIENT,

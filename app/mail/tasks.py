@@ -41,7 +41,7 @@ def send_forgotten_emails() -> None:
             return
         except DeferredError as error:
             log.info("e-mail waits", email_id=email_id, reason=str(error))
-        except retry.TRANSIENT:
+        except retry.NOT_OF_ONE_ELEMENT:
             raise
         except Exception as error:
             log.exception("e-mail not sent", email_id=email_id)

@@ -26,7 +26,7 @@ def process_forgotten_articles() -> None:
     for article_id in db.read(lambda session: articles.unprocessed(session, before=before), primary=True):
         try:
             process_new_article.run(article_id)
-        except retry.TRANSIENT:
+        except retry.NOT_OF_ONE_ELEMENT:
             raise
         except Exception as error:
             # Go on with the others. The fixed ID makes sure that an article has only one dead letter.

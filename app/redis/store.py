@@ -173,11 +173,19 @@ class RedisStore:
         except ResponseError as error:
             if "no such key" not in str(error):
                 raise
-        if not self.client.exists(VIEWS_FLUSHING):
+
+        def name_and_read(pipeline: Pipeline) -> None:
+            exists = pipeline.exists(VIEWS_FLUSHING)
+            pipeline.multi()
+            if exists:
+                # A batch gets its name only once. After a crash the name shows whether the database has the batch.
+                pipeline.hsetnx(VIEWS_FLUSHING, BATCH, uuid4().hex)
+            pipeline.hgetall(VIEWS_FLUSHING)
+
+        # One transaction, because another flush may drop the batch at any moment.
+        *_, fields = self.client.transaction(name_and_read, VIEWS_FLUSHING)
+        if not fields:
             return None
-        # A batch gets its name only once. After a crash the name shows whether the database already has the batch.
-        self.client.hsetnx(VIEWS_FLUSHING, BATCH, uuid4().hex)
-        fields = self.client.hgetall(VIEWS_FLUSHING)
         batch = fields.pop(BATCH.encode()).decode()
         return batch, {int(article): int(count) for article, count in fields.items()}
 

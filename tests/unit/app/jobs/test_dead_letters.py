@@ -4,6 +4,7 @@ from unittest.mock import Mock
 import pytest
 from billiard.exceptions import TimeLimitExceeded
 from celery import signals
+from celery.exceptions import SoftTimeLimitExceeded
 from fakeredis import FakeRedis
 from flask import Flask
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -194,6 +195,17 @@ def test_an_article_that_cannot_be_processed_leaves_one_dead_letter_and_blocks_n
         tasks.process_forgotten_articles()
     assert [dead_letter.arguments for dead_letter in kept()] == [[poison.id]]
     assert stored(Article, good.id).processed_at is not None
+
+
+def test_a_time_limit_ends_the_periodic_task_and_is_no_failure_of_an_article(
+    publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish()
+    monkeypatch.setattr(articles, "process", Mock(side_effect=SoftTimeLimitExceeded()))
+    monkeypatch.setattr(retry, "LOST_AFTER", now() - now())
+    with pytest.raises(SoftTimeLimitExceeded):
+        tasks.process_forgotten_articles()
+    assert kept() == []
 
 
 def test_a_metric_counts_waiting_dead_letters(app: Flask, redis: FakeRedis) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from celery.app import autoretry as celery_autoretry
+from celery.exceptions import SoftTimeLimitExceeded
 from flask import Flask
 from sqlalchemy import func, select
 
@@ -185,6 +186,15 @@ def test_a_deferred_email_does_not_block_others(app: Flask, user: User) -> None:
     assert failures() == 1, "an unexpected error becomes a dead letter"
     tasks.send_forgotten_emails()
     assert len(relay.taken) == 3
+
+
+def test_a_time_limit_ends_the_periodic_task_and_is_no_failure_of_an_email(app: Flask, user: User) -> None:
+    queued = [queue(tokens.RESET, user.email, timedelta(minutes=minutes)) for minutes in (3, 2)]
+    Relay(app, SoftTimeLimitExceeded())
+    with pytest.raises(SoftTimeLimitExceeded):
+        tasks.send_forgotten_emails()
+    assert not any(map(sent, queued)), "the task went on"
+    assert failures() == 0
 
 
 def test_the_periodic_task_skips_new_emails(user: User, sent_emails: list[EmailMessage]) -> None:

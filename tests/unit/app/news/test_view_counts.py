@@ -1,9 +1,11 @@
+from typing import Any
 from unittest.mock import Mock
 
 import pytest
 from fakeredis import FakeRedis
 from flask import Flask
 from flask.testing import FlaskClient
+from redis import Redis
 from sqlalchemy.exc import OperationalError
 
 from app.database.models import Article
@@ -80,6 +82,25 @@ def test_two_concurrent_flushes_count_a_batch_once(article: Article, monkeypatch
         assert [view_counts.flush(), view_counts.flush()] == [1, 0]
     assert views(article) == 1
     assert view_counts.flush() == 0
+
+
+@pytest.mark.parametrize("command", ["renamenx", "exists", "hsetnx", "hgetall"])
+def test_another_flush_may_finish_between_two_commands_of_this_one(
+    app: Flask, redis: FakeRedis, article: Article, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    app.extensions["store"] = RedisStore(redis)
+    store.count_view(article.id)
+    original = getattr(Redis, command)
+
+    def flush_first(client: Redis, *arguments: Any) -> Any:
+        monkeypatch.undo()
+        assert view_counts.flush() == 1
+        return original(client, *arguments)
+
+    monkeypatch.setattr(Redis, command, flush_first)
+    assert view_counts.flush() == 0
+    assert views(article) == 1
+    assert redis.keys("views:*") == []
 
 
 @pytest.mark.usefixtures("each_store")
