@@ -82,9 +82,12 @@ class Config:
     LOGIN_CLIENT_RATE_LIMIT: str = "20 per minute; 200 per day"
     LOGIN_ACCOUNT_RATE_LIMIT: str = "5 per 15 minute"
     LOGIN_ADDRESS_RATE_LIMIT: str = "50 per hour"
-    # E-mails that one client may request (sign-up, password reset), and that one address may receive.
+    # Wrong passwords for one account over the last limit. Not zero, because strangers can reach that limit.
+    LOGIN_SLOW_RATE_LIMIT: str = "1 per minute"
+    # E-mails that one client may request, and that one address may receive: of sign-ups, and of password resets.
     LETTERS_CLIENT_RATE_LIMIT: str = "20 per hour"
     LETTERS_ADDRESS_RATE_LIMIT: str = "5 per hour"
+    LETTERS_SLOW_RATE_LIMIT: str = "1 per 15 minute"
     # Seconds until a session without changes expires.
     SESSION_SECONDS: int = 14 * 24 * 3600
 

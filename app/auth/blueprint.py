@@ -5,6 +5,7 @@ from typing import cast
 from flask import Blueprint, Response, abort, current_app, make_response, render_template, session
 from flask_login import login_user
 
+from app.auth import devices
 from app.database.models import User
 from app.extensions import db
 from app.mail import outbox
@@ -29,6 +30,7 @@ def begin_session(user: User) -> None:
     """Log a user in with a new session ID, which prevents session fixation."""
     cast("StoreSessionInterface", current_app.session_interface).regenerate(session)
     login_user(user)
+    devices.remember(user.email)
 
 
 def require_mail() -> None:

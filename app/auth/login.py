@@ -9,7 +9,7 @@ from flask_login import current_user, login_required, logout_user
 from app.accounts import users
 from app.auth.blueprint import begin_session, bp
 from app.auth.forms import LoginForm
-from app.auth.throttles import limit_guesses
+from app.auth.throttles import guess
 from app.extensions import db
 
 # Browsers treat a backslash as a slash and skip control characters. A header must not contain those.
@@ -17,7 +17,6 @@ LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x1f\x7f]*")
 
 
 @bp.route("/login", methods=["GET", "POST"])
-@limit_guesses
 def login() -> ResponseReturnValue:
     """Log a user in, and redirect to the page that required it."""
     if current_user.is_authenticated:
@@ -27,7 +26,7 @@ def login() -> ResponseReturnValue:
         return render_template("auth/login.html", form=form)
     email, password = form.email.data or "", form.password.data or ""
     # From the primary, because the user may have confirmed the address or changed the password just now.
-    user = db.read(lambda session: users.authenticate(session, email, password), primary=True)
+    user = guess(email, lambda: db.read(lambda session: users.authenticate(session, email, password), primary=True))
     if user is None:
         flash("E-mail or password is wrong.", "error")
         return render_template("auth/login.html", form=form), 401

@@ -5,6 +5,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from app.accounts import tokens, users
+from app.auth import devices
 from app.auth.blueprint import bp, require_mail, secret_page
 from app.auth.forms import AddressForm, NewPasswordForm
 from app.auth.throttles import limit_emails
@@ -16,7 +17,6 @@ EXPIRED = "This link has been used or has expired. Request a new one."
 
 
 @bp.route("/reset", methods=["GET", "POST"])
-@limit_emails
 def forgotten() -> ResponseReturnValue:
     """Send a reset link to an address.
 
@@ -27,6 +27,7 @@ def forgotten() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("auth/forgotten.html", form=form), 422 if form.errors else 200
     email = users.normalise_email(form.email.data or "")
+    limit_emails("reset", email)
     outbox.deliver(db.write(lambda session: outbox.queue(session, "reset", email).id))
     return render_template("auth/sent.html", title="Check your e-mail", email=email)
 
@@ -34,7 +35,8 @@ def forgotten() -> ResponseReturnValue:
 @bp.route("/reset/<token>", methods=["GET", "POST"])
 def reset(token: str) -> ResponseReturnValue:
     """Set a new password by a link that works once, and end all sessions of the account."""
-    if db.read(lambda session: tokens.find_user(session, "reset", token), primary=True) is None:
+    owner = db.read(lambda session: tokens.find_user(session, "reset", token), primary=True)
+    if owner is None:
         abort(410, EXPIRED)
     form = NewPasswordForm()
     if not form.validate_on_submit():
@@ -54,5 +56,7 @@ def reset(token: str) -> ResponseReturnValue:
         abort(410, EXPIRED)
     outbox.deliver(email_id)
     mark_writer()
+    # So that the owner can log in while strangers guess.
+    devices.remember(owner.email)
     flash("Your password is changed. Log in with the new one.", "done")
     return redirect(url_for("auth.login"))

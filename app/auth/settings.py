@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from app.accounts import users
 from app.auth.blueprint import begin_session, bp
 from app.auth.forms import ChangePasswordForm, NameForm
-from app.auth.throttles import limit_guesses
+from app.auth.throttles import guess
 from app.database.models import User
 from app.extensions import db
 from app.mail import outbox
@@ -18,13 +18,12 @@ from app.web.read_your_writes import mark_writer
 
 @bp.route("/password", methods=["GET", "POST"])
 @login_required
-@limit_guesses
 def change_password() -> ResponseReturnValue:
     """Change the password and end the user's other sessions."""
     form = ChangePasswordForm()
     if not form.validate_on_submit():
         return render_template("auth/password.html", form=form), 422 if form.errors else 200
-    if not users.is_password_of(current_user, form.present.data or ""):
+    if not guess(current_user.email, lambda: users.is_password_of(current_user, form.present.data or "")):
         form.present.errors = ["This is not your current password."]
         return render_template("auth/password.html", form=form), 401
     password_hash = users.hash_password(form.password.data or "")

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.accounts import tokens, users
 from app.auth.blueprint import begin_session, bp, require_mail, secret_page
 from app.auth.forms import ConfirmForm, SignupForm
-from app.auth.throttles import limit_emails, limit_guesses
+from app.auth.throttles import guess, limit_emails
 from app.database.models import User
 from app.extensions import db
 from app.mail import outbox
@@ -20,7 +20,6 @@ EXPIRED = "This link has been used or has expired. If you cannot log in, sign up
 
 
 @bp.route("/signup", methods=["GET", "POST"])
-@limit_emails
 def signup() -> ResponseReturnValue:
     """Create an unconfirmed account and send an e-mail to its address."""
     require_mail()
@@ -28,6 +27,7 @@ def signup() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("auth/signup.html", form=form), 422 if form.errors else 200
     email, name = users.normalise_email(form.email.data or ""), form.name.data or ""
+    limit_emails("signup", email)
     # Hashed for every address, so that a known one takes as long as a new one. Hashed before the transaction, because
     # it is slow.
     password_hash = users.hash_password(form.password.data or "")
@@ -43,7 +43,6 @@ def signup() -> ResponseReturnValue:
 
 
 @bp.route("/confirm/<token>", methods=["GET", "POST"])
-@limit_guesses
 def confirm(token: str) -> ResponseReturnValue:
     """Confirm an account by link and password: the link proves the address, the password proves who signed up."""
     user = db.read(lambda session: tokens.find_user(session, "confirm", token), primary=True)
@@ -52,7 +51,7 @@ def confirm(token: str) -> ResponseReturnValue:
     form = ConfirmForm()
     if not form.validate_on_submit():
         return secret_page("auth/confirm.html", form=form, email=user.email)
-    if not users.is_password_of(user, form.password.data or ""):
+    if not guess(user.email, lambda: users.is_password_of(user, form.password.data or "")):
         flash("This is not the password that you signed up with. Try it again, or sign up again.", "error")
         return secret_page("auth/confirm.html", 401, form=form, email=user.email)
     confirmed = db.write(lambda session: _confirm(session, token, user.password_hash))

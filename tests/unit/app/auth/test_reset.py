@@ -61,12 +61,6 @@ def test_a_forged_link_is_refused(client: FlaskClient, user: User, kind: str) ->
     assert log_in(client, user.email).status_code == 302
 
 
-def test_emails_are_limited(app: Flask) -> None:
-    app.config["LETTERS_ADDRESS_RATE_LIMIT"] = "2 per hour"
-    assert [send(app.test_client(), "/auth/reset", email=UNKNOWN).status_code for _ in range(3)] == [200, 200, 429]
-    assert sign_up(app.test_client(), "other@news.example").status_code == 200
-
-
 @pytest.mark.parametrize("path", ["/auth/signup", "/auth/reset"])
 def test_without_a_relay_pages_that_need_email_answer_503(app: Flask, client: FlaskClient, path: str) -> None:
     app.extensions["mail"] = None
