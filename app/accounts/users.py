@@ -117,6 +117,17 @@ def set_password(user: User, password_hash: str) -> None:
     user.session_epoch += 1
 
 
+def reset_password(session: Session, user: User, password_hash: str) -> None:
+    """Set the password of a user who does not know the present one. Somebody else may, and may have made API keys.
+
+    This ends all sessions, revokes all keys, and confirms the address, because only its owner can reset the password.
+    """
+    set_password(user, password_hash)
+    confirm(user)
+    valid = update(ApiKey).where(ApiKey.user_id == user.id, ApiKey.revoked_at.is_(None))
+    session.execute(valid.values(revoked_at=now()))
+
+
 def set_rights(user: User, **rights: bool) -> None:
     """Change `is_active` or `is_admin` and end all sessions."""
     for name, value in rights.items():
@@ -149,6 +160,10 @@ def create_key(session: Session, *, user: User, name: str, scopes: list[str]) ->
     """Add an API key; return it and the full key. Only the hash of the full key is stored."""
     if unknown := sorted(set(scopes) - set(SCOPES)):
         raise AccountError(f"unknown scope {', '.join(unknown)}; use: {', '.join(SCOPES)}")
+    # Waits for a password reset that is being committed: the session that asks for this key may have just ended.
+    owner = session.get_one(User, user.id, with_for_update=True, populate_existing=True)
+    if owner is not user and owner.session_epoch > user.session_epoch:
+        raise AccountError("the sessions of this account have just ended; log in again")
     if len(keys_of(session, user.id)) >= MAX_KEYS:
         raise AccountError(f"a user has at most {MAX_KEYS} valid keys; revoke one first")
     prefix, secret = secrets.token_hex(6), secrets.token_urlsafe(32)

@@ -34,7 +34,7 @@ def forgotten() -> ResponseReturnValue:
 
 @bp.route("/reset/<token>", methods=["GET", "POST"])
 def reset(token: str) -> ResponseReturnValue:
-    """Set a new password by a link that works once, and end all sessions of the account."""
+    """Set a new password by a link that works once, and end all sessions and API keys of the account."""
     owner = db.read(lambda session: tokens.find_user(session, "reset", token), primary=True)
     if owner is None:
         abort(410, EXPIRED)
@@ -46,9 +46,7 @@ def reset(token: str) -> ResponseReturnValue:
     def change(session: Session) -> int | None:
         if (user := tokens.find_user(session, "reset", token, lock=True)) is None:
             return None
-        users.set_password(user, password_hash)
-        # Only the owner of the address got the link, so the address is confirmed.
-        users.confirm(user)
+        users.reset_password(session, user, password_hash)
         return outbox.queue(session, "password_changed", user.email).id
 
     email_id = db.write(change)

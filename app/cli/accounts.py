@@ -99,16 +99,12 @@ def list_users() -> None:
 @PASSWORD_ENV
 @_account_errors()
 def set_password(email: str, password_env: str | None) -> None:
-    """Change a user's password. This ends all sessions of the user and confirms the address."""
+    """Change a user's password. This ends all sessions of the user, revokes all API keys and confirms the address."""
     password = _password(password_env)
     users.check_length(password)
     password_hash = users.hash_password(password)
 
-    def change(user: User) -> None:
-        users.set_password(user, password_hash)
-        users.confirm(user)
-
-    _change(email, change)
+    db.write(lambda session: users.reset_password(session, _find(session, email), password_hash))
     click.echo(f"changed the password of {email}")
 
 

@@ -5,9 +5,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.accounts import tokens
+from app.accounts.users import AccountError
 from app.database.models import User
 from tests.unit.app.auth.conftest import OTHER, UNKNOWN, link, queued_emails, sign_up
-from tests.unit.app.conftest import PASSWORD, csrf_token, log_in, queries, send
+from tests.unit.app.conftest import PASSWORD, Author, csrf_token, key_of, log_in, queries, send
 
 
 def test_a_reset_link_works_once(app: Flask, client: FlaskClient, reader: FlaskClient, user: User) -> None:
@@ -24,6 +25,17 @@ def test_a_reset_link_works_once(app: Flask, client: FlaskClient, reader: FlaskC
     assert reader.get("/account").status_code == 302, "old sessions must end"
     assert log_in(app.test_client(), user.email).status_code == 401
     assert log_in(client, user.email, OTHER).status_code == 302
+
+
+def test_a_reset_revokes_all_api_keys_and_a_change_by_the_user_keeps_them(
+    client: FlaskClient, reader: FlaskClient, author: Author, user: User
+) -> None:
+    assert send(reader, "/auth/password", present=PASSWORD, password=OTHER).status_code == 302
+    assert author.post().status_code == 201
+    assert send(client, link("reset", user.email), password=PASSWORD).status_code == 302
+    assert author.post().status_code == 401
+    with pytest.raises(AccountError, match="log in again"):
+        key_of(user)  # As a request of an old session does, at the same moment.
 
 
 def test_a_reset_request_does_not_show_whether_an_address_has_an_account(

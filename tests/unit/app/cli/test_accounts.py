@@ -18,11 +18,14 @@ def test_users_are_listed_with_their_flags(app: Flask, run: Run, user: User) -> 
     assert listed == "ada@news.example\tAda Marsh\tdeactivated\nroot@news.example\tRoot\tadministrator\n"
 
 
-def test_a_new_password_ends_all_sessions(app: Flask, run: Run, reader: FlaskClient, user: User) -> None:
+def test_a_new_password_ends_all_sessions_and_keys(
+    app: Flask, run: Run, reader: FlaskClient, author: Author, user: User
+) -> None:
     password = "another good password"
     changed = run("users", "set-password", user.email, "--password-env", "NEW", NEW=password)
     assert (changed.exit_code, password in changed.output) == (0, False)
     assert reader.get("/account").status_code == 302
+    assert author.post().status_code == 401
     assert log_in(app.test_client(), user.email, password).status_code == 302
 
 
