@@ -13,7 +13,9 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import TestResponse
 
 from app.accounts import tokens
+from app.api.schemas import PageQuery
 from app.database.models import User
+from app.web.forms import Form
 from tests.unit.app.conftest import PASSWORD, Author, Publish, add_user, change, csrf_token, logged_in, stored
 
 ODD = [
@@ -159,3 +161,11 @@ def send(app: Flask, author: Author, user: User, publish: Publish) -> Callable[.
 def test_an_odd_value_does_not_cause_a_server_error(send: Callable[..., TestResponse], value: str, data: Any) -> None:
     failed = [request for request in odd_requests(value, data) if send(**request).status_code >= 500]
     assert failed == []
+
+
+def test_every_field_and_parameter_gets_odd_values(app: Flask) -> None:
+    with app.test_request_context():
+        forms = [form() for parent in Form.__subclasses__() for form in (parent, *parent.__subclasses__())]
+        fields = {name for form in forms for name in form.data}
+    assert fields - {"csrf_token"} == {name for form in FORMS.values() for name in form} - {"q"}
+    assert PageQuery().fields.keys() < set(QUERIES["/api/v1/articles"])
