@@ -23,7 +23,7 @@ PRELOADED = (
     "celery.app.events",
     "celery.events.dispatcher",
     "celery.loaders.app",
-    "kombu.transport.redis",
+    "app.jobs.broker",
 )
 
 QUEUE = "default"

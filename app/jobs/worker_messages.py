@@ -6,9 +6,24 @@ A malformed message must not stop the worker: Redis would redeliver it to the ne
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 from celery import Celery, Task
 from celery.exceptions import InvalidTaskError
 from celery.worker.strategy import default
+
+
+class _Headers(msgspec.Struct):
+    """The headers that Celery and our metrics use without an error handler."""
+
+    id: str
+    root_id: str | None = None
+    parent_id: str | None = None
+    group: str | None = None
+    shadow: str | None = None
+    retries: int | None = 0
+    timelimit: tuple[float | None, float | None] | None = None
+    sent_at: float | None = None
+    request_id: str | None = None
 
 
 def strategy(task: Task[Any, Any], app: Celery, consumer: Any) -> Callable[..., Any]:
@@ -22,8 +37,12 @@ def strategy(task: Task[Any, Any], app: Celery, consumer: Any) -> Callable[..., 
     def checked(message: Any, *args: Any, **kwargs: Any) -> Any:
         payload = message.payload
         is_call = isinstance(payload, list) and [type(part) for part in payload] == [list, dict, dict]
-        if not is_call or not isinstance(message.headers.get("id"), str):
-            raise InvalidTaskError("the message must have args, kwargs, options and an id")
+        if not is_call:
+            raise InvalidTaskError("the message must have args, kwargs and options")
+        try:
+            msgspec.convert(message.headers, _Headers)
+        except msgspec.ValidationError as error:
+            raise InvalidTaskError(f"a header of the message is not valid: {error}") from error
         return handle(message, *args, **kwargs)
 
     return checked

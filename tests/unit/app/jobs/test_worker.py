@@ -35,12 +35,25 @@ def test_a_worker_counts_succeeded_and_failed_tasks(publish: Publish, monkeypatc
     assert (REGISTRY.get_sample_value("celery_task_age_seconds_count", {"task": "flush_views"}) or 0.0) >= 2
 
 
-@pytest.mark.parametrize("body", ["[]", "5", '[["x"], "y", {}]', "no json"])
-def test_a_malformed_message_does_not_stop_the_worker(worker: Celery, body: str) -> None:
+def publish_raw(worker: Celery, body: str, **headers: Any) -> None:
     with worker.producer_pool.acquire() as producer:
-        header = {"task": "flush_views", "id": "poison", "lang": "py"}
+        header = {"task": "flush_views", "id": "poison", "lang": "py"} | headers
         options: Any = {"content_type": "application/json", "content_encoding": "utf-8", "headers": header}
         producer.publish(body, routing_key=QUEUE, serializer=None, **options)
+
+
+@pytest.mark.parametrize("body", ["[]", "5", '[["x"], "y", {}]', "no json"])
+def test_a_malformed_message_does_not_stop_the_worker(worker: Celery, body: str) -> None:
+    publish_raw(worker, body)
+    run("succeeded")
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("id", []), ("timelimit", "abc"), ("timelimit", ["a", "b"]), ("retries", "x"), ("sent_at", "x"), ("eta", 5)],
+)
+def test_a_malformed_header_does_not_stop_the_worker(worker: Celery, header: str, value: Any) -> None:
+    publish_raw(worker, "[[], {}, {}]", **{header: value})
     run("succeeded")
 
 
