@@ -3,8 +3,10 @@
 import ipaddress
 import socket
 import ssl
+import threading
 import time
 from pathlib import Path
+from queue import Empty, Queue
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -16,6 +18,10 @@ MAX_REDIRECTS = 5
 READ_TIMEOUT = 10.0
 TOTAL_TIMEOUT = 30.0
 _PORTS = {"http": 80, "https": 443}
+# The last 32 bits of these addresses are an IPv4 address: compatible, translated (SIIT) and NAT64.
+_WITH_IPV4 = [ipaddress.IPv6Network(network) for network in ("::/96", "::ffff:0:0:0/96", "64:ff9b::/96")]
+# NAT64 inside an organisation: how such an address contains the IPv4 address is up to the organisation.
+_LOCAL_NAT64 = ipaddress.IPv6Network("64:ff9b:1::/48")
 
 
 class DownloadError(Exception):
@@ -26,7 +32,7 @@ def fetch(source: str, *, allow_private: bool = False) -> bytes:
     """Return the content of a file or of an http, https or file URL."""
     parts = urlsplit(source)
     if parts.scheme in _PORTS:
-        return _download(source, allow_private)
+        return _download_in_time(source, allow_private)
     if parts.scheme not in {"", "file"} or parts.netloc:
         raise DownloadError(f"{source} is neither a file nor a URL of http, https or file:///")
     return _read_file(Path(url2pathname(parts.path) if parts.scheme else source))
@@ -40,6 +46,26 @@ def _read_file(path: Path) -> bytes:
         raise DownloadError(f"{path}: {error.strerror}") from error
     _check_size(content, str(path))
     return content
+
+
+def _download_in_time(source: str, allow_private: bool) -> bytes:
+    """Limit the time of everything: the look-up of the name, handshakes, and headers that arrive byte by byte."""
+    done: Queue[bytes | Exception] = Queue()
+
+    def work() -> None:
+        try:
+            done.put(_download(source, allow_private))
+        except Exception as error:
+            done.put(error)
+
+    threading.Thread(target=work, name="download", daemon=True).start()
+    try:
+        result = done.get(timeout=TOTAL_TIMEOUT)
+    except Empty:
+        raise DownloadError(f"{source} takes longer than {TOTAL_TIMEOUT:.0f} seconds") from None
+    if isinstance(result, Exception):
+        raise result
+    return result
 
 
 def _download(source: str, allow_private: bool) -> bytes:
@@ -86,8 +112,19 @@ def _resolve(url: httpx.URL, allow_private: bool) -> str:
 
 def _is_public(address: str) -> bool:
     found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return (mapped or found).is_global and not found.is_multicast
+    if isinstance(found, ipaddress.IPv6Address):
+        if found.ipv4_mapped:
+            return _is_public(str(found.ipv4_mapped))
+        if found in _LOCAL_NAT64 or not all(_is_public(str(inner)) for inner in _embedded(found)):
+            return False
+    return found.is_global and not found.is_multicast
+
+
+def _embedded(address: ipaddress.IPv6Address) -> list[ipaddress.IPv4Address]:
+    """Return the IPv4 addresses that a packet to this address may reach through a gateway."""
+    if any(address in network for network in _WITH_IPV4):
+        return [ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)]
+    return [address.sixtofour] if address.sixtofour else list(address.teredo or ())
 
 
 def _read(response: httpx.Response, url: str, deadline: float) -> bytes:

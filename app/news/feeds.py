@@ -5,9 +5,11 @@ import hashlib
 import io
 import re
 import unicodedata
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+from xml.parsers import expat
 
 import feedparser
 from selectolax.lexbor import LexborHTMLParser
@@ -31,6 +33,17 @@ _BLOCKS = (
 # The time to parse HTML grows with the square of the number of nested tags: 100,000 tags take over a minute, 5,000 take
 # 0.1 seconds.
 MAX_TAGS = 5_000
+# feedparser's time grows with the square of an element's attributes, and with the product of namespaces and elements.
+MAX_ATTRIBUTES = 200
+# Comments, elements without markup inside, and tags with their attributes. Lexbor's time grows with the square of a
+# tag's attributes. This expression needs linear time, because no part of it reads a character again.
+_MARKUP = re.compile(
+    r"""<!--(?:-?>|.*?(?:--!?>|\Z))
+    |<(?P<raw>script|style|title|textarea|noscript|iframe|noembed|noframes)(?=[\s/>]).*?(?=</(?P=raw)[\s/>]|\Z)
+    |<(?P<tag>/?[a-z][^\s/>]*+)
+        (?:[\s/]++|[^\s/>][^\s/>=]*+(?:\s*+=\s*+(?:"[^"]*+"|'[^']*+'|[^\s"'>][^\s>]*+))?+)*+>?""",
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
 _ENTITY = re.compile(rb"<!ENTITY", re.IGNORECASE)
 
 
@@ -59,6 +72,10 @@ class Imported:
 
 def entries(document: bytes) -> list[Entry | None]:
     """Return a feed's entries; None stands for an entry without a title or text."""
+    # Check the text that feedparser parses. It knows every encoding, such as UTF-16.
+    with suppress(LookupError, ValueError):
+        document = feedparser.encodings.convert_to_utf8({}, document, feedparser.FeedParserDict())
+    _check_attributes(document)
     # A few nested entities can expand to gigabytes.
     if _ENTITY.search(document):
         raise FeedError("the document declares entities, which no feed needs")
@@ -89,6 +106,7 @@ def load(document: bytes, *, author_id: int, limit: int) -> Imported:
 
 def plain(html: str) -> str:
     """Return the visible text of HTML, with an empty line between paragraphs."""
+    html = _MARKUP.sub(lambda match: f"<{match['tag']}>" if match["tag"] else "", html)
     tree = LexborHTMLParser("<".join(html.replace("\n", " ").split("<", MAX_TAGS)[:MAX_TAGS]))
     if tree.body is None:
         return ""
@@ -99,6 +117,21 @@ def plain(html: str) -> str:
         node.insert_after("\n")
     paragraphs = (" ".join(paragraph.split()) for paragraph in tree.body.text().split("\n"))
     return "\n\n".join(paragraph for paragraph in paragraphs if paragraph)
+
+
+def _check_attributes(document: bytes) -> None:
+    prefixes: set[str] = set()
+
+    def start(name: str, attributes: dict[str, str]) -> None:
+        prefixes.update(key for key in attributes if key.startswith("xmlns"))
+        if max(len(attributes), len(prefixes)) > MAX_ATTRIBUTES:
+            raise FeedError(f"the element {name[:40]} has more than {MAX_ATTRIBUTES} attributes, which no feed needs")
+
+    parser = expat.ParserCreate("utf-8")
+    parser.StartElementHandler = start
+    # The readable part of a broken feed is imported, and feedparser stops to read it as XML at the same place.
+    with suppress(expat.ExpatError):
+        parser.Parse(feedparser.sanitizer.replace_doctype(document)[1], True)
 
 
 def _create(session: Session, usable: list[Entry], author_id: int) -> list[int]:

@@ -122,6 +122,13 @@ def test_the_readable_part_of_a_broken_feed_is_imported(user: User) -> None:
             b'<!DOCTYPE x [<!ENTITY a "aaaa"><!entity b "&a;&a;">]><rss version="2.0"><channel/></rss>',
             "declares entities",
         ),
+        (
+            '<?xml version="1.0" encoding="utf-16"?><!DOCTYPE x [<!ENTITY a "a">]><rss version="2.0"/>'.encode(
+                "utf-16"
+            ),
+            "declares entities",
+        ),
+        (b'<?xml version="1.0" encoding="utf-7"?>+ADwAIQ-ENTITY a "a"><rss version="2.0"/>', "declares entities"),
     ],
 )
 def test_a_document_that_is_not_a_feed_is_refused(user: User, document: bytes, reason: str) -> None:
@@ -151,6 +158,43 @@ def test_any_html_is_converted_quickly(part: str) -> None:
     assert time.process_time() - started < 3, "measured: below 0.5 s"
 
 
+ATTRIBUTES = " ".join(f'a{number}="x"' for number in range(10_000))
+NAMESPACES = " ".join(f'xmlns:a{number}="urn:{number}"' for number in range(10_000))
+
+
+@pytest.mark.parametrize("attributes", [ATTRIBUTES, NAMESPACES])
+def test_a_feed_with_too_many_attributes_is_refused_quickly(attributes: str) -> None:
+    started = time.process_time()
+    with pytest.raises(FeedError, match="the element item has more than 200 attributes"):
+        feeds.entries(
+            f'<rss version="2.0"><channel><item {attributes}><title>t</title></item></channel></rss>'.encode()
+        )
+    assert time.process_time() - started < 1
+
+
+@pytest.mark.parametrize("end", [">", "", "/>", "<b>", 'b=">" >'])
+def test_html_with_many_attributes_is_converted_quickly(end: str) -> None:
+    many = " ".join(f"a{number}='>'" for number in range(60_000))
+    started = time.process_time()
+    plain(f"<p {many} {end}text")
+    assert time.process_time() - started < 3
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p a='>' b=\">\" c=d e>one<br/>two</p>", "one\n\ntwo"),
+        ("<p title='<b>no</b>'>yes", "yes"),
+        ("<a title='<!-- no'>yes<!-- <p -->too", "yestoo"),
+        ("<script>if (a<b && '>') {}</script>yes<style>p{}</style >", "yes"),
+        ("2 < 3 and <b>4 > 3</b>", "2 < 3 and 4 > 3"),
+        ("<TITLE>no</TITLE>yes <p =x ='y'>and yes", "yes\n\nand yes"),
+    ],
+)
+def test_html_keeps_its_visible_text(html: str, text: str) -> None:
+    assert plain(html) == text
+
+
 @pytest.mark.parametrize("document", [RSS, ATOM, HOSTILE])
 def test_a_truncated_document_is_a_feed_or_an_error(document: bytes) -> None:
     for length in range(0, len(document), 37):
@@ -167,6 +211,13 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         """Answer by path."""
         path = self.path.partition("?")[0]
+        if path == "/slow-headers":
+            self.wfile.write(b"HTTP/1.0 200 OK\r\nX-Slow: ")
+            with suppress(OSError):
+                for _ in range(50):
+                    self.wfile.write(b"x")
+                    time.sleep(0.05)
+            return
         self.send_response(302 if path in REDIRECTS else 404 if path == "/missing" else 200)
         if path in REDIRECTS:
             self.send_header("Location", REDIRECTS[path])
@@ -176,9 +227,10 @@ class Handler(BaseHTTPRequestHandler):
                 while True:
                     self.wfile.write(b"x" * 65536)
         elif path == "/slow":
-            for _ in range(50):
-                self.wfile.write(b"x")
-                time.sleep(0.05)
+            with suppress(OSError):
+                for _ in range(50):
+                    self.wfile.write(b"x")
+                    time.sleep(0.05)
         else:
             self.wfile.write(RSS)
 
@@ -218,8 +270,11 @@ def test_a_download_from_a_misbehaving_server_fails(server: str, path: str, reas
 
 def test_a_slow_download_fails_after_the_total_timeout(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(downloads, "TOTAL_TIMEOUT", 0.3)
-    with pytest.raises(DownloadError, match="takes longer"):
-        downloads.fetch(f"{server}/slow", allow_private=True)
+    for path in ("/slow", "/slow-headers"):
+        started = time.monotonic()
+        with pytest.raises(DownloadError, match="takes longer"):
+            downloads.fetch(server + path, allow_private=True)
+        assert time.monotonic() - started < 1.5, "the limit does not include the headers"
 
 
 @pytest.mark.parametrize(
@@ -235,6 +290,15 @@ def test_a_slow_download_fails_after_the_total_timeout(server: str, monkeypatch:
         "::ffff:127.0.0.1",
         "0.0.0.0",
         "224.0.0.1",
+        "::ffff:169.254.169.254",
+        "::ffff:0:10.1.2.3",
+        "::10.1.2.3",
+        "64:ff9b::10.1.2.3",
+        "64:ff9b::169.254.169.254",
+        "64:ff9b:1::8.8.8.8",
+        "64:ff9b:1:a01:2:300::",
+        "2002:a01:203::1",
+        "2001:0:808:808:0:0:f5fe:fdfc",
     ],
 )
 def test_private_addresses_are_refused(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
@@ -243,6 +307,13 @@ def test_private_addresses_are_refused(monkeypatch: pytest.MonkeyPatch, address:
     monkeypatch.setattr(socket, "create_connection", lambda *_, **__: pytest.fail("connected"))
     with pytest.raises(DownloadError, match="not a public address"):
         downloads.fetch("http://harmless.example/feed.xml")
+
+
+@pytest.mark.parametrize(
+    "address", ["8.8.8.8", "2606:4700::1", "::ffff:8.8.8.8", "64:ff9b::8.8.8.8", "2a00:1450:4001:800::200e"]
+)
+def test_public_addresses_are_accepted(address: str) -> None:
+    assert downloads._is_public(address)
 
 
 def test_a_redirect_to_a_private_address_is_refused(server: str, monkeypatch: pytest.MonkeyPatch) -> None:
