@@ -16,6 +16,7 @@ from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session, joinedload
 
 from app.database.models import EMAIL_LENGTH, NAME_LENGTH, ApiKey, Article, User, now
+from app.web import plaintext
 
 ARTICLES_WRITE = "articles:write"
 # A separate scope, because most programs that publish articles never delete one.
@@ -56,6 +57,8 @@ def create_user(session: Session, *, email: str, password: str, name: str = "", 
     """Add a user."""
     email = normalise_email(email)
     check_length(password)
+    if name:
+        check_name(name)
     if find_user(session, email):
         raise AccountError(f"there is already a user {email}")
     user = User(
@@ -68,6 +71,12 @@ def create_user(session: Session, *, email: str, password: str, name: str = "", 
     session.add(user)
     session.flush()
     return user
+
+
+def check_name(name: str) -> None:
+    """Refuse the name of a user or of a key that cannot be stored or shown."""
+    if fault := plaintext.fault(name, max_length=NAME_LENGTH, one_line=True):
+        raise AccountError(f"the name {name[:NAME_LENGTH]!r} is not valid: {fault}")
 
 
 def check_length(password: str) -> None:
@@ -158,6 +167,7 @@ def hash_password(password: str) -> str:
 
 def create_key(session: Session, *, user: User, name: str, scopes: list[str]) -> tuple[ApiKey, str]:
     """Add an API key; return it and the full key. Only the hash of the full key is stored."""
+    check_name(name)
     if unknown := sorted(set(scopes) - set(SCOPES)):
         raise AccountError(f"unknown scope {', '.join(unknown)}; use: {', '.join(SCOPES)}")
     # Waits for a password reset that is being committed: the session that asks for this key may have just ended.

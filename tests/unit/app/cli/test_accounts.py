@@ -65,6 +65,16 @@ def test_the_command_line_creates_users_and_keys(app: Flask, run: Run) -> None:
     assert log_in(app.test_client(), "grace@news.example").status_code == 302
 
 
+@pytest.mark.parametrize("name", [" ", "a\nb", "\u202eevil", "x" * 101])
+def test_the_command_line_refuses_names_that_the_site_refuses(run: Run, user: User, name: str) -> None:
+    for command in (
+        ["users", "create", "new@news.example", "--password-env", "NEW"],
+        ["keys", "create", user.email, "--scope", "articles:write"],
+    ):
+        refused = run(*command, "--name", name, NEW=PASSWORD)
+        assert (refused.exit_code, "is not valid: Must " in refused.output) == (1, True), refused.output
+
+
 @pytest.mark.parametrize(
     ("command", "error"),
     [
