@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Self
 
@@ -97,6 +98,16 @@ def reaches(output: Iterable[str], task: str, host: str) -> bool:
     return False
 
 
+def family(pid: int) -> list[int]:
+    """Return a process and all of its descendants. Ansible's workers have sessions of their own."""
+    table = subprocess.run(["ps", "-eo", "ppid=,pid="], capture_output=True, text=True, check=True).stdout
+    pairs = [tuple(map(int, line.split())) for line in table.splitlines()]
+    found = [pid]
+    for member in found:
+        found += [child for parent, child in pairs if parent == member]
+    return found
+
+
 def kill(fleet: LiveFleet, playbook: Sequence[str], at: str, host: str = "", after: float = 0.5) -> None:
     """Start a playbook, and kill it `after` seconds into a task, or as soon as `host` has finished the task."""
     with subprocess.Popen(
@@ -111,7 +122,9 @@ def kill(fleet: LiveFleet, playbook: Sequence[str], at: str, host: str = "", aft
         assert process.stdout
         reached = reaches(process.stdout, at, host)
         time.sleep(0 if host else after)
-        os.killpg(process.pid, signal.SIGKILL)
+        for member in family(process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(member, signal.SIGKILL)
     assert reached, f"the run never reached the task {at} {host}"
 
 
