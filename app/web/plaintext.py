@@ -5,6 +5,13 @@ import unicodedata
 # Unicode's property Bidi_Control. In a title these characters could reverse the text that follows the title.
 BIDI_CONTROLS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LAYOUT = frozenset("\t\n\r")
+# Letters and symbols without ink: fillers of Hangul, the blank of Braille, and a note without a head.
+_WITHOUT_INK = frozenset("\u115f\u1160\u2800\u3164\uffa0\U0001d159")
+
+
+def is_visible(text: str) -> bool:
+    """Return whether a reader can see something: not only blanks, format characters and combining marks."""
+    return any(unicodedata.category(character)[0] in "LNPS" for character in text if character not in _WITHOUT_INK)
 
 
 def fault(text: str, *, max_length: int, one_line: bool = False) -> str | None:
@@ -21,4 +28,4 @@ def fault(text: str, *, max_length: int, one_line: bool = False) -> str | None:
         return "Must not contain characters that change the direction of text."
     if any(unicodedata.category(character) == "Cc" and (one_line or character not in _LAYOUT) for character in text):
         return "Must not contain control characters."
-    return None
+    return None if is_visible(text) else "Must not be blank."

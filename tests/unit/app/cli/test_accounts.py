@@ -65,7 +65,7 @@ def test_the_command_line_creates_users_and_keys(app: Flask, run: Run) -> None:
     assert log_in(app.test_client(), "grace@news.example").status_code == 302
 
 
-@pytest.mark.parametrize("name", [" ", "a\nb", "\u202eevil", "x" * 101])
+@pytest.mark.parametrize("name", [" ", "\u200b", "\u3164", "a\nb", "\u202eevil", "x" * 101])
 def test_the_command_line_refuses_names_that_the_site_refuses(run: Run, user: User, name: str) -> None:
     for command in (
         ["users", "create", "new@news.example", "--password-env", "NEW"],

@@ -88,6 +88,11 @@ def test_atom_becomes_articles_as_text(user: User) -> None:
     assert future.published_at <= now(), "an article from the future would stay at the top"
 
 
+@pytest.mark.parametrize("title", ["&#x200b;", "&#x3164;"])
+def test_an_entry_with_an_invisible_title_is_unusable(user: User, title: str) -> None:
+    assert load(RSS.replace(b"Bridge open", title.encode()), user) == (1, 0, 2)
+
+
 def test_a_repeated_import_adds_nothing(user: User) -> None:
     load(RSS, user, limit=1)
     assert load(RSS, user) == (1, 1, 1)

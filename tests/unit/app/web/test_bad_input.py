@@ -52,8 +52,25 @@ QUERIES = [
 
 # Fields of an article, with invalid values.
 FIELDS: dict[str, list[Any]] = {
-    "title": ["", " \t ", "x" * 201, "x" * 10_000, 5, True, None, ["A title"], {"a": {"b": "c"}}, "nul\0", "\ud800"],
-    "content": ["x" * 100_001, None, "a\0b", 10**4000],
+    "title": [
+        "",
+        " \t ",
+        "\u200b",
+        "\u3164",
+        "\u2800",
+        "\u00ad\ufe0f",
+        "\u0301",
+        "x" * 201,
+        "x" * 10_000,
+        5,
+        True,
+        None,
+        ["A title"],
+        {"a": {"b": "c"}},
+        "nul\0",
+        "\ud800",
+    ],
+    "content": ["\u200b\n\u3164", "x" * 100_001, None, "a\0b", 10**4000],
     "views": [10],
     "id": [1],
     "version": [7],
