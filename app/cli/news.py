@@ -5,6 +5,7 @@ from flask.cli import AppGroup
 from sqlalchemy import func, select
 
 from app.accounts import users
+from app.accounts.users import AccountError
 from app.database.models import Article
 from app.extensions import db
 from app.news import articles, demo, feeds, view_counts
@@ -44,11 +45,11 @@ def import_feed(source: str, email: str, limit: int, allow_private: bool) -> Non
     # Imported here, because it needs httpx: 7 MB and 0.25 s of CPU that no web process should pay for.
     from app.news import downloads
 
-    if (author := db.read(lambda session: users.find_user(session, email), primary=True)) is None:
-        raise click.ClickException(f"there is no user {email}; create one with `users create`")
     try:
+        if (author := db.read(lambda session: users.find_user(session, email), primary=True)) is None:
+            raise AccountError(f"there is no user {email}; create one with `users create`")
         imported = feeds.load(downloads.fetch(source, allow_private=allow_private), author_id=author.id, limit=limit)
-    except (downloads.DownloadError, FeedError) as error:
+    except (AccountError, downloads.DownloadError, FeedError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(
         f"published {imported.created} articles; skipped {imported.known} that were already published"
