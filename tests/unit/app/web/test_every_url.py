@@ -13,7 +13,7 @@ from tests.unit.app.conftest import Publish, change, cookies, logged_in, stored
 
 @pytest.fixture
 def administrator(app: Flask, user: User, publish: Publish) -> FlaskClient:
-    """A logged-in administrator, who has written article 1."""
+    """A client that is logged in as an administrator, the author of article 1."""
     change(user, is_admin=True)
     publish(keywords=["harbour"])
     return logged_in(app, user.email)
