@@ -73,8 +73,9 @@ drills: setup-tests ## Failure drills by name: make drills D=primary-killed (def
 lock: setup-dev ## Compile requirements/*.txt from pyproject.toml
 	@tools/lock.sh
 
-docs: setup-dev ## Regenerate the roles' READMEs and the dashboards from their sources
+docs: setup-dev ## Regenerate the roles' READMEs, the dashboards and the list of troubles from their sources
 	@$(python) -m tools.docs.role_readme
+	@$(python) -m tools.docs.troubles
 	@$(python) -m tools.docs.dashboards
 
 setup-python:

@@ -8,9 +8,9 @@ from typing import Any
 
 from plugins.control_node import ControlNodeAction
 from tools.fleet.inventory import members, shell
-from tools.fleet.maintenance import first_step, indispensable, maintenance_order
-from tools.fleet.redundancy import missing
+from tools.fleet.maintenance import indispensable, maintenance_order
 from tools.fleet.status import probe_hosts
+from tools.fleet.troubles import redundancy_troubles
 
 
 class ActionModule(ControlNodeAction):
@@ -23,14 +23,14 @@ class ActionModule(ControlNodeAction):
         shells = {host.name: shell(host.name, variables[host.name], self._play_context) for host in hosts}
         deadline = time.monotonic() + float(self.arguments["timeout"])
         vip, application = str(self.arguments["vip"]), dict(self.arguments["application"])
-        while problems := missing(hosts, view := probe_hosts(hosts, shells, vip, application)):
+        while found := redundancy_troubles(hosts, view := probe_hosts(hosts, shells, vip, application)):
             if time.monotonic() > deadline:
                 break
             time.sleep(1)
         return {
             "changed": False,
-            "missing": problems,
-            "first_step": first_step(problems),
+            "missing": [trouble.sentence for trouble in found],
+            "first_step": found[0].step if found else "",
             "silent": [host.name for host in hosts if not view[host.name]],
             "order": maintenance_order(hosts, view),
             "indispensable": indispensable(hosts),

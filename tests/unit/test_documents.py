@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.drills.catalogue import DRILLS
+from tools.docs.troubles import PAGE, page
 from tools.fleet.context import ROOT
+from tools.fleet.kinds import KINDS
 
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 NAMES = {drill.name for drill in DRILLS}
@@ -42,6 +44,21 @@ def test_the_runbook_describes_every_drill() -> None:
         for name in re.findall(r"`([a-z0-9-]+)`", line.partition(":")[0])
     }
     assert described == NAMES
+
+
+def test_the_list_of_troubles_is_up_to_date() -> None:
+    assert PAGE.read_text() == page(), "run `make docs`"
+
+
+def test_the_symptoms_of_drills_are_sentences_of_make_status() -> None:
+    parts = [re.split(r"\\{\w+\\}", re.escape(kind.sentence)) for kind in KINDS]
+    section = (ROOT / "docs/operations.md").read_text().partition("## What each fault looks like")[2]
+    symptoms = re.findall(r"\*\*Symptom\*\*: (.*?)\n(?:  -|- |\n|#)", section.partition("\n## ")[0], flags=re.DOTALL)
+    quoted = {" ".join(text.split()) for symptom in symptoms for text in re.findall(r"`([^`]+)`", symptom)}
+    sentences = {text for text in quoted if " " in text and not text.startswith(("make ", "journalctl "))}
+    assert len(sentences) > 20
+    unknown = {text for text in sentences if not any(re.match(".*".join(part), text) for part in parts)}
+    assert unknown == set()
 
 
 def test_the_guarantees_name_every_drill_and_no_others() -> None:

@@ -205,6 +205,11 @@ def candidates(address: str) -> list[str]:
     return [member["name"] for member in members if member["role"] == "sync_standby"]
 
 
+def synchronous_mode(address: str) -> bool:
+    """Query whether commits wait for a standby (postgres_synchronous_mode)."""
+    return bool(json.loads(http(address, PATRONI_PORT, "GET /config")[1])["synchronous_mode"])
+
+
 def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     """Return the checks for this host by fact. The results of "" and "etcd" are several facts."""
     address, groups = settings["address"], set(settings["groups"])
@@ -219,6 +224,7 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
         checks["app"] = lambda: http(address, int(settings["port"]), f"GET {settings['health']}")[0] == 200
     if "postgres" in groups:
         checks |= {"postgres": postgres, "patroni": lambda: patroni(address), "candidates": lambda: candidates(address)}
+        checks["synchronous_mode"] = lambda: synchronous_mode(address)
     if "etcd" in groups:
         checks |= {"etcd": lambda: etcd(address), "deploying": lambda: deploying(address)}
     for name in ["cache", "store"] if "redis" in groups else ["store"] if "sentinel" in groups else []:

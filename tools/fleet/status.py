@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from tools.fleet.context import Fleet, Host, echo
+from tools.fleet.detect import describe_deploy
 from tools.fleet.inventory import read
-from tools.fleet.processes import abandoned
-from tools.fleet.redundancy import Facts, View, missing
 from tools.fleet.table import Row, render, rows, sorted_by_tier
+from tools.fleet.troubles import Trouble, redundant, troubles
+from tools.fleet.view import View, running_deploy
 
 PROBE = Path(__file__).with_name("probe.py").read_text()
 # Seconds after which a host counts as down, even if it accepted the connection.
@@ -32,55 +33,40 @@ UNITS = {
 
 
 def status(fleet: Fleet, as_json: bool = False) -> int:
-    """Print the fleet's state. Return 0 if it is fully redundant, otherwise 1."""
+    """Print the fleet's state. Return 0 if nothing is wrong, otherwise 1."""
     inventory = read(fleet)
     hosts = sorted_by_tier(inventory.hosts)
     vip, name = inventory.settings["fleet_vip"] or "", inventory.settings["fleet_name"] or fleet.name
     view = probe_hosts(hosts, inventory.shells, vip, inventory.settings)
-    problems = missing(hosts, view) + restarting(view) + pending(view) + deploys(view, dead=True)
+    found = troubles(hosts, view)
     lines = rows(hosts, view, vip)
     if as_json:
-        echo(json.dumps(document(name, hosts, view, lines, problems), indent=2))
+        echo(json.dumps(document(name, hosts, view, lines, found), indent=2))
     else:
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
         echo(render(lines, width, colours=terminal and "NO_COLOR" not in os.environ))
-        echo("\n".join(["", *deploys(view), verdict(name, problems)]))
-    return 1 if problems else 0
+        echo("\n".join(["", *deploys(view, found), *verdict(name, found)]))
+    return 1 if found else 0
 
 
-def restarting(view: View) -> list[str]:
-    """Name the services that systemd restarts again and again."""
-    found = [
-        (host, unit, count) for host, facts in view.items() for unit, count in (facts.get("restarts") or {}).items()
-    ]
-    return [f"{host} restarted {unit} {count} times, check `journalctl -u {unit}` there" for host, unit, count in found]
+def deploys(view: View, found: list[Trouble]) -> list[str]:
+    """Describe the deploy or rollback that holds the lock, if it is alive."""
+    lock = running_deploy(view)
+    alive = lock and not any(trouble.kind.name == "deploy-died" for trouble in found)
+    return [f"{describe_deploy(lock)} is running"] if alive else []
 
 
-def pending(view: View) -> list[str]:
-    """Name the hosts whose Postgres has to restart to apply a changed setting."""
-    hosts = ", ".join(host for host, facts in view.items() if (facts.get("patroni") or {}).get("pending"))
-    return [f"Postgres has settings that need a restart on {hosts}, run `ansible-playbook site.yml`"] if hosts else []
+def verdict(name: str, found: list[Trouble]) -> list[str]:
+    """Return the last lines: everything that is wrong, and the first step."""
+    if not found:
+        return [f"{name} is fully redundant: nothing is missing"]
+    state = "fully redundant, but" if redundant(found) else "not fully redundant"
+    sentences = "; ".join(trouble.sentence for trouble in found)
+    return [f"{name} is {state}: {sentences}", f"First step: {found[0].step}."]
 
 
-def deploys(view: View, dead: bool = False) -> list[str]:
-    """Describe the deploy or rollback that holds the lock: a live run, or with `dead` one that has died."""
-    lock: Facts = next((facts["deploying"] for facts in view.values() if facts.get("deploying")), {})
-    if not lock or abandoned(lock.get("process") or {}) != dead:
-        return []
-    release = f" of {lock['release']}" if lock.get("release") else ""
-    end = "has died (the next one takes over)" if dead else "is running"
-    return [f"the {lock['action']}{release} that {lock['by']} started at {lock['when']} {end}"]
-
-
-def verdict(name: str, problems: list[str]) -> str:
-    """Return the last line: fully redundant, or everything that is missing."""
-    if problems:
-        return f"{name} is not fully redundant: {'; '.join(problems)}"
-    return f"{name} is fully redundant: nothing is missing"
-
-
-def document(name: str, hosts: list[Host], view: View, lines: list[Row], problems: list[str]) -> dict[str, Any]:
+def document(name: str, hosts: list[Host], view: View, lines: list[Row], found: list[Trouble]) -> dict[str, Any]:
     """Return all facts for the JSON output."""
     details = {
         host.name: {
@@ -92,7 +78,13 @@ def document(name: str, hosts: list[Host], view: View, lines: list[Row], problem
         }
         for host, row in zip(hosts, lines, strict=True)
     }
-    return {"fleet": name, "redundant": not problems, "missing": problems, "hosts": details}
+    return {
+        "fleet": name,
+        "redundant": redundant(found),
+        "missing": [trouble.sentence for trouble in found],
+        "steps": [trouble.step for trouble in found],
+        "hosts": details,
+    }
 
 
 def probe_hosts(

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from tools.fleet.context import Host
-from tools.fleet.redundancy import Facts, View, drained, is_leader, unit_problems, voters
+from tools.fleet.troubles import troubles
+from tools.fleet.view import Facts, View, drained, is_leader, size, voters
 
 # The order in which a request passes the tiers. The tiers that only vote come last, because they run on hosts of other
 # tiers.
@@ -82,7 +83,8 @@ def roles(host: Host, hosts: Sequence[Host], view: View, vip: str) -> list[Phras
         found.append(Phrase("monitoring"))
     if drain := drained(view).get(host.name):
         found.append(Phrase(f"drained{drain.where} by {drain.by} since {drain.when}: {drain.why}"))
-    return found + [Phrase(problem, False) for problem in unit_problems(facts)]
+    own = [trouble.sentence for trouble in troubles(hosts, view) if trouble.kind.in_row and trouble.host == host.name]
+    return found + [Phrase(sentence.removeprefix(f"{host.name} "), False) for sentence in own]
 
 
 def postgres(host: Host, view: View) -> Phrase:
@@ -119,17 +121,6 @@ def redis(instance: str, host: Host, view: View) -> Phrase:
     if not own["linked"] or behind is None:
         return Phrase(f"{instance} replica WITHOUT MASTER", False)
     return Phrase(f"{instance} replica, {size(behind)} behind")
-
-
-def size(number: float | None) -> str:
-    """Format a number of bytes."""
-    if number is None:
-        return "?"
-    for unit in ("B", "KiB", "MiB"):
-        if number < 1024:
-            return f"{number:.0f} {unit}"
-        number /= 1024
-    return f"{number:.1f} GiB"
 
 
 def render(lines: Sequence[Row], width: int, colours: bool = False) -> str:

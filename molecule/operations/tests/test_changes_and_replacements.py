@@ -11,7 +11,7 @@ from tests.support.drills.drill import Drill
 from tests.support.drills.playbooks import play, processes, replace, touched
 from tests.support.drills.runner import LEADERS, DrillRunner
 from tests.support.live.fleet import eventually
-from tools.fleet.redundancy import is_leader
+from tools.fleet.view import is_leader
 
 
 def leaders_since(runner: DrillRunner, begin: float) -> dict[str, set[str]]:

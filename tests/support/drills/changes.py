@@ -14,7 +14,7 @@ from tests.support.drills.playbooks import play, processes, recreate_host, repla
 from tests.support.drills.runner import DrillRunner
 from tests.support.live.clients import visitor
 from tools.fleet.context import Host
-from tools.fleet.redundancy import is_leader
+from tools.fleet.view import is_leader
 
 
 def change(tags: str, **variables: Any) -> Fault:

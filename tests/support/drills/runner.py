@@ -16,7 +16,8 @@ from tests.support.drills.verdict import RESULTS, Verdict
 from tests.support.live.clients import visitor
 from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import Host
-from tools.fleet.redundancy import is_leader, missing
+from tools.fleet.troubles import missing
+from tools.fleet.view import is_leader
 
 LEADERS = ("postgres", "store", "cache", "vip")
 RATES = {"read": 20.0, "write": 10.0, "session": 2.0}

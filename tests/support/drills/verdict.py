@@ -8,7 +8,7 @@ from typing import Any
 
 from tests.support.drills.observer import Sample
 from tools.fleet.context import ROOT
-from tools.fleet.redundancy import is_leader
+from tools.fleet.view import is_leader
 
 Record = Mapping[str, Any]
 RESULTS = ROOT / ".cache" / "drills"

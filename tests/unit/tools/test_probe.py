@@ -136,6 +136,16 @@ def test_only_a_standby_that_etcd_lists_as_synchronous_is_a_candidate(
     assert probe.candidates("127.0.0.1") == ["db2"]
 
 
+@pytest.mark.parametrize(("mode", "waits"), [(True, True), ("quorum", True), (False, False)])
+def test_the_synchronous_mode_is_the_one_of_the_running_cluster(
+    server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch, mode: bool | str, waits: bool
+) -> None:
+    port = server(f"HTTP/1.0 200 OK\r\n\r\n{json.dumps({'synchronous_mode': mode})}")
+    monkeypatch.setattr(probe, "PATRONI_PORT", port)
+    assert probe.synchronous_mode("127.0.0.1") is waits
+    assert received[-1].startswith("GET /config HTTP/1.0\r\n")
+
+
 def test_a_check_that_hangs_or_fails_is_null_and_delays_no_other(
     server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

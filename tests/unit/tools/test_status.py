@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from ansible.playbook.play_context import PlayContext
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, PATRONI, changed
+from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, changed
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
 from tools.fleet.inventory import Inventory, shell
 from tools.fleet.processes import this_run
-from tools.fleet.status import pending, restarting, settings, status
-from tools.fleet.table import render, rows, size, sorted_by_tier
+from tools.fleet.status import settings, status
+from tools.fleet.table import render, rows, sorted_by_tier
+from tools.fleet.view import size
 
 VIP = "10.0.0.5"
 TABLE = """
@@ -161,7 +162,8 @@ def test_hosts_that_are_down_delay_the_output_by_two_seconds_and_exit_with_failu
     begin = time.monotonic()
     assert status(fleet) == 1
     assert time.monotonic() - begin < 4  # on a busy machine
-    *_, last = capsys.readouterr().out.splitlines()
+    *_, last, step = capsys.readouterr().out.splitlines()
+    assert step == "First step: start lb2, or replace it: `ansible-playbook playbooks/replace.yml -e replace_host=lb2`."
     assert last == "blue is not fully redundant: lb2 does not answer; app1 does not answer; worker1 does not answer"
 
 
@@ -186,15 +188,21 @@ def test_json_has_the_same_facts(fleet: Fleet, capsys: pytest.CaptureFixture[str
     assert document["hosts"]["db1"]["facts"]["postgres"]["standbys"]["db2"] == ["streaming", "sync", 2048]
 
 
-def test_services_that_restart_again_and_again_are_a_problem() -> None:
-    view = changed(db1={"restarts": {"patroni": 30}}, db2={"restarts": None})
-    assert restarting(view) == ["db1 restarted patroni 30 times, check `journalctl -u patroni` there"]
-
-
-def test_settings_that_wait_for_a_restart_are_a_problem() -> None:
-    assert pending(changed()) == []
-    waiting = changed(db1={"patroni": PATRONI | {"pending": True}}, db2={"patroni": None})
-    assert pending(waiting) == ["Postgres has settings that need a restart on db1, run `ansible-playbook site.yml`"]
+def test_a_trouble_that_leaves_the_fleet_redundant_is_not_called_missing_redundancy(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    set_probe("db1", f"echo '{json.dumps(HEALTHY['db1'] | {'restarts': {'patroni': 30}})}'")
+    assert status(fleet) == 1
+    printed = capsys.readouterr().out
+    assert "unhealthy  postgres primary; etcd member 3/3; restarted patroni 30 times\n" in printed
+    assert printed.endswith(
+        "\nblue is fully redundant, but: db1 restarted patroni 30 times\n"
+        "First step: check `journalctl -u patroni` on db1; see docs/operations.md#servicerestarting.\n"
+    )
+    assert status(fleet, as_json=True) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert (document["redundant"], document["missing"]) == (True, ["db1 restarted patroni 30 times"])
+    assert document["steps"] == ["check `journalctl -u patroni` on db1; see docs/operations.md#servicerestarting"]
 
 
 def test_a_running_deploy_is_shown_and_one_that_died_is_a_problem(
@@ -204,7 +212,7 @@ def test_a_running_deploy_is_shown_and_one_that_died_is_a_problem(
     for process, code, ends in (
         (lock["process"], 0, "is running\nblue is fully redundant: nothing is missing\n"),
         ({"node": "another", "pid": 1, "started": "1"}, 0, "is running\nblue is fully redundant: nothing is missing\n"),
-        (this_run() | {"started": "1"}, 1, "has died (the next one takes over)\n"),
+        (this_run() | {"started": "1"}, 1, "that run takes over; see docs/operations.md#deploys.\n"),
     ):
         set_probe("db1", f"echo '{json.dumps(HEALTHY['db1'] | {'deploying': lock | {'process': process}})}'")
         assert status(fleet) == code

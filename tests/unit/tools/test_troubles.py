@@ -1,0 +1,226 @@
+"""Every kind of trouble that `make status` reports."""
+
+from typing import Any
+
+import pytest
+
+from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, PATRONI, changed
+from tools.fleet.context import Host
+from tools.fleet.kinds import KINDS, Kind
+from tools.fleet.processes import this_run
+from tools.fleet.troubles import missing, troubles
+from tools.fleet.view import State
+
+# Facts that are not needed.
+OPTIONAL = {"failed", "stopped", "drained", "release", "beat", "patroni", "candidates", "sentinel", "etcd_leads"}
+
+DEAD_DEPLOY = {
+    "action": "deploy",
+    "release": "r2",
+    "by": "kim",
+    "when": "06:00",
+    "process": this_run() | {"started": "1"},
+}
+
+
+def standby(state: str, sync: str, lag: int) -> dict[str, Any]:
+    """Return the facts of a primary with one standby."""
+    return {"postgres": {"primary": True, "standbys": {"db2": [state, sync, lag]}}}
+
+
+@pytest.mark.parametrize(
+    "absent",
+    [set(), {"vip"}, OPTIONAL],
+    ids=["none", "the virtual address, behind a cloud's load balancer", "most others"],
+)
+def test_a_healthy_fleet_has_no_problems_even_without_some_facts(absent: set[str]) -> None:
+    view = {host: {fact: facts[fact] for fact in facts.keys() - absent} for host, facts in HEALTHY.items()}
+    assert missing(HOSTS, view) == []
+
+
+def test_a_single_host_in_every_group_has_no_problems() -> None:
+    groups = frozenset(group for host in HOSTS for group in host.groups)
+    master = {"master": True, "replicas": 0, "behind": {}}
+    facts = (
+        HEALTHY["lb1"]
+        | HEALTHY["app1"]
+        | HEALTHY["db1"]
+        | {"postgres": {"primary": True, "standbys": {}}, "sentinel": 1}
+    )
+    assert missing([Host("node1", "", groups)], {"node1": facts | {"cache": master, "store": master}}) == []
+
+
+# A kind of trouble, a host, the facts that it reports instead of the healthy ones (None: it does not answer), and the
+# sentence.
+CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
+    ("host-down", "lb2", None, "lb2 does not answer"),
+    ("host-not-started", "app1", {"system": "starting"}, "app1 is starting"),
+    (
+        "unit-failed",
+        "app1",
+        {"system": "degraded", "failed": ["a.service", "b.timer"]},
+        "app1 has failed units: a.service, b.timer",
+    ),
+    ("unit-stopped", "lb2", {"stopped": ["keepalived"]}, "lb2 does not run keepalived"),
+    ("restarting", "db1", {"restarts": {"patroni": 30}}, "db1 restarted patroni 30 times"),
+    ("postgres-down", "db2", {"postgres": None}, "db2 has a Postgres that does not answer"),
+    ("patroni-down", "db2", {"patroni": None}, "db2 has a Patroni that does not answer"),
+    ("no-primary", "db1", {"postgres": {"primary": False, "standbys": {}}}, "Postgres has no primary"),
+    (
+        "two-primaries",
+        "db2",
+        {"postgres": {"primary": True, "standbys": {}}},
+        "Postgres has 2 primaries: db1 and db2",
+    ),
+    ("standby-not-streaming", "db1", standby("catchup", "sync", 0), "db2 does not stream"),
+    ("no-synchronous-standby", "db1", standby("streaming", "async", 0), "no standby is synchronous"),
+    (
+        "not-promotable-yet",
+        "db1",
+        {"candidates": []},
+        "db2 may not be promoted yet (etcd does not list it as synchronous)",
+    ),
+    (
+        "not-promotable-yet",
+        "db1",
+        {"candidates": None},
+        "db2 may not be promoted yet (etcd does not list it as synchronous)",
+    ),
+    ("standby-lags", "db1", standby("streaming", "sync", 80 * 1024**2), "db2 is 80 MiB behind the primary"),
+    (
+        "slot-lost",
+        "db1",
+        {"postgres": HEALTHY["db1"]["postgres"] | {"slots": {"db2": "lost"}}},
+        "db2 has a replication slot whose WAL is lost",
+    ),
+    ("patroni-paused", "db2", {"patroni": PATRONI | {"paused": True}}, "Patroni is paused"),
+    ("failsafe", "db1", {"patroni": PATRONI | {"failsafe": True}}, "Patroni runs without etcd (failsafe)"),
+    (
+        "restart-pending",
+        "db1",
+        {"patroni": PATRONI | {"pending": True}},
+        "Postgres has settings that need a restart on db1",
+    ),
+    ("etcd-vote-missing", "db2", {"etcd": None}, "etcd has 2 of 3 votes (not db2)"),
+    ("etcd-vote-missing", "db2", {"etcd": False}, "etcd has 2 of 3 votes (db2 without a leader)"),
+    (
+        "etcd-out-of-space",
+        "db2",
+        {"etcd_alarms": ["NOSPACE"]},
+        "etcd is out of space, so it refuses every write, and Postgres cannot fail over",
+    ),
+    ("etcd-alarm", "db2", {"etcd_alarms": ["CORRUPT"]}, "etcd has the alarm CORRUPT"),
+    ("redis-no-master", "cache1", {"cache": None}, "cache has no master"),
+    (
+        "redis-two-masters",
+        "cache2",
+        {"cache": {"master": True, "replicas": 0}},
+        "cache has 2 masters: cache1 and cache2",
+    ),
+    ("redis-replica-missing", "cache1", {"store": {"master": True, "replicas": 1}}, "store has 1 of 2 replicas"),
+    (
+        "redis-replica-missing",
+        "mon1",
+        {"store": {"master": False, "linked": False}},
+        "store has 1 of 2 replicas (not mon1)",
+    ),
+    ("redis-replica-missing", "mon1", {"store": None}, "store has 1 of 2 replicas (not mon1)"),
+    ("sentinel-vote-missing", "mon1", {"sentinel": None}, "sentinel has 2 of 3 votes (not mon1)"),
+    ("sentinel-isolated", "mon1", {"sentinel": 1}, "mon1 sees 1 of 3 Sentinels"),
+    (
+        "sentinel-no-candidate",
+        "mon1",
+        {"promotable": {"cache": 1, "store": 0}},
+        "mon1 has a Sentinel that would promote no replica of store",
+    ),
+    ("app-not-ready", "app1", {"app": None}, "app1 has an application that is not ready"),
+    ("app-not-ready", "app1", {"app": False}, "app1 has an application that is not ready"),
+    ("no-release", "worker1", {"release": None}, "worker1 has no release"),
+    ("releases-differ", "worker1", {"release": "r2"}, "releases differ (r1 on app1; r2 on worker1)"),
+    ("virtual-address", "lb1", {"vip": False}, "the virtual address is on no host"),
+    ("virtual-address", "lb2", {"vip": True}, "the virtual address is on lb1 and lb2"),
+    ("drained", "lb2", {"drained": {"app1": {}}}, "app1 is drained on lb2 only (somebody: no reason given)"),
+    ("deploy-died", "db1", {"deploying": DEAD_DEPLOY}, "the deploy of r2 that kim started at 06:00 has died"),
+]
+# Kinds that only exist together with another one, so they have a test of their own.
+TOGETHER = {"etcd-quorum-lost", "sentinel-quorum-lost"}
+
+
+@pytest.mark.parametrize(("kind", "host", "facts", "sentence"), CASES, ids=[f"{c[0]}: {c[3]}" for c in CASES])
+def test_each_kind_of_trouble_is_named(kind: str, host: str, facts: dict[str, Any] | None, sentence: str) -> None:
+    found = troubles(HOSTS, changed(**{host: facts}))
+    assert [(trouble.kind.name, trouble.sentence) for trouble in found] == [(kind, sentence)]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
+def test_each_kind_has_a_case_and_a_step_and_is_absent_from_a_healthy_fleet(kind: Kind) -> None:
+    assert kind.name in {case[0] for case in CASES} | TOGETHER, "add a case to CASES"
+    assert list(kind.detect(State(HOSTS, HEALTHY))) == []
+    assert "{" not in kind.step.format(**dict.fromkeys(("host", "unit", "units"), "x"))
+    assert not kind.step.endswith(".")
+    assert kind.sentence.startswith("{host} ") or not kind.in_row
+
+
+@pytest.mark.parametrize("service", ["etcd", "sentinel"])
+def test_a_lost_majority_is_a_kind_of_its_own(service: str) -> None:
+    first, second, third = [host.name for host in HOSTS if service in host.groups]
+    found = {
+        trouble.kind.name: trouble.sentence
+        for trouble in troubles(HOSTS, changed(**{first: {service: False}, second: None}))
+    }
+    assert found[f"{service}-quorum-lost"] == (
+        f"{service} has 1 of 3 votes, which is no majority ({first} without a leader; not {second})"
+    )
+    assert third not in found[f"{service}-quorum-lost"]
+
+
+def test_without_synchronous_mode_no_standby_has_to_be_synchronous() -> None:
+    view = changed(db1=standby("streaming", "async", 0) | {"synchronous_mode": False, "candidates": []})
+    assert troubles(HOSTS, view) == []
+
+
+def test_a_host_that_is_down_comes_before_its_consequences() -> None:
+    alone = HEALTHY["db1"] | {"postgres": {"primary": True, "standbys": {}}}
+    assert missing(HOSTS, changed(db2=None, db1=alone)) == [
+        "db2 does not answer",
+        "no standby is synchronous",
+        "etcd has 2 of 3 votes (not db2)",
+    ]
+    without = {
+        name: HEALTHY["cache1"][name] | {"replicas": HEALTHY["cache1"][name]["replicas"] - 1}
+        for name in ("cache", "store")
+    }
+    assert missing(HOSTS, changed(cache2=None, cache1=without | {"sentinel": 2}, mon1={"sentinel": 2})) == [
+        "cache2 does not answer",
+        "cache has 0 of 1 replicas (not cache2)",
+        "store has 1 of 2 replicas (not cache2)",
+        "sentinel has 2 of 3 votes (not cache2)",
+    ]
+
+
+def test_a_lost_master_hides_its_replicas_and_comes_before_the_application() -> None:
+    alone = {"master": False, "linked": False}
+    assert missing(HOSTS, changed(cache1=None, cache2={"cache": alone, "store": alone}, app1={"app": False})) == [
+        "cache1 does not answer",
+        "cache has no master",
+        "store has no master",
+        "sentinel has 2 of 3 votes (not cache1)",
+        "app1 has an application that is not ready",
+    ]
+
+
+def test_a_service_that_hangs_on_a_host_that_answers_is_a_problem() -> None:
+    alone = {"postgres": {"primary": True, "standbys": {}}}
+    assert missing(HOSTS, changed(db1=alone, db2={"postgres": None})) == [
+        "db2 has a Postgres that does not answer",
+        "no standby is synchronous",
+    ]
+    assert missing(HOSTS, changed(db1={"postgres": None})) == [
+        "db1 has a Postgres that does not answer",
+        "Postgres has no primary",
+    ]
+
+
+def test_a_drained_host_is_a_problem_with_its_reason() -> None:
+    both = changed(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {"app1": NOTE}})
+    assert missing(HOSTS, both) == ["app1 is drained (kim: new disk)"]
