@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from flask import Blueprint, Response, abort, current_app, make_response, render_template, session
+from flask import Blueprint, abort, current_app, session
 from flask_login import login_user
 
 from app.auth import devices
@@ -40,11 +40,3 @@ def require_mail() -> None:
             503,
             "This site cannot send e-mails, so you cannot sign up or reset a password. Please ask its administrators.",
         )
-
-
-def secret_page(template: str, status: int = 200, **values: object) -> Response:
-    """Return a page whose URL is secret. It is not sent as Referer, because servers log it."""
-    response = make_response(render_template(template, **values), status)
-    # Not `no-referrer`: over HTTPS, Flask-WTF refuses forms without a Referer.
-    response.headers["Referrer-Policy"] = "strict-origin"
-    return response

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.accounts import tokens, users
 from app.auth import devices
-from app.auth.blueprint import bp, require_mail, secret_page
+from app.auth.blueprint import bp, require_mail
 from app.auth.forms import AddressForm, NewPasswordForm
 from app.auth.throttles import limit_emails
 from app.extensions import db
@@ -40,7 +40,7 @@ def reset(token: str) -> ResponseReturnValue:
         abort(410, EXPIRED)
     form = NewPasswordForm()
     if not form.validate_on_submit():
-        return secret_page("auth/reset.html", 422 if form.errors else 200, form=form)
+        return render_template("auth/reset.html", form=form), 422 if form.errors else 200
     password_hash = users.hash_password(form.password.data or "")
 
     def change(session: Session) -> int | None:

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.accounts import tokens, users
-from app.auth.blueprint import begin_session, bp, require_mail, secret_page
+from app.auth.blueprint import begin_session, bp, require_mail
 from app.auth.forms import ConfirmForm, SignupForm
 from app.auth.throttles import guess, limit_emails
 from app.database.models import User
@@ -50,10 +50,10 @@ def confirm(token: str) -> ResponseReturnValue:
         abort(410, EXPIRED)
     form = ConfirmForm()
     if not form.validate_on_submit():
-        return secret_page("auth/confirm.html", form=form, email=user.email)
+        return render_template("auth/confirm.html", form=form, email=user.email)
     if not guess(user.email, lambda: users.is_password_of(user, form.password.data or "")):
         flash("This is not the password that you signed up with. Try it again, or sign up again.", "error")
-        return secret_page("auth/confirm.html", 401, form=form, email=user.email)
+        return render_template("auth/confirm.html", form=form, email=user.email), 401
     confirmed = db.write(lambda session: _confirm(session, token, user.password_hash))
     if confirmed is None:
         abort(410, EXPIRED)

@@ -17,7 +17,7 @@ _SECRETS = (
     ),
     re.compile(r"(?P<kept>\b(?:bearer|basic)\s+)[\w.~+/=-]+", re.IGNORECASE),
     # A link from an e-mail. Its last part is a token.
-    re.compile(r"(?P<kept>/auth/(?:reset|confirm)[\w-]*/)[^\s\"'/?]+"),
+    re.compile(r"(?P<kept>(?:/|%2f)auth(?:/|%2f)+(?:reset|confirm)[\w-]*(?:/|%2f)+)[^\s\"'/?]+", re.IGNORECASE),
 )
 
 

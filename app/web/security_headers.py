@@ -14,6 +14,10 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+# For URLs that contain a secret, also if they answer an error: servers log the Referer. Not `no-referrer`, because over
+# HTTPS Flask-WTF refuses forms without a Referer.
+SECRET_URL = {"Referrer-Policy": "strict-origin"}
+SECRET_ARGUMENT = "token"
 # The load balancer caches a page for a second, which is enough for many readers at once. Browsers revalidate.
 # `sessions` replaces this for a page with a session or a form.
 PUBLIC = "public, max-age=0, s-maxage=1, must-revalidate"
@@ -26,7 +30,8 @@ def init_app(app: Flask) -> None:
 
 
 def _add_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
+    is_secret = SECRET_ARGUMENT in (request.view_args or {})
+    for name, value in (HEADERS | (SECRET_URL if is_secret else {})).items():
         response.headers.setdefault(name, value)
     if "Cache-Control" not in response.headers:
         response.headers["Cache-Control"] = PUBLIC if _is_public(response) else PRIVATE

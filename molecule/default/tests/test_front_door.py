@@ -164,6 +164,21 @@ def test_a_client_cannot_forge_its_address_and_every_request_has_an_id(fleet: Li
     assert "203.0.113.9" not in line().values()
 
 
+def test_an_error_is_logged_without_the_secret_of_its_url(fleet: LiveFleet, site: httpx.Client) -> None:
+    secret = uuid4().hex
+    answer = site.post(f"/auth/reset/{secret}", content=b"x" * 3_000_000)
+    assert answer.status_code == 413
+    balancer = fleet.vip_holder()
+    assert balancer
+
+    def logged() -> str:
+        return fleet.run(balancer, "journalctl --identifier nginx --since -1min --output cat").stdout
+
+    assert eventually(lambda: "POST /auth/reset/[hidden]" in logged(), within=5)
+    assert secret not in logged()
+    assert not fleet.run(balancer, f"grep -rl {secret} /var/log/nginx", check=False).stdout
+
+
 def test_nginx_serves_static_files_itself(site: httpx.Client) -> None:
     match = re.search(r'href="(/static/[^"]+\.css[^"]*)"', site.get("/").text)
     assert match

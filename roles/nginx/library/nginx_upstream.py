@@ -173,7 +173,7 @@ def main() -> None:
         changed = True
         code, _, stderr = module.run_command(["systemctl", "reload", "nginx.service"])
         if code:
-            module.fail_json(msg=f"nginx did not reload {UPSTREAM}: {stderr.strip()}. See /var/log/nginx/error.log.")
+            module.fail_json(msg=f"nginx did not reload {UPSTREAM}: {stderr.strip()}. See `journalctl -t nginx`.")
     if METRICS.parent.is_dir() and (not METRICS.exists() or METRICS.read_text() != render_metrics(after)):
         write(METRICS, render_metrics(after))
     module.exit_json(changed=changed, in_flight=wait_for_requests(parameters["wait_for"], parameters["timeout"]))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import chdir, contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -139,6 +141,7 @@ class Site:
             "/etc/nginx/": f"{folder}/",
             "/run/nginx.pid": f"{folder}/nginx.pid",
             "/var/log/nginx/": f"{folder}/log/",
+            "unix:/run/": "unix:",
             "/var/cache/nginx": f"{folder}/cache",
             "/var/www/news/static": f"{folder}/static",
             "listen 80 ": f"listen 127.0.0.1:{self.http} ",
@@ -153,6 +156,8 @@ class Site:
         )
         text = text.replace("http {\n", f"http {{\n{paths}", 1)
         configuration.write_text(text if knows_http2_directive(nginx) else text.replace("http2 on;", ""))
+        (unit,) = re.findall("^ExecStart=(.*)$", render("nginx-errors.service.j2", **variables), re.MULTILINE)
+        self.secrets = shlex.split(unit)[1:]
         self.base = [nginx, "-p", str(folder), "-e", str(folder / "log/error.log"), "-c", str(configuration)]
 
     def check(self) -> tuple[bool, str]:
@@ -163,7 +168,12 @@ class Site:
     @contextmanager
     def running(self) -> Iterator[httpx.Client]:
         """Run nginx, and return an HTTPS client that keeps no cookies and follows no redirects."""
-        with subprocess.Popen(self.base, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        with (
+            self.filtered_errors(),
+            subprocess.Popen(
+                self.base, cwd=self.folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            ) as process,
+        ):
             try:
                 assert eventually(lambda: accepts_connections(self.https), within=4, every=0.02)
                 base = f"https://127.0.0.1:{self.https}"
@@ -171,6 +181,30 @@ class Site:
                     yield client
             finally:
                 process.terminate()
+
+    @contextmanager
+    def filtered_errors(self) -> Iterator[None]:
+        """Run the filter of the error log like systemd does, with a socket as descriptor 3."""
+        (self.folder / "nginx-errors.sock").unlink(missing_ok=True)
+        program = [sys.executable, "-I", str(modules.ROLES / "nginx/files/nginx_errors.py"), *self.secrets]
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as messages,
+            (self.folder / "log/errors").open("w") as out,
+        ):
+            # Relative, because the path of a socket may have 107 characters only.
+            with chdir(self.folder):
+                messages.bind("nginx-errors.sock")
+            rename = "import os, sys; os.dup2(int(sys.argv[1]), 3); os.execv(sys.argv[2], sys.argv[2:])"
+            passed = [sys.executable, "-Ic", rename, str(messages.fileno()), *program]
+            with subprocess.Popen(passed, stdout=out, pass_fds=[messages.fileno()]) as process:
+                try:
+                    yield
+                finally:
+                    process.terminate()
+
+    def errors(self) -> str:
+        """The error log as the journal gets it."""
+        return (self.folder / "log/errors").read_text()
 
     def logged(self) -> list[dict[str, Any]]:
         """The entries of the access log. nginx writes them up to a second late."""

@@ -10,6 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.live.fleet import eventually
+from tests.unit.roles.modules import ROLES, load
 from tests.unit.roles.nginx_server import Application, Site, find_nginx
 
 pytestmark = pytest.mark.skipif(
@@ -18,6 +20,7 @@ pytestmark = pytest.mark.skipif(
 
 
 MakeSite = Callable[..., Site]
+nginx_errors = load(ROLES / "nginx/files/nginx_errors.py")
 HOSTS = [{"name": f"app{number}", "address": f"127.0.0.{number}"} for number in (1, 2)]
 
 
@@ -91,13 +94,21 @@ def test_a_trusted_proxy_identifies_the_client(make_site: MakeSite) -> None:
     assert "injected" not in forged.headers["X-Request-Id"]
 
 
+SECRET_PATHS = [
+    "/auth/reset/s3cret.token?s3cret=1",
+    "/auth/confirm/s3cret.token",
+    "/AUTH//reset/s3cret.token",
+    "/redirect?to=https%3A%2F%2Fnews.test%2Fauth%252Freset%2Fs3cret.token",
+]
+
+
 def test_every_request_is_logged_as_json_without_the_secret_in_a_link(make_site: MakeSite) -> None:
     site = make_site()
     with site.running() as client:
         answer = client.get('/?q="quoted"', headers={"User-Agent": 'a "tester" \x7f'})
-        for path in ("/auth/reset/s3cret.token?s3cret=1", "/auth/confirm/s3cret.token", "/AUTH//reset/s3cret.token"):
+        for path in SECRET_PATHS:
             client.get(path)
-        client.get("/static/site.css?v=1", headers={"Referer": "https://news.test/auth/reset/s3cret.token"})
+        client.get("/static/site.css?v=1", headers={"Referer": f"https://news.test{SECRET_PATHS[0]}"})
         logged = site.logged()
     expected = {"request_id": answer.headers["X-Request-Id"], "status": 200, "cache": "MISS", "client": "127.0.0.1"}
     assert logged[0] | expected == logged[0]
@@ -105,6 +116,43 @@ def test_every_request_is_logged_as_json_without_the_secret_in_a_link(make_site:
     assert [entry["uri"] for entry in logged[1:3]] == ["/auth/reset/[hidden]", "/auth/confirm/[hidden]"]
     linked = {"uri": "/static/site.css?v=1", "referer": "https://news.test/auth/reset/[hidden]"}
     assert logged[-1] | linked == logged[-1]
+
+
+def test_the_error_log_has_no_secret_of_a_url_and_no_control_characters(
+    make_site: MakeSite, application: Application
+) -> None:
+    site = make_site(nginx_client_max_body_size="1k")
+    terminal = b"\x1b]0;owned\x07\xc2\x9b2J"
+    with site.running() as client:
+        for path in SECRET_PATHS:
+            assert client.post(path, content=b"x" * 2000).status_code == 413
+        application.stop()
+        for path in SECRET_PATHS:
+            assert client.get(path).status_code == 502
+            referer = f"https://news.test{path} ".encode() + terminal
+            assert client.get("/", headers={b"Referer": referer, b"User-Agent": terminal}).status_code == 502
+        assert eventually(lambda: site.errors().count("Connection refused") >= 2 * len(SECRET_PATHS), within=4)
+        logged = site.logged()
+    lines = site.errors().splitlines()
+    assert all(line.startswith("<3>") and line.isprintable() for line in lines), lines
+    assert "too large body" in lines[0]
+    assert '"POST /auth/reset/[hidden] HTTP/1.1"' in lines[0]
+    assert "s3cret" not in site.errors() + str(logged)
+    assert {entry["user_agent"] for entry in logged if entry["uri"] == "/"} == {"[not printable]"}
+
+
+def test_a_long_row_of_slashes_does_not_slow_the_filter_down() -> None:
+    pattern = nginx_errors.secret_urls(["/auth/reset/"])
+    for row in ("/" * 16000, "%2f" * 5000, "%25" * 5000, "auth" + "/" * 16000):
+        begin = time.process_time()
+        assert not pattern.search(row)
+        assert time.process_time() - begin < 0.2
+
+
+def test_any_prefix_hides_the_rest_of_a_url() -> None:
+    hidden = nginx_errors.secret_urls(["/verify?token="]).sub(r"\1[hidden]", '"GET /verify?token=abc&x=1 HTTP/1.1"')
+    assert hidden == '"GET /verify?token=[hidden] HTTP/1.1"'
+    assert nginx_errors.journal_line(b"\xff\n", nginx_errors.secret_urls([])) == "<3>\\xff\\n"
 
 
 def test_anonymous_reads_are_cached_for_as_long_as_the_application_allows(

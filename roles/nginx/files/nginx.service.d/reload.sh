@@ -18,6 +18,6 @@ while [ "$tries" -lt 50 ]; do
     tries=$((tries + 1))
     sleep 0.1
 done
-echo "nginx did not load its new settings and keeps the old ones. The end of /var/log/nginx/error.log:" >&2
-tail -n 3 /var/log/nginx/error.log >&2
+echo "nginx did not load its new settings and keeps the old ones. The end of its error log:" >&2
+journalctl --quiet --identifier nginx --lines 3 --output cat >&2
 exit 1

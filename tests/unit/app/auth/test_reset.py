@@ -61,6 +61,8 @@ def test_a_secret_url_is_not_sent_as_referer_but_its_form_works_over_https(clien
     headers = referrers[page.headers["Referrer-Policy"]]
     assert path not in headers.get("Referer", "")
     fields = {"password": PASSWORD, "csrf_token": csrf_token(page)}
+    refused = client.post(path, base_url=site, headers=headers, data={"password": PASSWORD})
+    assert (refused.status_code, refused.headers["Referrer-Policy"]) == (400, "strict-origin")
     assert client.post(path, base_url=site, headers=headers, data=fields).status_code == 302
 
 

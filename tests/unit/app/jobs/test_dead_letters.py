@@ -224,6 +224,7 @@ def test_a_metric_counts_waiting_dead_letters(app: Flask, redis: FakeRedis) -> N
     [
         ("sentinel://app:s3cret@redis1:26379/0 refused", "s3cret"),
         ("GET /auth/reset/abc.def-123 failed", "abc.def-123"),
+        ("https://mail.example/?to=https%3A%2F%2Fnews.example%2FAuth%2Freset%2Fabc.def", "abc.def"),
         ("GET /auth/confirm?token=abcdef&x=1", "abcdef"),
         ("{'password': 'hunter2', 'a': 1}", "hunter2"),
         ("Authorization: Bearer 9f8e.7d6c", "9f8e.7d6c"),

@@ -11,6 +11,8 @@ from celery import Celery, signals
 from click.testing import Result
 from flask import Flask, request
 from flask.testing import FlaskClient
+from gunicorn import glogging
+from gunicorn.config import Config
 from kombu.exceptions import OperationalError as BrokerError
 from sqlalchemy.exc import OperationalError
 
@@ -116,11 +118,14 @@ def test_secrets_are_hidden_in_logs(app: Flask, client: FlaskClient, capsys: pyt
     def broken(token: str) -> str:
         raise RuntimeError(f"redis://app:s3cret@store1 refused {len(token)}")
 
+    gunicorn_log = glogging.Logger(Config())
     with json_logs(capsys) as logged:
         client.get("/auth/reset/s3cret/broken")
         logging.getLogger("py.warnings").warning("token=s3cret is old")
         logging.getLogger("a.library").error("password=%s", "s3cret")
-    assert [line["logger"] for line in logged] == ["app.web.problems", "py.warnings", "a.library"]
+        gunicorn_log.exception("Error handling request %s", "/auth/reset/s3cret?x=1")
+    loggers = ["app.web.problems", "py.warnings", "a.library", "gunicorn.error"]
+    assert [line["logger"] for line in logged] == loggers
     assert "s3cret" not in str(logged)
 
 
