@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ansible.module_utils.redis_connection import StateError, build_module, client, connect, redis
+from ansible.module_utils.redis_failover import Failover, address_of, connect_sentinels
 
 DOCUMENTATION = r"""
 module: redis_switchover
@@ -17,7 +18,8 @@ description:
   - A plain C(SENTINEL FAILOVER) loses the writes that the old master acknowledges until Sentinel makes it a replica.
     This module pauses writes on the master, waits until the replica has all of them and lets Sentinel promote the
     replica. Then it makes the old master a replica and unpauses the clients.
-  - If the replica is not promoted in time, writes continue on the old master, and the module fails without a change.
+  - Renews the pause until no Sentinel reports a failover in progress. If no replica was promoted by then, writes
+    continue on the old master, and the module fails without a change.
 options:
   name:
     description: Name under which Sentinel monitors the master.
@@ -28,15 +30,17 @@ options:
     type: str
     default: ""
   pause:
-    description: Maximum time in seconds that writes are paused.
+    description: Seconds until writes continue if the module is killed. It renews the pause as long as a failover is
+      in progress, which Sentinel ends after at most twice its failover timeout.
     type: int
     default: 10
-  sentinel_host:
-    description: Address of a Sentinel.
-    type: str
-    default: 127.0.0.1
+  sentinels:
+    description: Addresses of all Sentinels. The first that answers and has a majority promotes the replica.
+    type: list
+    elements: str
+    required: true
   sentinel_port:
-    description: Port of that Sentinel.
+    description: Port of all Sentinels.
     type: int
     default: 26379
   login_user:
@@ -57,6 +61,7 @@ EXAMPLES = r"""
 - name: Switch the store over
   redis_switchover:
     name: store
+    sentinels: [10.0.0.1, 10.0.0.2, 10.0.0.3]
     login_user: admin
     login_password: "{{ redis_admin_password }}"
 """
@@ -78,7 +83,6 @@ seconds:
 
 # Sentinel reads the priority of replicas every ten seconds.
 PRIORITY_TIMEOUT = 25.0
-PROMOTION_TIMEOUT = 6.0
 FOLLOW_TIMEOUT = 30.0
 
 
@@ -88,14 +92,6 @@ def wait(probe: Callable[[], bool], seconds: float) -> bool:
     while not (true := probe()) and time.monotonic() < deadline:
         time.sleep(0.02)
     return true
-
-
-def address_of(sentinel: redis.Redis, name: str) -> tuple[str, int]:
-    """Return the master's address and port."""
-    address: tuple[str, int] | None = sentinel.sentinel_get_master_addr_by_name(name)
-    if address is None:
-        raise StateError(f"Sentinel does not know a master {name!r}")
-    return address
 
 
 def replicas(sentinel: redis.Redis, name: str) -> list[dict[str, Any]]:
@@ -108,13 +104,7 @@ def replicas(sentinel: redis.Redis, name: str) -> list[dict[str, Any]]:
 
 
 def choose(sentinel: redis.Redis, name: str, to: str) -> list[dict[str, Any]]:
-    """Return the replicas that can be promoted; fail if there is none, or if Sentinel has no majority."""
-    try:
-        sentinel.sentinel_ckquorum(name)
-    except redis.ResponseError as error:
-        raise StateError(
-            f"the Sentinels have no majority for {name}, so none can promote a replica: {error}"
-        ) from error
+    """Return the replicas that can be promoted; fail if there is none."""
     candidates = replicas(sentinel, name)
     if not candidates:
         raise StateError(f"{name} has no healthy replica that may be promoted, so its master holds the last copy")
@@ -156,28 +146,32 @@ def caught_up(master: redis.Redis, login: tuple[str, str], candidates: list[dict
 
 
 def switch_over(
-    sentinel: redis.Redis,
+    failover: Failover,
     master: redis.Redis,
     login: tuple[str, str],
-    name: str,
     candidates: list[dict[str, Any]],
     pause: int,
 ) -> str:
     """Pause writes, promote, make the old master a replica and unpause; return the new master's address."""
-    before = address_of(sentinel, name)
-    master.client_pause(pause * 1000, all=False)
+
+    def pause_writes() -> None:
+        master.client_pause(pause * 1000, all=False)
+
+    pause_writes()
     try:
         if not wait(lambda: caught_up(master, login, candidates), pause / 4):
             raise StateError("a replica did not catch up with the paused master in time")
         try:
-            sentinel.sentinel_failover(name)
+            failover.executor.sentinel_failover(failover.name)
         except redis.ResponseError as error:
-            raise StateError(f"Sentinel refuses a failover of {name} now: {error}") from error
-        if not wait(lambda: address_of(sentinel, name) != before, min(PROMOTION_TIMEOUT, pause * 0.6)):
+            raise StateError(f"Sentinel refuses a failover of {failover.name} now: {error}") from error
+        except redis.TimeoutError:
+            pass  # It may still do it.
+        if (after := failover.new_master(pause_writes)) is None:
             raise StateError(
-                "no replica was promoted in time. Sentinel refuses another failover within twice its failover timeout."
+                "Sentinel ended the failover without promoting a replica: check `journalctl -u redis-sentinel`."
+                " Sentinel refuses another failover within twice its failover timeout."
             )
-        after = address_of(sentinel, name)
         master.replicaof(*after)
         # Without this, a restart now would bring it back as master.
         master.config_rewrite()
@@ -193,30 +187,31 @@ def main() -> None:
         name={"type": "str", "required": True},
         to={"type": "str", "default": ""},
         pause={"type": "int", "default": 10},
-        sentinel_host={"type": "str", "default": "127.0.0.1"},
+        sentinels={"type": "list", "elements": "str", "required": True},
         sentinel_port={"type": "int", "default": 26379},
     )
     given = module.params
     name, login = given["name"], (given["login_user"], given["login_password"])
     result: dict[str, Any] = {"before": "", "after": ""}
     try:
-        with connect(given["sentinel_host"], given["sentinel_port"], *login, start_timeout=0) as sentinel:
-            address, port = address_of(sentinel, name)
-            result |= {"before": address, "after": address}
-            if given["to"] == address:
-                module.exit_json(changed=False, seconds=0.0, **result)
-            candidates = choose(sentinel, name, given["to"])
-            if module.check_mode:
-                module.exit_json(changed=True, seconds=0.0, **result | {"after": given["to"]})
-            chosen = [candidate for candidate in candidates if given["to"] in {"", candidate["ip"]}]
-            undo = prefer(sentinel, login, name, chosen[0], len(candidates) - 1) if given["to"] else lambda: None
-            try:
-                with connect(address, port, *login, start_timeout=0) as master:
-                    started = time.monotonic()
-                    result["after"] = switch_over(sentinel, master, login, name, chosen, given["pause"])
-                    seconds = round(time.monotonic() - started, 2)
-            finally:
-                undo()
+        sentinel, others = connect_sentinels(given["sentinels"], given["sentinel_port"], login, name)
+        address, port = address_of(sentinel, name)
+        result |= {"before": address, "after": address}
+        if given["to"] == address:
+            module.exit_json(changed=False, seconds=0.0, **result)
+        candidates = choose(sentinel, name, given["to"])
+        if module.check_mode:
+            module.exit_json(changed=True, seconds=0.0, **result | {"after": given["to"]})
+        chosen = [candidate for candidate in candidates if given["to"] in {"", candidate["ip"]}]
+        undo = prefer(sentinel, login, name, chosen[0], len(candidates) - 1) if given["to"] else lambda: None
+        try:
+            with connect(address, port, *login, start_timeout=0) as master:
+                started = time.monotonic()
+                failover = Failover(sentinel, others, name)
+                result["after"] = switch_over(failover, master, login, chosen, given["pause"])
+                seconds = round(time.monotonic() - started, 2)
+        finally:
+            undo()
         with connect(address, port, *login) as former:
             if not wait(lambda: former.info("replication").get("master_link_status") == "up", FOLLOW_TIMEOUT):
                 module.fail_json(

@@ -15,7 +15,9 @@ SENTINEL_READING = ("MASTER", "SLAVES", "SENTINELS", "CKQUORUM", "CONFIG GET")
 READING = ("PING", "INFO", "CONFIG GET", "ACL LIST", *(f"SENTINEL {name}" for name in SENTINEL_READING))
 Answer = Callable[[list[str]], Any]
 
-connection = load(ROLES / "redis/module_utils/redis_connection.py", "ansible.module_utils.")
+connection, failover = [
+    load(ROLES / f"redis/module_utils/redis_{name}.py", "ansible.module_utils.") for name in ("connection", "failover")
+]
 redis_primary, redis_instance, redis_sentinel, redis_switchover = MODULES = [
     load(ROLES / f"redis/library/redis_{name}.py") for name in ("primary", "instance", "sentinel", "switchover")
 ]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from itertools import groupby
 from typing import Any
 
 import pytest
 
 from tests.unit.roles.modules import Run
-from tests.unit.roles.redis_modules import LOGIN, Answer, Server, redis_switchover
+from tests.unit.roles.redis_modules import LOGIN, Answer, Server, failover, redis_switchover
 
 
 class Fleet:
@@ -17,11 +19,32 @@ class Fleet:
     def __init__(self, serve: Callable[[Answer], Server], run_module: Run) -> None:
         self.run_module = run_module
         self.promotes, self.quorum, self.healthy, self.lag = True, True, True, 0
-        self.promoted = False
+        self.takes = 0.0  # seconds from SENTINEL FAILOVER until the replica is promoted
+        self.dies = False  # whether the Sentinel does not answer after SENTINEL FAILOVER
+        self.started: float | None = None
         self.master, self.replica, self.sentinel = serve(self._master), serve(self._replica), serve(self._sentinel)
 
+    @property
+    def in_progress(self) -> bool:
+        """Whether the failover is not over."""
+        return self.started is not None and time.monotonic() < self.started + self.takes
+
+    @property
+    def promoted(self) -> bool:
+        """Whether the replica is master."""
+        return self.started is not None and not self.in_progress and self.promotes
+
     def _sentinel(self, words: list[str]) -> Any:
+        if self.dies and self.started:
+            raise ConnectionError
         match words[1]:
+            case "MASTER":
+                return {
+                    "flags": "master,failover_in_progress" if self.in_progress else "master",
+                    "failover-state": "wait_promotion",
+                    "config-epoch": "1" if self.promoted else "0",
+                    "failover-timeout": "500",
+                }
             case "GET-MASTER-ADDR-BY-NAME":
                 return ["127.0.0.1", str((self.replica if self.promoted else self.master).port)]
             case "CKQUORUM":
@@ -36,8 +59,11 @@ class Fleet:
                 }
                 return [replica, replica | {"ip": "127.0.0.9", "slave-priority": "0"}]
             case "FAILOVER":
-                self.promoted = self.promotes
+                self.started = time.monotonic()
                 return "OK"
+            case "RESET":
+                self.started = None
+                return 1
         raise AssertionError(words)
 
     def _master(self, words: list[str]) -> Any:
@@ -48,20 +74,30 @@ class Fleet:
 
     def switch_over(self, check: bool = False, to: str = "") -> dict[str, Any]:
         """Run the module."""
-        sentinel = {"sentinel_host": "127.0.0.1", "sentinel_port": self.sentinel.port}
+        # The first Sentinel does not answer.
+        sentinel = {"sentinels": ["127.0.0.9", "127.0.0.1"], "sentinel_port": self.sentinel.port}
         return self.run_module(redis_switchover, LOGIN | sentinel | {"name": "store", "pause": 1, "to": to}, check)
 
 
 @pytest.fixture
-def fleet(serve: Callable[[Answer], Server], run_module: Run) -> Fleet:
+def fleet(serve: Callable[[Answer], Server], run_module: Run, monkeypatch: pytest.MonkeyPatch) -> Fleet:
     """A healthy fleet."""
+    monkeypatch.setattr(failover, "TILT", 0.5)
     return Fleet(serve, run_module)
 
 
-def test_writes_are_paused_during_a_switchover(fleet: Fleet) -> None:
+def written(server: Server) -> list[str]:
+    """Return the commands that changed something, without repetitions."""
+    return [command for command, _ in groupby(server.written())]
+
+
+# A promotion that takes longer than one pause.
+@pytest.mark.parametrize("takes", [0, 1.2])
+def test_writes_are_paused_until_sentinel_has_promoted_the_replica(fleet: Fleet, takes: float) -> None:
+    fleet.takes = takes
     assert fleet.switch_over()["changed"]
     assert "SENTINEL FAILOVER store" in fleet.sentinel.written()
-    assert fleet.master.written() == [
+    assert written(fleet.master) == [
         "CLIENT PAUSE 1000 WRITE",
         f"REPLICAOF 127.0.0.1 {fleet.replica.port}",
         "CONFIG REWRITE",
@@ -80,21 +116,24 @@ PAUSED = ["CLIENT PAUSE 1000 WRITE", "CLIENT UNPAUSE"]
 
 
 @pytest.mark.parametrize(
-    ("broken", "to", "reason", "written"),
+    ("broken", "to", "reason", "commands"),
     [
-        ({"promotes": False}, "", "no replica was promoted", PAUSED),
+        ({"promotes": False}, "", "ended the failover without promoting", PAUSED),
+        ({"promotes": False, "takes": 0.7}, "", "ended the failover without promoting", PAUSED),
+        ({"takes": 99}, "", "ended the failover without promoting", PAUSED),
+        ({"dies": True, "promotes": False}, "", "has not answered for 2 s", PAUSED),
         ({"lag": 1}, "", "catch up", PAUSED),
-        ({"quorum": False}, "", "no majority", []),
+        ({"quorum": False}, "", "no Sentinel has a majority", []),
         ({"healthy": False}, "", "holds the last copy", []),
         ({}, "127.0.0.9", "127.0.0.9 is not a healthy replica", []),
     ],
 )
 def test_the_old_master_keeps_its_role_and_its_writes_if_a_switchover_fails(
-    fleet: Fleet, broken: dict[str, Any], to: str, reason: str, written: list[str]
+    fleet: Fleet, broken: dict[str, Any], to: str, reason: str, commands: list[str]
 ) -> None:
     vars(fleet).update(broken)
     result = fleet.switch_over(to=to)
     assert result["failed"]
     assert reason in result["msg"]
-    assert fleet.master.written() == written
+    assert written(fleet.master) == commands
     assert not fleet.promoted
