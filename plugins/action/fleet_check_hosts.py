@@ -133,7 +133,7 @@ def locked_out(answer: Answer, rules: Sequence[Mapping[str, Any]] | None) -> lis
     mistake = (
         f"is reached from {client}/{client.max_prefixlen}, which is not in fleet_admin_networks"
         if open_to
-        else f"listens for SSH on port {port}, which fleet_ports does not open"
+        else f"listens for SSH on port {port}, which neither fleet_ports nor fleet_extra_ports opens"
     )
     return [f"{answer.host} {mistake}; add it, or the new firewall locks Ansible out."]
 
@@ -181,6 +181,7 @@ class ActionModule(ControlNodeAction):
         names = ("fleet_ports", "groups", "fleet_addresses", "fleet_admin_networks")
         try:
             ports, groups, addresses, networks = (self._templar.template(self.variables[name]) for name in names)
+            ports = ports + self._templar.template(self.variables.get("fleet_extra_ports", []))
             rules: Sequence[Mapping[str, Any]] = filter_loader.get("firewall_rules").j2_function(
                 ports, host, groups, addresses, networks
             )

@@ -97,18 +97,24 @@ def wrong_networks(networks: Any) -> list[str]:
     return failures
 
 
-def wrong_ports(ports: Any, groups: Mapping[str, Sequence[str]]) -> list[str]:
-    """A sentence for each entry of the port matrix that cannot become a firewall rule."""
+def wrong_ports(
+    ports: Any, groups: Mapping[str, Sequence[str]], variable: str = "fleet_ports", taken: Sequence[str] = ()
+) -> list[str]:
+    """A sentence for each entry of the port matrix, or of fleet_extra_ports, that cannot become a firewall rule."""
     if not isinstance(ports, list):
-        return [f"fleet_ports = {ports!r} is not a list; link inventories/shared into the inventory's group_vars/all."]
+        return [f"{variable} = {ports!r} is not a list; write it like the one in inventories/shared/ports.yml."]
     failures = []
     for number, rule in enumerate(ports, 1):
-        where = f"fleet_ports, entry {number}" + (
+        where = f"{variable}, entry {number}" + (
             f" ({rule['name']})" if isinstance(rule, dict) and "name" in rule else ""
         )
         if not isinstance(rule, dict) or "name" not in rule:
-            failures.append(f"{where}: {rule!r} has no name; write it like the other entries.")
+            failures.append(
+                f"{where}: {rule!r} has no name; write it like the entries of inventories/shared/ports.yml."
+            )
             continue
+        if rule["name"] in taken:
+            failures.append(f"{where}: an entry of fleet_ports has this name already; choose another one.")
         protocol, port = rule.get("protocol"), rule.get("port")
         if protocol not in ("tcp", "udp", "vrrp"):
             failures.append(f"{where}: protocol = {protocol!r} is unknown; use tcp, udp or vrrp.")
@@ -160,20 +166,25 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
     return failures
 
 
+def shown(name: str, value: Any) -> str:
+    """A value as messages show it: short, and without secrets."""
+    text = "…" if any(word in name for word in SECRET) else repr(value)
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
+
+
 def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> list[str]:
     """A sentence for each value that violates the role's argument_specs."""
     failures = []
     for name, value in values.items():
         validated = ArgumentSpecValidator({name: {**options[name], "required": False}}).validate({name: value})
-        shown = "…" if any(word in name for word in SECRET) else repr(value)
-        shown = shown if len(shown) <= MAX_VALUE_LENGTH else f"{shown[: MAX_VALUE_LENGTH - 1]}…"
         messages, number = validated.error_messages, validated.validated_parameters.get(name)
         if isinstance(number, int | float) and not messages:
             low, high = next((bounds for suffix, bounds in BOUNDS.items() if name.endswith(suffix)), (0, inf))
             if not low <= number <= high:
                 messages = [f"it must be from {low} to {high}" if high < inf else f"it must be at least {low}"]
         failures += [
-            f"{name} = {shown} does not fit role {role}: {message.rstrip('.')}; see roles/{role}/README.md."
+            f"{name} = {shown(name, value)} does not fit role {role}: {message.rstrip('.')}; "
+            f"see roles/{role}/README.md."
             for message in messages
         ]
     return failures
@@ -221,6 +232,9 @@ class ActionModule(ControlNodeAction):
         failures += wrong_application(self.values((*APPLICATION, *APPLICATION_OPTIONS)), groups.get("workers", []))
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)
+        for extra in self.values(["fleet_extra_ports"]).values():
+            taken = [rule["name"] for rule in shared.get("fleet_ports", []) if "name" in rule]
+            failures += wrong_ports(extra, groups, "fleet_extra_ports", taken)
 
         # Only literal values are checked here. Ansible checks templated ones when their role runs.
         roles = specifications(Path(self.arguments["roles"]))

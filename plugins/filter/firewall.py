@@ -1,4 +1,4 @@
-"""Turn the port matrix (``fleet_ports``) into the firewall rules of one host."""
+"""Turn the port matrix (``fleet_ports`` and ``fleet_extra_ports``) into the firewall rules of one host."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from ipaddress import ip_network
@@ -55,8 +55,8 @@ def firewall_rules(
             return admin_networks
         if word not in groups:
             raise AnsibleFilterError(
-                f"fleet_ports: rule {rule['name']} names {word!r}, which is not a group of the inventory; "
-                f"use a group, 'any' or 'admin'."
+                f"fleet_ports or fleet_extra_ports: rule {rule['name']} names {word!r}, which is not a group of the "
+                f"inventory; use a group, 'any' or 'admin'."
             )
         members = [addresses[name] for name in groups[word] if name != host]
         return [*members, vip] if word == "loadbalancers" and vip and host not in groups[word] else members
@@ -80,7 +80,9 @@ def _merged(rule: Mapping[str, Any], sources: Sequence[str]) -> list[str]:
     try:
         networks: set[Any] = {ip_network(source, strict=False) for source in sources}
     except ValueError as error:
-        raise AnsibleFilterError(f"fleet_ports: a source of rule {rule['name']} is not a network: {error}.") from error
+        raise AnsibleFilterError(
+            f"fleet_ports or fleet_extra_ports: a source of rule {rule['name']} is not a network: {error}."
+        ) from error
     kept = [
         n
         for n in networks

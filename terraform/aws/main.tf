@@ -68,10 +68,12 @@ module "network" {
 module "access" {
   source = "../modules/access"
 
-  fleet          = var.fleet
-  vpc_id         = module.network.vpc_id
-  groups         = keys(module.topology.groups)
-  ports          = yamldecode(file("${path.root}/../../inventories/shared/ports.yml")).fleet_ports
+  fleet  = var.fleet
+  vpc_id = module.network.vpc_id
+  groups = keys(module.topology.groups)
+  ports = concat(
+    yamldecode(file("${path.root}/../../inventories/shared/ports.yml")).fleet_ports, var.extra_ports
+  )
   admin_networks = var.admin_networks
 }
 

@@ -32,6 +32,7 @@ output "inventory" {
             fleet_vip            = ""
             fleet_domain         = var.domain
             fleet_admin_networks = var.admin_networks
+            fleet_extra_ports    = var.extra_ports
           },
           var.ssh_private_key_file == null ? {} : { ansible_ssh_private_key_file = var.ssh_private_key_file },
         )

@@ -99,6 +99,29 @@ variable "admin_networks" {
   }
 }
 
+variable "extra_ports" {
+  type = list(object({
+    name     = string
+    port     = number
+    protocol = string
+    to       = list(string)
+    from     = list(string)
+  }))
+  default     = []
+  description = "Ports to open in addition to inventories/shared/ports.yml, with entries like those."
+
+  validation {
+    condition = alltrue([
+      for port in var.extra_ports :
+      contains(["tcp", "udp"], port.protocol) && port.port >= 1 && port.port <= 65535
+    ])
+    error_message = join(" ", [
+      "extra_ports = ${jsonencode(var.extra_ports)} must have ports from 1 to 65535, and \"tcp\" or \"udp\" as",
+      "protocol.",
+    ])
+  }
+}
+
 variable "ssh_public_key" {
   type        = string
   description = "Public key for logins by you and Ansible, as in ~/.ssh/id_ed25519.pub."

@@ -101,6 +101,21 @@ run "every_port_of_the_matrix_has_its_rules" {
   }
 }
 
+run "an_extra_port_is_opened_by_security_groups_and_firewalls" {
+  command = plan
+  variables {
+    extra_ports = [{ name = "relay", port = 2525, protocol = "tcp", to = ["monitoring"], from = ["app", "workers"] }]
+  }
+
+  assert {
+    condition = (
+      toset([for rule in module.access.rules : rule.from if rule.port == 2525]) == toset(["app", "workers"]) &&
+      output.inventory.all.vars.fleet_extra_ports[0].port == 2525
+    )
+    error_message = "an extra port must have rules, and be a variable of the inventory"
+  }
+}
+
 run "a_record_may_be_created_elsewhere" {
   command = plan
   variables { dns_zone = "" }
@@ -155,10 +170,13 @@ run "a_mistake_in_a_variable_is_refused" {
     ssh_public_key = ""                   # missing
     vpc_cidr       = "10.80.0.0/24"       # too small
     zones          = ["a"]                # only one
+
+    # not a port
+    extra_ports = [{ name = "x", port = 0, protocol = "tcp", to = ["app"], from = ["any"] }]
   }
   expect_failures = [
-    var.admin_networks, var.data_gb, var.dns_zone, var.fleet_size, var.instance_types, var.region, var.ssh_public_key,
-    var.vpc_cidr, var.zones,
+    var.admin_networks, var.data_gb, var.dns_zone, var.extra_ports, var.fleet_size, var.instance_types, var.region,
+    var.ssh_public_key, var.vpc_cidr, var.zones,
   ]
 }
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible.template import Templar, trust_as_template
 
 from plugins.filter.firewall import firewall_rules
 from tests.unit.roles.modules import read_yaml, render
@@ -63,6 +64,20 @@ def test_a_single_host_opens_only_ssh_the_site_and_the_consoles() -> None:
     groups = {group: ["node1"] for group in GROUPS}
     found = rules("node1", groups=groups, addresses={"node1": "10.0.0.11"}, vip="10.0.0.5")
     assert set(found) == {"ssh", "http", "https", "prometheus", "alertmanager", "grafana"}
+
+
+def test_an_inventory_adds_ports_without_a_copy_of_the_matrix() -> None:
+    extra = {"name": "relay", "port": 2525, "protocol": "tcp", "to": ["monitoring"], "from": ["app"]}
+    shared = read_yaml("inventories/shared/topology.yml")
+    fleet: dict[str, Any] = {"fleet_ports": MATRIX, "fleet_addresses": ADDRESSES, "fleet_admin_networks": ADMIN}
+    host = {"inventory_hostname": "mon1", "groups": GROUPS, "fleet_vip": "10.0.0.5"}
+
+    def names(**more: Any) -> set[str]:
+        found = Templar(None, fleet | host | more).template(trust_as_template(shared["base_firewall_rules"]))
+        return {rule["name"] for rule in found}
+
+    assert names(fleet_extra_ports=[extra]) == names() | {"relay"}
+    assert names() == set(rules("mon1"))
 
 
 def test_overlapping_networks_are_merged_because_nftables_refuses_them() -> None:

@@ -135,7 +135,12 @@ def test_another_system_than_debian_13_is_refused() -> None:
         ("198.51.100.7", 22, [SSH_RULE], None),
         ("203.0.113.9", 22, [SSH_RULE], "is reached from 203.0.113.9/32, which is not in fleet_admin_networks"),
         ("2001:db8::9", 22, [SSH_RULE], "is reached from 2001:db8::9/128"),
-        ("198.51.100.7", 2222, [SSH_RULE], "listens for SSH on port 2222, which fleet_ports does not open"),
+        (
+            "198.51.100.7",
+            2222,
+            [SSH_RULE],
+            "listens for SSH on port 2222, which neither fleet_ports nor fleet_extra_ports ",
+        ),
         ("203.0.113.9", 22, [{**SSH_RULE, "sources": ["any"]}], None),
         ("127.0.0.1", 22, [SSH_RULE], None),
         ("203.0.113.9", 22, None, None),

@@ -145,6 +145,15 @@ def test_a_wrong_entry_of_the_port_matrix_is_explained(change: dict[str, Any], m
     assert message in sentence
 
 
+def test_the_inventorys_own_ports_are_checked_like_the_matrix() -> None:
+    extra = [{"name": "ssh", "port": 2222, "protocol": "tcp", "to": ["app"], "from": ["ap"]}]
+    taken = [rule["name"] for rule in MATRIX]
+    sentences = check.wrong_ports(extra, GROUPS, "fleet_extra_ports", taken)
+    assert [sentence.partition(": ")[0] for sentence in sentences] == ["fleet_extra_ports, entry 1 (ssh)"] * 2
+    assert sentences[0].endswith(": an entry of fleet_ports has this name already; choose another one.")
+    assert check.wrong_ports([], GROUPS, "fleet_extra_ports", taken) == []
+
+
 @pytest.mark.parametrize("missing", ["redis", "workers"])
 def test_a_missing_tier_is_not_reported_again_for_every_port(missing: str) -> None:
     assert check.wrong_ports(MATRIX, {group: hosts for group, hosts in GROUPS.items() if group != missing}) == []
