@@ -1,6 +1,5 @@
-"""Plans a deploy or a rollback, follows it host by host, and reports why one failed."""
+"""Plans a deploy or a rollback, and follows it host by host."""
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise, zip_longest
 from typing import Any
@@ -102,10 +101,9 @@ def progress(hosts: Sequence[Host], plan: Mapping[str, Any], failure: str = "") 
         failure: What went wrong; empty while the run goes forward.
 
     Returns:
-        - `healthy`: hosts that serve the new release, or after a failure their previous one again.
+        - `healthy`: hosts that were ready with the new release, or after a failure with their previous one.
         - `touched`: hosts that were switched, fully or not, and have a release to go back to.
         - `result`: for the log.
-        - `verdict`: what happened, in sentences; empty while the run goes forward.
     """
     before = plan.get("before", {})
     direction = "back" if failure else "forward"
@@ -113,85 +111,12 @@ def progress(hosts: Sequence[Host], plan: Mapping[str, Any], failure: str = "") 
     healthy = [host["inventory_hostname"] for host in hosts if host.get("deploy_switched") == direction]
     touched = [name for name in begun if before.get(name)]
     result = "reverted" if touched else "failed" if begun else "refused"
-    sentences = [failure, *verdict(hosts, begun, healthy, before)] if failure else []
-    return {"healthy": healthy, "touched": touched, "result": result, "verdict": " ".join(sentences)}
-
-
-def verdict(
-    hosts: Sequence[Host], begun: Sequence[str], healthy: Sequence[str], before: Mapping[str, str]
-) -> list[str]:
-    """Describe the state of the hosts after a failed run, in sentences."""
-    restored = [host["inventory_hostname"] for host in hosts if host.get("app_restored", {}).get("changed")]
-    silent = silent_hosts(hosts)
-    back = [name for name in begun if before.get(name) and name in healthy]
-    lost = [name for name in begun if before.get(name) and name not in healthy]
-    first_time = [name for name in begun if not before.get(name)]
-    sentences = [] if begun else ["No host was switched."]
-    if back:
-        everywhere = "" if lost else ", which serves everywhere"
-        sentences.append(f"{', '.join(back)} went back to {before[back[0]]}{everywhere}.")
-    if lost:
-        are = "is" if len(lost) == 1 else "are"
-        sentences.append(
-            f"{', '.join(lost)} could not go back to the previous release and {are} left drained; "
-            f"repair {'it' if len(lost) == 1 else 'them'} and run this again."
-        )
-    if set(lost) - set(silent) and not restored:
-        sentences.append(
-            "Settings are not rolled back with a release: if a setting is the cause, correct it in the inventory."
-        )
-    if restored:
-        sentences.append(f"The previous settings were restored on {', '.join(restored)}.")
-    if first_time:
-        sentences.append(
-            f"{', '.join(first_time)} had no previous release to go back to; fix the cause and run this again."
-        )
-    return sentences
-
-
-def silent_hosts(hosts: Sequence[Host]) -> list[str]:
-    """The hosts that did not take part in the rescue."""
-    return [host["inventory_hostname"] for host in hosts if "deploy_answers" not in host]
+    return {"healthy": healthy, "touched": touched, "result": result}
 
 
 def phases(clock: Sequence[tuple[str, float | str]]) -> dict[str, float]:
     """The seconds that each phase took, from the clock's pairs of a phase and the moment at which it ended."""
     return {name: round(float(at) - float(since), 1) for (_, since), (name, at) in pairwise(clock)}
-
-
-# A delegated task fails without a result for its host.
-NO_RESULT = "A load balancer, or another host that the run needs, does not answer."
-
-
-def failure(hosts: Sequence[Host]) -> str:
-    """What went wrong, in sentences: the host, the task, its message and its log.
-
-    Hosts with the same message share a sentence. Hosts that do not answer any more have no result.
-    """
-    found: dict[str, tuple[str, list[str]]] = {}
-    for host in (host for host in hosts if "ansible_failed_result" in host):
-        name, task, result = host["inventory_hostname"], host["ansible_failed_task"], host["ansible_failed_result"]
-        failed = [part for part in result.get("results", []) if part.get("failed")]
-        message = " ".join(" ".join(map(message_of, failed or [result])).split()) or "it gave no message"
-        # This project writes the messages of `fail` and `assert`.
-        if task["action"].rpartition(".")[2] not in ("fail", "assert"):
-            log = f"`journalctl -u app -u celery-worker -n 50` on {name} shows more."
-            message = f'{name} failed at "{task["name"]}": {message.rstrip(".")}. {log}'
-        kind = re.sub(rf"\b{re.escape(name)}\b", "HOST", message)
-        found.setdefault(kind, (message, []))[1].append(name)
-    parts = [
-        message + (f" The same on {', '.join(others)}." if others and "HOST" in kind else "")
-        for kind, (message, (_, *others)) in found.items()
-    ]
-    if silent := silent_hosts(hosts):
-        parts.append(f"{', '.join(silent)} did not answer any more.")
-    return " ".join(parts) or NO_RESULT
-
-
-def message_of(result: Mapping[str, Any]) -> str:
-    """The message of a result, with the item of its loop."""
-    item = result.get("item")
-    return (f"{item}: " if isinstance(item, str) else "") + str(result.get("msg", ""))
 
 
 class FilterModule:
@@ -205,5 +130,4 @@ class FilterModule:
             "deploy_groups": host_groups,
             "deploy_progress": progress,
             "deploy_phases": phases,
-            "deploy_failure": failure,
         }

@@ -55,7 +55,9 @@ def stop(hosts: Sequence[Host], current: str, planned: Sequence[str], seen: Mapp
     done = [host["inventory_hostname"] for host in hosts if host.get("maintain_done")]
     waiting = [name for name in planned if name not in (*done, current)]
     away = current and current not in done
-    if away:
+    if away and not seen["missing"]:
+        begin = f"The run stopped while {current} was in maintenance: {error(hosts, current)}."
+    elif away:
         begin = f"{current} did not come back from its maintenance, so the run stopped: {error(hosts, current)}."
     elif done:
         begin = f"The run stopped before {waiting[0] if waiting else 'its end'}: {error(hosts)}."
@@ -69,7 +71,7 @@ def stop(hosts: Sequence[Host], current: str, planned: Sequence[str], seen: Mapp
             "Then run this again" + (f": it puts {current} back and goes on." if away else "."),
         ]
     elif away:
-        parts.append(f"Nothing is missing now. Run this again: it puts {current} back and goes on.")
+        parts.append(f"Nothing is missing now: {current} is in service. Run this again: it goes on.")
     parts += [f"Done: {', '.join(done)}."] if done else []
     parts += [f"Not touched: {', '.join(waiting)}."] if away and waiting else []
     return " ".join(parts)
@@ -80,7 +82,7 @@ def error(hosts: Sequence[Host], current: str = "") -> str:
     failed = [host for host in hosts if "ansible_failed_result" in host]
     host = next((host for host in failed if host["inventory_hostname"] == current), failed[0] if failed else None)
     if host is None:
-        return "it does not answer any more"
+        return "it did not answer any more"
     task = host["ansible_failed_task"]
     message = " ".join(str(host["ansible_failed_result"].get("msg", "")).split()).rstrip(".")
     own = task["action"].rpartition(".")[2] in ("assert", "fail")

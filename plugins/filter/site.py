@@ -23,7 +23,7 @@ def site_report(hosts: Sequence[Mapping[str, Any]], missing: Sequence[str], sile
         reasons = [silent.get(name, f"{name} failed, see its error above") for name in sorted(missing)]
         finish = f"ansible-playbook site.yml --limit {','.join(sorted(missing))}"
         lines.append(
-            f"Not finished: {'; '.join(reasons)}. All other hosts are converged and do the work of the missing ones. "
+            f"Not finished: {'; '.join(reasons)}. All other hosts are converged; `make status` shows what is missing. "
             f"Start or repair the missing hosts, then run `{finish}`. "
             "Replace a host that is lost for good with playbooks/replace.yml."
         )

@@ -77,19 +77,25 @@ def test_a_good_release_is_deployed_without_a_failed_request(runner: DeployRunne
     print(f"{run.seconds:.1f} s, phases {run.phases}")
 
 
-def test_settings_that_fail_are_rolled_back_on_all_hosts(runner: DeployRunner) -> None:
+NOWHERE = "postgresql+psycopg2://nobody:nothing@127.0.0.1:1/nothing"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [{"app_database_url": NOWHERE, "app_database_replica_url": NOWHERE}, {"app_health_path": "/nowhere"}],
+    ids=["database", "health path"],
+)
+def test_settings_that_fail_are_rolled_back_on_all_hosts(runner: DeployRunner, bad: dict[str, str]) -> None:
     before, settings = runner.running(), runner.settings()
-    nowhere = "postgresql+psycopg2://nobody:nothing@127.0.0.1:1/nothing"
     with runner.load() as traffic:
         time.sleep(2)
-        run = runner.deploy(
-            runner.serving, app_database_url=nowhere, app_database_replica_url=nowhere, app_ready_timeout=3
-        )
+        run = runner.deploy(runner.serving, **bad, app_ready_timeout=3)
     assert_refused(
         run,
         "failed at",
         "Wait until the application is ready",
         "went back to",
+        "which serves everywhere",
         "The previous settings were restored on",
     )
     assert runner.running() == before
@@ -192,7 +198,7 @@ def test_a_deploy_is_rolled_back_if_a_host_dies(runner: DeployRunner) -> None:
         f"{hosts[0].name}, ",
         "went back to",
         "could not go back",
-        "is left drained",
+        "; left drained",
     )
     assert runner.drained() == set(names)  # the next run undrains them
     # The requests in flight on the dead hosts are lost. The last host cannot be drained: requests wait while it

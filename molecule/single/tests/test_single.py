@@ -2,6 +2,7 @@
 
 import httpx
 
+from tests.support.drills.playbooks import play
 from tests.support.live import ports
 from tests.support.live.clients import ARTICLES, publish
 from tests.support.live.fleet import LiveFleet, eventually
@@ -20,6 +21,13 @@ def test_an_article_is_written_and_read_through_the_front_door(author: httpx.Cli
     read = site.get(url).json()
     assert read["title"] == article["title"]
     assert eventually(lambda: site.get(url).json()["views"] > read["views"], within=30), "no worker counted the views"
+
+
+def test_a_bad_setting_is_rolled_back_on_a_lone_host_which_is_never_drained(fleet: LiveFleet) -> None:
+    run = play(fleet, "playbooks/deploy.yml", "-e", '{"app_health_path": "/nowhere", "app_ready_timeout": 3}')
+    assert run.code != 0
+    assert "which serves everywhere. The previous settings were restored on" in run.output, run.text[-3000:]
+    assert "; left drained" not in run.output
 
 
 def test_only_the_ports_of_the_port_matrix_are_open_from_outside(fleet: LiveFleet) -> None:

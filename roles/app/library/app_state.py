@@ -2,6 +2,7 @@
 """Read which releases a host has, which is current, and what its services were started with."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,10 @@ options:
     description: The application's folder. It need not exist.
     type: path
     required: true
+  etc:
+    description: Folder of the service's settings. It need not exist.
+    type: path
+    required: true
   require:
     description: Release that must be current, and that all running services must have been started with.
     type: str
@@ -32,6 +37,7 @@ EXAMPLES = r"""
 - name: Read the state of the host
   app_state:
     home: /opt/news
+    etc: /etc/news
 """
 
 RETURN = r"""
@@ -67,11 +73,25 @@ services:
   description: By running service, the SHA-1 of its fingerprint (C(files)) and of its release.env (C(release)).
   returned: always
   type: dict
+running:
+  description: By running service, the installed release that it was started with, empty if it is none of them.
+  returned: always
+  type: dict
+address:
+  description: Where this host requests its web service according to its own socket unit, empty without one.
+  returned: always
+  type: str
+  sample: http://127.0.0.1:8000
+health:
+  description: Path of the health page according to the host's own settings of gunicorn, empty without them.
+  returned: always
+  type: str
 """
 
 
 # The services' runtime directories are below this folder.
 RUN = Path("/run")
+SOCKET = Path("/etc/systemd/system/app.socket")
 SERVICES = ("app", "celery-worker", "celery-beat")
 
 
@@ -98,10 +118,20 @@ def started_with(fingerprint: Path) -> dict[str, str]:
     return {"files": checksum(fingerprint), "release": release}
 
 
+def release_sum(release: str) -> str:
+    """The SHA-1 of a release's release.env."""
+    return hashlib.sha1(f"APP_RELEASE={release}\n".encode()).hexdigest()
+
+
+def setting(path: Path, pattern: str) -> str:
+    """The first match in a file, empty if there is none. The role has written the file, so its form is known."""
+    found = re.search(pattern, path.read_text()) if path.is_file() else None
+    return found[1] if found else ""
+
+
 def differs(found: dict[str, Any], release: str) -> str:
     """Why the host does not run a release, in a sentence. Empty if it does, or if no release is required."""
-    read = hashlib.sha1(f"APP_RELEASE={release}\n".encode()).hexdigest()
-    wrong = [service for service, state in found["services"].items() if state["release"] != read]
+    wrong = [service for service, state in found["services"].items() if state["release"] != release_sum(release)]
     if not release or (found["current"] == release and not wrong):
         return ""
     return f"{' and '.join(wrong) or 'the link `current`'} has another release than {release}"
@@ -111,6 +141,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "home": {"type": "path", "required": True},
+            "etc": {"type": "path", "required": True},
             "require": {"type": "str", "default": ""},
         },
         supports_check_mode=True,
@@ -118,6 +149,8 @@ def main() -> None:
     home = Path(module.params["home"])
     current = home / "current"
     complete, incomplete = releases(home)
+    names = {release_sum(release): release for release in complete}
+    port = setting(SOCKET, r"ListenStream=\S+:(\d+)")
     marks = {service: RUN / service / "fingerprint" for service in SERVICES}
     found: dict[str, Any] = {
         "installed": list(complete),
@@ -128,6 +161,11 @@ def main() -> None:
         "set_up": checksum(home / ".setup"),
         "socket": checksum(RUN / "app.socket.fingerprint"),
         "services": {service: started_with(mark) for service, mark in marks.items() if mark.is_file()},
+    }
+    found |= {
+        "running": {service: names.get(state["release"], "") for service, state in found["services"].items()},
+        "address": f"http://127.0.0.1:{port}" if port else "",
+        "health": setting(Path(module.params["etc"]) / "gunicorn.conf.py", r'"PATH_INFO": "([^"]*)"'),
     }
     if reason := differs(found, module.params["require"]):
         module.fail_json(msg=reason, **found)

@@ -19,6 +19,7 @@ short_description: Install nginx's upstream file together with the notes about d
 description:
   - Writes one note for each drained host, and the upstream file, which a template rendered from the same hosts.
   - Before the file is installed, C(nginx -t) checks it within the whole configuration. If nginx runs, it then reloads.
+    If the reload fails, the old file and notes come back, so that the notes are always what nginx does.
   - Finally it can wait until no request to certain hosts is in flight from this load balancer.
 options:
   content:
@@ -118,6 +119,15 @@ def syntax_error(module: AnsibleModule, text: str) -> str:
         return str(stderr).strip() if code else ""
 
 
+def install(before: Mapping[str, Any], after: Mapping[str, Any], text: str) -> None:
+    """Replace the notes and the upstream file."""
+    for name in before.keys() - after.keys():
+        (NOTES / name).unlink(missing_ok=True)
+    for name in after.keys() - before.keys():
+        write(NOTES / name, json.dumps(after[name]) + "\n")
+    write(UPSTREAM, text)
+
+
 def needs_reload() -> bool:
     """Whether nginx runs and has not read the file, for instance because an earlier run stopped before the reload."""
     return PID.exists() and not (LOADED.exists() and LOADED.stat().st_ctime_ns > UPSTREAM.stat().st_ctime_ns)
@@ -158,22 +168,24 @@ def main() -> None:
     parameters = module.params
     before, after = read_notes(), parameters["drained"]
     text = parameters["content"].strip() + "\n"
-    changed = after != before or not UPSTREAM.exists() or UPSTREAM.read_text() != text
+    old = UPSTREAM.read_text() if UPSTREAM.exists() else ""
+    changed = after != before or old != text
     if module.check_mode or not UPSTREAM.parent.is_dir():
         module.exit_json(changed=changed and UPSTREAM.parent.is_dir(), in_flight=0)
     if changed:
         if error := syntax_error(module, text):
             module.fail_json(msg=f"nginx rejects the new {UPSTREAM}: {error}. The old file stays in use.")
-        for name in before.keys() - after.keys():
-            (NOTES / name).unlink(missing_ok=True)
-        for name in after.keys() - before.keys():
-            write(NOTES / name, json.dumps(after[name]) + "\n")
-        write(UPSTREAM, text)
+        install(before, after, text)
     if parameters["load"] and needs_reload():
         changed = True
         code, _, stderr = module.run_command(["systemctl", "reload", "nginx.service"])
         if code:
-            module.fail_json(msg=f"nginx did not reload {UPSTREAM}: {stderr.strip()}. See `journalctl -t nginx`.")
+            if old:
+                install(after, before, old)
+            module.fail_json(
+                msg=f"nginx did not reload {UPSTREAM}: {stderr.strip()}. The old file stays in use. "
+                "Fix the cause, see `journalctl -t nginx`, and run this again."
+            )
     if METRICS.parent.is_dir() and (not METRICS.exists() or METRICS.read_text() != render_metrics(after)):
         write(METRICS, render_metrics(after))
     module.exit_json(changed=changed, in_flight=wait_for_requests(parameters["wait_for"], parameters["timeout"]))

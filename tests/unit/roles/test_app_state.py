@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.unit.roles.modules import ROLES, Run, load
+from tests.unit.roles.modules import ROLES, Run, load, render
 
 app_state = load(ROLES / "app/library/app_state.py")
 
@@ -19,7 +20,8 @@ def sha1(text: str) -> str:
 @pytest.fixture
 def read_state(tmp_path: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setattr(app_state, "RUN", tmp_path / "run")
-    return lambda **arguments: run_module(app_state, {"home": str(tmp_path)} | arguments)
+    monkeypatch.setattr(app_state, "SOCKET", tmp_path / "app.socket")
+    return lambda **arguments: run_module(app_state, {"home": str(tmp_path), "etc": str(tmp_path / "etc")} | arguments)
 
 
 def test_a_new_host_has_no_release(tmp_path: Path, read_state: Run) -> None:
@@ -65,3 +67,25 @@ def test_a_service_is_identified_by_the_files_that_it_has_read(tmp_path: Path, r
     found = read_state()
     assert found["socket"] == sha1("sum")
     assert found["services"] == {"celery-worker": {"files": sha1(text), "release": sha1("APP_RELEASE=a")}}
+
+
+def test_a_host_answers_at_the_port_and_path_of_its_own_files(tmp_path: Path, read_state: Run) -> None:
+    """After a failed change of app_port or app_health_path, the restored files differ from the inventory."""
+    assert (read_state()["address"], read_state()["health"]) == ("", "")
+    values: dict[str, Any] = {"app_bind_address": "192.0.2.1", "app_port": 8001, "app_name": "news"}
+    values |= {"app_health_path": "/healthz", "app_domain": "news.test", "app_loadbalancer_addresses": []}
+    values |= dict.fromkeys(("app_workers", "app_threads", "app_request_timeout", "app_graceful_timeout"), 1)
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "app.socket").write_text(render("app", "app.socket.j2", **values))
+    (tmp_path / "etc/gunicorn.conf.py").write_text(render("app", "gunicorn.conf.py.j2", app_keepalive=75, **values))
+    assert (read_state()["address"], read_state()["health"]) == ("http://127.0.0.1:8001", "/healthz")
+
+
+def test_the_release_of_a_running_service_is_named(tmp_path: Path, read_state: Run) -> None:
+    (tmp_path / "releases/a").mkdir(parents=True)
+    (tmp_path / "releases/a/.complete").touch()
+    for service, release in {"app": "a", "celery-worker": "removed"}.items():
+        (tmp_path / "run" / service).mkdir(parents=True)
+        mark = sha1(f"APP_RELEASE={release}\n")
+        (tmp_path / "run" / service / "fingerprint").write_text(f"{mark}  /opt/news/current/release.env\n")
+    assert read_state()["running"] == {"app": "a", "celery-worker": ""}

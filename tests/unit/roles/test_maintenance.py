@@ -81,10 +81,18 @@ def test_a_host_that_does_not_come_back_is_named_with_its_task_and_the_remaining
 
 
 def test_a_host_that_does_not_answer_is_named_without_an_error() -> None:
-    text = maintenance.stop([host("app1", maintain_done=False), host("db2")], "app1", ["app1", "db2"], REDUNDANT)
+    hosts = [host("app1", maintain_done=False), host("db2")]
+    text = maintenance.stop(hosts, "app1", ["app1", "db2"], WITHOUT_DB2)
     assert text.startswith(
-        "app1 did not come back from its maintenance, so the run stopped: it does not answer any more. "
-        "Nothing is missing now. Run this again"
+        "app1 did not come back from its maintenance, so the run stopped: it did not answer any more. Missing now: "
+    )
+
+
+def test_a_host_that_serves_again_is_not_reported_as_lost() -> None:
+    hosts = [failed("app1", "Drain it", "nginx_upstream", "nginx did not reload"), host("db2")]
+    assert maintenance.stop(hosts, "app1", ["app1", "db2"], REDUNDANT) == (
+        'The run stopped while app1 was in maintenance: it failed at "Drain it" with: nginx did not reload. '
+        "Nothing is missing now: app1 is in service. Run this again: it goes on. Not touched: db2."
     )
 
 

@@ -121,6 +121,19 @@ def test_a_file_that_an_interrupted_run_did_not_load_is_loaded(
     assert not run()["changed"]
 
 
+def test_a_host_counts_as_drained_only_if_nginx_has_reloaded(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(drain=["app2"])
+    (tmp_path / "systemctl").write_text("#!/bin/sh\necho 'cannot reload' >&2\nexit 1\n")
+    (tmp_path / "systemctl").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (tmp_path / "nginx.pid").touch()
+    assert "cannot reload. The old file stays in use." in run(drain=["app1"], undrain=["app2"])["msg"]
+    assert down(tmp_path) == ["app2"]
+    assert [note.name for note in (tmp_path / "notes").iterdir()] == ["app2"]
+
+
 def test_the_last_host_is_not_drained(run: Run, tmp_path: Path) -> None:
     run(drain=["app1", "app2"])
     result = run(drain=["app3"])
