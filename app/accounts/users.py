@@ -10,7 +10,7 @@ from functools import lru_cache
 import email_validator
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from email_validator import EmailNotValidError, EmailSyntaxError, validate_email
+from email_validator import EmailNotValidError, EmailSyntaxError, ValidatedEmail, validate_email
 from flask import current_app
 from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session, joinedload
@@ -35,22 +35,32 @@ class AccountError(ValueError):
     """A value of an account is not valid. The message gives the reason."""
 
 
-def normalise_email(email: str) -> str:
-    """Return the address as it is stored: in lower case, with an ASCII domain, so that one mailbox has one account."""
+def check_email(email: str) -> ValidatedEmail:
+    """Return the parts of a valid address."""
     try:
         # Checked first, because encoding a very long domain is slow.
         if len(email) > 2 * EMAIL_LENGTH:
             raise EmailSyntaxError("it is too long")
         # No SMTPUTF8: not every relay accepts local parts that are not ASCII.
-        checked = validate_email(email.strip().lower(), allow_smtputf8=False, strict=True, check_deliverability=False)
+        return validate_email(email.strip().lower(), allow_smtputf8=False, strict=True, check_deliverability=False)
     except EmailNotValidError as error:
         raise AccountError(f"{email[:EMAIL_LENGTH]!r} is not an e-mail address: {error}") from None
-    return str(checked.ascii_email)
+
+
+def normalise_email(email: str) -> str:
+    """Return the address as it is stored: in lower case, with an ASCII domain, so that one mailbox has one account."""
+    return str(check_email(email).ascii_email)
+
+
+def lookup_form(email: str) -> str:
+    """Return the address as it is looked up. In ASCII it needs no check: an old version may have accepted more."""
+    form = email.strip().lower()
+    return form if form.isascii() and form.isprintable() else normalise_email(email)
 
 
 def find_user(session: Session, email: str) -> User | None:
     """Return the user with this address."""
-    return session.scalar(select(User).where(User.email == normalise_email(email)))
+    return session.scalar(select(User).where(User.email == lookup_form(email)))
 
 
 def create_user(session: Session, *, email: str, password: str, name: str = "", is_admin: bool = False) -> User:
@@ -135,6 +145,15 @@ def reset_password(session: Session, user: User, password_hash: str) -> None:
     confirm(user)
     valid = update(ApiKey).where(ApiKey.user_id == user.id, ApiKey.revoked_at.is_(None))
     session.execute(valid.values(revoked_at=now()))
+
+
+def set_address(session: Session, user: User, email: str) -> None:
+    """Give an account another address and end all sessions. Links to the former address become invalid."""
+    email = normalise_email(email)
+    if find_user(session, email):
+        raise AccountError(f"there is already a user {email}")
+    user.email = email
+    user.session_epoch += 1
 
 
 def set_rights(user: User, **rights: bool) -> None:

@@ -24,7 +24,7 @@ def account_of(email: str) -> str:
     A hash, so that the cache has no list of addresses. Invalid addresses have one too, so that answers do not differ.
     """
     with suppress(AccountError):
-        email = users.normalise_email(email)
+        email = users.lookup_form(email)
     return hashlib.sha256(email.encode("utf-8", "replace")).hexdigest()
 
 

@@ -6,7 +6,7 @@ from flask import flash, redirect, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_login import current_user, login_required, logout_user
 
-from app.accounts import users
+from app.accounts import old_addresses, users
 from app.auth.blueprint import begin_session, bp
 from app.auth.forms import LoginForm
 from app.auth.throttles import guess
@@ -25,6 +25,8 @@ def login() -> ResponseReturnValue:
     if not form.validate_on_submit():
         return render_template("auth/login.html", form=form)
     email, password = form.email.data or "", form.password.data or ""
+    if old_addresses.old_form(email):
+        email = db.read(lambda session: old_addresses.of_account(session, email), primary=True)
     # From the primary, because the user may have confirmed the address or changed the password just now.
     user = guess(email, lambda: db.read(lambda session: users.authenticate(session, email, password), primary=True))
     if user is None:

@@ -9,7 +9,7 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.accounts import users
+from app.accounts import old_addresses, users
 from app.accounts.users import AccountError
 from app.database.models import ApiKey, User
 from app.extensions import db
@@ -92,6 +92,23 @@ def list_users() -> None:
             "unconfirmed": user.confirmed_at is None,
         }
         click.echo("\t".join([user.email, user.name, ", ".join(name for name in flags if flags[name])]).rstrip())
+
+
+@user_commands.command("check-addresses")
+def check_addresses() -> None:
+    """List the addresses that a version before 0.1.0 may have stored in another form, and those not accepted today."""
+    for email, meaning in db.read(old_addresses.suspects, primary=True):
+        click.echo(f"{email}\t{meaning}")
+
+
+@user_commands.command("set-address")
+@click.argument("email")
+@click.argument("new")
+@_account_errors()
+def set_address(email: str, new: str) -> None:
+    """Change the address of a user from EMAIL to NEW. This ends all sessions of the user."""
+    db.write(lambda session: users.set_address(session, _find(session, email), new))
+    click.echo(f"{email} is now {users.normalise_email(new)}")
 
 
 @user_commands.command("set-password")

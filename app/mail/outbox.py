@@ -64,10 +64,10 @@ def enabled() -> bool:
 
 
 def queue(session: Session, kind: str, recipient: str) -> Mail:
-    """Add an e-mail to the outbox in the transaction that causes it, also for an address without an account."""
+    """Add an e-mail to the outbox in the transaction that causes it. The normalised address may have no account."""
     if kind not in LIFETIMES:
         raise LookupError(f"unknown kind of e-mail {kind!r}; known are: {', '.join(LIFETIMES)}")
-    email = Mail(kind=kind, recipient=users.normalise_email(recipient))
+    email = Mail(kind=kind, recipient=recipient)
     session.add(email)
     session.flush()
     return email
