@@ -58,6 +58,22 @@ def restarts(state: State) -> Instances:
     )
 
 
+def outdated(state: State) -> Instances:
+    """Hosts with services whose program was replaced while it runs."""
+    return (
+        {"host": name, "units": ", ".join(found)}
+        for name, facts in state.answering()
+        if (found := facts.get("outdated"))
+    )
+
+
+def upgrades(state: State) -> Instances:
+    """Upgrades that wait for a maintenance."""
+    found = {name: packages for name, facts in state.answering() if (packages := facts.get("upgrades"))}
+    if found:
+        yield {"packages": ", ".join(sorted({*chain.from_iterable(found.values())})), "hosts": ", ".join(found)}
+
+
 def leaders(number: str, service: str, *groups: str) -> Detect:
     """Detect a service with "no" leader or with "several"."""
 

@@ -242,6 +242,20 @@ KINDS = (
         "ask the person who drained it, then run `ansible-playbook playbooks/drain.yml -e undrain={host}`",
     ),
     Kind(
+        "outdated",
+        "{host} runs an old version of {units}, which an upgrade has replaced",
+        detect.outdated,
+        "run `ansible-playbook playbooks/maintain.yml`, which reboots {host} after a switchover",
+        redundant=True,
+    ),
+    Kind(
+        "upgrade-waiting",
+        "upgrades of {packages} wait on {hosts}",
+        detect.upgrades,
+        f"run `ansible-playbook playbooks/maintain.yml`; {RUNBOOK}upgradewaiting",
+        redundant=True,
+    ),
+    Kind(
         "deploy-died",
         "{run} has died",
         detect.dead_deploy,

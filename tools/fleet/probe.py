@@ -24,6 +24,9 @@ DRAINED = Path("/var/lib/flaskfleet/drain")
 PASSWORDS = Path("/etc/redis-exporter.json")
 # A service that systemd restarted at least this often, and within this number of seconds, is reported.
 MANY_RESTARTS, RECENT = 3, 600
+# Written by /usr/local/sbin/upgrades-waiting.
+UPGRADES = Path("/var/lib/prometheus/node-exporter/upgrades.prom")
+PROCESSES = Path("/proc")
 REDIS_PORTS = {"cache": 6379, "store": 6380}
 SENTINEL_PORT, ETCD_PORT, PATRONI_PORT = 26379, 2379, 8008
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
@@ -156,6 +159,24 @@ def restarts() -> dict[str, int]:
     return recent_restarts(run("systemctl", "show", properties, "*.service"), time.monotonic())
 
 
+def waiting_upgrades() -> list[str]:
+    """Return the packages whose upgrade waits for a maintenance."""
+    text = UPGRADES.read_text() if UPGRADES.exists() else ""
+    return re.findall(r'^fleet_upgrade_waiting\{package="([^"]+)"\}', text, re.MULTILINE)
+
+
+def outdated() -> list[str]:
+    """Return the services whose program an upgrade has replaced while it runs. A deploy replaces other files."""
+    found = set()
+    for process in PROCESSES.glob("[0-9]*"):
+        with suppress(OSError):  # the process has ended
+            replaced = re.match(r"/(usr/)?(s?bin|lib)/.* \(deleted\)$", str((process / "exe").readlink()))
+            unit = re.search(r"([^/]+)\.service(/|$)", (process / "cgroup").read_text()) if replaced else None
+            # Open sessions keep the old program, but end by themselves.
+            found |= {unit[1]} if unit and unit[1] != "ssh" else set()
+    return sorted(found)
+
+
 def release() -> str | None:
     """Return the release that the application or worker would use at its next start."""
     return next((current.resolve().name for current in Path("/opt").glob("*/current")), None)
@@ -213,7 +234,12 @@ def synchronous_mode(address: str) -> bool:
 def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     """Return the checks for this host by fact. The results of "" and "etcd" are several facts."""
     address, groups = settings["address"], set(settings["groups"])
-    checks: dict[str, Callable[[], Any]] = {"": lambda: systemd(settings), "restarts": restarts}
+    checks: dict[str, Callable[[], Any]] = {
+        "": lambda: systemd(settings),
+        "restarts": restarts,
+        "upgrades": waiting_upgrades,
+        "outdated": outdated,
+    }
     if "loadbalancers" in groups:
         checks["drained"] = lambda: drain_notes(DRAINED)
         if settings["vip"]:

@@ -1,5 +1,7 @@
 """Upgrades and reboots under load: no read fails, errors are reported, and the next run repairs what is left."""
 
+import sys
+
 from tests.support.drills import faults
 from tests.support.drills.maintenance import MAINTENANCE, PLAYBOOK, boots, maintain, outdated
 from tests.support.drills.playbooks import kill, play, processes, touched
@@ -30,6 +32,21 @@ def test_only_hosts_that_need_it_are_maintained_and_held_packages_stay(runner: D
         assert boots(runner.fleet, [host])[host.name] > before[host.name]
         assert touched(running, processes(runner.fleet)) <= {host.name}
         assert "No host had any work to do" in maintain(runner.fleet, *limit).output
+
+
+def test_a_redis_whose_program_was_replaced_is_named_until_the_maintenance(runner: DrillRunner) -> None:
+    runner.wait_until_redundant(90)
+    host = runner.group("redis")[-1]
+
+    def named() -> bool:
+        printed = runner.fleet.fleet.run(sys.executable, "-m", "tools.fleet", "status", quiet=True).stdout
+        return f"{host.name} runs an old version of redis@cache, redis@store" in printed
+
+    assert not named()
+    runner.fleet.run(host, "file=$(readlink -f /usr/bin/redis-server); cp -p $file $file.new; mv $file.new $file")
+    assert named()
+    maintain(runner.fleet, "--limit", host.name, upgrade="false").succeeded()
+    assert not named()
 
 
 def test_a_fleet_without_full_redundancy_is_not_touched_and_the_advice_is_printed(runner: DrillRunner) -> None:

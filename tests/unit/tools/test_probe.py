@@ -12,9 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.roles.modules import ROLES, load
 from tools.fleet import probe
 from tools.fleet.status import PROBE
 
+upgrades_waiting = load(ROLES / "base/files/upgrades_waiting.py")
 MASTER = """# Replication
 role:master
 connected_slaves:2
@@ -101,6 +103,33 @@ def test_services_that_restart_again_and_again_are_counted() -> None:
         for unit, (count, changed) in units.items()
     )
     assert probe.recent_restarts(text, now) == {"patroni": 30}
+
+
+def test_a_service_whose_program_was_replaced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    programs = {
+        "redis@store": "/usr/bin/redis-check-rdb (deleted)",
+        "patroni": "/usr/lib/postgresql/17/bin/postgres (deleted)",
+        "nginx": "/usr/sbin/nginx",
+        "app": "/opt/news/releases/r1/venv/bin/python (deleted)",
+        "ssh": "/usr/sbin/sshd (deleted)",
+    }
+    for number, (unit, program) in enumerate(programs.items()):
+        process = tmp_path / str(number)
+        process.mkdir()
+        (process / "exe").symlink_to(program)
+        (process / "cgroup").write_text(f"0::/system.slice/{unit}.service\n")
+    (tmp_path / "77").mkdir()
+    monkeypatch.setattr(probe, "PROCESSES", tmp_path)
+    assert probe.outdated() == ["patroni", "redis@store"]
+
+
+def test_waiting_upgrades_are_read_from_the_node_exporters_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "UPGRADES", tmp_path / "upgrades.prom")
+    assert probe.waiting_upgrades() == []
+    probe.UPGRADES.write_text(upgrades_waiting.render(["patroni", "redis-server"]))
+    assert probe.waiting_upgrades() == ["patroni", "redis-server"]
 
 
 def test_drain_notes_are_read_from_a_folder_that_may_be_absent(tmp_path: Path) -> None:

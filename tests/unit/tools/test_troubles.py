@@ -140,6 +140,18 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("virtual-address", "lb1", {"vip": False}, "the virtual address is on no host"),
     ("virtual-address", "lb2", {"vip": True}, "the virtual address is on lb1 and lb2"),
     ("drained", "lb2", {"drained": {"app1": {}}}, "app1 is drained on lb2 only (somebody: no reason given)"),
+    (
+        "outdated",
+        "db2",
+        {"outdated": ["patroni", "redis@store"]},
+        "db2 runs an old version of patroni, redis@store, which an upgrade has replaced",
+    ),
+    (
+        "upgrade-waiting",
+        "db1",
+        {"upgrades": ["patroni", "etcd-server"]},
+        "upgrades of etcd-server, patroni wait on db1",
+    ),
     ("deploy-died", "db1", {"deploying": DEAD_DEPLOY}, "the deploy of r2 that kim started at 06:00 has died"),
 ]
 # Kinds that only exist together with another one, so they have a test of their own.
