@@ -1,31 +1,47 @@
-"""Check every host in parallel: does it answer, is it Debian 13, and will its new firewall still let us in?"""
+"""Check every host in parallel: does it answer, can Ansible work on it, and will its new firewall still let us in?"""
 
+import os
 import re
 import shlex
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from ipaddress import ip_address, ip_network
-from itertools import repeat
-from pathlib import Path
 from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import filter_loader
+from ansible.plugins.loader import become_loader, filter_loader
 
 from plugins.control_node import ControlNodeAction
 
 # `$SSH_CONNECTION` is "client port server port" as the host sees it, and so will its firewall.
-PROBE = 'cat /etc/os-release; echo "SSH_CONNECTION=$SSH_CONNECTION"'
+# SET_UP is a file of role base. Standard input has the password of sudo. On one line, for the login shells of others.
+PROBE = """
+cat /etc/os-release
+echo "SSH_CONNECTION=$SSH_CONNECTION"
+echo "LOGIN=$(id -un)"
+[ ! -e /etc/ssh/sshd_config.d/00-fleet.conf ] || echo SET_UP=yes
+[ "$(id -u)" = 0 ] || output=$({become} 2>&1) || echo "BECOME_ERROR=$(echo "$output" | tail -n 1)"
+output=$({python} -c pass 2>&1) || echo "PYTHON_ERROR=$(echo "$output" | tail -n 1)"
+""".strip().replace("\n", "; ")
 ALLOW = "or continue without them with -e preflight_allow_unreachable=true"
 # Errors of ssh that mean that the host is down. Others, such as a rejected key, are mistakes in the inventory.
 DOWN = re.compile(r"timed out|No route to host|Connection (refused|reset|closed)|Host is down|no answer within")
+# What ssh adds when its jump host has failed. The line before has the cause.
+CONSEQUENCE = re.compile(
+    r"kex_exchange_identification: |stdio forwarding failed|Connection (closed by|to) UNKNOWN port"
+)
 # A run cannot succeed if a quorum has no majority, or if all hosts with the data are down.
 QUORUMS, DATA = ("etcd", "sentinel"), ("postgres", "redis")
 PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
+BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
+BECOME_PROGRAMS = ("ansible_become_exe", "ansible_sudo_exe")
+# ssh must never ask: a jump host of `ssh -J` does not get the option BatchMode.
+ENVIRONMENT = {**os.environ, "SSH_ASKPASS_REQUIRE": "never"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +58,11 @@ class Answer:
         """The NAME=value lines of the output."""
         lines = (line.partition("=") for line in self.text.splitlines())
         return {name: value.strip('"') for name, _, value in lines}
+
+    @property
+    def where(self) -> str:
+        """The host with its address."""
+        return f"{self.host} (ansible_host = {self.target})"
 
 
 # Added to the connection timeout: a busy host needs more time for the handshake, but is not down.
@@ -65,25 +86,59 @@ def ssh_command(host: str, variables: Mapping[str, Any], play: PlayContext, time
     return [*words, *shlex.split(arguments or ""), str(variables.get("ansible_host") or host)]
 
 
-def probe(host: str, command: Sequence[str], timeout: int) -> Answer:
+def probe_script(variables: Mapping[str, Any], become: Sequence[str]) -> str:
+    """The probe for one host: it becomes root and starts Python like Ansible does."""
+    python = str(variables.get("ansible_python_interpreter") or constants.INTERPRETER_PYTHON)
+    python = "/usr/bin/python3" if python.startswith("auto") else python
+    return PROBE.replace("{become}", shlex.join(become)).replace("{python}", shlex.quote(python))
+
+
+def become_command(variables: Mapping[str, Any], play: PlayContext) -> tuple[list[str], str]:
+    """The command that becomes root with the variables and options of Ansible, and the password for it.
+
+    Other methods than sudo are not checked.
+    """
+    if (variables.get("ansible_become_method") or play.become_method or "sudo") != "sudo":
+        return ["true"], ""
+    plugin = become_loader.get("sudo")
+    names = (*BECOME_PASSWORDS, *BECOME_PROGRAMS)
+    plugin.set_options(var_options={name: value for name in names if (value := variables.get(name))})
+    password = plugin.get_option("become_pass") or play.become_pass or ""
+    program = shlex.split(plugin.get_option("become_exe"))
+    return [*program, "-H", *(["-S", "-p", ""] if password else ["-n"]), "-u", "root", "true"], str(password)
+
+
+def cause(stderr: str, status: int) -> str:
+    """The line of ssh's output that explains a failure."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    causes = [line for line in lines if not CONSEQUENCE.match(line)] or lines
+    return causes[-1] if causes else f"ssh exited with status {status}"
+
+
+def probe(host: str, target: str, command: Sequence[str], password: str, timeout: int) -> Answer:
     """Run one probe. A host that accepts the connection and then stays silent counts as down."""
-    target = command[-2]
     timeout += HANDSHAKE_SECONDS
     try:
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            input=f"{password}\n",
+            env=ENVIRONMENT,
+            start_new_session=True,  # without a terminal to ask on
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return Answer(host, target, error=f"no answer within {timeout} s")
     if done.returncode != 0:
-        reason = done.stderr.strip().splitlines()
-        return Answer(host, target, error=reason[-1].strip() if reason else f"ssh exited with status {done.returncode}")
+        return Answer(host, target, error=cause(done.stderr, done.returncode))
     return Answer(host, target, text=done.stdout)
 
 
 def unreachable(answer: Answer) -> str:
     """The beginning of a sentence about a host that did not answer."""
-    return f"{answer.host} (ansible_host = {answer.target}) does not answer over SSH: {answer.error}"
+    return f"{answer.where} does not answer over SSH: {answer.error}"
 
 
 def wrong_connection(answer: Answer) -> list[str]:
@@ -91,6 +146,34 @@ def wrong_connection(answer: Answer) -> list[str]:
     if not answer.error or DOWN.search(answer.error):
         return []
     return [f"{unreachable(answer)}; correct its connection variables."]
+
+
+def cannot_work(answer: Answer) -> list[str]:
+    """A sentence for each reason why Ansible cannot work on a host that answers."""
+    failures = []
+    if error := answer.fields.get("BECOME_ERROR"):
+        failures.append(
+            f"{answer.where} does not let {answer.fields['LOGIN']} become root: {error}; correct "
+            "ansible_become_password or the answer to --ask-become-pass, or allow it without a password in sudoers."
+        )
+    if error := answer.fields.get("PYTHON_ERROR"):
+        failures.append(
+            f"{answer.where} cannot start the Python of ansible_python_interpreter: {error}; install it there with "
+            "'apt-get install python3', or correct the variable."
+        )
+    return failures
+
+
+def silent_in_first_run(answers: Sequence[Answer]) -> list[str]:
+    """A sentence for each host that is down, if no host is set up yet: there is no fleet that works without it."""
+    fields = [answer.fields for answer in answers if not answer.error]
+    if not fields or any("SET_UP" in found for found in fields):
+        return []
+    down = [answer for answer in answers if answer.error and not wrong_connection(answer)]
+    return [
+        f"{unreachable(answer)}. No host is set up yet, so the first run needs all of them: start it, {ALLOW}."
+        for answer in down
+    ]
 
 
 def too_many_silent(silent: Mapping[str, str], probed: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -113,8 +196,9 @@ def wrong_system(answer: Answer, version: str) -> list[str]:
     if answer.error or found == ("debian", version):
         return []
     name = answer.fields.get("PRETTY_NAME", "unknown")
-    where = f"{answer.host} (ansible_host = {answer.target})"
-    return [f"{where} runs {name} instead of preflight_debian_version = {version}; install Debian {version} on it."]
+    return [
+        f"{answer.where} runs {name} instead of preflight_debian_version = {version}; install Debian {version} on it."
+    ]
 
 
 def locked_out(answer: Answer, rules: Sequence[Mapping[str, Any]] | None) -> list[str]:
@@ -161,20 +245,31 @@ class ActionModule(ControlNodeAction):
         failures = [sentence for host in remote for sentence in password_login(host, hosts[host])]
 
         probed = [host for host in remote if not password_login(host, hosts[host])]
-        commands = [[*ssh_command(host, hosts[host], self._play_context, timeout), PROBE] for host in probed]
-        with ThreadPoolExecutor(max(len(probed), 1)) as pool:
-            answers = list(pool.map(probe, probed, commands, repeat(timeout)))
-        answers += [Answer(host, "localhost", text=Path("/etc/os-release").read_text()) for host in local]
+        probes = [self._probe(host, hosts[host], timeout) for host in probed + local]
+        with ThreadPoolExecutor(max(len(probes), 1)) as pool:
+            answers = list(pool.map(lambda ask: ask(), probes))
 
         silent = {answer.host: unreachable(answer) for answer in answers if answer.error}
         failures += [sentence for answer in answers for sentence in wrong_system(answer, version)]
+        failures += [sentence for answer in answers for sentence in cannot_work(answer)]
         failures += [
             sentence for answer in answers for sentence in locked_out(answer, self._firewall_rules(answer.host))
         ]
         if not self.arguments["allow_unreachable"]:
             failures += [sentence for answer in answers for sentence in wrong_connection(answer)]
+            failures += silent_in_first_run(answers)
             failures += [] if failures else too_many_silent(silent, list(hosts), self.variables["groups"])
         return {"failures": failures, "silent": silent}
+
+    def _probe(self, host: str, variables: Mapping[str, Any], timeout: int) -> Callable[[], Answer]:
+        """A function that runs the probe of one host. It reads no variables, so that it can run in a thread."""
+        become, password = become_command(variables, self._play_context)
+        shell = ["sh", "-c", probe_script(variables, become)]
+        if variables.get("ansible_connection") == "local":
+            # Without this terminal's own SSH connection, which the firewall of `host` has nothing to do with.
+            return partial(probe, host, "localhost", ["env", "-u", "SSH_CONNECTION", *shell], password, timeout)
+        command = ssh_command(host, variables, self._play_context, timeout)
+        return partial(probe, host, command[-1], [*command, shlex.join(shell)], password, timeout)
 
     def _firewall_rules(self, host: str) -> Sequence[Mapping[str, Any]] | None:
         """The future firewall rules of `host`, or None if the port matrix is wrong, which another check reports."""

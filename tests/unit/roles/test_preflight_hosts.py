@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,7 +20,7 @@ def answer(text: str = TRIXIE, connection: str = "198.51.100.7 50000 10.0.0.11 2
     return check.Answer("db1", "10.0.0.11", text=f"{text}SSH_CONNECTION={connection}\n", error=error)
 
 
-PLAY = SimpleNamespace(remote_user="me", private_key_file="mine")
+PLAY = SimpleNamespace(remote_user="me", private_key_file="mine", become_method=None, become_pass="")
 
 
 def test_ssh_uses_the_connection_variables_of_ansible() -> None:
@@ -43,19 +45,128 @@ def test_the_command_line_and_ansible_cfg_are_used_if_the_inventory_has_nothing(
     assert "-i mine -l me -o ServerAliveInterval=9 db1" in line
 
 
-def test_the_output_of_a_host_is_parsed_and_its_error_is_kept() -> None:
-    good = check.probe("db1", [sys.executable, "-c", "print('ID=debian')"], timeout=3)
-    assert good.fields["ID"] == "debian"
-    bad = check.probe(
-        "db1", [sys.executable, "-c", "import sys; sys.exit('noise\\nPermission denied (publickey).')"], timeout=3
-    )
-    assert bad.error == "Permission denied (publickey)."
+SUDO = """#!/bin/sh
+case "$*" in
+    *" -n "*) echo "sudo: a password is required" >&2; exit 1 ;;
+    *)
+        read -r given
+        [ "$given" = secret ] || { printf 'Sorry, try again.\nsudo: 1 incorrect password attempt\n' >&2; exit 1; }
+        ;;
+esac
+"""
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A host on which kim is no administrator, and sudo wants the password `secret`."""
+    for name, text in {"id": "#!/bin/sh\n[ $1 = -u ] && echo 1000 || echo kim\n", "sudo": SUDO}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setattr(check, "ENVIRONMENT", os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"})
+    return tmp_path
+
+
+def ask(variables: dict[str, Any], play: Any = PLAY) -> check.Answer:
+    become, password = check.become_command(variables, play)
+    command = ["sh", "-c", check.probe_script(variables | {"ansible_python_interpreter": sys.executable}, become)]
+    return check.probe("db1", "10.0.0.11", command, password, timeout=3)
+
+
+@pytest.mark.parametrize(
+    ("variables", "option", "error"),
+    [
+        ({}, "", "sudo: a password is required"),
+        ({"ansible_become_password": "wrong"}, "", "sudo: 1 incorrect password attempt"),
+        ({"ansible_become_pass": "wrong"}, "secret", "sudo: 1 incorrect password attempt"),
+        ({"ansible_become_password": "secret"}, "", None),
+        ({}, "secret", None),  # --ask-become-pass
+        ({"ansible_become_method": "su"}, "", None),
+        ({"ansible_become_exe": "/missing/sudo"}, "", "sh: 1: /missing/sudo: not found"),
+    ],
+)
+@pytest.mark.usefixtures("programs")
+def test_a_user_who_cannot_become_root_is_reported(variables: dict[str, Any], option: str, error: str | None) -> None:
+    play = SimpleNamespace(become_method=None, become_pass=option)
+    sentences = check.cannot_work(ask(variables, play))
+    start = f"db1 (ansible_host = 10.0.0.11) does not let kim become root: {error}; correct ansible_become_password"
+    assert [sentence[: len(start)] for sentence in sentences] == ([start] if error else [])
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_host_without_python_is_reported() -> None:
+    command = ["sh", "-c", check.probe_script({"ansible_python_interpreter": "/usr/bin/python9"}, ["true"])]
+    found = check.probe("db1", "10.0.0.11", command, "", timeout=3)
+    (sentence,) = check.cannot_work(found)
+    assert "python9: not found; install it there with 'apt-get install python3'" in sentence
+    assert found.fields["ID"]
+
+
+REFUSED = "kim@bastion: Permission denied (publickey)."
+FAILED_PROXY = (
+    "kex_exchange_identification: Connection closed by remote host\nConnection closed by UNKNOWN port 65535\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("stderr", "error", "down"),
+    [
+        # Observed with OpenSSH 9.2. The first five failed at the jump host, or behind it.
+        (f"Permission denied, please try again.\n{REFUSED}\n{FAILED_PROXY}", REFUSED, False),
+        (f"Host key verification failed.\n{FAILED_PROXY}", "Host key verification failed.", False),
+        (
+            f"ssh: connect to host bastion port 22: Connection refused\n{FAILED_PROXY}",
+            "ssh: connect to host bastion port 22: Connection refused",
+            True,
+        ),
+        (
+            f"channel 0: open failed: connect failed: Connection refused\nstdio forwarding failed\n{FAILED_PROXY}",
+            "channel 0: open failed: connect failed: Connection refused",
+            True,
+        ),
+        (
+            "Connection timed out during banner exchange\nConnection to UNKNOWN port 65535 timed out\n",
+            "Connection timed out during banner exchange",
+            True,
+        ),
+        (
+            "kex_exchange_identification: Connection closed by remote host\nConnection closed by 10.0.0.11 port 22\n",
+            "Connection closed by 10.0.0.11 port 22",
+            True,
+        ),
+        (
+            "noise\nkim@10.0.0.11: Permission denied (publickey).\n",
+            "kim@10.0.0.11: Permission denied (publickey).",
+            False,
+        ),
+        ("", "ssh exited with status 255", False),
+    ],
+)
+def test_a_jump_host_that_refuses_the_key_does_not_look_like_a_host_that_is_down(
+    stderr: str, error: str, down: bool
+) -> None:
+    program = f"import sys; sys.stderr.write({stderr!r}); sys.exit(255)"
+    found = check.probe("db1", "10.0.0.11", [sys.executable, "-c", program], "", timeout=3)
+    assert (found.error, check.wrong_connection(found) == []) == (error, down)
+
+
+def test_ssh_has_no_terminal_to_ask_for_a_password_of_a_jump_host() -> None:
+    program = "import os, sys; sys.exit(f'own session: {os.getsid(0) == os.getpid()}')"
+    assert check.probe("db1", "10.0.0.11", [sys.executable, "-c", program], "", timeout=3).error == "own session: True"
 
 
 def test_a_host_that_accepts_and_stays_silent_counts_as_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(check, "HANDSHAKE_SECONDS", 0)
-    silent = check.probe("db1", [sys.executable, "-c", "import time; time.sleep(9)"], timeout=1)
+    silent = check.probe("db1", "10.0.0.11", [sys.executable, "-c", "import time; time.sleep(9)"], "", timeout=1)
     assert silent.error.startswith("no answer within")
+
+
+def test_the_first_run_needs_every_host_and_later_runs_do_not() -> None:
+    dead = answer(error="Connection timed out")
+    (sentence,) = check.silent_in_first_run([answer(), dead])
+    assert sentence.startswith("db1 (ansible_host = 10.0.0.11) does not answer over SSH: Connection timed out. No host")
+    assert check.silent_in_first_run([answer(TRIXIE + "SET_UP=yes\n"), dead]) == []
+    # Mistakes of the connection, and hosts that are all dead, are reported by other checks.
+    assert check.silent_in_first_run([answer(), answer(error=REFUSED)]) == check.silent_in_first_run([dead]) == []
 
 
 GROUPS = {
