@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from jinja2 import Environment
 
 from plugins.action.fleet_secrets import tls_pair
 from tests.support.live.fleet import eventually
@@ -55,11 +56,17 @@ def render(template: str, **variables: Any) -> str:
         "nginx_exporter_address": "192.0.2.1",
         "nginx_upstream_hosts": [{"name": "app1", "address": "127.0.0.1"}],
     }
-    return modules.render("nginx", template, **(defaults | given | variables))
+    values = defaults | given | variables
+    # A default that is a template itself.
+    timeout = Environment().from_string(str(values["nginx_read_timeout"]))
+    return modules.render("nginx", template, **(values | {"nginx_read_timeout": timeout.render(values)}))
 
 
 class Stub(BaseHTTPRequestHandler):
-    """Answer with the request's headers; the query can set status, cc (Cache-Control) and reset (close silently)."""
+    """Answer with the request's headers.
+
+    The query can set status, cc (Cache-Control), reset (close silently) and seconds (until the answer).
+    """
 
     protocol_version = "HTTP/1.1"
     server: Application
@@ -75,6 +82,7 @@ class Stub(BaseHTTPRequestHandler):
         if "reset" in query:
             self.close_connection = True
             return
+        time.sleep(float(query.get("seconds", 0)))
         body = json.dumps(
             {
                 "count": len(self.server.requests),
