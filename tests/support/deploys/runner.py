@@ -85,8 +85,10 @@ class DeployRunner:
         return [f"playbooks/{playbook}.yml", "--extra-vars", json.dumps(extra)]
 
     def run(self, playbook: str, variant: Variant | None = None, **extra: Any) -> Run:
-        """Run a playbook."""
-        return play(self.fleet, *self.arguments(playbook, variant, **extra), timeout=PLAYBOOK_TIMEOUT)
+        """Run a playbook. If it succeeds, it has left no host drained."""
+        run = play(self.fleet, *self.arguments(playbook, variant, **extra), timeout=PLAYBOOK_TIMEOUT)
+        assert run.code != 0 or self.drained() == set(), run.text[-3000:]
+        return run
 
     def deploy(self, variant: Variant, **extra: Any) -> Run:
         """Deploy a variant with a short canary phase."""
