@@ -104,8 +104,9 @@ SLOW = "(lookup('pipe', 'sleep 1') if inventory_hostname == 'b' else '')"
             "join.yml",
             {
                 "etcd_name": "{{ inventory_hostname }}",
-                "etcd_members": [{"name": name} for name in HOSTS],
-                "__etcd_running": [f"{{{{ {SLOW} }}}}"],
+                "turns": [{"name": name} for name in HOSTS],
+                "etcd_members": f"{{{{ turns if {SLOW} == '' }}}}",
+                "__etcd_running": ["10.0.0.1"],
             },
         ),
     ],
