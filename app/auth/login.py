@@ -42,6 +42,8 @@ def logout() -> ResponseReturnValue:
     """End the session, here and in the store."""
     logout_user()
     session.clear()
+    # A session that is completely empty is deleted.
+    session.pop("_permanent", None)
     return redirect(url_for("main.home"))
 
 

@@ -53,8 +53,16 @@ class MemoryStore:
     def put_session(self, key: str, value: bytes, seconds: int) -> None:
         self._sessions[key] = (value, time.monotonic() + seconds)
 
+    def replace_session(self, key: str, value: bytes, seconds: int) -> bool:
+        with self._lock:
+            if self.get_session(key) is None:
+                return False
+            self.put_session(key, value, seconds)
+            return True
+
     def drop_session(self, key: str) -> None:
-        self._sessions.pop(key, None)
+        with self._lock:
+            self._sessions.pop(key, None)
 
     def count_view(self, article_id: int) -> None:
         with self._lock:
@@ -105,8 +113,12 @@ class RedisStore:
         return value
 
     def put_session(self, key: str, value: bytes, seconds: int) -> None:
-        """Store the data of a session, which expires."""
+        """Store the data of a new session, which expires."""
         self._run(lambda: self.client.set(key, value, ex=seconds))
+
+    def replace_session(self, key: str, value: bytes, seconds: int) -> bool:
+        """Store new data of a session and return True, unless the session was deleted meanwhile."""
+        return bool(self._run(lambda: self.client.set(key, value, ex=seconds, xx=True)))
 
     def drop_session(self, key: str) -> None:
         """Delete a session."""

@@ -1,13 +1,18 @@
 """Start and end of sessions, and the forms of an account."""
 
+from typing import cast
+
 import pytest
-from flask import Flask
+from fakeredis import FakeRedis
+from flask import Flask, session
 from flask.testing import FlaskClient
 
 from app.accounts import users
 from app.auth import load_user
 from app.database.models import User
 from app.extensions import db, store
+from app.redis.store import MemoryStore, RedisStore, Store
+from app.web.sessions import StoreSessionInterface
 from tests.unit.app.auth.conftest import OTHER, UNKNOWN, find, queued_emails
 from tests.unit.app.conftest import PASSWORD, cookies, logged_in, send
 
@@ -27,6 +32,40 @@ def test_logging_out_everywhere_else_keeps_this_session(app: Flask, reader: Flas
     assert send(reader, "/auth/logout-everywhere", page="/account").status_code == 302
     assert reader.get("/account").status_code == 200
     assert elsewhere.get("/account").status_code == 302
+
+
+@pytest.mark.parametrize("end", ["/auth/logout", "/auth/logout-everywhere", "/auth/password"])
+def test_a_request_that_ran_meanwhile_does_not_bring_an_ended_session_back(
+    app: Flask, redis: FakeRedis, user: User, end: str
+) -> None:
+    cast("StoreSessionInterface", app.session_interface)._store = RedisStore(redis)
+    other = app.test_client()
+
+    @app.get("/slow")
+    def change_session() -> str:
+        session["seen"] = "last"
+        fields = {"present": PASSWORD, "password": OTHER} if end == "/auth/password" else {}
+        page = "/account" if end.startswith("/auth/logout") else end
+        assert send(other, end, page=page, **fields).status_code == 302
+        return ""
+
+    slow = logged_in(app, user.email)
+    cookie = slow.get_cookie("session")
+    assert cookie
+    other.set_cookie("session", cookie.value)
+    assert "Set-Cookie" not in slow.get("/slow").headers
+    assert redis.exists(f"session:{cookie.value}") == 0
+    assert slow.get("/account").status_code == 302
+
+
+@pytest.mark.parametrize("kept", [MemoryStore(), RedisStore(FakeRedis())], ids=["memory", "redis"])
+def test_only_an_existing_session_can_be_replaced(kept: Store) -> None:
+    kept.put_session("a", b"1", 60)
+    assert kept.replace_session("a", b"2", 60)
+    assert kept.get_session("a") == b"2"
+    kept.drop_session("a")
+    assert not kept.replace_session("a", b"3", 60)
+    assert kept.get_session("a") is None
 
 
 def test_a_name_can_be_changed(reader: FlaskClient, user: User) -> None:
