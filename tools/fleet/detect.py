@@ -37,10 +37,10 @@ def not_started(state: State) -> Instances:
     )
 
 
-def failed_units(state: State) -> Instances:
-    """Hosts with failed units."""
-    return (
-        {"host": name, "units": ", ".join(facts["failed"])} for name, facts in state.answering() if facts.get("failed")
+def names(fact: str) -> Detect:
+    """Detect the hosts that report names of units."""
+    return lambda state: (
+        {"host": name, "units": ", ".join(facts[fact])} for name, facts in state.answering() if facts.get(fact)
     )
 
 
@@ -55,15 +55,6 @@ def restarts(state: State) -> Instances:
         {"host": name, "unit": unit, "count": count}
         for name, facts in state.answering()
         for unit, count in (facts.get("restarts") or {}).items()
-    )
-
-
-def outdated(state: State) -> Instances:
-    """Hosts with services whose program was replaced while it runs."""
-    return (
-        {"host": name, "units": ", ".join(found)}
-        for name, facts in state.answering()
-        if (found := facts.get("outdated"))
     )
 
 

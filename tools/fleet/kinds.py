@@ -52,7 +52,7 @@ KINDS = (
     Kind(
         "unit-failed",
         "{host} has failed units: {units}",
-        detect.failed_units,
+        detect.names("failed"),
         "check `systemctl status {units}` on {host}, then run `ansible-playbook site.yml --limit {host}`",
         in_row=True,
     ),
@@ -62,6 +62,14 @@ KINDS = (
         detect.stopped_units,
         "check `journalctl -u {unit}` on {host}, then run `ansible-playbook site.yml --limit {host}`",
         in_row=True,
+    ),
+    Kind(
+        "out-of-memory",
+        "{host} ran out of memory and killed a process of {units}",
+        detect.names("killed"),
+        f"{RUNBOOK}hostoutofmemory",
+        in_row=True,
+        redundant=True,
     ),
     Kind(
         "restarting",
@@ -244,7 +252,7 @@ KINDS = (
     Kind(
         "outdated",
         "{host} runs an old version of {units}, which an upgrade has replaced",
-        detect.outdated,
+        detect.names("outdated"),
         "run `ansible-playbook playbooks/maintain.yml`, which reboots {host} after a switchover",
         redundant=True,
     ),

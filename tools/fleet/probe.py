@@ -24,6 +24,8 @@ DRAINED = Path("/var/lib/flaskfleet/drain")
 PASSWORDS = Path("/etc/redis-exporter.json")
 # A service that systemd restarted at least this often, and within this number of seconds, is reported.
 MANY_RESTARTS, RECENT = 3, 600
+# systemd's message about a unit of which the kernel killed a process, because memory was short.
+OUT_OF_MEMORY = "MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef"
 # Written by /usr/local/sbin/upgrades-waiting.
 UPGRADES = Path("/var/lib/prometheus/node-exporter/upgrades.prom")
 PROCESSES = Path("/proc")
@@ -159,6 +161,12 @@ def restarts() -> dict[str, int]:
     return recent_restarts(run("systemctl", "show", properties, "*.service"), time.monotonic())
 
 
+def killed() -> list[str]:
+    """Return the units of which the kernel killed a process a short while ago, because memory was short."""
+    lines = run("journalctl", "--quiet", "--output=json", "--output-fields=UNIT", f"--since=-{RECENT}s", OUT_OF_MEMORY)
+    return sorted({json.loads(line)["UNIT"].removesuffix(".service") for line in lines.splitlines()})
+
+
 def waiting_upgrades() -> list[str]:
     """Return the packages whose upgrade waits for a maintenance."""
     text = UPGRADES.read_text() if UPGRADES.exists() else ""
@@ -237,6 +245,7 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     checks: dict[str, Callable[[], Any]] = {
         "": lambda: systemd(settings),
         "restarts": restarts,
+        "killed": killed,
         "upgrades": waiting_upgrades,
         "outdated": outdated,
     }

@@ -26,6 +26,15 @@ def test_rules_are_loaded_and_healthy(fleet: LiveFleet) -> None:
     assert len([rule for rule in fleet.rules() if rule["type"] == "alerting"]) > 20
 
 
+@pytest.mark.parametrize(
+    "metric", ['node_systemd_service_restart_total{name="prometheus-node-exporter.service"}', "node_vmstat_oom_kill"]
+)
+def test_restarts_and_out_of_memory_kills_are_counted_on_every_host(fleet: LiveFleet, metric: str) -> None:
+    """The alerts ServiceRestarting and HostOutOfMemory need them. The exporter has the first one only by an option."""
+    found = fleet.prometheus("query", query=metric)["result"]
+    assert {series["metric"]["instance"] for series in found} == set(fleet.hosts)
+
+
 def test_prometheus_reaches_alertmanager(fleet: LiveFleet) -> None:
     assert fleet.prometheus("alertmanagers")["activeAlertmanagers"]
     assert httpx.get(f"{fleet.outputs['urls']['alertmanager']}-/ready", trust_env=False).status_code == 200

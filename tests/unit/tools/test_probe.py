@@ -132,6 +132,14 @@ def test_waiting_upgrades_are_read_from_the_node_exporters_file(
     assert probe.waiting_upgrades() == ["patroni", "redis-server"]
 
 
+def test_units_that_lost_a_process_because_memory_was_short_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = "\n".join(json.dumps({"__CURSOR": "s=1", "UNIT": unit}) for unit in ("b.service", "a.service", "b.service"))
+    monkeypatch.setattr(probe, "run", lambda *command: lines if "--since=-600s" in command else "")
+    assert probe.killed() == ["a", "b"]
+    monkeypatch.setattr(probe, "run", lambda *_: "")
+    assert probe.killed() == []
+
+
 def test_drain_notes_are_read_from_a_folder_that_may_be_absent(tmp_path: Path) -> None:
     assert probe.drain_notes(tmp_path / "nowhere") == {}
     (tmp_path / "app1").write_text(json.dumps({"by": "kim", "when": "now", "why": "disk"}))

@@ -62,6 +62,7 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         "app1 has failed units: a.service, b.timer",
     ),
     ("unit-stopped", "lb2", {"stopped": ["keepalived"]}, "lb2 does not run keepalived"),
+    ("out-of-memory", "app1", {"killed": ["app"]}, "app1 ran out of memory and killed a process of app"),
     ("restarting", "db1", {"restarts": {"patroni": 30}}, "db1 restarted patroni 30 times"),
     ("postgres-down", "db2", {"postgres": None}, "db2 has a Postgres that does not answer"),
     ("patroni-down", "db2", {"patroni": None}, "db2 has a Patroni that does not answer"),
