@@ -44,6 +44,14 @@ def names(fact: str) -> Detect:
     )
 
 
+def full_disks(state: State) -> Instances:
+    """Hosts with a file system that has no space or no inodes left, by `df`, which rounds up."""
+    for name, facts in state.answering():
+        lines = [line.split() for line in (facts.get("disks") or "").splitlines()]
+        if full := [folder for folder, *used in lines if "100%" in used]:
+            yield {"host": name, "folders": ", ".join(full)}
+
+
 def stopped_units(state: State) -> Instances:
     """Units that do not run, although the host is in their group."""
     return ({"host": name, "unit": unit} for name, facts in state.answering() for unit in facts.get("stopped", []))

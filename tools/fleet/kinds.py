@@ -43,6 +43,13 @@ KINDS = (
         "start {host}, or replace it: `ansible-playbook playbooks/replace.yml -e replace_host={host}`",
     ),
     Kind(
+        "disk-full",
+        "{host} has a full disk: {folders}",
+        detect.full_disks,
+        f"free space on {{host}}; {RUNBOOK}hostdiskfull",
+        in_row=True,
+    ),
+    Kind(
         "host-not-started",
         "{host} is {state}",
         detect.not_started,

@@ -246,6 +246,7 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
         "": lambda: systemd(settings),
         "restarts": restarts,
         "killed": killed,
+        "disks": lambda: run("df", "--local", "--output=target,pcent,ipcent", "-xsquashfs", "-xiso9660", "-xerofs"),
         "upgrades": waiting_upgrades,
         "outdated": outdated,
     }

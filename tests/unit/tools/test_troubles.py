@@ -54,6 +54,12 @@ def test_a_single_host_in_every_group_has_no_problems() -> None:
 # sentence.
 CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("host-down", "lb2", None, "lb2 does not answer"),
+    (
+        "disk-full",
+        "mon1",
+        {"disks": "Mounted on Use% IUse%\n/ 99% 3%\n/var 100% 3%\n/data 5% 100%\n/boot/efi 3% -"},
+        "mon1 has a full disk: /var, /data",
+    ),
     ("host-not-started", "app1", {"system": "starting"}, "app1 is starting"),
     (
         "unit-failed",
