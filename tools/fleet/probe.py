@@ -14,21 +14,14 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-TIMEOUT = 1.5
+from tools.fleet import host_facts
+
 DRAINED = Path("/var/lib/flaskfleet/drain")
 PASSWORDS = Path("/etc/redis-exporter.json")
-# A service that systemd restarted at least this often, and within this number of seconds, is reported.
-MANY_RESTARTS, RECENT = 3, 600
-# systemd's message about a unit of which the kernel killed a process, because memory was short.
-OUT_OF_MEMORY = "MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef"
-# Written by /usr/local/sbin/upgrades-waiting.
-UPGRADES = Path("/var/lib/prometheus/node-exporter/upgrades.prom")
-PROCESSES = Path("/proc")
 REDIS_PORTS = {"cache": 6379, "store": 6380}
 SENTINEL_PORT, ETCD_PORT, PATRONI_PORT = 26379, 2379, 8008
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
@@ -47,18 +40,12 @@ select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesc
 Facts = dict[str, Any]
 
 
-def run(*command: str, user: str | None = None) -> str:
-    """Run a command and return its output."""
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT, cwd="/", user=user)
-    return result.stdout.strip()
-
-
 def send(address: str, port: int, request: str, shutdown: bool = False) -> str:
     """Send a request and return the answer up to its end.
 
     Redis closes the connection after a `shutdown` of our side.
     """
-    with socket.create_connection((address, port), timeout=TIMEOUT) as connection:
+    with socket.create_connection((address, port), timeout=host_facts.TIMEOUT) as connection:
         connection.sendall(request.encode())
         if shutdown:
             connection.shutdown(socket.SHUT_WR)
@@ -77,11 +64,6 @@ def redis(address: str, port: int, *commands: str) -> str:
     password = json.loads(PASSWORDS.read_text())[f"redis://monitoring@127.0.0.1:{port}"]
     lines = [f"{command}\r\n" for command in (f"AUTH monitoring {password}", *commands)]
     return send(address, port, "".join(lines), shutdown=True)
-
-
-def units(text: str) -> dict[str, str]:
-    """Parse the state of each unit from `systemctl list-units --all --plain --no-legend`."""
-    return {line.split()[0]: line.split()[2] for line in text.splitlines() if len(line.split()) > 2}
 
 
 def replication(info: str) -> Facts | None:
@@ -122,74 +104,6 @@ def promotable(answer: str) -> int:
     return sum(good.items() <= replica.items() and replica["slave-priority"] != "0" for replica in replicas)
 
 
-def drain_notes(folder: Path) -> dict[str, Facts]:
-    """Return the hosts that this load balancer has drained, each with the author, time and reason."""
-    found = {}
-    for path in sorted(folder.glob("[!.]*")):
-        with suppress(FileNotFoundError):  # undrained meanwhile
-            found[path.name] = json.loads(path.read_text())
-    return found
-
-
-def systemd(settings: Mapping[str, Any]) -> Facts:
-    """Query systemd's state, and find units that failed or should run."""
-    states = units(run("systemctl", "list-units", "--all", "--plain", "--no-legend"))
-    return {
-        "system": run("systemctl", "is-system-running"),
-        "failed": sorted(unit for unit, state in states.items() if state == "failed"),
-        "stopped": [
-            unit for unit in settings["units"] if states.get(f"{unit}.service") not in {"active", "reloading", "failed"}
-        ],
-        "beat": states.get("celery-beat.service") == "active",
-    }
-
-
-def recent_restarts(text: str, now: float) -> dict[str, int]:
-    """Parse how often systemd restarted the services that it restarts again and again, from `systemctl show`."""
-    found = {}
-    for block in text.split("\n\n"):
-        unit = dict(line.split("=", 1) for line in block.splitlines())
-        age = now - int(unit["StateChangeTimestampMonotonic"]) / 1e6
-        if int(unit["NRestarts"]) >= MANY_RESTARTS and age < RECENT:
-            found[unit["Id"].removesuffix(".service")] = int(unit["NRestarts"])
-    return found
-
-
-def restarts() -> dict[str, int]:
-    """Query the services that systemd restarted several times, the last time a short while ago."""
-    properties = "--property=Id,NRestarts,StateChangeTimestampMonotonic"
-    return recent_restarts(run("systemctl", "show", properties, "*.service"), time.monotonic())
-
-
-def killed() -> list[str]:
-    """Return the units of which the kernel killed a process a short while ago, because memory was short."""
-    lines = run("journalctl", "--quiet", "--output=json", "--output-fields=UNIT", f"--since=-{RECENT}s", OUT_OF_MEMORY)
-    return sorted({json.loads(line)["UNIT"].removesuffix(".service") for line in lines.splitlines()})
-
-
-def waiting_upgrades() -> list[str]:
-    """Return the packages whose upgrade waits for a maintenance."""
-    text = UPGRADES.read_text() if UPGRADES.exists() else ""
-    return re.findall(r'^fleet_upgrade_waiting\{package="([^"]+)"\}', text, re.MULTILINE)
-
-
-def outdated() -> list[str]:
-    """Return the services whose program an upgrade has replaced while it runs. A deploy replaces other files."""
-    found = set()
-    for process in PROCESSES.glob("[0-9]*"):
-        with suppress(OSError):  # the process has ended
-            replaced = re.match(r"/(usr/)?(s?bin|lib)/.* \(deleted\)$", str((process / "exe").readlink()))
-            unit = re.search(r"([^/]+)\.service(/|$)", (process / "cgroup").read_text()) if replaced else None
-            # Open sessions keep the old program, but end by themselves.
-            found |= {unit[1]} if unit and unit[1] != "ssh" else set()
-    return sorted(found)
-
-
-def release() -> str | None:
-    """Return the release that the application or worker would use at its next start."""
-    return next((current.resolve().name for current in Path("/opt").glob("*/current")), None)
-
-
 def etcd(address: str) -> Facts:
     """Query whether this etcd member knows a leader, whether it is the leader, and which alarms are active."""
     status = json.loads(http(address, ETCD_PORT, "POST /v3/maintenance/status")[1])
@@ -214,7 +128,7 @@ def postgres() -> Facts:
     """Query the server's role and its standbys."""
     # The psql on PATH is Debian's wrapper, which searches for servers first and takes three times as long.
     psql = max(Path("/usr/lib/postgresql").glob("*/bin/psql"))
-    return dict(json.loads(run(str(psql), "-XAtqc", REPLICATION, user="postgres")))
+    return dict(json.loads(host_facts.run(str(psql), "-XAtqc", REPLICATION, user="postgres")))
 
 
 def patroni(address: str) -> Facts:
@@ -243,19 +157,19 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     """Return the checks for this host by fact. The results of "" and "etcd" are several facts."""
     address, groups = settings["address"], set(settings["groups"])
     checks: dict[str, Callable[[], Any]] = {
-        "": lambda: systemd(settings),
-        "restarts": restarts,
-        "killed": killed,
-        "disks": lambda: run("df", "--local", "--output=target,pcent,ipcent", "-xsquashfs", "-xiso9660", "-xerofs"),
-        "upgrades": waiting_upgrades,
-        "outdated": outdated,
+        "": lambda: host_facts.systemd(settings),
+        "restarts": host_facts.restarts,
+        "killed": host_facts.killed,
+        "disks": host_facts.disks,
+        "upgrades": host_facts.waiting_upgrades,
+        "outdated": host_facts.outdated,
     }
     if "loadbalancers" in groups:
-        checks["drained"] = lambda: drain_notes(DRAINED)
+        checks["drained"] = lambda: host_facts.drain_notes(DRAINED)
         if settings["vip"]:
-            checks["vip"] = lambda: f" {settings['vip']}/" in run("ip", "-o", "-4", "address")
+            checks["vip"] = lambda: f" {settings['vip']}/" in host_facts.run("ip", "-o", "-4", "address")
     if groups & {"app", "workers"}:
-        checks["release"] = release
+        checks["release"] = host_facts.release
     if "app" in groups:
         checks["app"] = lambda: http(address, int(settings["port"]), f"GET {settings['health']}")[0] == 200
     if "postgres" in groups:
@@ -287,7 +201,7 @@ def collect(checks: Mapping[str, Callable[[], Any]]) -> Facts:
         facts.update(value if name in {"", "etcd"} else {name: value})
 
     threads = [threading.Thread(target=run_check, args=item, daemon=True) for item in checks.items()]
-    deadline = time.monotonic() + TIMEOUT + 0.2
+    deadline = time.monotonic() + host_facts.TIMEOUT + 0.2
     for thread in threads:
         thread.start()
     for thread in threads:

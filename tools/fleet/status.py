@@ -18,7 +18,14 @@ from tools.fleet.table import Row, render, rows, sorted_by_tier
 from tools.fleet.troubles import Trouble, redundant, troubles
 from tools.fleet.view import View, running_deploy
 
-PROBE = Path(__file__).with_name("probe.py").read_text()
+FOLDER = Path(__file__).parent
+# A host does not have the module that the probe imports, so the script creates it first.
+PROBE = f"""
+import sys, types
+package = sys.modules["tools.fleet"] = types.ModuleType("tools.fleet")
+package.host_facts = types.ModuleType("host_facts")
+exec({(FOLDER / "host_facts.py").read_text()!r}, package.host_facts.__dict__)
+{(FOLDER / "probe.py").read_text()}"""
 # Seconds after which a host counts as down, even if it accepted the connection.
 PROBE_TIMEOUT = 6
 # The default key exchange is safe from quantum computers, which costs 50 ms of CPU at both ends of a connection. The

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.roles.modules import ROLES, load
-from tools.fleet import probe
+from tools.fleet import host_facts, probe
 from tools.fleet.status import PROBE
 
 upgrades_waiting = load(ROLES / "base/files/upgrades_waiting.py")
@@ -90,8 +90,8 @@ def test_only_a_healthy_replica_with_a_priority_is_promoted() -> None:
 
 
 def test_failed_and_stopped_units_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe, "run", lambda *command: UNITS if "list-units" in command else "degraded")
-    facts = probe.systemd({"units": ["nginx", "keepalived", "app"]})
+    monkeypatch.setattr(host_facts, "run", lambda *command: UNITS if "list-units" in command else "degraded")
+    facts = host_facts.systemd({"units": ["nginx", "keepalived", "app"]})
     assert facts == {"system": "degraded", "failed": ["app.service"], "stopped": ["keepalived"], "beat": False}
 
 
@@ -102,7 +102,7 @@ def test_services_that_restart_again_and_again_are_counted() -> None:
         f"NRestarts={count}\nId={unit}.service\nStateChangeTimestampMonotonic={int(changed * 1e6)}"
         for unit, (count, changed) in units.items()
     )
-    assert probe.recent_restarts(text, now) == {"patroni": 30}
+    assert host_facts.recent_restarts(text, now) == {"patroni": 30}
 
 
 def test_a_service_whose_program_was_replaced_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,31 +119,31 @@ def test_a_service_whose_program_was_replaced_is_named(tmp_path: Path, monkeypat
         (process / "exe").symlink_to(program)
         (process / "cgroup").write_text(f"0::/system.slice/{unit}.service\n")
     (tmp_path / "77").mkdir()
-    monkeypatch.setattr(probe, "PROCESSES", tmp_path)
-    assert probe.outdated() == ["patroni", "redis@store"]
+    monkeypatch.setattr(host_facts, "PROCESSES", tmp_path)
+    assert host_facts.outdated() == ["patroni", "redis@store"]
 
 
 def test_waiting_upgrades_are_read_from_the_node_exporters_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "UPGRADES", tmp_path / "upgrades.prom")
-    assert probe.waiting_upgrades() == []
-    probe.UPGRADES.write_text(upgrades_waiting.render(["patroni", "redis-server"]))
-    assert probe.waiting_upgrades() == ["patroni", "redis-server"]
+    monkeypatch.setattr(host_facts, "UPGRADES", tmp_path / "upgrades.prom")
+    assert host_facts.waiting_upgrades() == []
+    host_facts.UPGRADES.write_text(upgrades_waiting.render(["patroni", "redis-server"]))
+    assert host_facts.waiting_upgrades() == ["patroni", "redis-server"]
 
 
 def test_units_that_lost_a_process_because_memory_was_short_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = "\n".join(json.dumps({"__CURSOR": "s=1", "UNIT": unit}) for unit in ("b.service", "a.service", "b.service"))
-    monkeypatch.setattr(probe, "run", lambda *command: lines if "--since=-600s" in command else "")
-    assert probe.killed() == ["a", "b"]
-    monkeypatch.setattr(probe, "run", lambda *_: "")
-    assert probe.killed() == []
+    monkeypatch.setattr(host_facts, "run", lambda *command: lines if "--since=-600s" in command else "")
+    assert host_facts.killed() == ["a", "b"]
+    monkeypatch.setattr(host_facts, "run", lambda *_: "")
+    assert host_facts.killed() == []
 
 
 def test_drain_notes_are_read_from_a_folder_that_may_be_absent(tmp_path: Path) -> None:
-    assert probe.drain_notes(tmp_path / "nowhere") == {}
+    assert host_facts.drain_notes(tmp_path / "nowhere") == {}
     (tmp_path / "app1").write_text(json.dumps({"by": "kim", "when": "now", "why": "disk"}))
-    assert probe.drain_notes(tmp_path) == {"app1": {"by": "kim", "when": "now", "why": "disk"}}
+    assert host_facts.drain_notes(tmp_path) == {"app1": {"by": "kim", "when": "now", "why": "disk"}}
 
 
 def test_the_redis_password_is_read_on_the_host(
@@ -186,7 +186,7 @@ def test_the_synchronous_mode_is_the_one_of_the_running_cluster(
 def test_a_check_that_hangs_or_fails_is_null_and_delays_no_other(
     server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe, "TIMEOUT", 0.3)
+    monkeypatch.setattr(host_facts, "TIMEOUT", 0.3)
     hanging = server("")
     begin = time.monotonic()
     facts = probe.collect(
@@ -216,6 +216,7 @@ def test_the_script_needs_only_the_standard_library_and_prints_json() -> None:
     )
     facts = json.loads(result.stdout)
     assert facts["app"] in {False, None}
+    assert isinstance(facts["outdated"], list)  # of the module that the probe imports
     assert "postgres" not in facts
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.cloud import api
 from tests.unit.roles.modules import ROLES, load
-from tools.fleet import probe, processes
+from tools.fleet import host_facts, processes
 from tools.fleet.context import ROOT, Fleet, FleetError
 from tools.fleet.down import prune
 from tools.fleet.up import restart_stopped_hosts
@@ -88,7 +88,7 @@ def test_the_image_stays_while_another_fleet_has_only_a_network(monkeypatch: pyt
 @pytest.mark.parametrize(
     ("module", "folder"),
     [
-        (probe, None),
+        (host_facts, None),
         *((load(ROLES / f"nginx/library/{name}.py"), "NOTES") for name in ("nginx_drain_plan", "nginx_upstream")),
     ],
 )

@@ -1,0 +1,108 @@
+"""What the probe of `make status` reads from systemd and from files of the host.
+
+It uses only the standard library: tools/fleet/status.py sends it to the hosts together with probe.py.
+"""
+
+import json
+import re
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+TIMEOUT = 1.5
+# A service that systemd restarted at least this often, and within this number of seconds, is reported.
+MANY_RESTARTS, RECENT = 3, 600
+# systemd's message about a unit of which the kernel killed a process, because memory was short.
+OUT_OF_MEMORY = "MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef"
+# Written by /usr/local/sbin/upgrades-waiting.
+UPGRADES = Path("/var/lib/prometheus/node-exporter/upgrades.prom")
+PROCESSES = Path("/proc")
+
+Facts = dict[str, Any]
+
+
+def run(*command: str, user: str | None = None) -> str:
+    """Run a command and return its output."""
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT, cwd="/", user=user)
+    return result.stdout.strip()
+
+
+def units(text: str) -> dict[str, str]:
+    """Parse the state of each unit from `systemctl list-units --all --plain --no-legend`."""
+    return {line.split()[0]: line.split()[2] for line in text.splitlines() if len(line.split()) > 2}
+
+
+def drain_notes(folder: Path) -> dict[str, Facts]:
+    """Return the hosts that this load balancer has drained, each with the author, time and reason."""
+    found = {}
+    for path in sorted(folder.glob("[!.]*")):
+        with suppress(FileNotFoundError):  # undrained meanwhile
+            found[path.name] = json.loads(path.read_text())
+    return found
+
+
+def systemd(settings: Mapping[str, Any]) -> Facts:
+    """Query systemd's state, and find units that failed or should run."""
+    states = units(run("systemctl", "list-units", "--all", "--plain", "--no-legend"))
+    return {
+        "system": run("systemctl", "is-system-running"),
+        "failed": sorted(unit for unit, state in states.items() if state == "failed"),
+        "stopped": [
+            unit for unit in settings["units"] if states.get(f"{unit}.service") not in {"active", "reloading", "failed"}
+        ],
+        "beat": states.get("celery-beat.service") == "active",
+    }
+
+
+def recent_restarts(text: str, now: float) -> dict[str, int]:
+    """Parse how often systemd restarted the services that it restarts again and again, from `systemctl show`."""
+    found = {}
+    for block in text.split("\n\n"):
+        unit = dict(line.split("=", 1) for line in block.splitlines())
+        age = now - int(unit["StateChangeTimestampMonotonic"]) / 1e6
+        if int(unit["NRestarts"]) >= MANY_RESTARTS and age < RECENT:
+            found[unit["Id"].removesuffix(".service")] = int(unit["NRestarts"])
+    return found
+
+
+def restarts() -> dict[str, int]:
+    """Query the services that systemd restarted several times, the last time a short while ago."""
+    properties = "--property=Id,NRestarts,StateChangeTimestampMonotonic"
+    return recent_restarts(run("systemctl", "show", properties, "*.service"), time.monotonic())
+
+
+def killed() -> list[str]:
+    """Return the units of which the kernel killed a process a short while ago, because memory was short."""
+    lines = run("journalctl", "--quiet", "--output=json", "--output-fields=UNIT", f"--since=-{RECENT}s", OUT_OF_MEMORY)
+    return sorted({json.loads(line)["UNIT"].removesuffix(".service") for line in lines.splitlines()})
+
+
+def disks() -> str:
+    """List the file systems with the use of their space and inodes, which rounds up. Read-only ones are always full."""
+    return run("df", "--local", "--output=target,pcent,ipcent", "-xsquashfs", "-xiso9660", "-xerofs")
+
+
+def waiting_upgrades() -> list[str]:
+    """Return the packages whose upgrade waits for a maintenance."""
+    text = UPGRADES.read_text() if UPGRADES.exists() else ""
+    return re.findall(r'^fleet_upgrade_waiting\{package="([^"]+)"\}', text, re.MULTILINE)
+
+
+def outdated() -> list[str]:
+    """Return the services whose program an upgrade has replaced while it runs. A deploy replaces other files."""
+    found = set()
+    for process in PROCESSES.glob("[0-9]*"):
+        with suppress(OSError):  # the process has ended
+            replaced = re.match(r"/(usr/)?(s?bin|lib)/.* \(deleted\)$", str((process / "exe").readlink()))
+            unit = re.search(r"([^/]+)\.service(/|$)", (process / "cgroup").read_text()) if replaced else None
+            # Open sessions keep the old program, but end by themselves.
+            found |= {unit[1]} if unit and unit[1] != "ssh" else set()
+    return sorted(found)
+
+
+def release() -> str | None:
+    """Return the release that the application or worker would use at its next start."""
+    return next((current.resolve().name for current in Path("/opt").glob("*/current")), None)
