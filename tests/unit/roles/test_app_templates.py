@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import re
 import subprocess
+import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from flask import Flask, request
 from jinja2 import Environment
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from tests.unit.roles.modules import read_yaml, render
 
@@ -98,6 +101,42 @@ def test_a_worker_whose_health_page_fails_serves_anyway(gunicorn_settings: dict[
         raise RuntimeError("no database")
 
     gunicorn_settings["post_worker_init"](SimpleNamespace(wsgi=broken))
+
+
+def test_workers_that_die_leave_their_counts_and_no_files(
+    gunicorn_settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    work = """
+from prometheus_client import Counter, Gauge, Histogram
+Counter("requests", "", ["rule"]).labels(rule="/").inc(2)
+Histogram("seconds", "", buckets=(1, 5)).observe(3)
+Gauge("busy", "", multiprocess_mode="livesum").inc()
+"""
+
+    def metrics() -> list[str]:
+        registry = CollectorRegistry()
+        cast("Any", MultiProcessCollector)(registry, str(tmp_path))
+        lines = generate_latest(registry).decode().splitlines()
+        return sorted(line for line in lines if not line.startswith(("#", "busy")))
+
+    for deaths in (1, 2, 3):
+        with subprocess.Popen([sys.executable, "-c", work]) as worker:
+            assert worker.wait() == 0
+        before = [line for line in metrics() if not line.startswith("busy")]
+        gunicorn_settings["child_exit"](None, worker)
+        assert metrics() == before
+        assert f'requests_total{{rule="/"}} {2.0 * deaths}' in before
+        assert f'seconds_bucket{{le="5.0"}} {float(deaths)}' in before
+        assert {file.name for file in tmp_path.iterdir()} == {"counter_0.db", "histogram_0.db"}
+
+
+def test_an_error_in_the_metrics_of_a_dead_worker_does_not_end_gunicorn(
+    gunicorn_settings: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS_MULTIPROC_DIR", str(tmp_path))
+    (tmp_path / "counter_7.db").write_bytes(b"torn")
+    gunicorn_settings["child_exit"](None, SimpleNamespace(pid=7))
 
 
 def test_the_unit_waits_longer_than_gunicorn_for_requests_in_flight() -> None:
