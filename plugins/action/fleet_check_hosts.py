@@ -16,15 +16,19 @@ from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, filter_loader
 
+from plugins import settings
 from plugins.control_node import ControlNodeAction
 
 # `$SSH_CONNECTION` is "client port server port" as the host sees it, and so will its firewall.
-# SET_UP is a file of role base. Standard input has the password of sudo. On one line, for the login shells of others.
-PROBE = """
+# SET_UP is a file of role base, IDENTITY and ADDRESS are records of roles postgres and base. Standard input has the
+# password of sudo. On one line, for the login shells of others.
+PROBE = r"""
 cat /etc/os-release
 echo "SSH_CONNECTION=$SSH_CONNECTION"
 echo "LOGIN=$(id -un)"
 [ ! -e /etc/ssh/sshd_config.d/00-fleet.conf ] || echo SET_UP=yes
+echo "IDENTITY=$(cat /etc/patroni/identity.json 2>/dev/null)"
+sed -n '/BEGIN of the fleet/,/END of the fleet/s/^\([0-9.]*\) \(.*\)$/ADDRESS \2=\1/p' /etc/hosts
 [ "$(id -u)" = 0 ] || output=$({become} 2>&1) || echo "BECOME_ERROR=$(echo "$output" | tail -n 1)"
 output=$({python} -c pass 2>&1) || echo "PYTHON_ERROR=$(echo "$output" | tail -n 1)"
 """.strip().replace("\n", "; ")
@@ -255,6 +259,13 @@ class ActionModule(ControlNodeAction):
         failures += [
             sentence for answer in answers for sentence in locked_out(answer, self._firewall_rules(answer.host))
         ]
+        kept = settings.kept_defaults(self.arguments["root"]) | self.values(settings.KEPT)
+        for answer in answers:
+            tiers = [
+                tier for tier in settings.KNOWN_BY_ADDRESS if answer.host in self.variables["groups"].get(tier, [])
+            ]
+            address = str(hosts[answer.host].get("fleet_address")) if tiers else ""
+            failures += settings.moved_data(answer.host, answer.fields, address, kept)
         if not self.arguments["allow_unreachable"]:
             failures += [sentence for answer in answers for sentence in wrong_connection(answer)]
             failures += silent_in_first_run(answers)

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from ansible.errors import AnsibleError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
+from plugins import certificates
 from plugins.control_node import ControlNodeAction
 
 MIN_DISTINCT_CHARACTERS = 8
@@ -69,6 +72,16 @@ def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetim
     return failures
 
 
+def wrong_name(name: str, certificate: str, domain: str) -> list[str]:
+    """A sentence if a certificate that role secrets does not renew is not valid for the site's domain."""
+    renewed = name.startswith("vault_") and certificates.generated(certificate)
+    failure = (
+        f"{name} is valid for {', '.join(certificates.names(certificate)) or 'no name'}, but not for fleet_domain = "
+        f"{domain}; give a certificate for it, or remove {name} and its key to have a pair generated."
+    )
+    return [] if renewed or certificates.covers(certificate, domain) else [failure]
+
+
 class ActionModule(ControlNodeAction):
     """Ansible's entry point."""
 
@@ -77,8 +90,18 @@ class ActionModule(ControlNodeAction):
         values = {name: str(value) for name, value in self.values(self.arguments["names"]).items()}
         passwords = {name: value for name, value in values.items() if "_tls_" not in name}
         failures = weak_passwords(passwords, int(self.arguments["length"]))
+        now = datetime.now(UTC)
         for stem in sorted({name.partition("_tls_")[0] for name in self.arguments["names"] if "_tls_" in name}):
-            failures += wrong_pair(
-                stem, values.get(f"{stem}_tls_key"), values.get(f"{stem}_tls_certificate"), datetime.now(UTC)
-            )
+            given = {half: values.get(f"{stem}_tls_{half}") for half in ("key", "certificate")}
+            # An inventory may define the role's variables instead of those of the vault.
+            direct = stem.removeprefix("vault_")
+            with suppress(AnsibleError):  # without its vault, the role's variable is undefined
+                found = self.values((f"{direct}_tls_key", f"{direct}_tls_certificate"))
+                if set(found.values()) != set(given.values()):
+                    stem, given = direct, {half: found.get(f"{direct}_tls_{half}") for half in given}
+            wrong = wrong_pair(stem, given["key"], given["certificate"], now)
+            domain = self.values(["fleet_domain"]).get("fleet_domain")
+            if given["certificate"] and domain and not wrong:
+                wrong = wrong_name(f"{stem}_tls_certificate", given["certificate"], domain)
+            failures += wrong
         return {"failures": failures}

@@ -1,4 +1,4 @@
-"""Find variables of the inventory that have no effect, because a later file overrides them."""
+"""Find variables that have no effect, or that only a part of the fleet would follow."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
 
+from plugins import settings
 from plugins.action.fleet_check_inventory import shown
 from plugins.control_node import ControlNodeAction
 
@@ -71,9 +73,14 @@ class ActionModule(ControlNodeAction):
 
     def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
+        ports = settings.matrix(Path(self.arguments["root"]))
+        failures = settings.wrong_role_ports(self.values(settings.PORTS), ports)
+        failures += settings.wrong_matrix_ports(self.values(["fleet_ports"]).get("fleet_ports", []), ports)
         if not self.variables.get("inventory_dir"):
-            return {"failures": []}
+            return {"failures": failures}
         folder = Path(self.variables["inventory_dir"])
+        main = folder / "group_vars" / "all" / "main.yml"
+        failures += settings.given_for_one_run(load_extra_vars(self._loader), main)
         groups = {name: group.vars for name, group in self.variables["hostvars"]._inventory.groups.items()}
         found = list(sources(groups, folder, self._loader))
-        return {"failures": unread_files(folder) + without_effect(found)}
+        return {"failures": failures + unread_files(folder) + without_effect(found)}

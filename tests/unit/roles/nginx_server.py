@@ -20,7 +20,7 @@ from typing import Any
 import httpx
 from jinja2 import Environment
 
-from plugins.action.fleet_secrets import tls_pair
+from plugins.certificates import tls_pair
 from tests.support.live.fleet import eventually
 from tests.support.sockets import accepts_connections, free_port
 from tests.unit.roles import modules
@@ -51,6 +51,7 @@ def render(template: str, **variables: Any) -> str:
         "nginx_ipv6": False,
         "nginx_cache_size": "16m",
         "nginx_worker_connections": 1024,
+        "nginx_private_paths": ["/metrics", "/readyz", "/livez"],
         "nginx_server_name": "news.test",
         "nginx_static_dir": "/var/www/news/static",
         "nginx_exporter_address": "192.0.2.1",

@@ -15,8 +15,10 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
+from plugins import certificates
 from plugins.action import fleet_check_secrets as check
 from plugins.action import fleet_secrets
+from plugins.certificates import tls_pair
 from tools.fleet.context import ROOT
 
 NAMES = re.findall(r"\{\{ (vault_\w+) \}\}", (ROOT / "inventories/shared/secrets.yml").read_text())
@@ -57,7 +59,7 @@ def test_the_first_run_generates_every_secret_into_an_encrypted_private_file(pat
 
 def test_the_generated_certificate_identifies_the_site_and_can_sign_no_other(tmp_path: Path) -> None:
     pem = tmp_path / "pair.pem"
-    key, certificate = fleet_secrets.tls_pair("news.test", "10.0.0.5")
+    key, certificate = tls_pair("news.test", "10.0.0.5")
     pem.write_text(key + certificate)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(pem)
@@ -114,6 +116,61 @@ def test_an_unencrypted_file_is_refused(path: Path) -> None:
         complete(path, ["vault_a", "vault_b"])
 
 
+def complete_for(path: Path, domain: str, address: str, renew: bool = True) -> list[str]:
+    return fleet_secrets.complete(path, NAMES, vault(), domain, address, renew)
+
+
+def test_the_generated_certificate_follows_the_domain_and_the_address(path: Path) -> None:
+    pair = ["vault_nginx_tls_key", "vault_nginx_tls_certificate"]
+    complete_for(path, "news.test", "10.0.0.5")
+    before = yaml.safe_load(read(path))
+    assert complete_for(path, "shop.test", "10.0.0.5", renew=False) == []
+    assert complete_for(path, "shop.test", "10.0.0.6") == pair
+    after = yaml.safe_load(read(path))
+    assert {name for name in NAMES if after[name] != before[name]} == set(pair)
+    certificate = after["vault_nginx_tls_certificate"]
+    assert check.wrong_pair("vault_nginx", after["vault_nginx_tls_key"], certificate, NOW) == []
+    # Fleets of one inventory, which differ in their address, share the certificate.
+    assert certificates.names(certificate) == ["shop.test", "news.test", "10.0.0.6", "10.0.0.5"]
+    assert complete_for(path, "shop.test", "10.0.0.5") == []
+    assert complete_for(path, "third.test", "10.0.0.5") == pair, "a renewed certificate is a generated one, too"
+
+
+def test_a_value_is_replaced_without_changing_a_byte_of_the_others() -> None:
+    text = "# mine\na: |\n  two\n\n  lines\n# about b\nb:   1  # odd\nc: >-\n  last"
+    assert fleet_secrets.without(text, ["a"]) == "# mine\n# about b\nb:   1  # odd\nc: >-\n  last"
+    assert fleet_secrets.without(text, ["b", "c"]) == "# mine\na: |\n  two\n\n  lines\n# about b\n"
+
+
+def own_certificate(*names: str) -> str:
+    """Return a certificate of somebody else's making: with another lifetime."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(certificates, "VALID", timedelta(days=90))
+        return tls_pair(names[0], more=names[1:])[1]
+
+
+@pytest.mark.parametrize(
+    ("names", "valid"),
+    [
+        (["news.test"], True),
+        (["other.test", "NEWS.test"], True),
+        (["*.test"], True),
+        (["*.news.test"], False),
+        (["other.test"], False),
+    ],
+)
+def test_a_certificate_of_ones_own_must_be_valid_for_the_domain(names: list[str], valid: bool) -> None:
+    certificate = own_certificate(*names)
+    assert not certificates.generated(certificate)
+    sentences = check.wrong_name("vault_nginx_tls_certificate", certificate, "news.test")
+    assert [s.partition(";")[0] for s in sentences] == (
+        []
+        if valid
+        else [f"vault_nginx_tls_certificate is valid for {', '.join(names)}, but not for fleet_domain = news.test"]
+    )
+    assert fleet_secrets.renewed({"vault_nginx_tls_certificate": certificate}, "news.test") == {}
+
+
 def test_half_a_tls_pair_is_not_completed(path: Path) -> None:
     with pytest.raises(ValueError, match="vault_nginx_tls_certificate is set and vault_nginx_tls_key is not"):
         complete(path, ["vault_nginx_tls_key"])
@@ -137,7 +194,7 @@ def test_weak_passwords_are_refused_without_printing_them() -> None:
     ("change", "days", "message"),
     [
         (
-            {"key": fleet_secrets.tls_pair("news.test")[0]},
+            {"key": tls_pair("news.test")[0]},
             0,
             "vault_nginx_tls_certificate does not match vault_nginx_tls",
         ),
@@ -147,7 +204,7 @@ def test_weak_passwords_are_refused_without_printing_them() -> None:
     ],
 )
 def test_a_wrong_tls_pair_is_refused(change: dict[str, str], days: int, message: str) -> None:
-    key, certificate = fleet_secrets.tls_pair("news.test", "10.0.0.5")
+    key, certificate = tls_pair("news.test", "10.0.0.5")
     pair = {"key": key, "certificate": certificate} | change
     (sentence,) = check.wrong_pair("vault_nginx", **pair, now=NOW + timedelta(days=days))
     assert message in sentence

@@ -1,0 +1,76 @@
+"""The self-signed certificate of the site: creates it, and compares the names in a certificate with the site's."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import ExtendedKeyUsageOID
+
+# Long, so that a forgotten self-signed certificate does not take the site down when it expires.
+VALID = timedelta(days=3650, hours=1)
+
+
+def tls_pair(domain: str, address: str = "", more: Iterable[str] = ()) -> tuple[str, str]:
+    """A new private key and its self-signed certificate for `domain`, `address` and `more` names, both PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, domain)])
+    alternatives = [_general(each) for each in dict.fromkeys([domain, address, *more]) if each]
+    begin = datetime.now(UTC) - timedelta(hours=1)  # the clocks of clients may be behind
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + VALID)
+        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+        # Who trusts it must not trust other certificates that its key, which is on every load balancer, may sign.
+        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def names(certificate: str) -> list[str]:
+    """The DNS names and addresses of a certificate, the first one of a PEM chain."""
+    try:
+        found = leaf(certificate).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return []
+    return found.get_values_for_type(x509.DNSName) + [str(a) for a in found.get_values_for_type(x509.IPAddress)]
+
+
+def generated(certificate: str) -> bool:
+    """Whether the certificate is one of tls_pair, so that another one may replace it."""
+    found = leaf(certificate)
+    common = [str(attribute.value) for attribute in found.subject if attribute.oid == x509.NameOID.COMMON_NAME]
+    return (
+        found.issuer == found.subject
+        and len(list(found.subject)) == 1
+        and common == names(certificate)[:1]
+        and found.not_valid_after_utc - found.not_valid_before_utc == VALID
+    )
+
+
+def covers(certificate: str, name: str) -> bool:
+    """Whether the certificate is valid for a name or an address."""
+    parent = name.partition(".")[2]
+    return any(other.lower() in (name.lower(), f"*.{parent}".lower()) for other in names(certificate))
+
+
+def leaf(certificate: str) -> x509.Certificate:
+    """The first certificate of a PEM chain."""
+    return x509.load_pem_x509_certificates(certificate.encode())[0]
+
+
+def _general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)

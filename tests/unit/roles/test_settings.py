@@ -1,0 +1,179 @@
+"""The table of variables that several parts of a fleet depend on: each entry is real, and none is missing."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from plugins import settings
+from plugins.action.fleet_check_hosts import PROBE, Answer
+from plugins.action.fleet_check_inventory import REQUIRED, specifications
+from tests.unit.roles.modules import ROLES, read_yaml
+from tools.fleet.context import ROOT
+
+GROUPS = {
+    "loadbalancers": ["lb1", "lb2"],
+    "app": ["app1"],
+    "workers": ["worker1"],
+    "postgres": ["db1"],
+    "etcd": ["db1"],
+    "redis": ["cache1"],
+    "sentinel": ["cache1"],
+    "monitoring": ["mon1"],
+}
+HOSTS = ["lb1", "lb2", "app1", "worker1", "db1", "cache1", "mon1"]
+FLEET: dict[str, Any] = {
+    "inventory_hostname": "app1",
+    "inventory_dir": str(ROOT / "inventories/sandbox"),
+    "group_names": ["app"],
+    "groups": GROUPS | {"all": HOSTS},
+    "fleet_addresses": {name: f"192.0.2.{number}" for number, name in enumerate(HOSTS, 11)},
+    "fleet_address": "192.0.2.13",
+    "fleet_domain": "news.example.org",
+    "fleet_vip": "192.0.2.5",
+    "fleet_admin_networks": ["198.51.100.7/32"],
+    "fleet_extra_ports": [],
+}
+OTHER: dict[str, Any] = {
+    "fleet_domain": "shop.example.org",
+    "fleet_vip": "192.0.2.6",
+    "fleet_admin_networks": ["198.51.100.8/32"],
+    "fleet_extra_ports": [{"name": "x", "port": 1, "protocol": "tcp", "to": ["all"], "from": ["any"]}],
+    "fleet_ports": [],
+    "fleet_timezone": "Europe/Berlin",
+    "app_health_path": "/up",
+    "app_metrics_path": "",
+    "app_celery_app": "",
+    "app_user": "other",
+    "celery_metrics_port": 0,
+    "fleet_name": "other",
+    "fleet_subnet": "198.51.100.0/24",
+    "postgres_app_user": "other",
+    "postgres_owner_user": "other",
+    "postgres_database": "other",
+}
+
+
+def variables() -> dict[str, Any]:
+    """Return the variables of the host app1: defaults of all roles, shared ones, and those of the fleet."""
+    found: dict[str, Any] = {}
+    for path in [*ROLES.glob("*/defaults/main.yml"), *sorted((ROOT / "inventories/shared").glob("*.yml"))]:
+        found |= trust(read_yaml(path) or {})
+    secrets = {text[3:-3]: "x" for text in read_yaml("inventories/shared/secrets.yml").values()}
+    found |= trust(read_yaml("inventories/applications/news.yml"))
+    return found | secrets | FLEET
+
+
+def trust(value: Any) -> Any:
+    """Mark text as a template, as Ansible does with a file."""
+    if isinstance(value, dict):
+        return {name: trust(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [trust(item) for item in value]
+    return trust_as_template(value) if isinstance(value, str) else value
+
+
+def rendered(**change: Any) -> dict[str, Any]:
+    """Return those variables that need no secret and no facts of the host."""
+    given = variables() | change
+    templar, values = Templar(DataLoader(), given), {}
+    for name, value in given.items():
+        try:
+            values[name] = templar.template(value)
+        except AnsibleError:
+            continue
+    return values
+
+
+@pytest.fixture(scope="module")
+def before() -> dict[str, Any]:
+    return rendered()
+
+
+@pytest.mark.parametrize("name", OTHER)
+def test_the_table_names_all_variables_that_follow_another_one(before: dict[str, Any], name: str) -> None:
+    after = rendered(**{name: OTHER[name]})
+    followers = {other for other in before if after.get(other) != before[other]} - {name}
+    assert followers == set(settings.FOLLOWERS[name])
+
+
+def test_every_setting_of_the_fleet_is_in_the_table() -> None:
+    shared = [*read_yaml("inventories/shared/fleet.yml"), *REQUIRED]
+    assert set(shared) <= settings.FOLLOWERS.keys() == OTHER.keys()
+    assert set(settings.ONLY_IN_INVENTORY) <= settings.FOLLOWERS.keys()
+
+
+def test_every_port_of_a_role_is_the_one_that_the_firewall_opens() -> None:
+    ports = settings.matrix(ROOT)
+    options = {name: option for role in specifications(ROLES).values() for name, option in role.items()}
+    defaults = {name: options[name]["default"] for name in options if name.endswith("_port")}
+    assert defaults.keys() - settings.PORTS.keys() == {"nginx_status_port"}, "only that one is not for other hosts"
+    assert settings.wrong_role_ports(defaults, ports) == []
+    jobs = read_yaml("inventories/shared/topology.yml")["prometheus_scrape_jobs"]
+    assert {job["port"] for job in jobs if job["job"] != "celery"} <= set(ports.values())
+
+
+@pytest.mark.parametrize("name", settings.PORTS)
+def test_another_port_of_a_role_is_refused_with_the_reason(name: str) -> None:
+    (sentence,) = settings.wrong_role_ports({name: 8001}, settings.matrix(ROOT))
+    assert sentence.startswith(f"{name} = 8001 is not supported: ")
+    assert sentence.endswith(f"; remove {name}.")
+
+
+def test_ports_that_nothing_else_knows_may_differ() -> None:
+    ports = settings.matrix(ROOT)
+    assert settings.wrong_role_ports({"celery_metrics_port": "0", "app_port": "8000"}, ports) == []
+    assert settings.wrong_matrix_ports([{"name": "ssh", "port": 2222}, {"name": "mine", "port": 1}], ports) == []
+    (sentence,) = settings.wrong_matrix_ports([{"name": "postgres", "port": 5433}], ports)
+    assert sentence.startswith("fleet_ports, entry postgres: port = 5433 is not supported, ")
+
+
+def test_variables_that_later_runs_need_are_refused_on_the_command_line() -> None:
+    sentences = settings.given_for_one_run({"fleet_domain": "x.test", "app_health_path": "/up"}, Path("main.yml"))
+    assert [sentence.split(" is given")[0] for sentence in sentences] == ["fleet_domain = x.test"]
+    assert "; set it in main.yml, or where the inventory gets it from" in sentences[0]
+
+
+def test_the_names_of_data_are_recorded_and_may_not_change() -> None:
+    recorded = read_yaml("roles/postgres/vars/main.yml")["__postgres_identity"]
+    assert recorded == {name: f"{{{{ {name} }}}}" for name in settings.KEPT}
+    record = dict.fromkeys(settings.KEPT, "news") | {"postgres_version": 17}
+    same = settings.kept_defaults(ROOT) | dict.fromkeys(settings.KEPT[:-1], "news") | {"postgres_version": "17"}
+    assert settings.other_data("db1", record, same) == []
+    for name in settings.KEPT:
+        (sentence,) = settings.other_data("db1", record, same | {name: "shop"})
+        assert sentence.startswith(f"{name} = shop, but db1 was set up with {record[name]}, and its data do not move; ")
+
+
+@pytest.mark.parametrize(
+    ("text", "failures"),
+    [
+        ("", 0),
+        ("IDENTITY=\nADDRESS db1=10.0.0.41\nADDRESS db2=10.0.0.9\n", 0),
+        ("ADDRESS db1=10.0.0.99\n", 1),
+        ('IDENTITY={"postgres_database": "news"}\nADDRESS db1=10.0.0.41\n', 0),
+        ('IDENTITY={"postgres_database": "shop"}\n', 1),
+    ],
+)
+def test_a_host_reports_the_data_and_the_address_that_it_was_set_up_with(text: str, failures: int) -> None:
+    fields = Answer("db1", "10.0.0.41", text=text).fields
+    assert len(settings.moved_data("db1", fields, "10.0.0.41", {"postgres_database": "news"})) == failures
+    assert settings.moved_data("db1", {"ADDRESS db1": "10.0.0.9"}, "", {}) == []
+
+
+def test_the_probe_reads_the_block_of_the_fleet_in_etc_hosts(tmp_path: Path) -> None:
+    marker = "# {} of the fleet, written by Flaskfleet's role base"
+    lines = ["127.0.0.1 localhost", marker.format("BEGIN"), "10.0.0.41 db1", marker.format("END"), "10.0.0.9 other"]
+    (tmp_path / "hosts").write_text("\n".join(lines))
+    probe = PROBE.replace("/etc/hosts", str(tmp_path / "hosts"))
+    probe = probe.replace("{become}", "true").replace("{python}", "true")
+    output = subprocess.run(["sh", "-c", probe], capture_output=True, text=True, check=True).stdout
+    fields = Answer("db1", "", text=output).fields
+    assert {name: value for name, value in fields.items() if name.startswith("ADDRESS")} == {"ADDRESS db1": "10.0.0.41"}
+    assert fields["IDENTITY"] == ""
