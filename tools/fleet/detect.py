@@ -4,15 +4,13 @@ Each yields the values for the kind's sentence, once for each instance. Some cal
 units, drained hosts, Sentinels, releases). An absent fact is no trouble.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
 from tools.fleet.processes import abandoned
-from tools.fleet.view import Facts, State, drained, running_deploy, size, voters
+from tools.fleet.view import Detect, Facts, Instances, State, drained, running_deploy, size, voters
 
-Instances = Iterator[dict[str, Any]]
-Detect = Callable[[State], Instances]
 # The alert PostgresReplicationLag fires at the same number of bytes.
 MAX_LAG = 64 * 1024**2
 

@@ -4,31 +4,10 @@ A new kind is an entry in KINDS and a case in tests/unit/tools/test_troubles.py.
 """
 
 from functools import partial
-from typing import NamedTuple
 
 from tools.fleet import detect
-from tools.fleet.detect import Detect, on_each
-
-
-class Kind(NamedTuple):
-    """One kind of trouble.
-
-    Args:
-        name: A short name, by which tests and the runbook refer to it.
-        sentence: What `make status` prints. `detect` yields the values for the names in braces.
-        detect: Yields the values for the sentence, once for each instance.
-        step: What the reader does next: a command, or a section of the runbook.
-        in_row: Whether the table shows it in the row of the host, too. Its sentence begins with the host.
-        redundant: Whether the fleet is fully redundant nevertheless, so that maintenance may begin.
-    """
-
-    name: str
-    sentence: str
-    detect: Detect
-    step: str
-    in_row: bool = False
-    redundant: bool = False
-
+from tools.fleet.detect import on_each
+from tools.fleet.view import Kind
 
 RUN_SITE = "run `ansible-playbook site.yml`"
 REINIT = "`ansible-playbook playbooks/reinit.yml -e reinit_host={host}`"

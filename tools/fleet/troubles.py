@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tools.fleet.context import Host
-from tools.fleet.kinds import KINDS, Kind
-from tools.fleet.view import State, View
+from tools.fleet.kinds import KINDS
+from tools.fleet.view import Kind, State, View
 
 
 class Trouble(NamedTuple):

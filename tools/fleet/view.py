@@ -1,6 +1,6 @@
-"""What the probes reported about a fleet."""
+"""What the probes reported about a fleet, and what a kind of trouble is."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tools.fleet.context import Host
@@ -41,6 +41,30 @@ class State(NamedTuple):
     def leaders(self, service: str, *groups: str) -> list[str]:
         """Return the hosts of these groups that lead."""
         return [name for name in self.members(*groups) if is_leader(self.facts(name).get(service))]
+
+
+Instances = Iterator[dict[str, Any]]
+Detect = Callable[[State], Instances]
+
+
+class Kind(NamedTuple):
+    """One kind of trouble.
+
+    Args:
+        name: A short name, by which tests and the runbook refer to it.
+        sentence: What `make status` prints. `detect` yields the values for the names in braces.
+        detect: Yields the values for the sentence, once for each instance.
+        step: What the reader does next: a command, or a section of the runbook.
+        in_row: Whether the table shows it in the row of the host, too. Its sentence begins with the host.
+        redundant: Whether the fleet is fully redundant nevertheless, so that maintenance may begin.
+    """
+
+    name: str
+    sentence: str
+    detect: Detect
+    step: str
+    in_row: bool = False
+    redundant: bool = False
 
 
 def is_leader(fact: Any) -> bool:

@@ -6,10 +6,10 @@ import pytest
 
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, PATRONI, changed
 from tools.fleet.context import Host
-from tools.fleet.kinds import KINDS, Kind
+from tools.fleet.kinds import KINDS
 from tools.fleet.processes import this_run
 from tools.fleet.troubles import missing, troubles
-from tools.fleet.view import State
+from tools.fleet.view import Kind, State
 
 # Facts that are not needed.
 OPTIONAL = {"failed", "stopped", "drained", "release", "beat", "patroni", "candidates", "sentinel", "etcd_leads"}
