@@ -1,0 +1,18 @@
+"""Damaged data of one host is copied again from the others."""
+
+from tests.support.drills.playbooks import play
+from tests.support.drills.runner import DrillRunner
+
+# Overwrites the middle of the newest file of the log.
+DAMAGE = "f=$(ls -t {files} | head -n 1) && dd if=/dev/urandom of=$f bs=1 seek=600 count=400 conv=notrunc"
+
+
+def test_an_etcd_member_with_a_damaged_log_is_emptied_and_joins_again(runner: DrillRunner) -> None:
+    runner.wait_until_redundant(120)
+    host = runner.standby
+    damage = DAMAGE.format(files="/var/lib/etcd/fleet/member/wal/*.wal")
+    runner.fleet.run(host, f"systemctl kill --signal=KILL etcd && systemctl stop etcd && {damage}")
+    refused = play(runner.fleet, "site.yml", "--tags", "etcd", "--limit", host.name)
+    assert f"reinit.yml -e reinit_etcd_host={host.name}" in refused.output
+    play(runner.fleet, "playbooks/reinit.yml", "-e", f"reinit_etcd_host={host.name}").succeeded()
+    runner.wait_until_redundant(120)
