@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 # Facts in which roles leave a sentence about work that they postponed.
-POSTPONED = ("grafana_skipped_reason", "etcd_postponed", "postgres_postponed", "redis_postponed")
+POSTPONED = ("base_postponed", "grafana_skipped_reason", "etcd_postponed", "postgres_postponed", "redis_postponed")
 UNITS = "/etc/systemd/system/"
 
 

@@ -108,3 +108,15 @@ def test_a_leader_or_an_indispensable_host_is_not_replaced(runner: DrillRunner) 
             assert f"{host.name} was not removed, because {sentence}" in replace(runner.fleet, host).output
     runner.wait_until_redundant(90)
     assert touched(running, processes(runner.fleet)) <= {host.name for host in runner.group("monitoring")}
+
+
+def test_a_source_of_apt_that_cannot_be_read_is_named_and_the_run_goes_on(runner: DrillRunner) -> None:
+    host, source = runner.group("app")[0], "http://127.0.0.1:9/foreign"
+    path = "/etc/apt/sources.list.d/foreign.list"
+    try:
+        runner.fleet.run(host, f"echo 'deb {source} stable main' >{path}; touch -d '2 days ago' /var/lib/apt/lists")
+        run = play(runner.fleet, "site.yml", "--tags", "base").succeeded()
+    finally:
+        runner.fleet.run(host, f"rm {path}")
+    assert f"apt on {host.name} cannot read {source} stable (" in run.output
+    assert run.seconds < 120
