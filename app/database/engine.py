@@ -111,7 +111,8 @@ class Database:
 
     def _engine(self, url: str, settings: dict[str, Any], **options: Any) -> Engine:
         address = make_url(url)
-        engine = create_engine(address, **_engine_options(address, settings), **options)
+        # Tracebacks are logged, and values may be hashes of passwords.
+        engine = create_engine(address, hide_parameters=True, **_engine_options(address, settings), **options)
         event.listen(engine, "handle_error", _drop_read_only_connection)
         event.listen(engine, "before_cursor_execute", _start_clock)
         event.listen(engine, "after_cursor_execute", self._stop_clock)

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from gunicorn import glogging
 from gunicorn.config import Config
 from kombu.exceptions import OperationalError as BrokerError
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from app import create_app
@@ -126,6 +127,18 @@ def test_secrets_are_hidden_in_logs(app: Flask, client: FlaskClient, capsys: pyt
         gunicorn_log.exception("Error handling request %s", "/auth/reset/s3cret?x=1")
     loggers = ["app.web.problems", "py.warnings", "a.library", "gunicorn.error"]
     assert [line["logger"] for line in logged] == loggers
+    assert "s3cret" not in str(logged)
+
+
+@pytest.mark.usefixtures("app")
+def test_a_traceback_has_no_values_of_a_statement(capsys: pytest.CaptureFixture[str]) -> None:
+    values = {"hash": "s3cret"}
+    with json_logs(capsys) as logged:
+        try:
+            db.read(lambda session: session.execute(text("select :hash from nowhere"), values))
+        except OperationalError:
+            logging.getLogger("app").exception("failed")
+    assert "from nowhere" in logged[0]["exception"]
     assert "s3cret" not in str(logged)
 
 
