@@ -17,7 +17,9 @@ def entries(text: str) -> str:
     return "".join(
         _wrapped(
             f"- `{_words(kind.sentence)}` ({kind.name}): "
-            + re.sub(r"docs/operations\.md#(\w+)", lambda link: f"[{titles[link[1]]}](#{link[1]})", _words(kind.step))
+            + re.sub(
+                r"docs/operations\.md#([\w-]+)", lambda link: f"[{titles[link[1]]}](#{link[1]})", _words(kind.step)
+            )
         )
         for kind in KINDS
     )

@@ -194,6 +194,18 @@ def replicas(instance: str, *groups: str) -> Detect:
     return detect
 
 
+def damaged_stores(state: State) -> Instances:
+    """Copies of the store that do not run, because their append-only file is damaged."""
+    found = {
+        name: facts["damaged_store"]
+        for name, facts in state.answering("redis", "sentinel")
+        if facts.get("damaged_store") and not facts.get("store")
+    }
+    if found:
+        hosts = ", ".join(f"{name} ({size(note['lost'])} lost)" for name, note in found.items())
+        yield {"hosts": hosts, "host": min(found, key=lambda name: (found[name]["lost"], -found[name]["written"]))}
+
+
 def both(detect: Callable[..., Detect]) -> Detect:
     """Detect a kind of trouble in cache and store. The store has a copy on every host with a Sentinel."""
     found = (detect("cache", "redis"), detect("store", "redis", "sentinel"))

@@ -19,6 +19,8 @@ MANY_RESTARTS, RECENT = 3, 600
 OUT_OF_MEMORY = "MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef"
 # Written by /usr/local/sbin/upgrades-waiting.
 UPGRADES = Path("/var/lib/prometheus/node-exporter/upgrades.prom")
+# Written by /usr/local/sbin/redis-after-failure.
+DAMAGED_STORE = Path("/run/redis@store.damaged")
 PROCESSES = Path("/proc")
 
 Facts = dict[str, Any]
@@ -101,6 +103,11 @@ def outdated() -> list[str]:
             # Open sessions keep the old program, but end by themselves.
             found |= {unit[1]} if unit and unit[1] != "ssh" else set()
     return sorted(found)
+
+
+def damaged_store() -> Facts:
+    """Return how much of the store's append-only file cannot be read. Empty if it is complete."""
+    return dict(json.loads(DAMAGED_STORE.read_text())) if DAMAGED_STORE.exists() else {}
 
 
 def release() -> str | None:

@@ -164,6 +164,12 @@ KINDS = (
         "check `journalctl -u etcd` on its members",
     ),
     Kind(
+        "store-damaged",
+        "the append-only file of the store is damaged on {hosts}; of these, {host} has the most",
+        detect.damaged_stores,
+        f"{RUNBOOK}damaged-append-only-files",
+    ),
+    Kind(
         "redis-no-master",
         "{instance} has no master",
         detect.both(partial(detect.leaders, "no")),

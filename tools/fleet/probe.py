@@ -179,6 +179,8 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
         checks |= {"etcd": lambda: etcd(address), "deploying": lambda: deploying(address)}
     for name in ["cache", "store"] if "redis" in groups else ["store"] if "sentinel" in groups else []:
         checks[name] = partial(instance, address, REDIS_PORTS[name])
+    if groups & {"redis", "sentinel"}:
+        checks["damaged_store"] = host_facts.damaged_store
     if "sentinel" in groups:
         checks["sentinel"] = lambda: votes(
             redis(address, SENTINEL_PORT, "SENTINEL CKQUORUM cache", "SENTINEL CKQUORUM store")

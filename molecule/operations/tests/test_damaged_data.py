@@ -1,5 +1,7 @@
 """Damaged data of one host is copied again from the others."""
 
+import pytest
+
 from tests.support.drills.playbooks import play
 from tests.support.drills.runner import DrillRunner
 
@@ -16,3 +18,15 @@ def test_an_etcd_member_with_a_damaged_log_is_emptied_and_joins_again(runner: Dr
     assert f"reinit.yml -e reinit_etcd_host={host.name}" in refused.output
     play(runner.fleet, "playbooks/reinit.yml", "-e", f"reinit_etcd_host={host.name}").succeeded()
     runner.wait_until_redundant(120)
+
+
+@pytest.mark.parametrize("role", ["master", "replica"])
+def test_a_store_with_a_damaged_append_only_file_is_copied_again(runner: DrillRunner, role: str) -> None:
+    runner.wait_until_redundant(120)
+    master = runner.leader("store")
+    host = master if role == "master" else next(h for h in runner.fleet.group("redis") if h.name != master.name)
+    damage = DAMAGE.format(files="/var/lib/redis/store/appendonlydir/*.aof")
+    # systemd restarts it with the damaged file.
+    runner.fleet.run(host, f"{damage} && systemctl kill --signal=KILL redis@store")
+    runner.wait_until_redundant(120)
+    runner.fleet.run(host, "rm -r /var/lib/redis/store/appendonlydir.damaged")  # it was moved there

@@ -80,7 +80,10 @@ def converge_server(module: AnsibleModule, start_timeout: float, converge: Calla
     except (redis.ConnectionError, redis.TimeoutError) as error:
         # In check mode the server may be one that this run would start.
         if not module.check_mode:
-            module.fail_json(msg=f"{host}:{port} does not answer: {error}")
+            module.fail_json(
+                msg=f"{host}:{port} does not answer: {error}. `journalctl -u 'redis*' -n 50` on this host shows why. If"
+                " its append-only file is damaged, see docs/operations.md#damaged-append-only-files."
+            )
     except (redis.RedisError, StateError) as error:
         module.fail_json(msg=f"{host}:{port}: {error}")
     return False

@@ -162,7 +162,7 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("deploy-died", "db1", {"deploying": DEAD_DEPLOY}, "the deploy of r2 that kim started at 06:00 has died"),
 ]
 # Kinds that only exist together with another one, so they have a test of their own.
-TOGETHER = {"etcd-quorum-lost", "sentinel-quorum-lost"}
+TOGETHER = {"etcd-quorum-lost", "sentinel-quorum-lost", "store-damaged"}
 
 
 @pytest.mark.parametrize(("kind", "host", "facts", "sentence"), CASES, ids=[f"{c[0]}: {c[3]}" for c in CASES])
@@ -238,6 +238,21 @@ def test_a_service_that_hangs_on_a_host_that_answers_is_a_problem() -> None:
         "db1 has a Postgres that does not answer",
         "Postgres has no primary",
     ]
+
+
+def test_of_damaged_copies_of_the_store_the_one_that_has_the_most_is_named() -> None:
+    view = changed(
+        cache1={"store": None, "damaged_store": {"lost": 4096, "written": 9.0}},
+        cache2={"store": None, "damaged_store": {"lost": 2048, "written": 1.0}},
+        mon1={"store": None, "damaged_store": {"lost": 2048, "written": 2.0}},
+    )
+    hosts = "cache1 (4 KiB lost), cache2 (2 KiB lost), mon1 (2 KiB lost)"
+    assert missing(HOSTS, view) == [
+        f"the append-only file of the store is damaged on {hosts}; of these, mon1 has the most",
+        "store has no master",
+    ]
+    running = {"damaged_store": {"lost": 4096, "written": 9.0}}
+    assert missing(HOSTS, changed(cache2=running)) == []  # an old note
 
 
 def test_a_drained_host_is_a_problem_with_its_reason() -> None:
