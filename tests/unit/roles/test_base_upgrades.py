@@ -39,16 +39,25 @@ def test_the_nightly_upgrade_leaves_out_the_servers_of_a_role_that_may_lead(role
 
 
 @pytest.mark.skipif(not shutil.which("apt-config"), reason="this machine has no apt")
-def test_apt_reads_the_list_that_the_program_uses(tmp_path: Path) -> None:
+def test_apt_reads_its_limits_and_the_list_that_the_program_uses(tmp_path: Path) -> None:
     written = render(
         "base",
         "unattended-upgrades.j2",
         base_upgrades_enabled=True,
         base_upgrades_reboot=False,
         base_upgrades_excluded=EXCLUDED,
+        base_apt_timeout=5,
     )
     (tmp_path / "apt.conf").write_text(written)
-    key = "Unattended-Upgrade::Package-Blacklist"
-    command = ["apt-config", f"--config-file={tmp_path}/apt.conf", "dump", "--format=%v%n", key]
-    output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    assert [line for line in output.splitlines() if line] == EXCLUDED
+
+    def read(key: str) -> list[str]:
+        command = ["apt-config", f"--config-file={tmp_path}/apt.conf", "dump", "--format=%v%n", key]
+        output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return [line for line in output.splitlines() if line]
+
+    assert read("Unattended-Upgrade::Package-Blacklist") == EXCLUDED
+    assert [read(f"Acquire::{name}") for name in ("Retries", "http::Timeout", "https::Timeout")] == [
+        ["1"],
+        ["5"],
+        ["5"],
+    ]
