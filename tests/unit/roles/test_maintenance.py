@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import yaml
+
 from plugins.filter import maintenance
+from tests.unit.roles.modules import ROLES
 
 SIMULATED = """Reading package lists...
 The following packages have been kept back:
@@ -100,3 +103,9 @@ def test_a_run_that_stops_between_two_hosts_names_the_next_one() -> None:
     lacking = failed("db2", "Require", "ansible.builtin.assert", "the fleet lacks db1")
     text = maintenance.stop([host("app1", maintain_done=True), lacking], "app1", ["app1", "db2"], REDUNDANT)
     assert text == "The run stopped before db2: the fleet lacks db1. Done: app1."
+
+
+def test_an_interrupted_upgrade_ends_before_the_host_is_back_in_service() -> None:
+    names = [task["name"] for task in yaml.safe_load((ROLES / "maintain/tasks/put_back_leftovers.yml").read_text())]
+    finish, back = "Finish an interrupted upgrade", "Put back the hosts that an interrupted maintenance left"
+    assert names.index(finish) < names.index(back)
