@@ -1,8 +1,10 @@
 """The base class of action plugins that run on the control node."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
 
 
@@ -22,6 +24,14 @@ class ControlNodeAction(ActionBase):  # type: ignore[misc]  # Ansible has no typ
     def values(self, names: Iterable[str]) -> dict[str, Any]:
         """Return the values of those variables that are set."""
         return {name: self._templar.template(self.variables[name]) for name in names if name in self.variables}
+
+    def defined(self, names: Iterable[str]) -> dict[str, Any]:
+        """Return the values of those variables that do not depend on a missing one, which another check reports."""
+        found: dict[str, Any] = {}
+        for name in names:
+            with suppress(AnsibleError):
+                found |= self.values([name])
+        return found
 
     def act(self) -> dict[str, Any]:
         """Return the task's result."""

@@ -1,7 +1,7 @@
 """Variables that several parts of a fleet depend on. Each one moves all of its dependents, or a change is refused."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -143,10 +143,23 @@ def other_address(host: str, recorded: str, address: str) -> list[str]:
     return [] if recorded in ("", address) else [failure]
 
 
-def moved_data(host: str, fields: Mapping[str, str], address: str, values: Mapping[str, Any]) -> list[str]:
-    """A sentence for each variable that does not fit the data of a host, by the records in `fields` of its answer.
+def moved_data(
+    records: Mapping[str, Mapping[str, str]],
+    addresses: Mapping[str, str],
+    groups: Mapping[str, Sequence[str]],
+    values: Mapping[str, Any],
+) -> list[str]:
+    """A sentence for each variable that does not fit the data of a host.
 
-    The address is empty if no data name it.
+    Args:
+        records: For each host the records in its answer.
+        addresses: Each host's fleet_address.
+        groups: The inventory's groups.
+        values: The variables of KEPT.
     """
-    failures = other_data(host, json.loads(fields.get("IDENTITY") or "{}"), values)
-    return failures + (other_address(host, fields.get(f"ADDRESS {host}", ""), address) if address else [])
+    failures = []
+    for host, fields in records.items():
+        failures += other_data(host, json.loads(fields.get("IDENTITY") or "{}"), values)
+        if any(host in groups.get(group, ()) for group in KNOWN_BY_ADDRESS):
+            failures += other_address(host, fields.get(f"ADDRESS {host}", ""), addresses[host])
+    return failures

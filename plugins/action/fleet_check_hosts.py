@@ -4,7 +4,7 @@ import os
 import re
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,7 @@ from ansible.errors import AnsibleError
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import become_loader, filter_loader
 
-from plugins import settings
+from plugins import first_run, settings
 from plugins.control_node import ControlNodeAction
 
 # `$SSH_CONNECTION` is "client port server port" as the host sees it, and so will its firewall.
@@ -32,7 +32,6 @@ sed -n '/BEGIN of the fleet/,/END of the fleet/s/^\([0-9.]*\) \(.*\)$/ADDRESS \2
 [ "$(id -u)" = 0 ] || output=$({become} 2>&1) || echo "BECOME_ERROR=$(echo "$output" | tail -n 1)"
 output=$({python} -c pass 2>&1) || echo "PYTHON_ERROR=$(echo "$output" | tail -n 1)"
 """.strip().replace("\n", "; ")
-ALLOW = "or continue without them with -e preflight_allow_unreachable=true"
 # Errors of ssh that mean that the host is down. Others, such as a rejected key, are mistakes in the inventory.
 DOWN = re.compile(r"timed out|No route to host|Connection (refused|reset|closed)|Host is down|no answer within")
 # What ssh adds when its jump host has failed. The line before has the cause.
@@ -168,16 +167,9 @@ def cannot_work(answer: Answer) -> list[str]:
     return failures
 
 
-def silent_in_first_run(answers: Sequence[Answer]) -> list[str]:
-    """A sentence for each host that is down, if no host is set up yet: there is no fleet that works without it."""
-    fields = [answer.fields for answer in answers if not answer.error]
-    if not fields or any("SET_UP" in found for found in fields):
-        return []
-    down = [answer for answer in answers if answer.error and not wrong_connection(answer)]
-    return [
-        f"{unreachable(answer)}. No host is set up yet, so the first run needs all of them: start it, {ALLOW}."
-        for answer in down
-    ]
+def set_up(answers: Iterable[Answer]) -> dict[str, bool]:
+    """Whether role base has run, for each host that answers."""
+    return {answer.host: "SET_UP" in answer.fields for answer in answers if not answer.error}
 
 
 def too_many_silent(silent: Mapping[str, str], probed: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -188,7 +180,9 @@ def too_many_silent(silent: Mapping[str, str], probed: Sequence[str], groups: Ma
         down = [host for host in hosts if host in silent]
         if down and (2 * len(down) >= len(hosts) if group in QUORUMS else len(down) == len(hosts)):
             missing = "majority" if group in QUORUMS else "host that answers"
-            failures.append(f"Group {group} has no {missing} without {', '.join(down)}; start them first, {ALLOW}.")
+            failures.append(
+                f"Group {group} has no {missing} without {', '.join(down)}; start them first, {first_run.ALLOW}."
+            )
     if silent and not failures and len(silent) == len(probed):
         failures.append("No host answers; start one, or correct the connection variables.")
     return [f"{sentence}." for sentence in silent.values()] + failures if failures else []
@@ -228,7 +222,8 @@ def locked_out(answer: Answer, rules: Sequence[Mapping[str, Any]] | None) -> lis
 
 def password_login(host: str, variables: Mapping[str, Any]) -> list[str]:
     """A sentence if Ansible logs in with a password, because role base disables password logins."""
-    name = next((name for name in PASSWORDS if variables.get(name)), None)
+    remote = variables.get("ansible_connection", "ssh") in ("ssh", "smart")
+    name = next((name for name in PASSWORDS if remote and variables.get(name)), None)
     return (
         [f"{host}: {name} is set, but role base disables password logins; give the host a key and remove {name}."]
         if name
@@ -241,36 +236,42 @@ class ActionModule(ControlNodeAction):
 
     def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
-        timeout, version = int(self.arguments["timeout"]), str(self.arguments["debian"])
+        version = str(self.arguments["debian"])
         # Only the hosts that --limit selects.
         hosts = {host: self.variables["hostvars"][host] for host in self.variables["ansible_play_hosts_all"]}
-        local = [host for host in hosts if hosts[host].get("ansible_connection") == "local"]
-        remote = [host for host in hosts if hosts[host].get("ansible_connection", "ssh") in ("ssh", "smart")]
-        failures = [sentence for host in remote for sentence in password_login(host, hosts[host])]
-
-        probed = [host for host in remote if not password_login(host, hosts[host])]
-        probes = [self._probe(host, hosts[host], timeout) for host in probed + local]
-        with ThreadPoolExecutor(max(len(probes), 1)) as pool:
-            answers = list(pool.map(lambda ask: ask(), probes))
+        failures = [sentence for host in hosts for sentence in password_login(host, hosts[host])]
+        answers = self._answers(hosts)
+        left_out = [host for host in self.variables["groups"]["all"] if host not in hosts]
+        # If this run has nothing but new hosts, is there a fleet?
+        others = left_out if not any(set_up(answers).values()) else []
+        elsewhere = set_up(self._answers({host: self.variables["hostvars"][host] for host in others}))
 
         silent = {answer.host: unreachable(answer) for answer in answers if answer.error}
         failures += [sentence for answer in answers for sentence in wrong_system(answer, version)]
         failures += [sentence for answer in answers for sentence in cannot_work(answer)]
+        failures += first_run.refused(self.arguments["new_hosts"], set_up(answers), elsewhere, left_out)
         failures += [
             sentence for answer in answers for sentence in locked_out(answer, self._firewall_rules(answer.host))
         ]
-        kept = settings.kept_defaults(self.arguments["root"]) | self.values(settings.KEPT)
-        for answer in answers:
-            tiers = [
-                tier for tier in settings.KNOWN_BY_ADDRESS if answer.host in self.variables["groups"].get(tier, [])
-            ]
-            address = str(hosts[answer.host].get("fleet_address")) if tiers else ""
-            failures += settings.moved_data(answer.host, answer.fields, address, kept)
+        addresses = {host: str(hosts[host].get("fleet_address")) for host in hosts}
+        kept = settings.kept_defaults(self.arguments["root"]) | self.defined(settings.KEPT)
+        records = {answer.host: answer.fields for answer in answers}
+        failures += settings.moved_data(records, addresses, self.variables["groups"], kept)
         if not self.arguments["allow_unreachable"]:
             failures += [sentence for answer in answers for sentence in wrong_connection(answer)]
-            failures += silent_in_first_run(answers)
+            down = [unreachable(answer) for answer in answers if answer.error and not wrong_connection(answer)]
+            failures += first_run.without(down, [*set_up(answers).values(), *elsewhere.values()])
             failures += [] if failures else too_many_silent(silent, list(hosts), self.variables["groups"])
         return {"failures": failures, "silent": silent}
+
+    def _answers(self, hosts: Mapping[str, Mapping[str, Any]]) -> list[Answer]:
+        """The answers of hosts that Ansible reaches by SSH with a key, or on this machine."""
+        kinds = ("ssh", "smart", "local")
+        asked = [host for host in hosts if hosts[host].get("ansible_connection", "ssh") in kinds]
+        asked = [host for host in asked if not password_login(host, hosts[host])]
+        probes = [self._probe(host, hosts[host], int(self.arguments["timeout"])) for host in asked]
+        with ThreadPoolExecutor(max(len(probes), 1)) as pool:
+            return list(pool.map(lambda run: run(), probes))
 
     def _probe(self, host: str, variables: Mapping[str, Any], timeout: int) -> Callable[[], Answer]:
         """A function that runs the probe of one host. It reads no variables, so that it can run in a thread."""

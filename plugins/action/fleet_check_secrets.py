@@ -2,11 +2,9 @@
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from ansible.errors import AnsibleError
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
 
@@ -95,12 +93,11 @@ class ActionModule(ControlNodeAction):
             given = {half: values.get(f"{stem}_tls_{half}") for half in ("key", "certificate")}
             # An inventory may define the role's variables instead of those of the vault.
             direct = stem.removeprefix("vault_")
-            with suppress(AnsibleError):  # without its vault, the role's variable is undefined
-                found = self.values((f"{direct}_tls_key", f"{direct}_tls_certificate"))
-                if set(found.values()) != set(given.values()):
-                    stem, given = direct, {half: found.get(f"{direct}_tls_{half}") for half in given}
+            found = self.defined((f"{direct}_tls_key", f"{direct}_tls_certificate"))
+            if found and set(found.values()) != set(given.values()):
+                stem, given = direct, {half: found.get(f"{direct}_tls_{half}") for half in given}
             wrong = wrong_pair(stem, given["key"], given["certificate"], now)
-            domain = self.values(["fleet_domain"]).get("fleet_domain")
+            domain = self.defined(["fleet_domain"]).get("fleet_domain")
             if given["certificate"] and domain and not wrong:
                 wrong = wrong_name(f"{stem}_tls_certificate", given["certificate"], domain)
             failures += wrong

@@ -74,8 +74,8 @@ class ActionModule(ControlNodeAction):
     def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
         ports = settings.matrix(Path(self.arguments["root"]))
-        failures = settings.wrong_role_ports(self.values(settings.PORTS), ports)
-        failures += settings.wrong_matrix_ports(self.values(["fleet_ports"]).get("fleet_ports", []), ports)
+        failures = settings.wrong_role_ports(self.defined(settings.PORTS), ports)
+        failures += settings.wrong_matrix_ports(self.defined(["fleet_ports"]).get("fleet_ports", []), ports)
         if not self.variables.get("inventory_dir"):
             return {"failures": failures}
         folder = Path(self.variables["inventory_dir"])

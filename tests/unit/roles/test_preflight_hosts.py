@@ -160,15 +160,6 @@ def test_a_host_that_accepts_and_stays_silent_counts_as_down(monkeypatch: pytest
     assert silent.error.startswith("no answer within")
 
 
-def test_the_first_run_needs_every_host_and_later_runs_do_not() -> None:
-    dead = answer(error="Connection timed out")
-    (sentence,) = check.silent_in_first_run([answer(), dead])
-    assert sentence.startswith("db1 (ansible_host = 10.0.0.11) does not answer over SSH: Connection timed out. No host")
-    assert check.silent_in_first_run([answer(TRIXIE + "SET_UP=yes\n"), dead]) == []
-    # Mistakes of the connection, and hosts that are all dead, are reported by other checks.
-    assert check.silent_in_first_run([answer(), answer(error=REFUSED)]) == check.silent_in_first_run([dead]) == []
-
-
 GROUPS = {
     "etcd": ["db1", "db2", "mon1"],
     "sentinel": ["cache1", "cache2", "mon1"],

@@ -163,8 +163,14 @@ def test_the_names_of_data_are_recorded_and_may_not_change() -> None:
 )
 def test_a_host_reports_the_data_and_the_address_that_it_was_set_up_with(text: str, failures: int) -> None:
     fields = Answer("db1", "10.0.0.41", text=text).fields
-    assert len(settings.moved_data("db1", fields, "10.0.0.41", {"postgres_database": "news"})) == failures
-    assert settings.moved_data("db1", {"ADDRESS db1": "10.0.0.9"}, "", {}) == []
+    values = {"postgres_database": "news"}
+    found = settings.moved_data({"db1": fields}, {"db1": "10.0.0.41"}, {"etcd": ["db1"]}, values)
+    assert len(found) == failures
+
+
+def test_a_host_without_data_may_get_another_address() -> None:
+    records = {"lb1": {"ADDRESS lb1": "10.0.0.9"}}
+    assert settings.moved_data(records, {"lb1": "10.0.0.11"}, {"etcd": ["db1"], "loadbalancers": ["lb1"]}, {}) == []
 
 
 def test_the_probe_reads_the_block_of_the_fleet_in_etc_hosts(tmp_path: Path) -> None:

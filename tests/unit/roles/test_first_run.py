@@ -1,0 +1,109 @@
+"""The first run of a fleet, or of a new host, is for every tier; runs for a part of the fleet come later."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from plugins import first_run
+from tools.fleet.context import ROOT
+
+HOSTS = ("lb1", "app1")
+# Answers the probe like a host of another Debian, which stops each run. A host with a file of its name is set up.
+SSH = """#!/bin/sh
+for host in "$(dirname "$0")"/*.example; do
+    case $* in *"${host##*/} "*) echo SET_UP=yes ;; esac
+done
+echo ID=debian
+echo VERSION_ID=12
+"""
+
+
+def test_the_first_run_needs_every_host_and_later_runs_do_not() -> None:
+    down = ["db1 does not answer"]
+    (sentence,) = first_run.without(down, [False])
+    assert sentence.startswith("db1 does not answer. No host is set up yet, so the first run needs all of them")
+    assert first_run.without(down, [False, True]) == []
+    # Hosts that are all dead are reported by another check.
+    assert first_run.without(down, []) == []
+
+
+@pytest.mark.parametrize(
+    ("playbook", "set_up", "elsewhere", "begins"),
+    [
+        ("install", {"app1": False, "db1": False}, {}, True),
+        ("install", {"app1": False}, {"db1": False}, False),
+        ("install", {"app1": False}, {"db1": True}, True),  # site.yml --limit, for a new host or one that was replaced
+        ("refuse", {"app1": False, "db1": False}, {}, False),  # site.yml --tags
+        ("refuse", {"app1": False, "db1": True}, {}, False),
+        ("refuse", {"app1": True, "db1": True}, {}, True),
+        ("refuse", {"app1": True}, {}, True),
+        ("ignore", {"app1": False}, {"db1": False}, False),  # other playbooks
+        ("ignore", {"app1": False}, {"db1": True}, True),
+        ("ignore", {}, {}, True),
+    ],
+)
+def test_a_partial_run_begins_only_with_hosts_that_are_set_up(
+    playbook: str, set_up: dict[str, bool], elsewhere: dict[str, bool], begins: bool
+) -> None:
+    sentences = first_run.refused(playbook, set_up, elsewhere, list(elsewhere))
+    assert len(sentences) == (0 if begins else 1)
+
+
+def test_a_refused_first_run_names_the_reason_and_the_command() -> None:
+    (sentence,) = first_run.refused("install", {"app1": False}, {"db1": False}, ["lb1", "db1"])
+    assert sentence.startswith("No host that answers is set up yet, and this run leaves out db1, lb1. ")
+    assert sentence.endswith("Run 'ansible-playbook site.yml' for the whole fleet first, without --limit and --tags.")
+    (sentence,) = first_run.refused("refuse", {"lb3": False, "lb1": True}, {}, [])
+    assert sentence.startswith("Not set up yet: lb3. First run 'ansible-playbook site.yml --limit lb3' without --tags")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An inventory of two hosts in every group, with an `ssh` that answers for them."""
+    (tmp_path / "ssh").write_text(SSH)
+    (tmp_path / "ssh").chmod(0o755)
+    groups = ("loadbalancers", "app", "workers", "postgres", "etcd", "redis", "sentinel", "monitoring")
+    hosts = ", ".join(f"{name}: {{ansible_host: {name}.example}}" for name in HOSTS)
+    children = ", ".join(f"{group}: {{hosts: {{{hosts}}}}}" for group in groups)
+    (tmp_path / "inventory/group_vars/all").mkdir(parents=True)
+    (tmp_path / "inventory/hosts.yml").write_text(f"all: {{children: {{{children}}}}}\n")
+    (tmp_path / "inventory/group_vars/all/00_shared").symlink_to(ROOT / "inventories/shared")
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("playbook", "options", "set_up", "refused"),
+    [
+        ("site.yml", ["--tags=nginx"], [], "this run leaves out some tiers"),
+        ("site.yml", ["--limit=app1"], [], "this run leaves out lb1"),
+        ("playbooks/deploy.yml", [], [], "this run leaves out some tiers"),
+        ("site.yml", [], [], ""),
+        ("site.yml", ["--limit=app1"], ["lb1"], ""),  # a new host
+        ("site.yml", ["--limit=lb1", "--tags=nginx"], ["lb1"], ""),
+    ],
+)
+def test_a_playbook_tells_preflight_what_it_installs(
+    folder: Path, playbook: str, options: list[str], set_up: list[str], refused: str
+) -> None:
+    for host in set_up:
+        (folder / f"{host}.example").touch()
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
+    environment["FLASKFLEET_VAULT_PASSWORD_FILE"] = str(folder / "password")
+    result = subprocess.run(
+        ["ansible-playbook", f"--inventory={folder}/inventory", playbook, *options],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode != 0
+    assert "instead of preflight_debian_version" in result.stdout + result.stderr, "preflight has not checked the hosts"
+    found = [line for line in (result.stdout + result.stderr).splitlines() if "et up yet" in line]
+    assert bool(found) == bool(refused)
+    assert all(refused in line for line in found)
