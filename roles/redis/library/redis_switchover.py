@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from ansible.module_utils.redis_connection import StateError, build_module, client, connect, redis
@@ -86,6 +87,10 @@ PRIORITY_TIMEOUT = 25.0
 FOLLOW_TIMEOUT = 30.0
 
 
+class PromotedError(Exception):
+    """A replica was promoted, but something failed afterwards."""
+
+
 def wait(probe: Callable[[], bool], seconds: float) -> bool:
     """Return whether the probe became true in time."""
     deadline = time.monotonic() + seconds
@@ -137,11 +142,14 @@ def prefer(
 
 def caught_up(master: redis.Redis, login: tuple[str, str], candidates: list[dict[str, Any]]) -> bool:
     """Return whether every candidate has all writes of the paused master."""
-    offset = master.info("replication")["master_repl_offset"]
-    for candidate in candidates:
-        with client(candidate["ip"], candidate["port"], *login) as replica:
-            if replica.info("replication").get("slave_repl_offset", -1) < offset:
-                return False
+    try:
+        offset = master.info("replication")["master_repl_offset"]
+        for candidate in candidates:
+            with client(candidate["ip"], candidate["port"], *login) as replica:
+                if replica.info("replication").get("slave_repl_offset", -1) < offset:
+                    return False
+    except (redis.ConnectionError, redis.TimeoutError):
+        return False
     return True
 
 
@@ -152,12 +160,16 @@ def switch_over(
     candidates: list[dict[str, Any]],
     pause: int,
 ) -> str:
-    """Pause writes, promote, make the old master a replica and unpause; return the new master's address."""
+    """Pause writes, promote, make the old master a replica and unpause; return the new master's address.
+
+    Unpauses only if no replica was promoted, or if the old master is a replica. In between, the pause ends by itself.
+    """
 
     def pause_writes() -> None:
-        master.client_pause(pause * 1000, all=False)
+        with suppress(redis.ConnectionError, redis.TimeoutError):  # then it accepts no writes
+            master.client_pause(pause * 1000, all=False)
 
-    pause_writes()
+    master.client_pause(pause * 1000, all=False)
     try:
         if not wait(lambda: caught_up(master, login, candidates), pause / 4):
             raise StateError("a replica did not catch up with the paused master in time")
@@ -172,13 +184,18 @@ def switch_over(
                 "Sentinel ended the failover without promoting a replica: check `journalctl -u redis-sentinel`."
                 " Sentinel refuses another failover within twice its failover timeout."
             )
+    except StateError:
+        master.client_unpause()
+        raise
+    try:
         master.replicaof(*after)
         # Without this, a restart now would bring it back as master.
         master.config_rewrite()
         # Makes clients query Sentinel for the new master.
         master.client_kill_filter(_type="normal", skipme=True)
-    finally:
         master.client_unpause()
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        raise PromotedError(f"{after[0]} is master of {failover.name}, but the old master fails: {error}") from error
     return after[0]
 
 
@@ -219,6 +236,8 @@ def main() -> None:
                     f" {FOLLOW_TIMEOUT:.0f} s: check `journalctl -u redis@{name}` there.",
                     **result,
                 )
+    except PromotedError as error:
+        module.fail_json(msg=f"{error}. Sentinel makes it a replica when it answers again.", **result)
     except (redis.ConnectionError, redis.TimeoutError) as error:
         module.fail_json(msg=f"{name} was not switched over, because a server does not answer: {error}", **result)
     except (StateError, redis.RedisError) as error:

@@ -21,6 +21,7 @@ class Fleet:
         self.promotes, self.quorum, self.healthy, self.lag = True, True, True, 0
         self.takes = 0.0  # seconds from SENTINEL FAILOVER until the replica is promoted
         self.dies = False  # whether the Sentinel does not answer after SENTINEL FAILOVER
+        self.master_dies = False
         self.started: float | None = None
         self.master, self.replica, self.sentinel = serve(self._master), serve(self._replica), serve(self._sentinel)
 
@@ -67,6 +68,8 @@ class Fleet:
         raise AssertionError(words)
 
     def _master(self, words: list[str]) -> Any:
+        if self.master_dies and self.started:
+            raise ConnectionError
         return "role:master\r\nmaster_repl_offset:1000\r\nmaster_link_status:up\r\n" if words[0] == "INFO" else "OK"
 
     def _replica(self, words: list[str]) -> Any:
@@ -104,6 +107,14 @@ def test_writes_are_paused_until_sentinel_has_promoted_the_replica(fleet: Fleet,
         "CLIENT KILL TYPE normal SKIPME YES",
         "CLIENT UNPAUSE",
     ]
+
+
+def test_a_master_that_dies_meanwhile_is_reported_after_the_promotion(fleet: Fleet) -> None:
+    fleet.master_dies, fleet.takes = True, 0.3
+    result = fleet.switch_over()
+    assert result["failed"]
+    assert "127.0.0.1 is master of store, but the old master fails" in result["msg"]
+    assert "CLIENT UNPAUSE" not in fleet.master.written()
 
 
 def test_check_mode_changes_nothing(fleet: Fleet) -> None:
