@@ -1,5 +1,7 @@
 """One host in every group: the same site.yml makes a complete fleet without redundancy."""
 
+import json
+
 import httpx
 
 from tests.support.drills.playbooks import play
@@ -35,3 +37,20 @@ def test_only_the_ports_of_the_port_matrix_are_open_from_outside(fleet: LiveFlee
     found = {flow for flow in ports.observed(fleet) if flow[0] == "admin"}
     assert found - wanted == set()
     assert wanted - found - ports.may_be_unused(fleet) == set()
+
+
+def test_values_that_the_fleet_cannot_follow_are_refused_before_any_host_is_changed(fleet: LiveFleet) -> None:
+    run = play(fleet, "site.yml", "-e", "fleet_domain=other.test", "-e", "postgres_database=other")
+    assert run.code != 0
+    assert "fleet_domain = other.test is given with -e" in run.output
+    assert "postgres_database = other, but" in run.output
+    assert run.hosts_with("changed") == set()
+
+
+def test_a_port_of_the_inventorys_own_is_opened_and_closed(fleet: LiveFleet) -> None:
+    (node,) = fleet.hosts.values()
+    port = {"name": "relay", "port": 2525, "protocol": "tcp", "to": ["monitoring"], "from": ["any"]}
+    play(fleet, "site.yml", "--tags=base", "-e", json.dumps({"fleet_extra_ports": [port]})).succeeded()
+    assert "tcp dport 2525 accept" in fleet.run(node, "nft list table inet fleet").stdout
+    play(fleet, "site.yml", "--tags=base").succeeded()
+    assert "2525" not in fleet.run(node, "nft list table inet fleet").stdout
