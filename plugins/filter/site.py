@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from plugins.action.fleet_check_inventory import OPTIONAL_GROUPS
+
 # Facts in which roles leave a sentence about work that they postponed.
 POSTPONED = ("base_postponed", "grafana_skipped_reason", "etcd_postponed", "postgres_postponed", "redis_postponed")
 UNITS = "/etc/systemd/system/"
@@ -42,9 +44,14 @@ def written_units(paths: Iterable[str], services: Iterable[str]) -> list[str]:
     return sorted({name for name in names if "@." not in name} | instances)
 
 
+def emptied_groups(groups: Mapping[str, Sequence[str]], removed: Sequence[str]) -> list[str]:
+    """The tiers that would have no host without the removed ones."""
+    return sorted(tier for tier in OPTIONAL_GROUPS if groups.get(tier) and not set(groups[tier]) - set(removed))
+
+
 class FilterModule:
     """Ansible's entry point."""
 
     def filters(self) -> dict[str, Any]:
         """The filters by name."""
-        return {"site_report": site_report, "written_units": written_units}
+        return {"site_report": site_report, "written_units": written_units, "emptied_groups": emptied_groups}

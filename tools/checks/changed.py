@@ -36,7 +36,7 @@ ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("operations",), ("roles/maintain/*", "playbooks/maintain.yml")),
     (FLEET, ("roles/alertmanager/*", "roles/grafana/*", "roles/prometheus/*")),
     (ALL_SCENARIOS, ("roles/*",)),
-    (("operations", "failover"), ("playbooks/reinit.yml", "playbooks/replace.yml")),
+    (("operations", "failover"), ("playbooks/reinit.yml", "playbooks/remove.yml", "playbooks/replace.yml")),
     (SANDBOX, ("playbooks/*",)),
     (AWS, ("tools/terraform/*",)),
     (RELEASE, ("tools/release/*",)),

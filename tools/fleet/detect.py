@@ -4,6 +4,7 @@ Each yields the values for the kind's sentence, once for each instance. Some cal
 units, drained hosts, Sentinels, releases). An absent fact is no trouble.
 """
 
+import re
 from collections.abc import Callable
 from itertools import chain
 from typing import Any
@@ -136,6 +137,31 @@ def bad_slots(state: State) -> Instances:
     if found := primary(state):
         for name, status in found[1]["postgres"].get("slots", {}).items():
             yield {"host": name, "status": status}
+
+
+def unused_slots(state: State) -> Instances:
+    """Replication slots that nobody uses, and that are not those of a member that is down."""
+    names = {re.sub("[^a-z0-9]", "_", name.lower()) for name in state.members("postgres")}
+    if found := primary(state):
+        for slot in found[1]["postgres"].get("unused", []):
+            if slot not in names:
+                yield {"host": found[0], "slot": slot}
+
+
+def former_patroni(state: State) -> Instances:
+    """Members of Patroni that are not in the inventory."""
+    known = {name for _, facts in state.answering("postgres") for name in facts.get("patroni_members", [])}
+    return ({"host": name} for name in sorted(known - {*state.members("postgres")}))
+
+
+def former(fact: str, *groups: str) -> Detect:
+    """Detect addresses that a service still counts, although their hosts have left its groups."""
+
+    def detect(state: State) -> Instances:
+        known = {address for _, facts in state.answering(*groups) for address in facts.get(fact) or []}
+        return ({"address": address} for address in sorted(known - state.addresses(*groups)))
+
+    return detect
 
 
 def patroni(fact: str) -> Detect:

@@ -121,6 +121,19 @@ KINDS = (
         f"run {REINIT}, which replaces the slot and copies the standby",
     ),
     Kind(
+        "slot-unused",
+        "{host} keeps WAL for the replication slot {slot}, which nobody uses",
+        detect.unused_slots,
+        f"{RUN_SITE}, which drops slots of hosts that left; a slot of your own keeps WAL until you drop it",
+        redundant=True,
+    ),
+    Kind(
+        "patroni-former-member",
+        "Patroni still has the member {host}, which is not in the group postgres",
+        detect.former_patroni,
+        "put {host} back into the inventory, then run `ansible-playbook playbooks/remove.yml -e remove_hosts={host}`",
+    ),
+    Kind(
         "patroni-paused",
         "Patroni is paused",
         detect.patroni("paused"),
@@ -170,6 +183,12 @@ KINDS = (
         f"{RUNBOOK}damaged-append-only-files",
     ),
     Kind(
+        "etcd-former-member",
+        "etcd still counts {address} as a member, which is not in the group etcd",
+        detect.former("etcd_members", "etcd"),
+        f"{RUN_SITE}, which removes it",
+    ),
+    Kind(
         "redis-no-master",
         "{instance} has no master",
         detect.both(partial(detect.leaders, "no")),
@@ -210,6 +229,12 @@ KINDS = (
         "{host} has a Sentinel that would promote no replica of {instance}",
         detect.no_candidate,
         "wait some seconds; if it stays, check `journalctl -u redis-sentinel` on {host}",
+    ),
+    Kind(
+        "sentinel-former-host",
+        "Sentinel still counts {address}, which is in neither of the groups redis and sentinel",
+        detect.former("sentinel_knows", "redis", "sentinel"),
+        f"{RUN_SITE}, which makes Sentinel forget it",
     ),
     Kind(
         "app-not-ready",

@@ -26,7 +26,7 @@ REDIS_PORTS = {"cache": 6379, "store": 6380}
 SENTINEL_PORT, ETCD_PORT, PATRONI_PORT = 26379, 2379, 8008
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
 # One row: whether this server accepts writes; for each standby its state, whether commits wait for it, and its lag;
-# and the replication slots that no longer keep what their standby needs.
+# the replication slots that no longer keep what their standby needs, and those that nobody uses.
 REPLICATION = """
 select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesce((
     select json_object_agg(application_name, json_build_array(state, sync_state, pg_wal_lsn_diff(
@@ -34,9 +34,11 @@ select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesc
         replay_lsn)::bigint))
     from pg_stat_replication), '{}'), 'slots', coalesce((
     select json_object_agg(slot_name, wal_status)
-    from pg_replication_slots where wal_status in ('lost', 'unreserved')), '{}'))
+    from pg_replication_slots where wal_status in ('lost', 'unreserved')), '{}'), 'unused', coalesce((
+    select json_agg(slot_name) from pg_replication_slots where slot_type = 'physical' and not active), '[]'))
 """
 
+SEVERAL = ("", "etcd", "candidates")
 Facts = dict[str, Any]
 
 
@@ -104,15 +106,22 @@ def promotable(answer: str) -> int:
     return sum(good.items() <= replica.items() and replica["slave-priority"] != "0" for replica in replicas)
 
 
+def known(answer: str) -> list[str]:
+    """Parse the addresses that a Sentinel remembers, from SENTINEL REPLICAS and SENTINEL SENTINELS."""
+    return sorted(set(re.findall(r"\r\nip\r\n\$\d+\r\n(\S+)", answer)))
+
+
 def etcd(address: str) -> Facts:
-    """Query whether this etcd member knows a leader, whether it is the leader, and which alarms are active."""
+    """Query whether this etcd member knows a leader, whether it leads, its alarms, and the addresses of all members."""
     status = json.loads(http(address, ETCD_PORT, "POST /v3/maintenance/status")[1])
     leader = status.get("leader", "0")
+    members = json.loads(http(address, ETCD_PORT, "POST /v3/cluster/member/list", '{"linearizable": false}')[1])
     alarms = re.findall(r"alarm:\s*(\w+)", " ".join(status.get("errors", [])))
     return {
         "etcd": leader != "0",
         "etcd_leads": leader == status["header"]["member_id"],
         "etcd_alarms": sorted(set(alarms)),
+        "etcd_members": [re.split("[/:]+", member["peerURLs"][0])[1] for member in members["members"]],
     }
 
 
@@ -134,18 +143,15 @@ def postgres() -> Facts:
 def patroni(address: str) -> Facts:
     """Query Patroni. If its Postgres does not run, it answers 503, but with the same body."""
     member = json.loads(http(address, PATRONI_PORT, "GET /patroni")[1])
-    return {
-        "state": member["state"],
-        "paused": bool(member.get("pause")),
-        "pending": bool(member.get("pending_restart")),
-        "failsafe": bool(member.get("failsafe_mode_is_active")),
-    }
+    flags = {"paused": "pause", "pending": "pending_restart", "failsafe": "failsafe_mode_is_active"}
+    return {"state": member["state"]} | {name: bool(member.get(key)) for name, key in flags.items()}
 
 
-def candidates(address: str) -> list[str]:
-    """Query which standbys Patroni may promote: those that etcd lists as synchronous."""
+def candidates(address: str) -> Facts:
+    """Query Patroni's members, and which of them it may promote: those that etcd lists as synchronous."""
     members = json.loads(http(address, PATRONI_PORT, "GET /cluster")[1])["members"]
-    return [member["name"] for member in members if member["role"] == "sync_standby"]
+    standbys = [member["name"] for member in members if member["role"] == "sync_standby"]
+    return {"candidates": standbys, "patroni_members": [member["name"] for member in members]}
 
 
 def synchronous_mode(address: str) -> bool:
@@ -154,7 +160,7 @@ def synchronous_mode(address: str) -> bool:
 
 
 def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
-    """Return the checks for this host by fact. The results of "" and "etcd" are several facts."""
+    """Return the checks for this host by fact. The results of SEVERAL are several facts."""
     address, groups = settings["address"], set(settings["groups"])
     checks: dict[str, Callable[[], Any]] = {
         "": lambda: host_facts.systemd(settings),
@@ -182,12 +188,11 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     if groups & {"redis", "sentinel"}:
         checks["damaged_store"] = host_facts.damaged_store
     if "sentinel" in groups:
-        checks["sentinel"] = lambda: votes(
-            redis(address, SENTINEL_PORT, "SENTINEL CKQUORUM cache", "SENTINEL CKQUORUM store")
-        )
-        checks["promotable"] = lambda: {
-            name: promotable(redis(address, SENTINEL_PORT, f"SENTINEL REPLICAS {name}")) for name in REDIS_PORTS
-        }
+        ask = partial(redis, address, SENTINEL_PORT)
+        queries = [f"SENTINEL {kind} {name}" for kind in ("REPLICAS", "SENTINELS") for name in REDIS_PORTS]
+        checks["sentinel_knows"] = lambda: known(ask(*queries))
+        checks["sentinel"] = lambda: votes(ask("SENTINEL CKQUORUM cache", "SENTINEL CKQUORUM store"))
+        checks["promotable"] = lambda: {name: promotable(ask(f"SENTINEL REPLICAS {name}")) for name in REDIS_PORTS}
     return checks
 
 
@@ -200,7 +205,7 @@ def collect(checks: Mapping[str, Callable[[], Any]]) -> Facts:
             value = check()
         except (OSError, ValueError, LookupError, TypeError, subprocess.SubprocessError):
             return
-        facts.update(value if name in {"", "etcd"} else {name: value})
+        facts.update(value if name in SEVERAL else {name: value})
 
     threads = [threading.Thread(target=run_check, args=item, daemon=True) for item in checks.items()]
     deadline = time.monotonic() + host_facts.TIMEOUT + 0.2

@@ -14,6 +14,7 @@ from pathlib import Path
 import yaml
 
 from tools.fleet.context import ROOT, Fleet, FleetError, Host, echo
+from tools.fleet.scale_in import answers, hand_over
 
 BOOT_SECONDS = 180
 
@@ -59,19 +60,26 @@ def restart_stopped_hosts(fleet: Fleet) -> list[str]:
     return replace
 
 
+def run_terraform(fleet: Fleet, action: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run one of Terraform's actions, log its output, and fail with its error."""
+    result = fleet.terraform(action, *arguments, quiet=True)
+    (fleet.directory / f"terraform-{action}.log").write_text(result.stdout + result.stderr)
+    if result.returncode != 0:
+        echo(result.stderr.strip() or result.stdout[-2000:])
+        raise FleetError(f"terraform {action} failed (above); fix the cause and run 'make up' again.")
+    return result
+
+
 def apply(fleet: Fleet) -> None:
     """Create or change the hosts with Terraform."""
     fleet.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace = restart_stopped_hosts(fleet)
-    for command in (
-        ["init", "-input=false", "-no-color"],
-        ["apply", "-input=false", "-auto-approve", "-no-color", *fleet.var_files, *replace],
-    ):
-        result = fleet.terraform(*command, quiet=True)
-        (fleet.directory / f"terraform-{command[0]}.log").write_text(result.stdout + result.stderr)
-        if result.returncode != 0:
-            echo(result.stderr.strip() or result.stdout[-2000:])
-            raise FleetError(f"terraform {command[0]} failed (above); fix the cause and run 'make up' again.")
+    plan = str(fleet.directory.resolve() / "terraform.plan")
+    options = ["-input=false", "-no-color"]
+    run_terraform(fleet, "init", *options)
+    run_terraform(fleet, "plan", *options, f"-out={plan}", *fleet.var_files, *replace)
+    hand_over(fleet, plan)
+    result = run_terraform(fleet, "apply", *options, plan)
     summary = [line for line in result.stdout.splitlines() if line.startswith(("Apply complete", "No changes"))]
     echo(summary[-1] if summary else "applied")
 
@@ -80,7 +88,7 @@ def wait_for_ssh(fleet: Fleet, host: Host) -> bool:
     """Return whether a login to `host` works within BOOT_SECONDS."""
     deadline = time.monotonic() + BOOT_SECONDS
     while time.monotonic() < deadline:
-        if subprocess.run([*fleet.ssh_command(host), "true"], capture_output=True, check=False).returncode == 0:
+        if answers(fleet, host):
             return True
         time.sleep(0.5)
     return False

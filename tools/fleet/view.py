@@ -29,6 +29,10 @@ class State(NamedTuple):
         """Return the hosts of these groups."""
         return [host.name for host in self.hosts if host.groups & {*groups}]
 
+    def addresses(self, *groups: str) -> set[str]:
+        """Return the addresses of the hosts of these groups."""
+        return {host.address for host in self.hosts if host.groups & {*groups}}
+
     def facts(self, name: str) -> Facts:
         """Return the facts of a host. They are empty if it does not answer."""
         return self.view.get(name, {})

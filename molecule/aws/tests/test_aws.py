@@ -79,12 +79,12 @@ def test_a_third_application_host_joins_without_a_failed_request(
     assert third in {record["by"] for record in records}
 
 
-def test_a_drained_application_host_is_removed_without_a_failed_request(
+def test_an_application_host_is_removed_without_a_failed_request(
     fleet: LiveCloud, site: httpx.Client, api_key: str
 ) -> None:
     third = LiveCloud(fleet.cloud).name_of("app3")
     with load(fleet, site, api_key) as records:
-        fleet.cloud.play("playbooks/drain.yml", "--extra-vars=drain=app3")
+        fleet.cloud.play("playbooks/remove.yml", "--extra-vars=remove_hosts=app3")
         fleet.cloud.apply(app_hosts=2)
         fleet.cloud.play("site.yml")
     assert not failures(records), failures(records)

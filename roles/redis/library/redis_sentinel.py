@@ -203,6 +203,8 @@ def forget_removed_hosts(
                     f" {seconds:.0f} s. Check that they run, then run this again."
                 )
             time.sleep(0.1)
+        # A reset does not write the file, so Sentinel would remember the removed hosts after its next restart.
+        sentinel.sentinel_flushconfig()
     return [f"{name}: forgets {key}" for key in removed]
 
 

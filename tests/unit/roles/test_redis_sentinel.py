@@ -99,7 +99,7 @@ MONITOR = [
 ]
 UNWANTED = ["mymaster: removed"]
 FORGETS = ["store: forgets Sentinel 10.0.0.9:26379"]
-RESET = ["SENTINEL RESET store"]
+RESET = ["SENTINEL RESET store", "SENTINEL FLUSHCONFIG"]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
-"""The report at the end of site.yml, and the units that playbooks/replace.yml stops."""
+"""The report at the end of site.yml, and the checks of replace.yml and remove.yml."""
 
 from __future__ import annotations
 
-from plugins.filter.site import site_report, written_units
+from plugins.filter.site import emptied_groups, site_report, written_units
 
 
 def test_a_complete_run_reports_nothing() -> None:
@@ -26,3 +26,10 @@ def test_units_are_found_by_their_files_their_drop_ins_and_as_instances_of_templ
     services = ["nginx.service", "redis@store.service", "ssh.service", "user@1000.service"]
     assert written_units(paths, services) == ["app.socket", "nginx.service", "redis@store.service"]
     assert written_units([], services) == []
+
+
+def test_the_last_hosts_of_a_tier_cannot_be_removed() -> None:
+    groups = {"all": ["db1", "db2", "mon1"], "postgres": ["db1", "db2"], "etcd": ["db1", "db2", "mon1"], "eu": ["db2"]}
+    assert emptied_groups(groups, ["db2"]) == []
+    assert emptied_groups(groups, ["db2", "db1"]) == ["postgres"]
+    assert emptied_groups(groups, ["db2", "db1", "mon1"]) == ["etcd", "postgres"]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.roles.json_server import answering
 from tests.unit.roles.modules import ROLES, load
 from tools.fleet import host_facts, probe
 from tools.fleet.status import PROBE
@@ -87,6 +88,12 @@ def test_only_a_healthy_replica_with_a_priority_is_promoted() -> None:
         answer += f"*{len(fields)}\r\n" + "".join(f"${len(field)}\r\n{field}\r\n" for field in fields)
     assert probe.promotable(answer) == 1
     assert probe.promotable("+OK\r\n*0\r\n") == 0
+
+
+def test_a_sentinel_knows_the_addresses_of_replicas_and_sentinels() -> None:
+    answers = ["name", "10.0.0.52:6380", "ip", "10.0.0.52"], ["name", "0a1b", "ip", "10.0.0.61"]
+    words = ["+OK", *(word for answer in answers for field in answer for word in (f"${len(field)}", field))]
+    assert probe.known("\r\n".join([*words, ""])) == ["10.0.0.52", "10.0.0.61"]
 
 
 def test_failed_and_stopped_units_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,7 +177,7 @@ def test_only_a_standby_that_etcd_lists_as_synchronous_is_a_candidate(
     members = [{"name": name, "role": role, "state": "streaming"} for name, role in roles.items()]
     port = server(f"HTTP/1.0 200 OK\r\n\r\n{json.dumps({'members': members})}")
     monkeypatch.setattr(probe, "PATRONI_PORT", port)
-    assert probe.candidates("127.0.0.1") == ["db2"]
+    assert probe.candidates("127.0.0.1") == {"candidates": ["db2"], "patroni_members": ["db1", "db2", "db3"]}
 
 
 @pytest.mark.parametrize(("mode", "waits"), [(True, True), ("quorum", True), (False, False)])
@@ -220,14 +227,22 @@ def test_the_script_needs_only_the_standard_library_and_prints_json() -> None:
     assert "postgres" not in facts
 
 
-def test_the_alarms_of_etcd_are_named(server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_etcd_names_its_alarms_and_its_members(monkeypatch: pytest.MonkeyPatch) -> None:
     status = {
         "header": {"member_id": "7"},
         "leader": "7",
         "errors": ["memberID:7 alarm:NOSPACE ", "memberID:8 alarm:NOSPACE "],
     }
-    monkeypatch.setattr(probe, "ETCD_PORT", server(f"HTTP/1.0 200 OK\r\n\r\n{json.dumps(status)}"))
-    assert probe.etcd("127.0.0.1") == {"etcd": True, "etcd_leads": True, "etcd_alarms": ["NOSPACE"]}
+    members = [{"ID": "7", "peerURLs": ["http://10.0.0.41:2380"]}, {"ID": "8", "peerURLs": ["http://10.0.0.42:2380"]}]
+    answers = {"/v3/maintenance/status": status, "/v3/cluster/member/list": {"members": members}}
+    with answering(lambda request: (200, answers[request.path])) as port:
+        monkeypatch.setattr(probe, "ETCD_PORT", port)
+        assert probe.etcd("127.0.0.1") == {
+            "etcd": True,
+            "etcd_leads": True,
+            "etcd_alarms": ["NOSPACE"],
+            "etcd_members": ["10.0.0.41", "10.0.0.42"],
+        }
 
 
 def test_etcd_has_the_holder_of_the_deploy_lock(server: Callable[[str], int], monkeypatch: pytest.MonkeyPatch) -> None:

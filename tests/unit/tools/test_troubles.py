@@ -100,6 +100,18 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         {"postgres": HEALTHY["db1"]["postgres"] | {"slots": {"db2": "lost"}}},
         "db2 has a replication slot whose WAL is lost",
     ),
+    (
+        "slot-unused",
+        "db1",
+        {"postgres": HEALTHY["db1"]["postgres"] | {"unused": ["db2", "db9"]}},
+        "db1 keeps WAL for the replication slot db9, which nobody uses",
+    ),
+    (
+        "patroni-former-member",
+        "db1",
+        {"patroni_members": ["db1", "db2", "db9"]},
+        "Patroni still has the member db9, which is not in the group postgres",
+    ),
     ("patroni-paused", "db2", {"patroni": PATRONI | {"paused": True}}, "Patroni is paused"),
     ("failsafe", "db1", {"patroni": PATRONI | {"failsafe": True}}, "Patroni runs without etcd (failsafe)"),
     (
@@ -117,6 +129,18 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         "etcd is out of space, so it refuses every write, and Postgres cannot fail over",
     ),
     ("etcd-alarm", "db2", {"etcd_alarms": ["CORRUPT"]}, "etcd has the alarm CORRUPT"),
+    (
+        "etcd-former-member",
+        "db1",
+        {"etcd_members": ["10.0.0.41", "10.0.0.42", "10.0.0.61", "10.0.0.49"]},
+        "etcd still counts 10.0.0.49 as a member, which is not in the group etcd",
+    ),
+    (
+        "sentinel-former-host",
+        "cache2",
+        {"sentinel_knows": ["10.0.0.51", "10.0.0.59", "10.0.0.61"]},
+        "Sentinel still counts 10.0.0.59, which is in neither of the groups redis and sentinel",
+    ),
     ("redis-no-master", "cache1", {"cache": None}, "cache has no master"),
     (
         "redis-two-masters",

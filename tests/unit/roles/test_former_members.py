@@ -1,0 +1,84 @@
+"""What the roles consider as left over from hosts that are no longer in the inventory, or no longer in a group."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from tests.unit.roles.modules import read_yaml
+
+
+def evaluate(role: str, name: str, **given: Any) -> Any:
+    """Return the value of a role's private variable."""
+    private = read_yaml(f"roles/{role}/vars/main.yml")
+    variables = {key: trust_as_template(value) for key, value in private.items() if isinstance(value, str)}
+    constants = {key: value for key, value in private.items() if not isinstance(value, str)}
+    return Templar(DataLoader(), variables=constants | variables | given).template(variables[name])
+
+
+MEMBERS = [{"name": "db1", "address": "10.0.0.1"}, {"name": "eu.db-2", "address": "10.0.0.2"}]
+CACHES = [{"name": "cache1", "address": "10.0.0.1"}]
+
+
+@pytest.mark.parametrize(
+    ("unused", "config", "former"),
+    [
+        pytest.param(["db3"], {}, ["db3"], id="a former member"),
+        pytest.param(["eu_db_2"], {}, [], id="a member that is down"),
+        pytest.param(["etl"], {"slots": {"etl": {"type": "physical"}}}, [], id="configured by an operator"),
+        pytest.param([], {}, [], id="none"),
+    ],
+)
+def test_slots_of_former_members(unused: list[str], config: dict[str, Any], former: list[str]) -> None:
+    slots = {"query_result": [{"slot_name": name} for name in unused]}
+    found = evaluate(
+        "postgres",
+        "__postgres_former_slots",
+        postgres_members=MEMBERS,
+        __postgres_unused_slots=slots,
+        __postgres_slot_config={"json": config},
+    )
+    assert found == former
+
+
+def test_slots_of_former_members_before_they_are_listed() -> None:
+    assert evaluate("postgres", "__postgres_former_slots", postgres_members=MEMBERS, __postgres_unused_slots={}) == []
+
+
+@pytest.mark.parametrize(("leader", "former"), [("db1", []), ("db9", ["db9"])])
+def test_a_primary_that_is_no_member(leader: str, former: list[str]) -> None:
+    cluster = {"json": {"members": [{"name": leader, "role": "leader", "state": "running"}]}}
+    found = evaluate("postgres", "__postgres_former_leaders", postgres_members=MEMBERS, __postgres_cluster=cluster)
+    assert found == former
+
+
+@pytest.mark.parametrize(
+    ("primary", "former"),
+    [({"primaries": {"cache": "10.0.0.1", "store": "10.0.0.9"}}, ["10.0.0.9"]), ({"skipped": True}, [])],
+)
+def test_a_master_that_is_no_member(primary: dict[str, Any], former: list[str]) -> None:
+    assert evaluate("redis", "__redis_former_masters", redis_members=CACHES, __redis_primary=primary) == former
+
+
+@pytest.mark.parametrize(
+    ("members", "sentinels", "former"),
+    [
+        pytest.param(CACHES, CACHES, [], id="all groups"),
+        pytest.param([], CACHES, ["redis@cache"], id="now a witness"),
+        pytest.param(CACHES, [], ["redis-sentinel"], id="no Sentinel any more"),
+    ],
+)
+def test_units_that_a_host_no_longer_runs(members: list[Any], sentinels: list[Any], former: list[str]) -> None:
+    found = evaluate(
+        "redis",
+        "__redis_former_units",
+        redis_address="10.0.0.1",
+        redis_members=members,
+        redis_witness_members=[host for host in sentinels if host not in members],
+        redis_sentinel_members=sentinels,
+        __redis_found={"files": [{"path": f"/etc/redis/{name}.conf"} for name in ("cache", "store", "fleet-sentinel")]},
+    )
+    assert found == former
