@@ -6,8 +6,10 @@ The output is that of apt 3.0.4 (Debian 13).
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -58,7 +60,8 @@ def apt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Apt:
     (tmp_path / "lists/x_Packages").touch()
     os.utime(tmp_path / "lists", (1000, 1000))
     monkeypatch.setattr(apt_lists, "LISTS", tmp_path / "lists")
-    monkeypatch.setattr(apt_lists.time, "sleep", lambda _: None)
+    without_pauses = SimpleNamespace(time=time.time, monotonic=time.monotonic, sleep=lambda _: None)
+    monkeypatch.setattr(apt_lists, "time", without_pauses)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
 
     def program(*updates: tuple[str, int], install: tuple[str, int] = ("", 0)) -> None:

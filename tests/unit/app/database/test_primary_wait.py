@@ -2,6 +2,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from types import SimpleNamespace
 from unittest.mock import Mock
 
 import psycopg2
@@ -10,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from app import config
+from app.database import primary_wait
 from app.database.engine import Database
 from app.database.primary_wait import RETRY_SECONDS, PrimaryWait
 
@@ -31,10 +33,13 @@ def refused(times: int) -> Callable[[], str]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """A clock that only `time.sleep` advances."""
+    """A clock that only the module's own pauses advance. Threads of other tests keep the real one."""
     now = [1000.0]
-    monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+
+    monkeypatch.setattr(primary_wait, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=sleep))
     return now
 
 

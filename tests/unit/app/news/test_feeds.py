@@ -214,7 +214,7 @@ def test_the_command_line_imports_a_file(run: Callable[..., Result], user: User,
     assert again.startswith("published 0 articles; skipped 2 that were already published")
     nobody = run("feeds", "import", str(path), "--author", "nobody@news.example")
     assert (nobody.exit_code, "there is no user" in nobody.output) == (1, True)
-    nonsense = run("feeds", "import", str(path), "--author", "nonsense")
+    nonsense = run("feeds", "import", str(path), "--author", "nönsense")
     assert (nonsense.exit_code, "is not an e-mail address" in nonsense.output) == (1, True)
     missing = run("feeds", "import", str(tmp_path / "none"), "--author", user.email)
     assert (missing.exit_code, "No such file" in missing.output) == (1, True)
