@@ -75,6 +75,7 @@ class Member:
         self.id: str = entry["ID"]
         self.address = urlsplit(entry["peerURLs"][0]).hostname or ""
         self.name: str = entry.get("name") or self.address
+        self.answers = bool(status)
         self.healthy = status.get("leader", "0") != "0"
         self.leads = status.get("leader") == self.id
 
@@ -129,7 +130,7 @@ def refusal(members: list[Member], leaving: Member, staying: list[str]) -> str:
         f"{leaving.name} cannot be removed from etcd, because a majority must vote before and after it: of the members "
         f"{', '.join(member.name for member in members)}, {', '.join(member.name for member in healthy) or 'none'} can "
         f"vote, and {former} left the inventory. Start "
-        f"{', '.join(member.name for member in members if not member.healthy) or 'a member that stays'}, then run this "
+        f"{', '.join(member.name for member in members if not member.answers) or 'a member that stays'}, then run this "
         'again. If they are lost for good, read docs/operations.md, "EtcdQuorumLost".'
     )
 
