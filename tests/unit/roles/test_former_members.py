@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from tests.unit.roles.modules import read_yaml
+from tools.fleet.context import ROOT
 
 
 def evaluate(role: str, name: str, **given: Any) -> Any:
@@ -82,3 +84,23 @@ def test_units_that_a_host_no_longer_runs(members: list[Any], sentinels: list[An
         __redis_found={"files": [{"path": f"/etc/redis/{name}.conf"} for name in ("cache", "store", "fleet-sentinel")]},
     )
     assert found == former
+
+
+def test_site_removes_former_members_before_their_ports_close() -> None:
+    plays: list[dict[str, Any]] = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    entries = {
+        (task["ansible.builtin.include_role"]["name"], task["ansible.builtin.include_role"]["tasks_from"]): number
+        for number, play in enumerate(plays)
+        for task in play.get("tasks", [])
+        if "ansible.builtin.include_role" in task
+    }
+    firewall = next(number for number, play in enumerate(plays) if {"role": "base"} in play.get("roles", []))
+    for entry in (
+        ("postgres", "check_members"),
+        ("redis", "check_members"),
+        ("etcd", "former_members"),
+        ("etcd", "leave"),
+    ):
+        assert entries[entry] < firewall
+        assert "base" in plays[entries[entry]]["tags"]
+        assert plays[entries[entry]]["any_errors_fatal"]
