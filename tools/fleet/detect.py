@@ -229,7 +229,9 @@ def damaged_stores(state: State) -> Instances:
     }
     if found:
         hosts = ", ".join(f"{name} ({size(note['lost'])} lost)" for name, note in found.items())
-        yield {"hosts": hosts, "host": min(found, key=lambda name: (found[name]["lost"], -found[name]["written"]))}
+        intact = [name for name, facts in state.answering("redis", "sentinel") if facts.get("store")]
+        best = min(found, key=lambda name: (found[name]["lost"], -found[name]["written"]))
+        yield {"hosts": hosts, "host": [*state.leaders("store", "redis", "sentinel"), *intact, best][0]}
 
 
 def both(detect: Callable[..., Detect]) -> Detect:

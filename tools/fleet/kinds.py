@@ -178,7 +178,7 @@ KINDS = (
     ),
     Kind(
         "store-damaged",
-        "the append-only file of the store is damaged on {hosts}; of these, {host} has the most",
+        "the append-only file of the store is damaged on {hosts}; the copy of {host} has the most",
         detect.damaged_stores,
         f"{RUNBOOK}damaged-append-only-files",
     ),

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.drills.playbooks import play
 from tests.support.drills.runner import DrillRunner
+from tests.support.live.fleet import eventually
 
 # Overwrites the middle of the newest file of the log.
 DAMAGE = "f=$(ls -t {files} | head -n 1) && dd if=/dev/urandom of=$f bs=1 seek=600 count=400 conv=notrunc"
@@ -28,5 +29,7 @@ def test_a_store_with_a_damaged_append_only_file_is_copied_again(runner: DrillRu
     damage = DAMAGE.format(files="/var/lib/redis/store/appendonlydir/*.aof")
     # systemd restarts it with the damaged file.
     runner.fleet.run(host, f"{damage} && systemctl kill --signal=KILL redis@store")
+    moved = "/var/lib/redis/store/appendonlydir.damaged"
+    assert eventually(lambda: not runner.fleet.run(host, f"test -e {moved}", check=False).returncode, within=60)
+    runner.fleet.run(host, f"rm -r {moved}")
     runner.wait_until_redundant(120)
-    runner.fleet.run(host, "rm -r /var/lib/redis/store/appendonlydir.damaged")  # it was moved there

@@ -272,9 +272,11 @@ def test_of_damaged_copies_of_the_store_the_one_that_has_the_most_is_named() -> 
     )
     hosts = "cache1 (4 KiB lost), cache2 (2 KiB lost), mon1 (2 KiB lost)"
     assert missing(HOSTS, view) == [
-        f"the append-only file of the store is damaged on {hosts}; of these, mon1 has the most",
+        f"the append-only file of the store is damaged on {hosts}; the copy of mon1 has the most",
         "store has no master",
     ]
+    sentence = "the append-only file of the store is damaged on cache1 (4 KiB lost), cache2 (2 KiB lost)"
+    assert missing(HOSTS, view | {"mon1": HEALTHY["mon1"]})[0] == f"{sentence}; the copy of mon1 has the most"
     running = {"damaged_store": {"lost": 4096, "written": 9.0}}
     assert missing(HOSTS, changed(cache2=running)) == []  # an old note
 
