@@ -98,7 +98,8 @@ def outdated() -> list[str]:
     found = set()
     for process in PROCESSES.glob("[0-9]*"):
         with suppress(OSError):  # the process has ended
-            replaced = re.match(r"/(usr/)?(s?bin|lib)/.* \(deleted\)$", str((process / "exe").readlink()))
+            # In a container, the path may be only `/`.
+            replaced = re.match(r"/((usr/)?(s?bin|lib)/.*)? \(deleted\)$", str((process / "exe").readlink()))
             unit = re.search(r"([^/]+)\.service(/|$)", (process / "cgroup").read_text()) if replaced else None
             # Open sessions keep the old program, but end by themselves.
             found |= {unit[1]} if unit and unit[1] != "ssh" else set()

@@ -26,9 +26,11 @@ def test_a_store_with_a_damaged_append_only_file_is_copied_again(runner: DrillRu
     runner.wait_until_redundant(120)
     master = runner.leader("store")
     host = master if role == "master" else next(h for h in runner.fleet.group("redis") if h.name != master.name)
-    damage = DAMAGE.format(files="/var/lib/redis/store/appendonlydir/*.aof")
-    # systemd restarts it with the damaged file.
-    runner.fleet.run(host, f"{damage} && systemctl kill --signal=KILL redis@store")
+    files = "/var/lib/redis/store/appendonlydir/*.incr.aof"
+    # A copy that has just ended begins a new file, which grows with the messages of the workers.
+    runner.fleet.run(host, f"until [ $(cat {files} | wc -c) -gt 2000 ]; do sleep 1; done")
+    damage = DAMAGE.format(files=files)
+    runner.fleet.run(host, f"systemctl stop redis@store && {damage}; systemctl start redis@store || true")
     moved = "/var/lib/redis/store/appendonlydir.damaged"
     assert eventually(lambda: not runner.fleet.run(host, f"test -e {moved}", check=False).returncode, within=60)
     runner.fleet.run(host, f"rm -r {moved}")

@@ -37,8 +37,8 @@ reasons:
 # `needrestart -b` finds the same services, but it also lists ssh.service because of open sessions, does not report
 # /run/reboot-required, and needs 12 more packages on every host, among them all of Perl (54 MB).
 REQUESTED = Path("run/reboot-required")
-# Files that packages own. A deploy replaces the files of the application.
-REPLACED = re.compile(r"^\S+ ..x\S* .* (/usr/\S+|/lib\S+|/s?bin/\S+) \(deleted\)$", re.MULTILINE)
+# Files that packages own. A deploy replaces the files of the application. In a container, the path may be only `/`.
+REPLACED = re.compile(r"^\S+ ..x\S* .* (/usr/\S+|/lib\S+|/s?bin/\S+|/) \(deleted\)$", re.MULTILINE)
 SERVICE = re.compile(r"([^/]+\.service)(?:/|$)")
 # Its package restarts the server. Open sessions keep the old files, but end by themselves.
 IGNORED = {"ssh.service"}

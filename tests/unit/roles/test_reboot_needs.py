@@ -25,8 +25,9 @@ def test_services_whose_files_were_replaced_are_named_once(tmp_path: Path) -> No
     process(tmp_path, 10, "/system.slice/patroni.service", LIBSSL)
     process(tmp_path, 11, "/system.slice/patroni.service", LIBSSL)
     process(tmp_path, 12, "/system.slice/system-redis.slice/redis@store.service", OPEN.format("/usr/bin/redis-server"))
+    process(tmp_path, 13, "/system.slice/etcd.service", OPEN.format("/"))
     assert reboot_needs.reasons(tmp_path, "6.1.0-1-amd64") == [
-        "patroni.service, redis@store.service run with files that an upgrade has replaced"
+        "etcd.service, patroni.service, redis@store.service run with files that an upgrade has replaced"
     ]
 
 

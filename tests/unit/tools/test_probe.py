@@ -119,6 +119,7 @@ def test_a_service_whose_program_was_replaced_is_named(tmp_path: Path, monkeypat
         "nginx": "/usr/sbin/nginx",
         "app": "/opt/news/releases/r1/venv/bin/python (deleted)",
         "ssh": "/usr/sbin/sshd (deleted)",
+        "etcd": "/ (deleted)",
     }
     for number, (unit, program) in enumerate(programs.items()):
         process = tmp_path / str(number)
@@ -127,7 +128,7 @@ def test_a_service_whose_program_was_replaced_is_named(tmp_path: Path, monkeypat
         (process / "cgroup").write_text(f"0::/system.slice/{unit}.service\n")
     (tmp_path / "77").mkdir()
     monkeypatch.setattr(host_facts, "PROCESSES", tmp_path)
-    assert host_facts.outdated() == ["patroni", "redis@store"]
+    assert host_facts.outdated() == ["etcd", "patroni", "redis@store"]
 
 
 def test_waiting_upgrades_are_read_from_the_node_exporters_file(
