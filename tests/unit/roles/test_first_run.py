@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from plugins import first_run
 from tools.fleet.context import ROOT
@@ -81,6 +82,8 @@ def folder(tmp_path: Path) -> Path:
         ("site.yml", ["--tags=nginx"], [], "this run leaves out some tiers"),
         ("site.yml", ["--limit=app1"], [], "this run leaves out lb1"),
         ("playbooks/deploy.yml", [], [], "this run leaves out some tiers"),
+        ("site.yml", ["--skip-tags=nginx"], [], "this run leaves out some tiers"),
+        ("site.yml", ["--skip-tags=notest,molecule-notest"], [], ""),
         ("site.yml", [], [], ""),
         ("site.yml", ["--limit=app1"], ["lb1"], ""),  # a new host
         ("site.yml", ["--limit=lb1", "--tags=nginx"], ["lb1"], ""),
@@ -107,3 +110,10 @@ def test_a_playbook_tells_preflight_what_it_installs(
     found = [line for line in (result.stdout + result.stderr).splitlines() if "et up yet" in line]
     assert bool(found) == bool(refused)
     assert all(refused in line for line in found)
+
+
+def test_the_playbook_knows_the_tags_of_its_tiers() -> None:
+    plays = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    tags = {tag for play in plays for tag in play.get("tags", [])}
+    (tiers,) = (play["vars"]["site_tiers"] for play in plays if "site_tiers" in play.get("vars", {}))
+    assert {*tiers} == tags - {"always"}
