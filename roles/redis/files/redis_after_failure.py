@@ -12,7 +12,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -36,35 +35,35 @@ def is_full(folder: Path) -> bool:
     return disk.f_bavail * disk.f_frsize < MIN_BYTES or disk.f_favail < MIN_FILES <= disk.f_files
 
 
-def request(address: str, port: int, *command: str) -> list[str]:
-    """Send a command as the user `monitoring`, and return the lines of the answer without lengths."""
-    password = next(iter(json.loads(PASSWORDS.read_text()).values()))
-    commands = [("AUTH", "monitoring", password), command]
-    text = "".join(
-        f"*{len(words)}\r\n" + "".join(f"${len(word)}\r\n{word}\r\n" for word in words) for words in commands
-    )
-    with socket.create_connection((address, port), timeout=TIMEOUT) as connection:
-        connection.sendall(text.encode())
-        connection.shutdown(socket.SHUT_WR)
-        answer = b"".join(iter(lambda: connection.recv(65536), b"")).decode()
-    _, *lines = (line for line in answer.split("\r\n") if not re.match(r"[*$]\d", line))
-    return lines
-
-
 def other_master(instance: str, own_address: str, sentinels: list[str]) -> tuple[str, int] | None:
     """Return the master that a majority of Sentinels finds healthy, if it is another host and has data."""
+    import redis  # here, because it takes a third of a second, and each restart waits for this program
+
+    def connect(address: str, port: int) -> redis.Redis:
+        return redis.Redis(
+            host=address,
+            port=port,
+            username="monitoring",
+            password=next(iter(json.loads(PASSWORDS.read_text()).values())),
+            socket_timeout=TIMEOUT,
+            socket_connect_timeout=TIMEOUT,
+            retry=redis.retry.Retry(redis.backoff.NoBackoff(), 0),
+            decode_responses=True,
+            protocol=2,
+        )
+
+    failures = (redis.RedisError, OSError, ValueError, LookupError)
     votes: Counter[tuple[str, int]] = Counter()
     for address in sentinels:
-        with suppress(OSError, ValueError, LookupError):
-            lines = request(address, SENTINEL_PORT, "SENTINEL", "MASTER", instance)
-            master = dict(zip(lines[::2], lines[1::2], strict=False))
+        with suppress(*failures), connect(address, SENTINEL_PORT) as sentinel:
+            master = sentinel.sentinel_master(instance)
             if master["flags"] == "master":
-                votes[master["ip"], int(master["port"])] += 1
+                votes[master["ip"], master["port"]] += 1
     for (address, port), count in votes.items():
         if 2 * count > len(sentinels) and address != own_address:
-            with suppress(OSError, ValueError, LookupError):
-                lines = request(address, port, "INFO")
-                if "role:master" in lines and any(re.match(r"db\d+:keys=", line) for line in lines):
+            with suppress(*failures), connect(address, port) as server:
+                info = server.info()
+                if info["role"] == "master" and any(re.fullmatch(r"db\d+", field) for field in info):
                     return address, port
     return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -157,6 +158,20 @@ def test_a_crash_or_a_stop_moves_nothing(store: Store, monkeypatch: pytest.Monke
     end()
     assert store.file.exists()
     assert not store.note.exists()
+
+
+def test_an_old_or_missing_password_moves_nothing(store: Store) -> None:
+    program.PASSWORDS.write_text(json.dumps({"redis://monitoring@127.0.0.1:6380": "an-old-password"}))
+    end()
+    assert store.file.exists()
+    program.PASSWORDS.unlink()
+    end()
+    assert store.note.exists()
+
+
+def test_a_restart_does_not_wait_for_the_import_of_the_client() -> None:
+    script = f"import runpy, sys; runpy.run_path({str(program.__file__)!r}); sys.exit('redis' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
 
 
 def test_the_unit_passes_the_addresses() -> None:
