@@ -1,9 +1,14 @@
 """`make down`: removes a fleet and, with the last fleet, the host image and the engine's namespace."""
 
+import fcntl
 import os
 import shutil
+from pathlib import Path
 
 from tools.fleet.context import ROOT, Fleet, echo
+
+# Shared by runs that create a network or a host. What they need must not vanish between two of their steps.
+LOCK = Path("/tmp/flaskfleet-prune.lock")
 
 
 def down(fleet: Fleet) -> None:
@@ -34,11 +39,14 @@ def down(fleet: Fleet) -> None:
 
 def prune(fleet: Fleet) -> None:
     """Remove the host image and the engine's namespace, unless this machine has another fleet."""
-    # A fleet that is being created has a network before it has hosts.
-    for entries in (("ps", "--all"), ("network", "ls")):
-        if fleet.engine(*entries, "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
-            return
-    for image in fleet.engine("images", "--quiet", "--filter", "reference=localhost/flaskfleet-host").stdout.split():
-        fleet.engine("rmi", "--force", image)
-    fleet.engine("--unpin")
+    with LOCK.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        # A fleet that is being created has a network before it has hosts.
+        for entries in (("ps", "--all"), ("network", "ls")):
+            if fleet.engine(*entries, "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
+                return
+        images = ("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=localhost/flaskfleet-host")
+        for image in fleet.engine(*images).stdout.split():
+            fleet.engine("rmi", image)  # not by force, which would also remove containers
+        fleet.engine("--unpin")
     echo("It was the last fleet, so the host image and the engine's namespace were removed too.")

@@ -54,13 +54,17 @@ create)
         init="mount -o remount,rw /sys/fs/cgroup && exec /sbin/init" # docker mounts the tree read-only
         ;;
     esac
-    # systemd needs SYS_ADMIN, no seccomp and no masks for its own sandboxing of units.
-    # shellcheck disable=SC2086  # flags, not one word
-    engine run --detach --name "$container" --hostname "$HOST" --network "$NETWORK" --ip "$ADDRESS" \
-        --mac-address "$mac" --label "flaskfleet.fleet=$FLEET" --label "flaskfleet.owner=$OWNER" $boot \
-        --security-opt seccomp=unconfined \
-        --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_PTRACE --cap-add AUDIT_WRITE \
-        --stop-signal SIGRTMIN+3 --restart=always "$("$root/bin/host-image")" sh -c "$init" >/dev/null
+    # While hosts are created, no other run removes the image (tools/fleet/down.py).
+    (
+        flock --shared 9
+        # systemd needs SYS_ADMIN, no seccomp and no masks for its own sandboxing of units.
+        # shellcheck disable=SC2086  # flags, not one word
+        engine run --detach --name "$container" --hostname "$HOST" --network "$NETWORK" --ip "$ADDRESS" \
+            --mac-address "$mac" --label "flaskfleet.fleet=$FLEET" --label "flaskfleet.owner=$OWNER" $boot \
+            --security-opt seccomp=unconfined \
+            --cap-add SYS_ADMIN --cap-add NET_ADMIN --cap-add NET_RAW --cap-add SYS_PTRACE --cap-add AUDIT_WRITE \
+            --stop-signal SIGRTMIN+3 --restart=always "$("$root/bin/host-image")" sh -c "$init" >/dev/null 9>&-
+    ) 9>/tmp/flaskfleet-prune.lock
     # The engine copies the login key in and the host key out, so that SSH needs no trust on first use.
     tries=0
     until engine exec "$container" test -S /run/systemd/private -a -s /etc/ssh/ssh_host_ed25519_key.pub 2>/dev/null; do

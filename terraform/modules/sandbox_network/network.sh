@@ -33,6 +33,9 @@ clear_leftovers() {
 
 case $1 in
 create)
+    # Until the network exists, no other run stops the engine (tools/fleet/down.py).
+    exec 9>/tmp/flaskfleet-prune.lock
+    flock --shared 9
     for id in $(containers); do
         state=$(engine inspect --format '{{.State.Pid}} {{index .Config.Labels "flaskfleet.owner"}}' "$id" || echo 0)
         owner=${state#* }

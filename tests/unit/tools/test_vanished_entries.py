@@ -8,11 +8,11 @@ from types import ModuleType
 
 import pytest
 
-from tests.support.cloud import api
+from tests.support.cloud import api, hosts
+from tests.support.live.fleet import eventually
 from tests.unit.roles.modules import ROLES, load
-from tools.fleet import host_facts, processes
+from tools.fleet import down, host_facts, processes
 from tools.fleet.context import ROOT, Fleet, FleetError
-from tools.fleet.down import prune
 from tools.fleet.up import restart_stopped_hosts
 
 # Lists a container and a network that no longer exist. `network ls` prints the interface of a live network.
@@ -73,7 +73,9 @@ def test_an_engine_that_fails_is_not_taken_for_lost_hosts(monkeypatch: pytest.Mo
         restart_stopped_hosts(Fleet("a", "sandbox"))
 
 
-def test_the_image_stays_while_another_fleet_has_only_a_network(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_image_stays_while_another_fleet_has_only_a_network(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     calls = []
 
     def engine(_: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -81,8 +83,61 @@ def test_the_image_stays_while_another_fleet_has_only_a_network(monkeypatch: pyt
         return subprocess.CompletedProcess([], 0, "flaskfleet-b\n" if arguments[0] == "network" else "", "")
 
     monkeypatch.setattr(Fleet, "engine", engine)
-    prune(Fleet("a", "sandbox"))
+    monkeypatch.setattr(down, "LOCK", tmp_path / "lock")
+    down.prune(Fleet("a", "sandbox"))
     assert calls == ["ps", "network"]
+
+
+# `run` waits until the other run has removed the image, or for two seconds.
+CREATING_ENGINE = """
+case $* in
+"run "*)
+    tries=0
+    until [ -e removed ] || [ $tries = 20 ]; do tries=$((tries + 1)); sleep 0.1; done
+    [ -e image ] || { echo "Error: image not known" >&2; exit 125; }
+    ;;
+"container inspect "*) exit 125 ;;
+esac
+"""
+
+
+def test_the_image_is_not_removed_between_two_steps_of_a_run_that_creates_a_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = tmp_path / "terraform/modules/sandbox_host/host.sh"
+    lock, runs = tmp_path / "lock", []
+    scripts = {
+        "bin/engine": f"#!/bin/sh{CREATING_ENGINE}",
+        "bin/host-image": "#!/bin/sh\ntouch asked image\necho localhost/flaskfleet-host:1\n",
+        str(script.relative_to(tmp_path)): Path(hosts.HOST).read_text().replace(str(down.LOCK), str(lock)),
+    }
+    for name, text in scripts.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    (tmp_path / "id_ed25519.pub").touch()
+    values = {"FLEET": "b", "HOST": "db1", "NETWORK": "none", "OWNER": "/clone", "ADDRESS": "127.0.0.1"}
+    environment = values | {"STATE_DIRECTORY": str(tmp_path), "PATH": f"{tmp_path}/bin:/usr/bin:/bin"}
+
+    def engine(_: Fleet, *arguments: str) -> subprocess.CompletedProcess[str]:
+        if arguments[0] == "images":
+            runs.append(subprocess.Popen([script, "create"], cwd=tmp_path, env=environment, stderr=-1, text=True))
+            eventually((tmp_path / "asked").exists, within=1, every=0.05)
+        if arguments[0] == "rmi":
+            (tmp_path / "image").unlink(missing_ok=True)
+            (tmp_path / "removed").touch()
+        return subprocess.CompletedProcess([], 0, "image" if arguments[0] == "images" else "", "")
+
+    monkeypatch.setattr(down, "LOCK", lock)
+    monkeypatch.setattr(Fleet, "engine", engine)
+    down.prune(Fleet("a", "sandbox"))
+    _, error = runs[0].communicate(timeout=30)
+    assert runs[0].returncode == 0, error
+
+
+@pytest.mark.parametrize("script", [hosts.NETWORK, hosts.HOST])
+def test_runs_that_create_share_the_lock_of_the_removal(script: str) -> None:
+    assert f"9>{down.LOCK}\n" in Path(script).read_text()
 
 
 @pytest.mark.parametrize(
