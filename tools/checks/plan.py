@@ -22,7 +22,7 @@ LINT: Commands = {
     "yamllint": ["yamllint", "--strict", "."],
     "role READMEs": [sys.executable, "-m", "tools.docs.role_readme", "--check"],
     "dashboards": [sys.executable, "-m", "tools.docs.dashboards", "--check"],
-    "terraform fmt": ["bin/terraform", "fmt", "-check", "-recursive", "terraform"],
+    "terraform fmt": ["bin/terraform", "fmt", "-check", "-recursive", "terraform", "inventories"],
     "terraform validate": ["bin/terraform", "-chdir=terraform/sandbox", "validate", "-no-color"],
     "terraform validate (aws)": [sys.executable, "-m", "tools.terraform.aws", "validate"],
 }

@@ -1,4 +1,4 @@
-"""Command line: `python -m tools.fleet up|hosts|down|status [--json]|ssh HOST|secret NAME`.
+"""The operator's command, `bin/fleet VERB`.
 
 The environment variables FLEET, INVENTORY, SUBNET and ENGINE choose the fleet.
 """
@@ -7,6 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import NamedTuple
 
 import yaml
 
@@ -47,34 +48,59 @@ def secret(fleet: Fleet, name: str) -> None:
     echo(values[f"vault_{name}"])
 
 
-COMMANDS: dict[str, tuple[Callable[..., object], str]] = {
-    "up": (up, "create the fleet"),
-    "hosts": (create_hosts, "create its hosts only"),
-    "down": (down, "remove it"),
-    "prune": (prune, "remove the host image if no fleet uses it"),
-    "status": (status, "show its state"),
-    "ssh": (ssh, "log in to a host"),
-    "secret": (secret, "print a secret"),
+def as_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option --json."""
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print it for programs, as JSON")
+
+
+def host_name(parser: argparse.ArgumentParser) -> None:
+    """Add the name of a host."""
+    parser.add_argument("name", metavar="HOST")
+
+
+def secret_name(parser: argparse.ArgumentParser) -> None:
+    """Add the name of a secret."""
+    parser.add_argument("name", metavar="NAME")
+
+
+class Verb(NamedTuple):
+    """What one word of the command line does.
+
+    Args:
+        run: The function that does it, with the fleet and the arguments. An int that it returns is the exit code.
+        help: One line for --help.
+        arguments: Adds the verb's arguments to its parser.
+        works_on: A fleet of the "sandbox", "any" fleet, or "nothing": then `run` gets no fleet.
+    """
+
+    run: Callable[..., object]
+    help: str
+    arguments: Callable[[argparse.ArgumentParser], object] = lambda _: None
+    works_on: str = "sandbox"
+
+
+VERBS = {
+    "up": Verb(up, "create the fleet"),
+    "hosts": Verb(create_hosts, "create its hosts only"),
+    "down": Verb(down, "remove it"),
+    "prune": Verb(prune, "remove the host image if no fleet uses it"),
+    "status": Verb(status, "show its state", as_json, "any"),
+    "ssh": Verb(ssh, "log in to a host", host_name, "any"),
+    "secret": Verb(secret, "print a secret", secret_name, "any"),
 }
 
 
-# These work for every inventory.
-EVERYWHERE = ("status", "ssh", "secret")
-
-
 def main() -> int:
-    """Run one command and return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tools.fleet", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
-    parsers = {name: commands.add_parser(name, help=text) for name, (_, text) in COMMANDS.items()}
-    parsers["status"].add_argument("--json", action="store_true", dest="as_json", help="print all facts as JSON")
-    parsers["ssh"].add_argument("name", metavar="host")
-    parsers["secret"].add_argument("name")
+    """Run one verb and return its exit code."""
+    parser = argparse.ArgumentParser(prog="bin/fleet", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    for name, verb in VERBS.items():
+        verb.arguments(verbs.add_parser(name, help=verb.help))
     arguments = vars(parser.parse_args())
-    command = arguments.pop("command")
-    run, _ = COMMANDS[command]
+    verb = VERBS[arguments.pop("verb")]
     try:
-        code = run(Fleet.from_environment(sandbox=command not in EVERYWHERE), **arguments)
+        fleet = [] if verb.works_on == "nothing" else [Fleet.from_environment(sandbox=verb.works_on == "sandbox")]
+        code = verb.run(*fleet, **arguments)
     except FleetError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

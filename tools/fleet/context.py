@@ -87,8 +87,17 @@ class Fleet:
     @property
     def var_files(self) -> list[str]:
         """Terraform's `-var-file` arguments for the inventory's topology, if it has one."""
-        path = ROOT / "terraform" / "sandbox" / f"{self.inventory}.tfvars"
-        return [f"-var-file={path}"] if path.exists() else []
+        # Up to 0.1, the file was in terraform/sandbox.
+        places = (self.folder / "sandbox.tfvars", ROOT / "terraform" / "sandbox" / f"{self.inventory}.tfvars")
+        return [f"-var-file={path}" for path in places if path.exists()][:1]
+
+    def check_topology(self) -> None:
+        """Refuse an inventory that does not say how many hosts it has: Terraform's defaults would create ten."""
+        if not self.var_files:
+            raise FleetError(
+                f"INVENTORY={self.inventory} does not say how many hosts to create: {self.folder / 'sandbox.tfvars'} "
+                "is missing; write `single_host = true` into it for one host, or `single_host = false` for ten."
+            )
 
     def run(self, *command: str, quiet: bool = False) -> subprocess.CompletedProcess[str]:
         """Run a command in the repository's root; capture its output if `quiet`, otherwise print it."""

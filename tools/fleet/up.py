@@ -72,6 +72,7 @@ def run_terraform(fleet: Fleet, action: str, *arguments: str) -> subprocess.Comp
 
 def apply(fleet: Fleet) -> None:
     """Create or change the hosts with Terraform."""
+    fleet.check_topology()
     fleet.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     replace = restart_stopped_hosts(fleet)
     plan = str(fleet.directory.resolve() / "terraform.plan")

@@ -1,5 +1,6 @@
 """The decisions of `make up`, `make status` and similar commands before and after they run other programs."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tools.fleet import context
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
-from tools.fleet.up import restart_stopped_hosts
+from tools.fleet.up import create_hosts, restart_stopped_hosts
 
 OUTPUTS = {
     "inventory": {
@@ -52,9 +54,48 @@ def test_fleets_do_not_share_state() -> None:
     assert sandbox.directory != blue.directory
 
 
-def test_only_the_single_inventory_has_a_topology_of_its_own() -> None:
-    assert Fleet("a", "sandbox").var_files == []
-    assert Fleet("a", "single").var_files[0].endswith("single.tfvars")
+@pytest.fixture
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty clone."""
+    monkeypatch.setattr(context, "ROOT", tmp_path)
+    (tmp_path / "terraform/sandbox").mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.mark.parametrize("inventory", ["sandbox", "single", "contract"])
+def test_a_copied_inventory_has_the_same_topology(clone: Path, inventory: str) -> None:
+    shutil.copytree(ROOT / "inventories" / inventory, clone / "inventories" / "copy", symlinks=True)
+    (argument,) = Fleet("copy", "copy").var_files
+    single = "single_host = true" in Path(argument.removeprefix("-var-file=")).read_text()
+    assert single == (inventory != "sandbox")
+
+
+def test_the_topology_is_also_found_in_its_old_place(clone: Path) -> None:
+    (clone / "terraform/sandbox/old.tfvars").touch()
+    assert Fleet("old", "old").var_files == [f"-var-file={clone}/terraform/sandbox/old.tfvars"]
+
+
+def test_no_host_is_created_without_a_topology(clone: Path) -> None:
+    with pytest.raises(FleetError, match=r"copy/sandbox.tfvars is missing; write `single_host = true`"):
+        create_hosts(Fleet("copy", "copy"))
+    assert not (clone / ".fleets").exists()
+
+
+def test_ansible_reads_no_hosts_from_the_topology(tmp_path: Path) -> None:
+    for name in ("sandbox.tfvars", "requirements.lock"):
+        (tmp_path / name).write_text("single_host = true\n")
+    (tmp_path / "hosts.yml").write_text("all: {hosts: {db1: {fleet_address: 10.0.0.1}}}")
+    command = ["ansible-inventory", "--inventory", str(tmp_path), "--list"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (result.stderr, list(json.loads(result.stdout)["_meta"]["hostvars"])) == ("", ["db1"])
+
+
+def test_the_command_works_from_another_folder_and_by_a_link(tmp_path: Path) -> None:
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/__init__.py").write_text("raise SystemExit('not this one')")
+    (tmp_path / "fleet").symlink_to(ROOT / "bin/fleet")
+    result = subprocess.run(["./fleet", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert result.stdout.startswith("usage: bin/fleet [-h] VERB")
 
 
 def test_hosts_and_their_groups_come_from_the_inventory() -> None:

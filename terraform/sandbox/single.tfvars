@@ -1,1 +1,0 @@
-single_host = true
