@@ -15,6 +15,7 @@ from tools.fleet.context import ROOT
 
 APPLICATIONS = sorted((ROOT / "inventories/applications").glob("*.yml"))
 EXAMPLE = ROOT / "tests/applications/guestbook"
+ORDINARY = [ROOT / "tests/applications" / name for name in ("factory", "flat", "src")]
 
 
 @pytest.mark.parametrize("path", APPLICATIONS, ids=lambda path: path.stem)
@@ -48,3 +49,12 @@ def test_the_example_does_not_import_the_news_application() -> None:
 def test_the_documentation_shows_the_deployed_example() -> None:
     block = (ROOT / "inventories/applications/guestbook.yml").read_text().split("\n", 2)[2].strip()
     assert f"```yaml\n{block}\n```" in (ROOT / "docs/your-application.md").read_text()
+
+
+@pytest.mark.parametrize("project", ORDINARY, ids=lambda path: path.name)
+def test_an_ordinary_project_knows_nothing_of_the_fleet_or_of_a_registry(project: Path) -> None:
+    for path in (path for path in project.rglob("*") if path.suffix != ".pyc" and path.is_file()):
+        text = path.read_text()
+        assert not re.search(r"sentinel|fleet|patroni|STORE_URL", text, re.IGNORECASE), path
+        hosts = set(re.findall(r"https?://([^/\s\"]+)", text)) if path.suffix == ".lock" else set()
+        assert hosts <= {"packages.invalid"}, f"{path}: uv export needs no address, so a lock file names no registry"
