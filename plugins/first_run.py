@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 
-ALLOW = "or continue without them with -e preflight_allow_unreachable=true"
+ALLOW = "or continue without {} with -e preflight_allow_unreachable=true"
 # What a playbook does with hosts that are not set up: it installs them, it cannot work on them, or its roles decide.
 INSTALL, REFUSE, IGNORE = "install", "refuse", "ignore"
 
@@ -45,4 +45,7 @@ def without(down: Sequence[str], set_up: Collection[bool]) -> list[str]:
     """
     if any(set_up) or not set_up:
         return []
-    return [f"{host}. No host is set up yet, so the first run needs all of them: start it, {ALLOW}." for host in down]
+    return [
+        f"{host}. No host is set up yet, so the first run needs all of them: start it, {ALLOW.format('it')}."
+        for host in down
+    ]

@@ -180,8 +180,10 @@ def too_many_silent(silent: Mapping[str, str], probed: Sequence[str], groups: Ma
         down = [host for host in hosts if host in silent]
         if down and (2 * len(down) >= len(hosts) if group in QUORUMS else len(down) == len(hosts)):
             missing = "majority" if group in QUORUMS else "host that answers"
+            them = "it" if len(down) == 1 else "them"
             failures.append(
-                f"Group {group} has no {missing} without {', '.join(down)}; start them first, {first_run.ALLOW}."
+                f"Group {group} has no {missing} without {', '.join(down)}; start {them} first, "
+                f"{first_run.ALLOW.format(them)}."
             )
     if silent and not failures and len(silent) == len(probed):
         failures.append("No host answers; start one, or correct the connection variables.")

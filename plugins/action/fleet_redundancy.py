@@ -31,7 +31,7 @@ class ActionModule(ControlNodeAction):
             "changed": False,
             "missing": [trouble.sentence for trouble in found],
             "first_step": found[0].step if found else "",
-            "silent": [host.name for host in hosts if not view[host.name]],
+            "silent": [host.name for host in hosts if "system" not in view[host.name]],
             "order": maintenance_order(hosts, view),
             "indispensable": indispensable(hosts),
         }

@@ -25,7 +25,7 @@ def ssh(fleet: Fleet, name: str) -> None:
         raise FleetError(
             f"HOST={name or '(empty)'} is not a host of the fleet {fleet.name}; use one of {', '.join(shells)}."
         )
-    program, *arguments = shells[name]
+    program, *arguments = shells[name].command
     if program != "ssh":
         raise FleetError(f"HOST={name} has ansible_connection = local: it is this machine.")
     # Unlike Ansible, a person can type the passphrase of a key. If an option is given twice, ssh uses the first.

@@ -23,8 +23,13 @@ def on_each(condition: Callable[[Facts], Any], *groups: str) -> Detect:
 
 def down(state: State) -> Instances:
     """Hosts that do not answer."""
-    answering = dict(state.answering())
-    return ({"host": host.name} for host in state.hosts if host.name not in answering)
+    return ({"host": host.name} for host in state.hosts if not {"system", "refused"} & state.facts(host.name).keys())
+
+
+def refused(state: State) -> Instances:
+    """Hosts on which the probe cannot become root."""
+    found = {host.name: state.facts(host.name).get("refused") for host in state.hosts}
+    return ({"host": name, "reason": reason} for name, reason in found.items() if reason)
 
 
 def not_started(state: State) -> Instances:

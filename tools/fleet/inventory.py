@@ -4,7 +4,7 @@ import io
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ansible import constants
@@ -17,7 +17,7 @@ from ansible.plugins.loader import connection_loader, init_plugin_loader
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from plugins.action.fleet_check_hosts import ssh_command
+from plugins.action.fleet_check_hosts import become_command, ssh_command
 from tools.fleet.context import Fleet, FleetError, Host
 
 NOT_TIERS = ("all", "ungrouped")
@@ -28,11 +28,20 @@ SETTINGS = ("fleet_name", "fleet_vip", "app_port", "app_health_path", "app_celer
 
 
 @dataclass(frozen=True)
+class Shell:
+    """How to work on a host: the command that runs a shell script there, and how the script becomes root."""
+
+    command: list[str]
+    become: list[str] = field(default_factory=list)
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True)
 class Inventory:
-    """The hosts of an inventory, the command that runs a shell script on each one, and the values of SETTINGS."""
+    """The hosts of an inventory, a shell on each one, and the values of SETTINGS."""
 
     hosts: list[Host]
-    shells: dict[str, list[str]]
+    shells: dict[str, Shell]
     settings: dict[str, Any]
 
 
@@ -72,9 +81,11 @@ def members(groups: Mapping[str, list[str]], variables: Mapping[str, Mapping[str
     ]
 
 
-def shell(name: str, variables: Mapping[str, Any], play: PlayContext) -> list[str]:
-    """Return the command that runs a shell script on a host, with the connection variables of Ansible."""
+def shell(name: str, variables: Mapping[str, Any], play: PlayContext) -> Shell:
+    """Return a shell on a host, with the connection and privilege variables of Ansible."""
+    become, password = become_command(variables, play)
+    become = become[:-1] or ["sudo", "-n"]  # without its command; empty for other methods than sudo
     if variables.get("ansible_connection") == "local":
-        return ["sh", "-c"]
+        return Shell(["sh", "-c"], become, password)
     connection_loader.get("ssh", class_only=True)  # loads its options, which ssh_command reads
-    return ssh_command(name, variables, play, CONNECT_TIMEOUT)
+    return Shell(ssh_command(name, variables, play, CONNECT_TIMEOUT), become, password)

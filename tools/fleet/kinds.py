@@ -22,6 +22,13 @@ KINDS = (
         "start {host}, or replace it: `ansible-playbook playbooks/replace.yml -e replace_host={host}`",
     ),
     Kind(
+        "root-refused",
+        "{host} does not let its user become root: {reason}",
+        detect.refused,
+        "set ansible_become_password of {host} in the inventory (encrypt it with ansible-vault), or allow sudo without "
+        "a password there",
+    ),
+    Kind(
         "disk-full",
         "{host} has a full disk: {folders}",
         detect.full_disks,

@@ -13,7 +13,7 @@ from typing import Any
 
 from tools.fleet.context import Fleet, Host, echo
 from tools.fleet.detect import describe_deploy
-from tools.fleet.inventory import read
+from tools.fleet.inventory import Shell, read
 from tools.fleet.table import Row, render, rows, sorted_by_tier
 from tools.fleet.troubles import Trouble, redundant, troubles
 from tools.fleet.view import View, running_deploy
@@ -26,6 +26,12 @@ package = sys.modules["tools.fleet"] = types.ModuleType("tools.fleet")
 package.host_facts = types.ModuleType("host_facts")
 exec({(FOLDER / "host_facts.py").read_text()!r}, package.host_facts.__dict__)
 {(FOLDER / "probe.py").read_text()}"""
+# Standard input begins with the password, which sudo does not read if it needs none.
+START = "# BEGIN"
+LOADER = f'import sys; exec(sys.stdin.read().partition("{START}")[2])'
+# Before the probe, because sudo would take its lines for other passwords after a wrong one.
+REFUSED = "REFUSED="
+CHECK_ROOT = f"""error=$(printf '%s\\n' "$password" | "$@" true 2>&1) || {{ echo "{REFUSED}$error"; exit 1; }}"""
 # Seconds after which a host counts as down, even if it accepted the connection.
 PROBE_TIMEOUT = 6
 # The default key exchange is safe from quantum computers, which costs 50 ms of CPU at both ends of a connection. The
@@ -94,9 +100,7 @@ def document(name: str, hosts: list[Host], view: View, lines: list[Row], found: 
     }
 
 
-def probe_hosts(
-    hosts: Sequence[Host], shells: Mapping[str, Sequence[str]], vip: str, application: Mapping[str, Any]
-) -> View:
+def probe_hosts(hosts: Sequence[Host], shells: Mapping[str, Shell], vip: str, application: Mapping[str, Any]) -> View:
     """Probe all hosts at the same time. The facts of a host that does not answer are empty."""
     with ThreadPoolExecutor(len(hosts)) as pool:
         facts = pool.map(lambda host: probe(shells[host.name], settings(host, vip, application)), hosts)
@@ -117,16 +121,29 @@ def settings(host: Host, vip: str, application: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def probe(shell: Sequence[str], settings: dict[str, Any]) -> dict[str, Any]:
-    """Run the probe by `shell`, a command that runs a shell script on the host.
+def script(shell: Shell, settings: dict[str, Any]) -> str:
+    """Return the shell script that runs the probe as root."""
+    python = shlex.join(["python3", "-IS", "-c", LOADER, json.dumps(settings)])
+    become = f'[ "$(id -u)" = 0 ] || set -- {shlex.join(shell.become)}'
+    if not shell.password:
+        return f'{become}; "$@" {python} || {CHECK_ROOT}'
+    forward = """{ printf '%s\\n' "$password"; cat; }"""
+    return f'IFS= read -r password; {become}; {CHECK_ROOT}; {forward} | "$@" {python}'
 
-    Without an answer, the facts are empty.
+
+def probe(shell: Shell, settings: dict[str, Any]) -> dict[str, Any]:
+    """Run the probe on a host.
+
+    Without an answer, the facts are empty. If the probe cannot become root, the only fact is the reason.
     """
-    program, *arguments = shell
+    program, *arguments = shell.command
     options = SSH_OPTIONS if program == "ssh" else []
-    command = [program, *options, *arguments, f"sudo python3 -IS - {shlex.quote(json.dumps(settings))}"]
+    command = [program, *options, *arguments, shlex.join(["sh", "-c", script(shell, settings)])]
+    text = f"{shell.password}\n{START}\n{PROBE}"
     try:
-        result = subprocess.run(command, input=PROBE, capture_output=True, text=True, timeout=PROBE_TIMEOUT, check=True)
+        result = subprocess.run(command, input=text, capture_output=True, text=True, timeout=PROBE_TIMEOUT, check=False)
+        if result.stdout.startswith(REFUSED):
+            return {"refused": result.stdout.removeprefix(REFUSED).split("\n")[-2] or "no reason given"}
         return dict(json.loads(result.stdout))
     except (subprocess.SubprocessError, ValueError):
         return {}

@@ -47,7 +47,9 @@ def rows(hosts: Sequence[Host], view: View, vip: str) -> list[Row]:
 def _row(host: Host, hosts: Sequence[Host], view: View, vip: str) -> Row:
     if "system" not in view.get(host.name, {}):
         groups = ", ".join(group for group in TIERS if group in host.groups)
-        return Row(host.name, host.address, "DOWN", [f"no answer over SSH; its groups: {groups}"])
+        reason = view.get(host.name, {}).get("refused")
+        state, text = ("unknown", reason) if reason else ("DOWN", "no answer over SSH")
+        return Row(host.name, host.address, state, [f"{text}; its groups: {groups}"])
     phrases = roles(host, hosts, view, vip)
     state = "drained" if host.name in drained(view) else "ok"
     if not all(phrase.healthy for phrase in phrases):

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from tools.fleet.context import Host
 
 Facts = Mapping[str, Any]
-# The facts that each host's probe returned, by host name. A host without `system` did not answer.
+# The facts that each host's probe returned, by host name. A host without `system` did not answer. `refused` is why
+# the probe could not become root.
 View = Mapping[str, Facts]
 
 

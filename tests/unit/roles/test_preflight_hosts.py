@@ -218,6 +218,14 @@ def test_a_run_that_cannot_succeed_is_refused(hosts: list[str], message: str) ->
     assert any(sentence.startswith(message) for sentence in sentences)
 
 
+def test_the_only_host_of_a_group_is_not_plural() -> None:
+    sentences = check.too_many_silent(silent("db1"), ["db1", "app1"], {"postgres": ["db1"], "app": ["app1"]})
+    assert sentences[-1] == (
+        "Group postgres has no host that answers without db1; start it first, or continue without it with -e "
+        "preflight_allow_unreachable=true."
+    )
+
+
 def test_a_run_without_any_host_is_refused() -> None:
     failures = check.too_many_silent(silent("app1"), ["app1"], GROUPS)
     assert failures[-1] == "No host answers; start one, or correct the connection variables."

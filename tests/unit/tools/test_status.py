@@ -1,6 +1,7 @@
 """The output of `make status`, and its time limit for hosts that are down."""
 
 import json
+import os
 import socket
 import time
 from pathlib import Path
@@ -12,7 +13,7 @@ from ansible.playbook.play_context import PlayContext
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, changed
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
-from tools.fleet.inventory import Inventory, shell
+from tools.fleet.inventory import Inventory, Shell, shell
 from tools.fleet.processes import this_run
 from tools.fleet.status import settings, status
 from tools.fleet.table import render, rows, sorted_by_tier
@@ -135,7 +136,7 @@ def set_probe(name: str, command: str) -> None:
 def read(_: Fleet) -> Inventory:
     """Return an inventory whose hosts are scripts on this machine. A host without a script is reached by SSH."""
     over_ssh = shell("app1", {"ansible_host": "127.0.0.1", "ansible_port": frozen.getsockname()[1]}, PlayContext())
-    shells = {host.name: [str(scripts[host.name])] if host.name in scripts else over_ssh for host in HOSTS}
+    shells = {host.name: Shell([str(scripts[host.name])]) if host.name in scripts else over_ssh for host in HOSTS}
     return Inventory(HOSTS, shells, {"fleet_name": "blue", "fleet_vip": VIP})
 
 
@@ -186,6 +187,57 @@ def test_json_has_the_same_facts(fleet: Fleet, capsys: pytest.CaptureFixture[str
     }
     assert document["hosts"]["app1"]["facts"] == {}
     assert document["hosts"]["db1"]["facts"]["postgres"]["standbys"]["db2"] == ["streaming", "sync", 2048]
+
+
+# Asks for the password `secret`, like sudo reads it, unless it needs none. Then it runs the command.
+SUDO = """#!/bin/sh
+case "$FREE $*" in
+    yes*) ;;
+    *" -n "*) echo "sudo: a password is required" >&2; exit 1 ;;
+    *)
+        read -r given
+        [ "$given" = secret ] || ! read -r given || exec sleep 60 # asks again
+        [ "$given" = secret ] || { printf 'Sorry, try again.\\nsudo: 1 incorrect attempt\\n' >&2; exit 1; }
+        ;;
+esac
+while [ "$1" != true ] && [ "$1" != python3 ]; do shift; done
+exec "$@"
+"""
+
+
+@pytest.mark.parametrize("free", ["yes", "no"])
+@pytest.mark.parametrize(
+    ("variables", "refused"),
+    [
+        ({}, "sudo: a password is required"),
+        ({"ansible_become_password": "wrong"}, "sudo: 1 incorrect attempt"),
+        ({"ansible_become_password": "secret"}, None),
+        ({"ansible_become_method": "su"}, "sudo: a password is required"),
+    ],
+)
+def test_the_probe_becomes_root_with_the_password_of_the_inventory(
+    variables: dict[str, Any], refused: str | None, free: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, text in {"id": "#!/bin/sh\necho 1000\n", "sudo": SUDO}.items():
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("FREE", free)
+    root = shell("db1", variables | {"ansible_connection": "local"}, PlayContext())
+    own = settings(Host("db1", "127.0.0.1", frozenset()), "", {})
+    facts = status_module.probe(root, own)
+    assert facts.get("refused") == (refused if free == "no" else None)
+    assert ("system" in facts) == ("refused" not in facts)
+    assert "secret" not in status_module.script(root, own) + repr(root), "arguments of processes can be read by others"
+
+
+def test_a_host_that_refuses_root_is_not_called_down(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
+    set_probe("app1", "echo REFUSED=lecture; echo sudo: a password is required")
+    assert status(fleet) == 1
+    printed = capsys.readouterr().out
+    assert "app1     10.0.0.21  unknown  sudo: a password is required; its groups: app\n" in printed
+    assert "not fully redundant: app1 does not let its user become root: sudo: a password is required\n" in printed
+    assert "First step: set ansible_become_password of app1 in the inventory" in printed
 
 
 def test_a_trouble_that_leaves_the_fleet_redundant_is_not_called_missing_redundancy(

@@ -55,6 +55,12 @@ def test_a_single_host_in_every_group_has_no_problems() -> None:
 CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("host-down", "lb2", None, "lb2 does not answer"),
     (
+        "root-refused",
+        "mon1",
+        {"refused": "sudo: a password is required"},
+        "mon1 does not let its user become root: sudo: a password is required",
+    ),
+    (
         "disk-full",
         "mon1",
         {"disks": "Mounted on Use% IUse%\n/ 99% 3%\n/var 100% 3%\n/data 5% 100%\n/boot/efi 3% -"},
