@@ -35,7 +35,7 @@ ssh: ## Log in to a host: make ssh HOST=db1
 	@$(fleet) ssh "$(HOST)"
 
 secret: ## Print one secret: make secret NAME=grafana_admin_password
-	@$(fleet) secret "$(NAME)"
+	@$(fleet) secret get "$(NAME)"
 
 mail: setup-python ## Show the e-mails that the fleet sends, until Ctrl-C
 	@$(python) -m tools.fleet.mail_sink

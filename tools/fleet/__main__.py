@@ -1,21 +1,23 @@
-"""The operator's command, `bin/fleet VERB`.
+"""Create fleets, look at them and operate them.
 
-The environment variables FLEET, INVENTORY, SUBNET and ENGINE choose the fleet.
+The environment variables INVENTORY, FLEET, SUBNET and ENGINE choose the fleet; --inventory and --fleet override them.
+`make VERB` does the same. Exit codes: 0 success, 1 failure or trouble, 2 wrong use, 130 interrupted; those of exec,
+run, psql and redis are the command's own.
 """
 
-import argparse
 import os
 import sys
-from collections.abc import Callable
-from typing import NamedTuple
+from argparse import ArgumentParser
 
-import yaml
-
-from tools.fleet.context import Fleet, FleetError, echo
+from tools.fleet.context import Fleet, FleetError
 from tools.fleet.down import down, prune
 from tools.fleet.inventory import read
 from tools.fleet.status import status
 from tools.fleet.up import create_hosts, up
+from tools.fleet.verbs import application, completion, databases, environment, playbooks, vault
+from tools.fleet.verbs.verb import Verb, parse, parser_of
+
+PROGRAM = "bin/fleet"
 
 
 def ssh(fleet: Fleet, name: str) -> None:
@@ -32,72 +34,94 @@ def ssh(fleet: Fleet, name: str) -> None:
     os.execvp(program, [program, "-o", "BatchMode=no", *arguments])
 
 
-def secret(fleet: Fleet, name: str) -> None:
-    """Print one secret of the fleet's inventory."""
-    path = fleet.folder / "group_vars" / "all" / "vault.yml"
-    result = fleet.run("ansible-vault", "view", str(path), quiet=True)
-    if result.returncode != 0:
-        raise FleetError(
-            f"{path} cannot be read: {result.stderr.strip()} "
-            "site.yml creates it, and bin/vault-password prints its password."
-        )
-    values = yaml.safe_load(result.stdout)
-    if f"vault_{name}" not in values:
-        names = ", ".join(sorted(key.removeprefix("vault_") for key in values))
-        raise FleetError(f"NAME={name or '(empty)'} is not a secret of this fleet; use one of {names}.")
-    echo(values[f"vault_{name}"])
+def print_completion(shell: str) -> None:
+    """Print the completion for a shell."""
+    completion.print_script(parser_of(VERBS, PROGRAM, __doc__ or ""), shell)
 
 
-def as_json(parser: argparse.ArgumentParser) -> None:
+def as_json(parser: ArgumentParser) -> None:
     """Add the option --json."""
     parser.add_argument("--json", action="store_true", dest="as_json", help="print it for programs, as JSON")
 
 
-def host_name(parser: argparse.ArgumentParser) -> None:
+def host_name(parser: ArgumentParser) -> None:
     """Add the name of a host."""
     parser.add_argument("name", metavar="HOST")
 
 
-def secret_name(parser: argparse.ArgumentParser) -> None:
-    """Add the name of a secret."""
-    parser.add_argument("name", metavar="NAME")
-
-
-class Verb(NamedTuple):
-    """What one word of the command line does.
-
-    Args:
-        run: The function that does it, with the fleet and the arguments. An int that it returns is the exit code.
-        help: One line for --help.
-        arguments: Adds the verb's arguments to its parser.
-        works_on: A fleet of the "sandbox", "any" fleet, or "nothing": then `run` gets no fleet.
-    """
-
-    run: Callable[..., object]
-    help: str
-    arguments: Callable[[argparse.ArgumentParser], object] = lambda _: None
-    works_on: str = "sandbox"
-
-
-VERBS = {
-    "up": Verb(up, "create the fleet"),
-    "hosts": Verb(create_hosts, "create its hosts only"),
-    "down": Verb(down, "remove it"),
+VERBS: dict[str, Verb] = {
+    "up": Verb(up, "create or update a fleet on this machine", example="bin/fleet up --inventory single"),
+    "hosts": Verb(create_hosts, "create only the hosts of a fleet on this machine"),
+    "down": Verb(down, "remove a fleet from this machine", example="bin/fleet down --inventory single"),
     "prune": Verb(prune, "remove the host image if no fleet uses it"),
-    "status": Verb(status, "show its state", as_json, "any"),
-    "ssh": Verb(ssh, "log in to a host", host_name, "any"),
-    "secret": Verb(secret, "print a secret", secret_name, "any"),
+    "status": Verb(status, "show who leads, what lags and what is wrong", as_json, "any", "bin/fleet status --json"),
+    "ssh": Verb(ssh, "log in to a host", host_name, "any", "bin/fleet ssh db1"),
+    "exec": Verb(
+        application.execute,
+        "run a command as the application would, on one of its hosts",
+        application.exec_arguments,
+        "any",
+        "bin/fleet exec -- flask --app app routes",
+    ),
+    "console": Verb(application.console, "open `flask shell`", application.host_option, "any", "bin/fleet console"),
+    "run": Verb(
+        application.run,
+        "run a process of the application once",
+        application.run_arguments,
+        "any",
+        "bin/fleet run release",
+    ),
+    "psql": Verb(
+        databases.psql,
+        "open psql on the primary, as the owner of the schema",
+        databases.psql_arguments,
+        "any",
+        "bin/fleet psql -- -c 'select count(*) from article'",
+    ),
+    "redis": Verb(
+        databases.redis,
+        "open redis-cli on the master of the cache or the store",
+        databases.redis_arguments,
+        "any",
+        "bin/fleet redis cache -- INFO memory",
+    ),
+    "env": Verb(
+        environment.env,
+        "list or change environment variables of the application",
+        environment.env_arguments,
+        "any",
+        "bin/fleet env set FEATURE_SEARCH=on",
+    ),
+    "secret": Verb(
+        vault.secret,
+        "print or change secrets; one in upper case is an environment variable of the application",
+        vault.secret_arguments,
+        "any",
+        "bin/fleet secret set STRIPE_KEY --from-command 'op read op://shop/stripe/key'",
+    ),
+    "deploy": Verb(
+        playbooks.deploy, "deploy the application's source", playbooks.deploy_arguments, "any", "bin/fleet deploy"
+    ),
+    "rollback": Verb(
+        playbooks.rollback, "go back to an earlier release", playbooks.rollback_arguments, "any", "bin/fleet rollback"
+    ),
+    "releases": Verb(
+        playbooks.releases, "list the releases and the log of deploys", as_json, "any", "bin/fleet releases --json"
+    ),
+    "completion": Verb(
+        print_completion,
+        "print the completion script of a shell",
+        completion.arguments,
+        "nothing",
+        'eval "$(bin/fleet completion bash)"',
+    ),
 }
 
 
 def main() -> int:
     """Run one verb and return its exit code."""
-    parser = argparse.ArgumentParser(prog="bin/fleet", description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for name, verb in VERBS.items():
-        verb.arguments(verbs.add_parser(name, help=verb.help))
-    arguments = vars(parser.parse_args())
-    verb = VERBS[arguments.pop("verb")]
+    name, arguments = parse(parser_of(VERBS, PROGRAM, __doc__ or ""), sys.argv[1:])
+    verb = VERBS[name]
     try:
         fleet = [] if verb.works_on == "nothing" else [Fleet.from_environment(sandbox=verb.works_on == "sandbox")]
         code = verb.run(*fleet, **arguments)
@@ -105,8 +129,12 @@ def main() -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\ninterrupted; 'make up' continues, 'make down' removes the fleet", file=sys.stderr)
+        advice = "; 'make up' continues, 'make down' removes the fleet" if verb.works_on == "sandbox" else ""
+        print(f"\ninterrupted{advice}", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # the reader, such as `head`, has all it wants
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     return code if isinstance(code, int) else 0
 
 

@@ -38,11 +38,22 @@ class Shell:
 
 @dataclass(frozen=True)
 class Inventory:
-    """The hosts of an inventory, a shell on each one, and the values of SETTINGS."""
+    """The hosts of an inventory, a shell on each one, and the values of SETTINGS.
+
+    `variables` are those of the first host. They are rendered when they are read.
+    """
 
     hosts: list[Host]
     shells: dict[str, Shell]
     settings: dict[str, Any]
+    variables: Mapping[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str, default: Any = None) -> Any:
+        """Return a variable that is the same for all hosts."""
+        try:
+            return self.variables.get(name, default)
+        except AnsibleError as error:
+            raise FleetError(f"The variable {name} of the inventory cannot be read: {error}") from error
 
 
 def read(fleet: Fleet) -> Inventory:
@@ -66,7 +77,7 @@ def read(fleet: Fleet) -> Inventory:
             reason or f"INVENTORY={fleet.inventory} has no hosts; correct {fleet.folder}. {warnings.getvalue().strip()}"
         )
     sys.stderr.write(warnings.getvalue())
-    return Inventory(hosts, shells, settings)
+    return Inventory(hosts, shells, settings, variables[hosts[0].name])
 
 
 def members(groups: Mapping[str, list[str]], variables: Mapping[str, Mapping[str, Any]]) -> list[Host]:

@@ -1,0 +1,1 @@
+"""The verbs of `bin/fleet` for a fleet that runs: one module for each subject."""
