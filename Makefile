@@ -43,6 +43,19 @@ mail: setup-python ## Show the e-mails that the fleet sends, until Ctrl-C
 setup: ## Install what this machine lacks to run a fleet (distribution packages, .venv)
 	@bin/setup
 
+##@ Operate a fleet: bin/fleet has the same verbs, and ARGS="..." are its arguments
+deploy: ## Deploy the application's source
+rollback: ## Go back to the last good release
+releases: ## List the releases and the log of deploys
+exec: ## Run a command as the application would: make exec ARGS="flask --app app routes"
+console: ## Open `flask shell` on an application host
+run: ## Run a process of the application once: make run ARGS=release
+psql: ## Open psql on the primary, as the owner of the schema
+redis: ## Open redis-cli on the master: make redis ARGS=cache
+env: ## Environment variables of the application: make env ARGS="set NAME=value"
+deploy rollback releases exec console run psql redis env:
+	@$(fleet) $@ $(ARGS)
+
 ##@ Change the project
 dev: setup-dev ## Run the application alone on this machine, without any server
 	@APP_ENV=development .venv/bin/flask --app app db upgrade
@@ -87,5 +100,5 @@ setup-dev:
 setup-tests:
 	@bin/setup --tests
 
-.PHONY: help up down status ssh secret mail setup dev test test-all test-changed lint unit scenarios drills lock docs \
-	setup-python setup-dev setup-tests
+.PHONY: help up down status ssh secret mail setup deploy rollback releases exec console run psql redis env dev test \
+	test-all test-changed lint unit scenarios drills lock docs setup-python setup-dev setup-tests

@@ -95,7 +95,7 @@ def test_the_command_works_from_another_folder_and_by_a_link(tmp_path: Path) -> 
     (tmp_path / "tools/__init__.py").write_text("raise SystemExit('not this one')")
     (tmp_path / "fleet").symlink_to(ROOT / "bin/fleet")
     result = subprocess.run(["./fleet", "--help"], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert result.stdout.startswith("usage: bin/fleet [-h] VERB")
+    assert result.stdout.startswith("usage: bin/fleet [-h] ")
 
 
 def test_hosts_and_their_groups_come_from_the_inventory() -> None:
