@@ -11,19 +11,24 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from plugins.control_node import ControlNodeAction
+from tools.release.errors import ReleaseError
+from tools.release.lock import find
+from tools.release.source import refuse_other_python
+from tools.release.target import HOST_PYTHON
 
 TIERS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
 # Groups that may be missing for wrong_ports: wrong_groups reports missing tiers, and not every application has workers.
 OPTIONAL_GROUPS = (*TIERS, "workers")
 QUORUMS = ("etcd", "sentinel")
 REQUIRED = ("fleet_name", "fleet_domain", "fleet_subnet", "fleet_vip", "fleet_admin_networks", "fleet_ports")
-APPLICATION = ("app_name", "app_source_dir", "app_module")
+APPLICATION = ("app_name", "app_source", "app_module")
 APPLICATION_OPTIONS = (
-    "app_requirements",
     "nginx_static_source",
     "app_celery_app",
     "app_migrate_command",
     "app_migrate_status_command",
+    "app_requirements",
+    "app_python",
 )
 SECRET = ("password", "secret", "_key", "token", "certificate")
 MAX_VALUE_LENGTH = 60
@@ -141,18 +146,11 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
         for name in APPLICATION
         if not settings.get(name)
     ]
-    source = settings.get("app_source_dir")
-    lock, static, celery, migrate, status = map(settings.get, APPLICATION_OPTIONS)
-    if source and not Path(source, "pyproject.toml").is_file():
-        failures.append(
-            f"app_source_dir = {source} has no pyproject.toml; set it to the folder of the application's project."
-        )
-    elif source and not Path(lock := lock or f"{source}/requirements.txt").is_file():
-        failures.append(
-            f"app_requirements = {lock} is not a file; set it to the lock file with hashes, or compile that file "
-            f"(uv pip compile --generate-hashes)."
-        )
-    if static and not Path(static).is_dir():
+    if source := settings.get("app_source"):
+        failures += wrong_source(source, settings)
+    static, celery, migrate, status = map(settings.get, APPLICATION_OPTIONS[:4])
+    # The folder of a built or fetched source does not exist yet.
+    if static and Path(static).is_absolute() and not Path(static).is_dir():
         failures.append(
             f"nginx_static_source = {static} is not a folder; set it to the folder of the static files, or remove it."
         )
@@ -164,6 +162,19 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
         missing, given = ("app_migrate_status_command", migrate) if migrate else ("app_migrate_command", status)
         failures.append(f"{missing} is not set, although migrations need it as well as '{given}'; set both or neither.")
     return failures
+
+
+def wrong_source(source: str, settings: Mapping[str, Any]) -> list[str]:
+    """A sentence for each mistake in the application's source that shows without building it."""
+    root = Path(source).expanduser()
+    if not root.is_dir():
+        return [f"app_source = {source} is not a folder; set it to the folder of the application."]
+    try:
+        find(root, settings.get("app_requirements") or "")
+        refuse_other_python(root, str(settings.get("app_python") or HOST_PYTHON))
+    except ReleaseError as error:
+        return [f"{error}."]
+    return []
 
 
 def shown(name: str, value: Any) -> str:

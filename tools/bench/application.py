@@ -191,7 +191,7 @@ def main() -> int:
     theirs = "http://127.0.0.1:8091"
     figures: dict[str, float] = {}
     with ExitStack() as stack:
-        bundles = build(f"--source={BASELINE}", f"--requirements={BASELINE / 'requirements.txt'}")
+        bundles = build(f"--source={BASELINE}", "--requirements=requirements.txt")
         for host in hosts:
             stack.enter_context(baseline_on(fleet, host, bundles))
         stack.enter_context(baseline_nginx(fleet, balancer, hosts))

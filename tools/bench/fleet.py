@@ -123,7 +123,7 @@ def main() -> int:
     timed("site.yml, unchanged, linear", figures, lambda: site(fleet, strategy="linear"))
     figures["memory of the idle hosts, MiB"] = memory(fleet, hosts)
 
-    bundles = build()
+    bundles = build("--requirements=requirements/app.txt", "--path=app", "--path=pyproject.toml")
     down(fleet)
     hosts = create_hosts(fleet)
     timed("floor: apt-get and uv on all hosts at once", figures, lambda: install_floor(fleet, hosts, packages, bundles))

@@ -2,13 +2,14 @@
 
 `python -m tools.release build` writes two files:
 
-- `.cache/releases/<id>.tar.gz`, the application: its wheel, a `requirements.txt` with a hash for each wheel,
-  `manifest.json` and `release.env`.
+- `.cache/releases/<id>.tar.gz`, the application: its source, its wheel if it is a package, a `requirements.txt` with a
+  hash for each wheel, `manifest.json` and `release.env`.
 - `.cache/wheels/<key>/bundle.tar.gz`, the dependencies: wheels for the target's Python and machine, and the installer
-  (uv). It changes only with the lock file, so most hosts already have it.
+  (uv). It changes only with the locked versions, so most hosts already have it.
 
-It prints JSON: `id`, `package` (the wheel's name), `machine`, the `path` and `sha256` of the first bundle, whether it
-was `built` now, and the `key` and `path` of the `dependencies`.
+It prints JSON: `id`, `package` (the wheel's name, empty if there is none), `machine`, the `path` and `sha256` of the
+first bundle, whether it was `built` now, the `key` and `path` of the `dependencies`, the `tree` (a folder with the
+source of the first bundle), and `notes` for the user.
 
 The id contains the time, the commit and a hash of the content. A tree with the same hash as a release of the fleet
 (`--known`) or a local bundle gets the id of that release.
@@ -22,7 +23,9 @@ from pathlib import Path
 
 from tools.fleet.context import ROOT
 from tools.release.build import build
-from tools.release.source import ReleaseError, Source, Target
+from tools.release.errors import ReleaseError
+from tools.release.source import Source
+from tools.release.target import Target
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -33,13 +36,14 @@ def main(argv: list[str] | None = None) -> int:
     command = parser.add_subparsers(dest="command", required=True).add_parser(
         "build", help="build the bundles and print their paths"
     )
-    command.add_argument("--source", type=Path, default=ROOT, help="folder of the application's pyproject.toml")
-    command.add_argument("--requirements", type=Path, help="lock file; default: SOURCE/requirements/app.txt")
+    command.add_argument("--source", type=Path, default=ROOT, help="folder of the application")
     command.add_argument(
-        "--path",
-        action="append",
-        default=[],
-        help="file or folder that the id is hashed from; default: the wheel's packages",
+        "--requirements", default="", help="file with the dependencies, relative to SOURCE; default: found by its name"
+    )
+    command.add_argument("--lock-file", type=Path, help="file for the exact versions of what has no hashes")
+    command.add_argument("--build-command", default="", help="command that runs in a clean copy of the source")
+    command.add_argument(
+        "--path", action="append", default=[], help="file or folder that is shipped; default: all that git tracks"
     )
     command.add_argument("--python", default="3.13", help="the target's Python")
     command.add_argument(
@@ -50,14 +54,17 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--serving", default="", help="release to return instead, if its bundles exist here")
     command.add_argument("--dry-run", action="store_true", help="print the id, build nothing")
     options = parser.parse_args(argv)
+    cache = options.cache.resolve()
     source = Source(
-        root=options.source.resolve(),
-        requirements=(options.requirements or options.source / "requirements" / "app.txt").resolve(),
+        root=options.source.expanduser().resolve(),
         tools=ROOT / "requirements" / "control.txt",
+        lock_file=(options.lock_file or cache / "requirements.lock").expanduser().resolve(),
+        requirements=options.requirements,
         paths=tuple(options.path),
+        build_command=options.build_command,
     )
     try:
-        target, cache = Target(options.python, options.machine), options.cache.resolve()
+        target = Target(options.python, options.machine)
         result = build(source, target, cache, known=options.known, serving=options.serving, dry_run=options.dry_run)
     except ReleaseError as error:
         print(error, file=sys.stderr)

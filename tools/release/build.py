@@ -2,10 +2,11 @@
 
 import fcntl
 import hashlib
+import importlib.metadata
 import json
 import os
-import subprocess
-import sys
+import re
+import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,91 +14,136 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from tools.release import bundle, identity
-from tools.release.source import FORMAT, ReleaseError, Source, Target, locked
+from packaging.requirements import Requirement
+
+from tools.release import bundle, identity, tree, wheels
+from tools.release.errors import ReleaseError, pip, run
+from tools.release.lock import lock
+from tools.release.requirements import locked
+from tools.release.source import FORMAT, Source, read_project, refuse_other_python
+from tools.release.target import Target
 
 KEPT_BUNDLES = 10
 KEPT_WHEELHOUSES = 4
+# What build backends print about a project that has no package, only a tree of files.
+NO_PACKAGE = re.compile(
+    r"No file/folder found for package|Multiple top-level (packages|modules) discovered|"
+    r"Unable to determine which files to ship"
+)
 
 
-def _pip(*arguments: str, what: str) -> None:
-    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    if result.returncode:
-        errors = [
-            line for line in result.stderr.splitlines() if "ERROR" in line or "error" in line
-        ] or result.stderr.splitlines()
-        raise ReleaseError(f"cannot {what}: {' '.join(errors[-3:])}")
-
-
-def _download(lines: list[str], target: Target, into: Path) -> None:
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.write("\n".join(lines) + "\n")
-        file.flush()
-        platforms = [f"--platform={name}" for name in target.platforms()]
-        tags = ["--implementation=cp", f"--python-version={target.python}", *platforms]
-        _pip(
-            *("download", "--quiet", "--require-hashes", "--only-binary=:all:", "--no-deps", *tags),
-            *(f"--dest={into}", f"--requirement={file.name}"),
-            what=f"download the wheels for Python {target.python} on {target.machine}",
-        )
-
-
-def _wheelhouse(source: Source, target: Target, folder: Path) -> None:
+def _wheelhouse(lines: list[str], tools: list[str], target: Target, folder: Path) -> None:
     """Download the wheels of the dependencies and of uv into a folder, and bundle them, unless that was done."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
             new = Path(work) / "wheelhouse"
-            _download(locked(source.requirements, target), target, new / "wheels")
-            _download(locked(source.tools, target, only="uv"), target, new / "installer")
+            wheels.fetch(lines, target, new / "wheels")
+            wheels.fetch(tools, target, new / "installer")
             new.rename(folder)
     os.utime(folder)
     if not (folder / "bundle.tar.gz").exists():
-        wheels = {f"wheels/{wheel.name}": wheel.read_bytes() for wheel in _wheels(folder)}
-        bundle.write(folder / "bundle.tar.gz", wheels | {"uv": bundle.installer(folder / "installer")})
+        members: dict[str, bytes | Path] = {f"wheels/{wheel.name}": wheel for wheel in _wheels(folder)}
+        bundle.write(folder / "bundle.tar.gz", members | {"uv": bundle.installer(folder / "installer")})
 
 
 def _wheels(wheelhouse: Path) -> list[Path]:
     return sorted((wheelhouse / "wheels").glob("*.whl"), key=lambda wheel: wheel.name)
 
 
-def _build_wheel(source: Source, into: Path) -> Path:
-    _pip(
-        *("wheel", "--quiet", "--no-deps", "--no-build-isolation", f"--wheel-dir={into}", str(source.root)),
-        what=f"build the application in {source.root}",
+def _backend_is_here(requirements: list[str]) -> bool:
+    """Return whether this control node has a build backend, so that nothing is downloaded for it."""
+    try:
+        return bool(requirements) and all(
+            importlib.metadata.version(wanted.name) in wanted.specifier for wanted in map(Requirement, requirements)
+        )
+    except importlib.metadata.PackageNotFoundError:
+        return False
+
+
+def _build_wheel(source: Source, folder: Path, into: Path) -> Path:
+    """Build the project in a folder, which is a copy of its tree: some backends write into it."""
+    isolation = (
+        []
+        if not _backend_is_here(read_project(source.root)["build-system"].get("requires", []))
+        else ["--no-build-isolation"]
     )
-    return next(into.glob("*.whl"))
+    options = ["--quiet", "--no-deps", "--ignore-requires-python", *isolation, f"--wheel-dir={into}"]
+    pip("wheel", *options, str(folder), what=f"build the application in {source.root}")
+    wheel = next(into.glob("*.whl"))
+    if not wheel.name.endswith("-any.whl"):
+        raise ReleaseError(f"{source.root} has compiled code: {wheel.name} does not run on other machines")
+    return wheel
 
 
-def _assemble(source: Source, target: Target, name: str, wheelhouse: Path, path: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as work:
-        own = _build_wheel(source, Path(work))
-        pins = [bundle.pin(wheel) for wheel in [own, *_wheels(wheelhouse)]]
+def _stage(source: Source, work: Path) -> tuple[list[str], list[Path], list[str]]:
+    """Make a clean copy and build in it. Return the files to ship, the project's wheel, and notes."""
+    copy, names = work / "tree", tree.shipped(source.root)
+    tree.copy(source.root, names, copy)
+    if source.build_command:
+        what = f"run app_build_command={source.build_command!r}"
+        run(["sh", "-c", source.build_command], what, cwd=copy)
+        names = tree.shipped(copy, candidates=tree.everything(copy))
+    if not source.package():
+        return names, [], []
+    tree.copy(copy, names, work / "package")
+    if source.build_command:
+        # Some backends leave out what is ignored, and results of a build usually are.
+        for ignore in (work / "package").rglob(".gitignore"):
+            ignore.unlink()
+    (work / "wheel").mkdir()
+    try:
+        return names, [_build_wheel(source, work / "package", work / "wheel")], []
+    except ReleaseError as error:
+        if not NO_PACKAGE.search(str(error)):
+            raise
+        return names, [], [f"The project is shipped as a tree only, not installed as a package: {error}."]
+
+
+def _assemble(source: Source, target: Target, name: str, wheelhouse: Path, path: Path) -> list[str]:
+    """Write the bundle of a release. Return notes for the user."""
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
+        work = Path(folder)
+        names, own, notes = _stage(source, work)
+        root = work / "tree"
+        names = tree.shipped(root, source.paths, candidates=names)
+        tree.refuse_links_outside(root, names)
+        pins = [bundle.pin(wheel) for wheel in [*own, *_wheels(wheelhouse)]]
         manifest = {
             "id": name,
             "format": FORMAT,
-            "package": source.package(),
+            "package": source.package() if own else "",
             **asdict(target),
             "dependencies": wheelhouse.name,
             "wheels": pins,
         }
-        members = {
-            f"wheels/{own.name}": own.read_bytes(),
+        members: dict[str, bytes | Path] = {
+            **{f"source/{file}": root / file for file in names},
+            **{f"wheels/{wheel.name}": wheel for wheel in own},
             "requirements.txt": ("\n".join(pins) + "\n").encode(),
             "manifest.json": (json.dumps(manifest, indent=2) + "\n").encode(),
             "release.env": f"APP_RELEASE={name}\n".encode(),
         }
         bundle.write(path, members)
+        return notes
 
 
 @contextmanager
 def _only_one(folder: Path) -> Iterator[None]:
     """Serialize builds. A second build waits, then finds the bundle."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with (folder / ".lock").open("w") as lock_file:
+        fcntl.flock(lock_file, fcntl.LOCK_EX)
         yield
+
+
+def _untracked(source: Source) -> list[str]:
+    """Return a note about files that are not shipped because git does not track them."""
+    names = tree.untracked(source.root, source.paths)
+    if not names:
+        return []
+    shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return [f"git does not track {shown}, so they are not shipped. Run git add for those that the application needs."]
 
 
 def build(
@@ -111,28 +157,30 @@ def build(
     if serving and (found := bundle.find(cache, serving)):
         return found
     releases = cache / "releases"
-    digest = source.digest(target)
+    refuse_other_python(source.root, target.python)
+    wanted = lock(source.root, source.requirements, target, source.lock_file, dry_run=dry_run)
+    tools = locked(source.tools, target, only="uv")
+    digest = source.digest(target, wanted.lines)
     built = [path.name.removesuffix(".tar.gz") for path in releases.glob("*.tar.gz")]
     name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.new(digest, source.root)
     path = releases / f"{name}.tar.gz"
-    wanted = [asdict(target), locked(source.requirements, target), locked(source.tools, target, only="uv")]
-    dependencies = bundle.dependencies(cache, hashlib.sha256(json.dumps(wanted).encode()).hexdigest()[:16])
-    result = {
-        "id": name,
-        "package": source.package(),
-        "machine": target.machine,
-        "path": str(path),
-        "dependencies": dependencies,
-    }
+    notes = [*wanted.notes, *_untracked(source)]
+    key = hashlib.sha256(json.dumps([asdict(target), wanted.lines, tools]).encode()).hexdigest()[:16]
     if dry_run:
+        dependencies = bundle.dependencies(cache, key)
+        result: dict[str, Any] = {"id": name, "package": source.package(), "machine": target.machine, "path": str(path)}
+        result |= {"dependencies": dependencies, "tree": str(source.root), "notes": notes}
         return result | {"sha256": bundle.sha256(path) if path.exists() else None, "built": not path.exists()}
     with _only_one(releases):
-        wheelhouse = Path(dependencies["path"]).parent
-        _wheelhouse(source, target, wheelhouse)
+        wheelhouse = Path(bundle.dependencies(cache, key)["path"]).parent
+        _wheelhouse(wanted.lines, tools, target, wheelhouse)
         missing = not path.exists()
         if missing:
-            _assemble(source, target, name, wheelhouse, path)
+            notes += _assemble(source, target, name, wheelhouse, path)
         os.utime(path)
         bundle.prune(releases, "*.tar.gz", KEPT_BUNDLES)
         bundle.prune(cache / "wheels", "[!.]*", KEPT_WHEELHOUSES)
-        return result | {"sha256": bundle.sha256(path), "built": missing}
+        for folder in (cache / "trees").glob("[!.]*"):
+            if not (releases / f"{folder.name}.tar.gz").exists():
+                shutil.rmtree(folder)
+        return bundle.read(cache, path) | {"built": missing, "notes": notes}

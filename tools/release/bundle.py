@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 import tempfile
@@ -34,19 +35,38 @@ def installer(folder: Path) -> bytes:
         return archive.read(next(name for name in archive.namelist() if name.endswith("/scripts/uv")))
 
 
-def write(path: Path, members: Mapping[str, bytes]) -> None:
+def write(path: Path, members: Mapping[str, bytes | Path]) -> None:
     """Write a tar.gz whose bytes depend only on its members: without times, users or the order of a folder."""
+    folders = {str(parent) for name in members if name.startswith("source/") for parent in Path(name).parents}
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as work:
         new = Path(work) / path.name
         with new.open("wb") as file, \
                 gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as packed, \
                 tarfile.open(fileobj=packed, mode="w") as tar:  # fmt: skip
-            for name, content in sorted(members.items()):
+            # Otherwise the host's umask would decide who can read them.
+            for name in sorted(folders - {"."}):
                 entry = tarfile.TarInfo(name)
-                entry.size = len(content)
-                entry.mode = 0o755 if name == "uv" else 0o644
-                tar.addfile(entry, io.BytesIO(content))
+                entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+                tar.addfile(entry)
+            for name, content in sorted(members.items()):
+                _add(tar, name, content)
         new.rename(path)
+
+
+def _add(tar: tarfile.TarFile, name: str, content: bytes | Path) -> None:
+    entry = tarfile.TarInfo(name)
+    program = name == "uv" or (isinstance(content, Path) and os.access(content, os.X_OK))
+    entry.mode = 0o755 if program else 0o644
+    if isinstance(content, bytes):
+        entry.size = len(content)
+        tar.addfile(entry, io.BytesIO(content))
+    elif content.is_symlink():
+        entry.type, entry.linkname = tarfile.SYMTYPE, str(content.readlink())
+        tar.addfile(entry)
+    else:
+        entry.size = content.stat().st_size
+        with content.open("rb") as file:
+            tar.addfile(entry, file)
 
 
 def dependencies(cache: Path, key: str) -> dict[str, str]:
@@ -54,19 +74,35 @@ def dependencies(cache: Path, key: str) -> dict[str, str]:
     return {"key": key, "path": str(cache / "wheels" / key / "bundle.tar.gz")}
 
 
+def read(cache: Path, path: Path) -> dict[str, Any]:
+    """Return what a bundle contains. Its source is unpacked into a folder, `tree`."""
+    name = path.name.removesuffix(".tar.gz")
+    with tarfile.open(path) as tar:
+        # It is among the first members. Searching by name would read all of them.
+        file = next(tar.extractfile(member) for member in tar if member.name == "manifest.json")
+        manifest = json.load(file) if file else {}
+    found = {key: manifest.get(key, "") for key in ("id", "package", "machine")}
+    found |= {"path": str(path), "sha256": sha256(path), "dependencies": dependencies(cache, manifest["dependencies"])}
+    return found | {"tree": str(_unpacked(path, cache / "trees" / name)), "built": False, "notes": []}
+
+
+def _unpacked(path: Path, folder: Path) -> Path:
+    """Return the folder with the source of a bundle. Unpack it if it is not there."""
+    if not folder.is_dir():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work, tarfile.open(path) as tar:
+            (Path(work) / "source").mkdir()
+            # The bundle was written by this program on this machine.
+            tar.extractall(work, [member for member in tar.getmembers() if member.name.startswith("source/")])
+            (Path(work) / "source").rename(folder)
+    return folder
+
+
 def find(cache: Path, name: str) -> dict[str, Any] | None:
     """Return a release if both of its bundles exist here, independent of the current tree."""
     path = cache / "releases" / f"{name}.tar.gz"
-    if not path.exists():
-        return None
-    with tarfile.open(path) as tar:
-        file = tar.extractfile("manifest.json")
-        manifest = json.load(file) if file else {}
-    needed = dependencies(cache, manifest.get("dependencies", ""))
-    if not Path(needed["path"]).exists():
-        return None
-    found = {key: manifest[key] for key in ("id", "package", "machine")}
-    return found | {"path": str(path), "dependencies": needed, "sha256": sha256(path), "built": False}
+    found = read(cache, path) if path.exists() else None
+    return found if found and Path(found["dependencies"]["path"]).exists() else None
 
 
 def prune(folder: Path, pattern: str, keep: int) -> None:

@@ -2,134 +2,94 @@
 
 import hashlib
 import json
-import re
+import os
 import tomllib
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from tools.release import tree
+from tools.release.errors import ReleaseError
+from tools.release.requirements import locked
+from tools.release.target import HOST_PYTHON, Target
+
 # Part of every id. Increase it when the layout of a bundle or of an installed release changes.
-FORMAT = 2
-# The version of Debian 13's C library. Wheels for this or an older version run on the target.
-GLIBC = (2, 41)
+FORMAT = 3
 
 
-class ReleaseError(Exception):
-    """A release cannot be built. The message gives the reason in one sentence."""
+def read_project(root: Path) -> dict[str, Any]:
+    """Return the content of a folder's pyproject.toml, empty without one."""
+    path = root / "pyproject.toml"
+    try:
+        return tomllib.loads(path.read_text()) if path.is_file() else {}
+    except tomllib.TOMLDecodeError as error:
+        raise ReleaseError(f"{path} is not valid TOML: {error}") from error
 
 
-@dataclass(frozen=True)
-class Target:
-    """The target's Python version and machine type."""
-
-    python: str
-    machine: str
-
-    def environment(self) -> dict[str, str]:
-        """Return the target's values for requirement markers, which differ from those of this control node."""
-        full = f"{self.python}.0"
-        python = {"implementation_version": full, "python_full_version": full, "python_version": self.python}
-        system = {
-            "os_name": "posix",
-            "platform_machine": self.machine,
-            "platform_system": "Linux",
-            "sys_platform": "linux",
-        }
-        return {"implementation_name": "cpython", "platform_python_implementation": "CPython", **python, **system}
-
-    def platforms(self) -> list[str]:
-        """Return the wheel platforms that run on the target, newest first."""
-        major, minor = GLIBC
-        modern = [f"manylinux_{major}_{n}_{self.machine}" for n in range(minor, 4, -1)]
-        return [*modern, f"manylinux2014_{self.machine}", f"linux_{self.machine}"]
+def refuse_other_python(root: Path, python: str) -> None:
+    """Refuse a Python that the hosts do not have, or that the project does not support."""
+    if python != HOST_PYTHON:
+        raise ReleaseError(
+            f"app_python={python} is not the hosts' Python, {HOST_PYTHON}, and no other one can be installed; remove it"
+        )
+    project = read_project(root)
+    required = project.get("project", {}).get("requires-python", "")
+    # The last number stands for any bug fix release.
+    if required and not SpecifierSet(required).contains(f"{python}.99"):
+        raise ReleaseError(
+            f"app_python={python} does not fit requires-python = {required!r} of {root / 'pyproject.toml'}; "
+            "change one of them"
+        )
 
 
 @dataclass(frozen=True)
 class Source:
-    """The application's tree and the lock files of a release."""
+    """The application's tree, and the settings of a release.
+
+    Args:
+        root: Folder of the application.
+        tools: Lock file of the control node, which pins uv.
+        requirements: File that lists the dependencies, relative to `root`. Empty finds one.
+        lock_file: File for the exact versions of dependencies that have no hashes.
+        paths: Files and folders of `root` that are shipped. Empty ships everything.
+        build_command: Command that runs in a clean copy before it is packed.
+    """
 
     root: Path
-    requirements: Path
     tools: Path
+    lock_file: Path
+    requirements: str = ""
     paths: tuple[str, ...] = ()
+    build_command: str = ""
 
-    def files(self) -> list[Path]:
-        """Return the source files of the application's wheel, sorted."""
-        project = self.root / "pyproject.toml"
-        if not project.is_file():
-            raise ReleaseError(
-                f"app_source_dir={self.root} has no pyproject.toml; use the folder of an installable project"
-            )
-        packages = self.paths or _packages(project)
-        found = {project}
-        for package in packages:
-            path = self.root / package
-            if not path.exists():
-                raise ReleaseError(
-                    f"{package} is part of the release but does not exist in app_source_dir={self.root}; "
-                    "correct app_release_paths or pyproject.toml"
-                )
-            inside = path.rglob("*") if path.is_dir() else [path]
-            found.update(p for p in inside if p.is_file() and p.suffix != ".pyc" and "__pycache__" not in p.parts)
-        return sorted(found)
+    def files(self) -> list[str]:
+        """Return the files that are shipped, relative to the root."""
+        return tree.shipped(self.root, self.paths)
 
     def package(self) -> str:
-        """Return the name under which the application is installed."""
-        try:
-            return canonicalize_name(tomllib.loads((self.root / "pyproject.toml").read_text())["project"]["name"])
-        except KeyError as error:
-            raise ReleaseError(f"{self.root / 'pyproject.toml'} has no name under [project]; add it") from error
+        """Return the name under which the project is installed as a package, empty if it is not one."""
+        settings = read_project(self.root)
+        tool = settings.get("tool", {})
+        poetry = tool.get("poetry", {})
+        if tool.get("uv", {}).get("package") is False or poetry.get("package-mode") is False:
+            return ""
+        name = settings.get("project", {}).get("name") or poetry.get("name") or ""
+        return canonicalize_name(name) if "build-system" in settings else ""
 
-    def digest(self, target: Target) -> str:
+    def digest(self, target: Target, requirements: list[str]) -> str:
         """Return the hash of everything that determines the content of a bundle."""
-        digest = hashlib.sha256(json.dumps([FORMAT, asdict(target), locked(self.tools, target, only="uv")]).encode())
-        for path in [*self.files(), self.requirements]:
-            name = path.relative_to(self.root) if path.is_relative_to(self.root) else path.name
+        settings = [FORMAT, asdict(target), locked(self.tools, target, only="uv"), requirements, self.build_command]
+        digest = hashlib.sha256(json.dumps(settings).encode())
+        # A build command may read every file.
+        for name in tree.shipped(self.root) if self.build_command else self.files():
+            path = self.root / name
             digest.update(f"\0{name}\0".encode())
-            digest.update(hashlib.sha256(_read(path)).digest())
+            if path.is_symlink():
+                digest.update(f"link {path.readlink()}".encode())
+            else:
+                digest.update(b"program" if os.access(path, os.X_OK) else b"file")
+                digest.update(hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()
-
-
-def _packages(project: Path) -> list[str]:
-    """Return the packages that pyproject.toml includes in the wheel."""
-    settings = tomllib.loads(project.read_text())
-    wheel = settings.get("tool", {}).get("hatch", {}).get("build", {}).get("targets", {}).get("wheel", {})
-    packages: list[str] = wheel.get("packages", [])
-    if not packages:
-        raise ReleaseError(
-            f"{project} names no packages under [tool.hatch.build.targets.wheel]; add them, or set app_release_paths"
-        )
-    return packages
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ReleaseError(f"cannot read {path}: {error.strerror}") from error
-
-
-def locked(requirements: Path, target: Target, only: str | None = None) -> list[str]:
-    """Return the lock file's requirements with their hashes, without those whose marker is false on the target."""
-    kept = []
-    text = re.sub(r"^\s*#.*$", "", _read(requirements).decode(), flags=re.MULTILINE)
-    for line in text.replace("\\\n", " ").splitlines():
-        if not line.strip():
-            continue
-        specifier, *hashes = re.split(r"\s+--hash=", line.strip())
-        if not hashes:
-            raise ReleaseError(
-                f"{requirements} is not a lock file: {specifier!r} has no --hash; compile it with hashes"
-            )
-        wanted = Requirement(specifier)
-        if wanted.marker and not wanted.marker.evaluate(target.environment()):
-            continue
-        if only is None or wanted.name == only:
-            kept.append(" ".join([f"{wanted.name}{wanted.specifier}", *(f"--hash={value}" for value in hashes)]))
-    if only and not kept:
-        raise ReleaseError(
-            f"{requirements} does not lock {only}, the installer that a release contains; add it and run make lock"
-        )
-    return kept

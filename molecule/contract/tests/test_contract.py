@@ -116,7 +116,7 @@ def test_it_is_deployed_and_rolled_back_by_the_same_playbooks(
     source = shutil.copytree(ROOT / "tests/applications/guestbook", tmp_path / "app")
     page = source / "src/guestbook/templates/page.html"
     page.write_text(page.read_text().replace("</html>", "<p>The next release</p>\n</html>"))
-    variables = json.dumps({"app_source_dir": str(source), "deploy_canary_seconds": 0})
+    variables = json.dumps({"app_source": str(source), "deploy_canary_seconds": 0})
     play(fleet, "playbooks/deploy.yml", "--extra-vars", variables).succeeded()
     assert fleet.run(node, "readlink /opt/guestbook/current").stdout != before
     assert eventually(lambda: "The next release" in site.get(f"/?{uuid4().hex}").text)

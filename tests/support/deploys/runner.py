@@ -32,7 +32,7 @@ RUNNING = """
 readlink /opt/{name}/current
 for unit in app celery-worker celery-beat; do
     pid=$(systemctl show --property=MainPID --value $unit)
-    [ "$pid" = 0 ] || readlink /proc/$pid/cwd
+    [ "$pid" = 0 ] || readlink /proc/$pid/cwd | sed 's,/source$,,'
 done
 """
 
@@ -81,7 +81,7 @@ class DeployRunner:
         """Return the arguments of a playbook, with a variant's tree as the application's source."""
         if variant:
             root = self.folder / variant.name
-            extra["app_source_dir"] = str(root if root.exists() else write(variant, self.folder))
+            extra["app_source"] = str(root if root.exists() else write(variant, self.folder))
         return [f"playbooks/{playbook}.yml", "--extra-vars", json.dumps(extra)]
 
     def run(self, playbook: str, variant: Variant | None = None, **extra: Any) -> Run:

@@ -45,7 +45,7 @@ def settings(tmp_path: Path) -> dict[str, Any]:
     """Variables of an application that can be deployed."""
     for name in ("pyproject.toml", "requirements.txt"):
         (tmp_path / name).write_text("")
-    return {"app_name": "shop", "app_source_dir": str(tmp_path), "app_module": "shop:create_app()"}
+    return {"app_name": "shop", "app_source": str(tmp_path), "app_module": "shop:create_app()"}
 
 
 def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any]) -> None:
@@ -60,10 +60,11 @@ def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any])
             "app_module is not set; link or write group_vars/all/application.yml. See docs/your-application.md.",
         ),
         (
-            {"app_source_dir": "/nowhere"},
-            "app_source_dir = /nowhere has no pyproject.toml; set it to the folder of the application's project.",
+            {"app_source": "/nowhere"},
+            "app_source = /nowhere is not a folder; set it to the folder of the application.",
         ),
-        ({"app_requirements": "/nowhere/lock.txt"}, "app_requirements = /nowhere/lock.txt is not a file; "),
+        ({"app_requirements": "/nowhere/lock.txt"}, "app_requirements=/nowhere/lock.txt is not a file in "),
+        ({"app_python": "3.12"}, "app_python=3.12 is not the hosts' Python, 3.13, "),
         ({"nginx_static_source": "/nowhere"}, "nginx_static_source = /nowhere is not a folder; "),
         (
             {"app_celery_app": "shop.tasks:celery"},
@@ -88,7 +89,7 @@ def test_an_application_that_could_not_be_deployed_is_explained(
 
 def test_each_missing_application_variable_is_named() -> None:
     sentences = check.wrong_application({}, workers=["a"])
-    assert [sentence.split()[0] for sentence in sentences] == ["app_name", "app_source_dir", "app_module"]
+    assert [sentence.split()[0] for sentence in sentences] == ["app_name", "app_source", "app_module"]
 
 
 def test_an_even_quorum_is_refused() -> None:

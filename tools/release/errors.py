@@ -1,0 +1,90 @@
+"""Runs the programs that build a release, and turns their errors into one sentence without secrets."""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+
+CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
+ASSIGNED = re.compile(r"(?i)((?:token|passwo?r?d|secret|api_?key)\w*[\"']?\s*[=:]\s*)\S+")
+# Lines that only announce an error, or that repeat that a program failed.
+GENERIC = re.compile(
+    r"subprocess-exited-with-error|CalledProcessError|No solution found when|metadata-generation-failed|exit code: |"
+    r"This (error|is an issue)|build backend returned an error|Error while generating|legacy-install|Call to `|"
+    r"Failed building wheel|Failed to build|Failed to download and build",
+    re.IGNORECASE,
+)
+EXCEPTION = re.compile(r"^\W*(?:[\w.]+\.)?\w*(?:Error|Exception)\b: \S")
+ERROR = re.compile(r"\berror\b|\bERR!|^\W*(?:fatal|cause):|not found", re.IGNORECASE)
+
+
+class ReleaseError(Exception):
+    """A release cannot be built. The message gives the reason in one sentence."""
+
+
+def masked(text: str) -> str:
+    """Replace the secrets in a text: credentials in URLs, and values of variables that are named like a secret."""
+    return ASSIGNED.sub(r"\1***", CREDENTIALS.sub("***", text))
+
+
+def cause(output: str) -> str:
+    """Return the first line of a program's real error, without secrets."""
+    lines = [line.strip(" \t│╰─▶>╭├\N{MULTIPLICATION SIGN}") for line in output.splitlines() if line.strip()]
+    real = [line for line in lines if not GENERIC.search(line)] or lines
+    for pattern in (EXCEPTION, ERROR):
+        if found := next((line for line in real if pattern.search(line)), None):
+            return masked(re.sub(r"^(?:ERROR|error|cause|fatal): ", "", found))
+    return masked(real[-1] if real else "it printed nothing")
+
+
+def run(
+    command: list[str],
+    what: str,
+    *,
+    cwd: Path | None = None,
+    text: str = "",
+    environment: Mapping[str, str] | None = None,
+) -> str:
+    """Run a program and return its output. If it fails, say what cannot be done and why."""
+    try:
+        result = subprocess.run(
+            command, cwd=cwd, input=text, env=environment, capture_output=True, text=True, check=False, errors="replace"
+        )
+    except OSError as error:
+        raise ReleaseError(f"cannot {what}: {command[0]}: {error.strerror}") from error
+    if result.returncode:
+        raise ReleaseError(f"cannot {what}: {cause(result.stderr + result.stdout)}")
+    return result.stdout
+
+
+def pip(*arguments: str, what: str) -> None:
+    """Run pip."""
+    # Two builds of a source distribution give the same bytes. A tree without git has no version of its own.
+    extra = {"SOURCE_DATE_EPOCH": "315532800", "SETUPTOOLS_SCM_PRETEND_VERSION": "0.0.0"}
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
+    run(command, what, environment=extra | os.environ)
+
+
+@cache
+def _uv_environment() -> dict[str, str]:
+    """Return uv's environment. uv does not read pip's configuration, so the package indexes set there are passed on."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    settings = dict(re.findall(r"^(?:global|:env:|install)\.([\w-]+)='(.*)'$", output, re.MULTILINE))
+    names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
+    passed = {
+        names[name]: " ".join(re.split(r"(?:\\n|\s)+", value)) for name, value in settings.items() if name in names
+    }
+    if passed:
+        # As pip: an index that is given in addition does not hide the versions of the others.
+        passed["UV_INDEX_STRATEGY"] = "unsafe-best-match"
+    return {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"} | passed | os.environ
+
+
+def uv(*arguments: str, what: str, text: str = "", cwd: Path | None = None) -> str:
+    """Run uv and return its output."""
+    command = [str(Path(sys.executable).with_name("uv")), "--no-config", *arguments]
+    return run(command, what, cwd=cwd, text=text, environment=_uv_environment())

@@ -1,0 +1,145 @@
+"""The dependencies of a release: finds the project's own list, and locks what has no hashes."""
+
+import hashlib
+import json
+import re
+import tempfile
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tools.release import requirements
+from tools.release.errors import ReleaseError, uv
+from tools.release.target import Target
+from tools.release.wheels import unavailable
+
+# The first one that exists is used.
+INPUTS = ("pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "requirements.txt", "pyproject.toml")
+SERVER = "gunicorn"
+# Part of the fingerprint. Increase it to lock again everywhere.
+VERSION = 1
+HEADER = """\
+# The dependencies of the application for {target}, with hashes.
+# Made by `python -m tools.release build` from {name}. Commit this file. It stays as it is until its input changes.
+# To take newer versions, remove this file and deploy.
+# input: {fingerprint}
+"""
+
+
+@dataclass
+class Lock:
+    """The locked requirements of a release."""
+
+    lines: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def find(root: Path, given: str) -> Path:
+    """Return the file that lists the dependencies."""
+    if given:
+        path = root / Path(given).expanduser()
+        if not path.is_file():
+            raise ReleaseError(
+                f"app_requirements={given} is not a file in app_source={root}; correct it, or remove it to use the "
+                f"first of {', '.join(INPUTS)}"
+            )
+        return path
+    found = next((root / name for name in INPUTS if (root / name).is_file() and _lists(root / name)), None)
+    if found is None:
+        raise ReleaseError(
+            f"app_source={root} lists no dependencies: it has none of {', '.join(INPUTS)}; add one of them, or set "
+            "app_requirements"
+        )
+    return found
+
+
+def _lists(path: Path) -> bool:
+    """Return whether a file lists dependencies. A pyproject.toml may only have settings of tools."""
+    return path.name != "pyproject.toml" or "project" in tomllib.loads(path.read_text())
+
+
+def _input(path: Path) -> list[str]:
+    """Return what the locked versions depend on: the file and those that it includes."""
+    text = requirements.read(path).decode()
+    if path.name == "pyproject.toml":
+        settings = tomllib.loads(text)
+        project, tool = settings.get("project", {}), settings.get("tool", {}).get("uv", {})
+        used = ("dependencies", "dynamic", "requires-python")
+        return [json.dumps([{name: project.get(name) for name in used}, tool], sort_keys=True)]
+    included = []
+    if path.suffix not in (".lock", ".toml"):
+        found = re.findall(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", text, re.MULTILINE)
+        included = [part for name in found for part in _input(path.parent / name)]
+    return [text, *included]
+
+
+def fingerprint(path: Path, target: Target) -> str:
+    """Return the hash of everything that the locked versions depend on."""
+    wanted = [VERSION, path.name, target.python, target.machine, *_input(path)]
+    return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
+
+
+def _exported(path: Path) -> str:
+    """Return a project's dependencies as requirements, with hashes if its own lock file has them."""
+    what, folder = f"export the dependencies of {path}", str(path.parent)
+    if path.name == "pylock.toml":
+        return requirements.from_pylock(path)
+    if path.name == "uv.lock":
+        options = ["--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate", f"--project={folder}"]
+        return uv("export", "--format=requirements-txt", *options, what=what)
+    return ""
+
+
+def compiled(path: Path, target: Target, known: str) -> str:
+    """Return the exact versions of all dependencies, with hashes. Versions in `known` stay if they still fit."""
+    exported = _exported(path)
+    if exported and SERVER in requirements.names(exported):
+        return exported
+    with tempfile.TemporaryDirectory() as work:
+        output, constraints = Path(work) / "requirements.lock", Path(work) / "constraints.txt"
+        output.write_text(known)
+        constraints.write_text(exported)
+        inputs = [f"--constraint={constraints}"] if exported else [str(path)]
+        options = ["--quiet", "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links"]
+        try:
+            uv(
+                *("pip", "compile", *options, *target.for_uv(), f"--output-file={output}", *inputs, "-"),
+                what=f"lock the dependencies of {path} for {target}",
+                text=f"{SERVER}\n",
+                cwd=path.parent,
+            )
+        except ReleaseError as error:
+            if problems := unavailable(requirements.pins(_input(path)), target):
+                raise ReleaseError(f"{error}. {problems}") from error
+            raise
+        return exported + output.read_text()
+
+
+def lock(root: Path, given: str, target: Target, file: Path, *, dry_run: bool = False) -> Lock:
+    """Return the locked requirements. What has no hashes is locked into `file`, which stays until its input changes."""
+    path = find(root, given)
+    text = requirements.read(path).decode()
+    complete = requirements.is_locked(text) and SERVER in requirements.names(text)
+    if path.suffix not in (".lock", ".toml") and complete:
+        return Lock(requirements.locked(path, target))
+    header = HEADER.format(target=target, name=path.name, fingerprint=fingerprint(path, target))
+    known = file.read_text() if file.is_file() else ""
+    if header.splitlines()[-1] in known.splitlines():
+        return Lock(requirements.locked(file, target))
+    content = header + compiled(path, target, known)
+    if dry_run:
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as temporary:
+            temporary.write(content)
+            temporary.flush()
+            return Lock(requirements.locked(Path(temporary.name), target))
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+    except OSError as error:
+        raise ReleaseError(
+            f"cannot write app_lock_file={file}: {error.strerror}; set it to a file that you can write"
+        ) from error
+    return Lock(
+        requirements.locked(file, target),
+        [f"The dependencies of {path.name} are locked for {target} in {file}. Read that file and commit it."],
+    )

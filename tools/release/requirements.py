@@ -1,0 +1,90 @@
+"""Requirements with hashes: reading them from lock files."""
+
+import re
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
+
+from tools.release.errors import ReleaseError, masked
+from tools.release.target import Target
+
+COMMIT = re.compile(r"@[0-9a-f]{40}(#|$)")
+
+
+def read(path: Path) -> bytes:
+    """Return the content of a file."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ReleaseError(f"cannot read {path}: {error.strerror}") from error
+
+
+def lines(text: str) -> list[str]:
+    """Return the lines of a requirements file, without comments and with continued lines joined."""
+    text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE).replace("\\\n", " ")
+    return [line for line in (re.sub(r"\s+#.*$", "", line).strip() for line in text.splitlines()) if line]
+
+
+def is_locked(text: str) -> bool:
+    """Return whether every requirement of a file has a hash."""
+    found = lines(text)
+    return bool(found) and all("--hash=" in line or line.startswith("--") for line in found)
+
+
+def names(text: str) -> set[str]:
+    """Return the names of the packages that a requirements file lists itself."""
+    found = (re.match(r"[A-Za-z0-9][\w.-]*", line) for line in lines(text))
+    return {canonicalize_name(match[0]) for match in found if match}
+
+
+def pins(texts: Iterable[str]) -> list[str]:
+    """Return the requirements with an exact version that files list themselves, as name==version."""
+    found = (
+        re.match(r"([A-Za-z0-9][\w.-]*)(?:\[[^]]*\])?\s*==\s*([\w.!+-]+)", line) for t in texts for line in lines(t)
+    )
+    return [f"{match[1]}=={match[2]}" for match in found if match]
+
+
+def locked(requirements: Path, target: Target, only: str | None = None) -> list[str]:
+    """Return the lock file's requirements with their hashes, without those whose marker is false on the target."""
+    kept = []
+    for line in lines(read(requirements).decode()):
+        specifier, *hashes = re.split(r"\s+--hash=", line)
+        if specifier.startswith("-"):
+            continue
+        try:
+            wanted = Requirement(specifier)
+        except InvalidRequirement as error:
+            raise ReleaseError(f"{requirements}: cannot read {masked(specifier)!r}; compile the file again") from error
+        if not hashes and not (wanted.url and COMMIT.search(wanted.url)):
+            raise ReleaseError(
+                f"{requirements} is not a lock file: {specifier!r} has no --hash; compile it with hashes"
+            )
+        if wanted.marker and not wanted.marker.evaluate(target.environment()):
+            continue
+        if only is None or wanted.name == only:
+            version = f" @ {wanted.url}" if wanted.url else str(wanted.specifier)
+            kept.append(" ".join([f"{wanted.name}{version}", *(f"--hash={value}" for value in hashes)]))
+    if only and not kept:
+        raise ReleaseError(
+            f"{requirements} does not lock {only}, the installer that a release contains; add it and run make lock"
+        )
+    return kept
+
+
+def from_pylock(path: Path) -> str:
+    """Return the packages of a pylock.toml (PEP 751) as requirements with hashes."""
+    found = []
+    for package in tomllib.loads(read(path).decode()).get("packages", []):
+        files: list[dict[str, Any]] = [*package.get("wheels", []), package.get("sdist"), package.get("archive")]
+        hashes = " ".join(f"--hash=sha256:{file['hashes']['sha256']}" for file in files if file)
+        marker = f" ; {package['marker']}" if "marker" in package else ""
+        vcs = package.get("vcs")
+        version = f" @ {vcs['type']}+{vcs['url']}@{vcs['commit-id']}" if vcs else f"=={package.get('version')}"
+        if "directory" not in package:
+            found.append(f"{package['name']}{version}{marker} {hashes}".rstrip())
+    return "\n".join(found) + "\n"

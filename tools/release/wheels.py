@@ -1,0 +1,123 @@
+"""The wheels of the dependencies: downloaded, or built from source where a package has no wheel for the target."""
+
+import re
+import shutil
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from packaging.utils import parse_wheel_filename
+
+from tools.release.errors import ReleaseError, pip, uv
+from tools.release.target import Target
+
+NO_WHEEL = re.compile(r"no usable wheels|no wheels|building from source is disabled|no matching .* tag", re.IGNORECASE)
+ABSENT = re.compile(r"not found in the package registry|there is no version of|was not found")
+
+
+def fetch(lines: Sequence[str], target: Target, into: Path) -> None:
+    """Put a wheel for each locked requirement into a folder."""
+    into.mkdir(parents=True, exist_ok=True)
+    from_git = [line for line in lines if " @ git+" in line]
+    packages = [line for line in lines if line not in from_git]
+    try:
+        _download(packages, target, into)
+    except ReleaseError:
+        # Only now, because it takes longer: which packages exist as source only?
+        missing = without_wheel([line.split()[0] for line in packages], target)
+        if not missing:
+            raise
+        source_only = [line for line in packages if line.split()[0] in missing]
+        _build_all([*source_only, *from_git], target, into)
+        _download([line for line in packages if line not in source_only], target, into)
+    else:
+        _build_all(from_git, target, into)
+
+
+def _download(lines: Sequence[str], target: Target, into: Path) -> None:
+    if not lines:
+        return
+    with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+        file.write("\n".join(lines) + "\n")
+        file.flush()
+        pip(
+            *("download", "--quiet", "--require-hashes", "--only-binary=:all:", "--no-deps", *target.for_pip()),
+            *(f"--dest={into}", f"--requirement={file.name}"),
+            what=f"download the wheels for {target}",
+        )
+
+
+def _resolve(requirement: str, target: Target) -> str:
+    """Return what uv chooses for a requirement if only wheels may be used."""
+    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--no-header", "--no-annotate", *target.for_uv()]
+    return uv("pip", "compile", *options, "-", what=f"find a wheel of {requirement}", text=requirement).strip()
+
+
+def without_wheel(requirements: Sequence[str], target: Target) -> list[str]:
+    """Return the requirements that have no wheel for the target."""
+
+    def lacks(requirement: str) -> bool:
+        try:
+            return not _resolve(requirement, target)
+        except ReleaseError as error:
+            if NO_WHEEL.search(str(error)) or ABSENT.search(str(error)):
+                return True
+            raise
+
+    with ThreadPoolExecutor(8) as pool:
+        return [name for name, lacking in zip(requirements, pool.map(lacks, requirements), strict=True) if lacking]
+
+
+def _build_all(lines: Sequence[str], target: Target, into: Path) -> None:
+    """Build packages from source. All that cannot be built are named in one error."""
+    failures: dict[str, str] = {}
+    for line in lines:
+        try:
+            _build(line, into)
+        except ReleaseError as error:
+            failures[line.split()[0]] = str(error)
+    if failures:
+        raise ReleaseError(_named(failures, target))
+
+
+def _build(line: str, into: Path) -> None:
+    name = line.split()[0].partition("==")[0]
+    with tempfile.TemporaryDirectory() as work:
+        file = Path(work) / "requirements.txt"
+        file.write_text(f"{line}\n")
+        hashes = ["--require-hashes"] if "--hash=" in line else []
+        pip(
+            *("wheel", "--quiet", "--no-deps", *hashes, f"--no-binary={name}", "--ignore-requires-python"),
+            *(f"--wheel-dir={work}", f"--requirement={file}"),
+            what="build it",
+        )
+        wheel = next(Path(work).glob("*.whl"))
+        if not any(tag.platform == "any" for tag in parse_wheel_filename(wheel.name)[3]):
+            raise ReleaseError("it contains compiled code")
+        shutil.move(wheel, into / wheel.name)
+
+
+def _newest(name: str, target: Target) -> str:
+    """Return the newest version that has a wheel, empty if there is none."""
+    try:
+        return _resolve(name, target).partition("==")[2]
+    except ReleaseError:
+        return ""
+
+
+def _named(failures: dict[str, str], target: Target) -> str:
+    """Return one sentence about packages that cannot be had, with the newest versions that would do."""
+    with ThreadPoolExecutor(8) as pool:
+        newest = list(pool.map(lambda pin: _newest(pin.partition("==")[0], target), failures))
+    parts = [
+        f"{pin} ({reason}; {f'version {version} has a wheel' if version else 'no version has a wheel'})"
+        for (pin, reason), version in zip(failures.items(), newest, strict=True)
+    ]
+    return f"These packages have no wheel for {target}: {', '.join(parts)}. Choose other versions"
+
+
+def unavailable(pins: Sequence[str], target: Target) -> str:
+    """Return one sentence about pinned versions that have no wheel for the target. Empty if all have one."""
+    missing = without_wheel(pins, target)
+    return _named(dict.fromkeys(missing, "source only"), target) if missing else ""
