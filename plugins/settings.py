@@ -34,6 +34,7 @@ FOLLOWERS = {
     "fleet_ports": ("base_firewall_rules",),
     "fleet_timezone": ("base_timezone",),
     "fleet_name": (),
+    "nginx_static_source": (),
     # Only preflight uses it, to check fleet_vip.
     "fleet_subnet": (),
     "app_celery_app": (
@@ -44,6 +45,15 @@ FOLLOWERS = {
         "prometheus_scrape_jobs",
     ),
     "app_health_path": ("nginx_private_paths", "nginx_upstream_health_path", "prometheus_probes"),
+    "app_max_upload_mb": ("nginx_client_max_body_size",),
+    "app_port": (
+        "base_firewall_rules",
+        "fleet_ports",
+        "nginx_upstream_port",
+        "postgres_clients",
+        "prometheus_probes",
+        "prometheus_scrape_jobs",
+    ),
     "app_metrics_path": ("nginx_private_paths", "prometheus_scrape_jobs"),
     "app_user": (),
     "celery_metrics_port": ("prometheus_rule_files_left_out", "prometheus_scrape_jobs"),
@@ -51,13 +61,12 @@ FOLLOWERS = {
     "postgres_database": ("app_database_migration_url", "app_database_replica_url", "app_database_url"),
     "postgres_owner_user": ("app_database_migration_url",),
 }
-ONLY_IN_INVENTORY = ("fleet_domain", "fleet_vip")
+ONLY_IN_INVENTORY = ("fleet_domain", "fleet_vip", "app_port")
 # The port of a role → the entry of fleet_ports that opens it. Firewalls, security groups, nginx and Prometheus use the
-# numbers of inventories/shared/ports.yml.
+# numbers of inventories/shared/ports.yml. That of the application is app_port.
 PORTS = {
     "alertmanager_peer_port": "alertmanager-peer",
     "alertmanager_port": "alertmanager",
-    "app_port": "app",
     "base_node_exporter_port": "node-exporter",
     "celery_metrics_port": "celery-metrics",
     "grafana_port": "grafana",
@@ -81,10 +90,16 @@ KEPT = (
 KNOWN_BY_ADDRESS = ("etcd", "postgres", "redis", "sentinel")
 
 
-def matrix(root: Path) -> dict[str, int]:
+def matrix(root: Path, app_port: int) -> dict[str, int]:
     """The port of each entry of inventories/shared/ports.yml."""
     ports = yaml.safe_load((root / "inventories" / "shared" / "ports.yml").read_text())["fleet_ports"]
-    return {entry["name"]: entry["port"] for entry in ports if "port" in entry}
+    return {entry["name"]: app_port if entry["name"] == "app" else entry["port"] for entry in ports if "port" in entry}
+
+
+def role_ports(root: Path) -> dict[str, Any]:
+    """The defaults of all roles' ports."""
+    files = [yaml.safe_load(path.read_text()) or {} for path in root.glob("roles/*/defaults/main.yml")]
+    return {name: port for values in files for name, port in values.items() if name.endswith("_port")}
 
 
 def kept_defaults(root: str | Path) -> dict[str, Any]:
@@ -111,6 +126,22 @@ def wrong_role_ports(values: Mapping[str, Any], ports: Mapping[str, int]) -> lis
         for name, entry in PORTS.items()
         if name in values and str(values[name]) not in (str(ports[entry]), "0" if name == "celery_metrics_port" else "")
     ]
+
+
+def taken_app_port(ports: Mapping[str, int], own: Mapping[str, int]) -> list[str]:
+    """A sentence if another service has the application's port.
+
+    Args:
+        ports: The port matrix.
+        own: The ports of role variables.
+    """
+    others = {f"entry {name} of inventories/shared/ports.yml": port for name, port in ports.items() if name != "app"}
+    others |= {name: port for name, port in own.items() if name not in PORTS and name != "app_port"}
+    return [
+        f"app_port = {port} is taken by {name}; choose another port, such as 8000."
+        for name, port in others.items()
+        if port == ports["app"]
+    ][:1]
 
 
 def wrong_matrix_ports(fleet_ports: Any, ports: Mapping[str, int]) -> list[str]:

@@ -39,7 +39,9 @@ def survey(
     # A drained host comes first, so that it serves again when the others are drained.
     order = [name for name in left if name in stale] + [name for name in stale if name not in left]
     plan = make_plan(hosts, first["release"], order, apps, served, batch)
-    plan |= {"pending": first["migrate"], "migrate": first["migrate"] or first["set_up"], "watch": plan["serving"]}
+    plan |= {"pending": first["migrate"], "migrate": first["migrate"] or first["set_up"]}
+    # Without another host that serves requests, there is nothing to compare the canary with.
+    plan |= {"watch": plan["serving"] and bool({*apps}.difference(*plan["groups"][:1]))}
     # A run that was killed at its end has switched every host, but its result is not in the log.
     needed = stale or plan["migrate"] or served != plan["release"]
     return {

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from http import HTTPStatus
 from typing import Any
 
 Host = Mapping[str, Any]
@@ -102,7 +103,7 @@ def trouble(host: Host, release: str) -> str:
         ]
         stopped = ["app does not run"] if seen["serves"] and "app" not in seen["running"] else []
         return ", ".join(others + stopped) or "no service runs"
-    if not seen["serves"] or int(seen["status"]) == 200:
+    if not seen["serves"] or 0 < int(seen["status"]) < HTTPStatus.INTERNAL_SERVER_ERROR:
         return ""
     answer = "has no answer" if int(seen["status"]) < 0 else f"answers {seen['status']}"
     return f"{seen['url']} (app_port, app_health_path) {answer}"

@@ -72,7 +72,11 @@ module "access" {
   vpc_id = module.network.vpc_id
   groups = keys(module.topology.groups)
   ports = concat(
-    yamldecode(file("${path.root}/../../inventories/shared/ports.yml")).fleet_ports, var.extra_ports
+    [
+      for entry in yamldecode(file("${path.root}/../../inventories/shared/ports.yml")).fleet_ports :
+      merge(entry, { for name in ["port"] : name => var.app_port if entry.name == "app" })
+    ],
+    var.extra_ports,
   )
   admin_networks = var.admin_networks
 }

@@ -99,6 +99,17 @@ variable "admin_networks" {
   }
 }
 
+variable "app_port" {
+  type        = number
+  default     = 8000
+  description = "TCP port of the application. It must be the inventory's app_port."
+
+  validation {
+    condition     = var.app_port >= 1 && var.app_port <= 65535
+    error_message = "app_port = ${var.app_port} must be from 1 to 65535."
+  }
+}
+
 variable "extra_ports" {
   type = list(object({
     name     = string

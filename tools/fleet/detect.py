@@ -1,4 +1,4 @@
-"""How each kind of trouble is detected: functions for the table in troubles.py.
+"""How each kind of trouble is detected: functions for the table in kinds.py.
 
 Each yields the values for the kind's sentence, once for each instance. Some callers do not collect every fact (failed
 units, drained hosts, Sentinels, releases). An absent fact is no trouble.
@@ -9,8 +9,7 @@ from collections.abc import Callable
 from itertools import chain
 from typing import Any
 
-from tools.fleet.processes import abandoned
-from tools.fleet.view import Detect, Facts, Instances, State, drained, running_deploy, size, voters
+from tools.fleet.view import Detect, Facts, Instances, State, size, voters
 
 # The alert PostgresReplicationLag fires at the same number of bytes.
 MAX_LAG = 64 * 1024**2
@@ -263,40 +262,3 @@ def no_candidate(state: State) -> Instances:
         for instance, count in (state.facts(name).get("promotable") or {}).items():
             if count == 0 and len(state.members("redis")) > 1:
                 yield {"host": name, "instance": instance}
-
-
-def releases(state: State) -> Instances:
-    """Hosts that run different releases."""
-    by_release: dict[str, list[str]] = {}
-    for name, facts in state.answering():
-        if facts.get("release"):
-            by_release.setdefault(facts["release"], []).append(name)
-    if len(by_release) > 1:
-        yield {"releases": "; ".join(f"{release} on {', '.join(names)}" for release, names in by_release.items())}
-
-
-def virtual_address(state: State) -> Instances:
-    """A virtual address on no host or on several. Behind a cloud's load balancer there is none."""
-    answering = [facts for _, facts in state.answering("loadbalancers")]
-    if state.members("loadbalancers") and (not answering or any("vip" in facts for facts in answering)):
-        holders = state.leaders("vip", "loadbalancers")
-        if len(holders) != 1:
-            yield {"hosts": " and ".join(holders) or "no host"}
-
-
-def drains(state: State) -> Instances:
-    """Hosts that get no requests."""
-    for name, drain in drained(state.view).items():
-        yield {"host": name, "where": drain.where, "by": drain.by, "why": drain.why}
-
-
-def dead_deploy(state: State) -> Instances:
-    """A deploy or rollback that holds the lock, although it has died."""
-    if (lock := running_deploy(state.view)) and abandoned(lock.get("process") or {}):
-        yield {"run": describe_deploy(lock)}
-
-
-def describe_deploy(lock: Facts) -> str:
-    """Describe the holder of the deploy lock."""
-    release = f" of {lock['release']}" if lock.get("release") else ""
-    return f"the {lock['action']}{release} that {lock['by']} started at {lock['when']}"

@@ -7,6 +7,7 @@ from functools import partial
 
 from tools.fleet import detect
 from tools.fleet.detect import on_each
+from tools.fleet.kinds_application import APPLICATION
 from tools.fleet.view import Kind
 
 RUN_SITE = "run `ansible-playbook site.yml`"
@@ -243,55 +244,5 @@ KINDS = (
         detect.former("sentinel_knows", "redis", "sentinel"),
         f"{RUN_SITE}, which makes Sentinel forget it",
     ),
-    Kind(
-        "app-not-ready",
-        "{host} has an application that is not ready",
-        on_each(lambda facts: not facts.get("app"), "app"),
-        "check `journalctl -u app -n 50` on {host}",
-    ),
-    Kind(
-        "no-release",
-        "{host} has no release",
-        on_each(lambda facts: not facts.get("release", "absent")),
-        "deploy one release to all hosts: `ansible-playbook playbooks/deploy.yml`",
-    ),
-    Kind(
-        "releases-differ",
-        "releases differ ({releases})",
-        detect.releases,
-        "deploy one release to all hosts: `ansible-playbook playbooks/deploy.yml`",
-    ),
-    Kind(
-        "virtual-address",
-        "the virtual address is on {hosts}",
-        detect.virtual_address,
-        "check `journalctl -u keepalived` on the load balancers",
-    ),
-    Kind(
-        "drained",
-        "{host} is drained{where} ({by}: {why})",
-        detect.drains,
-        "ask the person who drained it, then run `ansible-playbook playbooks/drain.yml -e undrain={host}`",
-    ),
-    Kind(
-        "outdated",
-        "{host} runs an old version of {units}, which an upgrade has replaced",
-        detect.names("outdated"),
-        "run `ansible-playbook playbooks/maintain.yml`, which reboots {host} after a switchover",
-        redundant=True,
-    ),
-    Kind(
-        "upgrade-waiting",
-        "upgrades of {packages} wait on {hosts}",
-        detect.upgrades,
-        f"run `ansible-playbook playbooks/maintain.yml`; {RUNBOOK}upgradewaiting",
-        redundant=True,
-    ),
-    Kind(
-        "deploy-died",
-        "{run} has died",
-        detect.dead_deploy,
-        f"deploy or roll back again: that run takes over; {RUNBOOK}deploys",
-        redundant=True,
-    ),
+    *APPLICATION,
 )

@@ -6,6 +6,7 @@ null.
 """
 
 import base64
+import importlib
 import json
 import re
 import socket
@@ -23,7 +24,8 @@ from tools.fleet import host_facts
 DRAINED = Path("/var/lib/flaskfleet/drain")
 PASSWORDS = Path("/etc/redis-exporter.json")
 REDIS_PORTS = {"cache": 6379, "store": 6380}
-SENTINEL_PORT, ETCD_PORT, PATRONI_PORT = 26379, 2379, 8008
+SENTINEL_PORT, ETCD_PORT, PATRONI_PORT, HTTPS_PORT = 26379, 2379, 8008, 443
+SERVER_ERROR = 500
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
 # One row: whether this server accepts writes; for each standby its state, whether commits wait for it, and its lag;
 # the replication slots that no longer keep what their standby needs, and those that nobody uses.
@@ -38,7 +40,7 @@ select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesc
     select json_agg(slot_name) from pg_replication_slots where slot_type = 'physical' and not active), '[]'))
 """
 
-SEVERAL = ("", "etcd", "candidates")
+SEVERAL = ("", "etcd", "candidates", "app")
 Facts = dict[str, Any]
 
 
@@ -59,6 +61,25 @@ def http(address: str, port: int, request: str, content: str = "") -> tuple[int,
     text = f"{request} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {len(content)}\r\n\r\n{content}"
     headers, _, body = send(address, port, text).partition("\r\n\r\n")
     return int(headers.split()[1]), body
+
+
+def application(address: str, port: int, path: str) -> Facts:
+    """Request the health path. Any status below 500 shows that the application works."""
+    status = http(address, port, f"GET {path}")[0]
+    return {"app": status < SERVER_ERROR, "health": [path, status]}
+
+
+def front_page(domain: str, port: int = HTTPS_PORT) -> int:
+    """Return the status of the front page, as users get it from this host's nginx."""
+    ssl = importlib.import_module("ssl")  # only here, because importing it takes longer than most checks
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with (
+        socket.create_connection(("127.0.0.1", port), timeout=host_facts.TIMEOUT) as plain,
+        context.wrap_socket(plain, server_hostname=domain) as connection,
+    ):
+        connection.sendall(f"GET / HTTP/1.0\r\nHost: {domain}\r\n\r\n".encode())
+        return int(connection.recv(65536).split()[1])
 
 
 def redis(address: str, port: int, *commands: str) -> str:
@@ -172,12 +193,13 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     }
     if "loadbalancers" in groups:
         checks["drained"] = lambda: host_facts.drain_notes(DRAINED)
+        checks["front_page"] = lambda: front_page(settings["domain"])
         if settings["vip"]:
             checks["vip"] = lambda: f" {settings['vip']}/" in host_facts.run("ip", "-o", "-4", "address")
     if groups & {"app", "workers"}:
         checks["release"] = host_facts.release
     if "app" in groups:
-        checks["app"] = lambda: http(address, int(settings["port"]), f"GET {settings['health']}")[0] == 200
+        checks["app"] = lambda: application(address, int(settings["port"]), settings["health"])
     if "postgres" in groups:
         checks |= {"postgres": postgres, "patroni": lambda: patroni(address), "candidates": lambda: candidates(address)}
         checks["synchronous_mode"] = lambda: synchronous_mode(address)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tools.fleet.context import Fleet, Host, echo
-from tools.fleet.detect import describe_deploy
+from tools.fleet.detect_application import describe_deploy
 from tools.fleet.inventory import Shell, read
 from tools.fleet.table import Row, render, rows, sorted_by_tier
 from tools.fleet.troubles import Trouble, redundant, troubles
@@ -115,8 +115,9 @@ def settings(host: Host, vip: str, application: Mapping[str, Any]) -> dict[str, 
         "address": host.address,
         "groups": sorted(host.groups),
         "vip": vip,
-        "port": application.get("app_port") or 8000,
-        "health": application.get("app_health_path") or "/",
+        "port": application.get("app_port"),
+        "health": application.get("app_health_path"),
+        "domain": application.get("fleet_domain"),
         "units": [unit for unit in expected if not absent.get(unit)],
     }
 

@@ -9,6 +9,8 @@ from tests.support.live import ports
 from tests.support.live.clients import ARTICLES, publish
 from tests.support.live.fleet import LiveFleet, eventually
 
+NOWHERE = "postgresql+psycopg2://nobody:nothing@127.0.0.1:1/nothing"
+
 
 def test_one_host_has_every_tier_and_no_failed_units(fleet: LiveFleet) -> None:
     (node,) = fleet.hosts.values()
@@ -26,7 +28,8 @@ def test_an_article_is_written_and_read_through_the_front_door(author: httpx.Cli
 
 
 def test_a_bad_setting_is_rolled_back_on_a_lone_host_which_is_never_drained(fleet: LiveFleet) -> None:
-    run = play(fleet, "playbooks/deploy.yml", "-e", '{"app_health_path": "/nowhere", "app_ready_timeout": 3}')
+    bad = {"app_database_url": NOWHERE, "app_database_replica_url": NOWHERE, "app_ready_timeout": 3}
+    run = play(fleet, "playbooks/deploy.yml", "-e", json.dumps(bad))
     assert run.code != 0
     assert "which serves everywhere. The previous settings were restored on" in run.output, run.text[-3000:]
     assert "; left drained" not in run.output

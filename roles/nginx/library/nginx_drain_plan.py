@@ -5,10 +5,12 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from http import HTTPStatus
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.request import ProxyHandler, build_opener
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -50,7 +52,8 @@ options:
     type: str
     default: ""
   health:
-    description: Path at which a healthy host answers 200. If empty, every host that is not drained counts as healthy.
+    description: Path at which a healthy host answers with a status below 500. If empty,
+      every host that is not drained counts as healthy.
     type: str
     default: ""
   last_host:
@@ -84,8 +87,15 @@ drained:
 """
 
 
+class NoRedirects(HTTPRedirectHandler):
+    """Returns a redirect as the answer: a host that redirects to its log-in page is healthy."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
 # A proxy of the environment must not be used for the fleet's own addresses.
-DIRECT = build_opener(ProxyHandler({}))
+DIRECT = build_opener(ProxyHandler({}), NoRedirects())
 NOTES = Path("/var/lib/flaskfleet/drain")
 
 
@@ -99,11 +109,13 @@ def read_notes() -> dict[str, dict[str, str]]:
 
 
 def is_healthy(url: str) -> bool:
-    """Whether the URL answers 200 within two seconds."""
+    """Whether the URL answers with a status below 500 within two seconds."""
     try:
         with DIRECT.open(url, timeout=2) as answer:
             answer.read()
-            return bool(answer.status == 200)
+            return True
+    except HTTPError as error:
+        return error.code < HTTPStatus.INTERNAL_SERVER_ERROR
     except (OSError, HTTPException):
         return False
 
@@ -120,7 +132,7 @@ def refusal(parameters: Mapping[str, Any], before: Iterable[str], after: Iterabl
         return ""
     names = ", ".join(host["name"] for host in left)
     return (
-        f"{failed} no other host is healthy ({parameters['health']} did not answer 200 on {names}). "
+        f"{failed} no other host is healthy ({parameters['health']} did not answer below 500 on {names}). "
         f"Repair {names}, or drain anyway with -e nginx_drain_last_host=drain."
     )
 

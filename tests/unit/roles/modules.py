@@ -50,3 +50,9 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     """Return the content of one of the project's YAML files."""
     content: dict[str, Any] = yaml.safe_load((ROOT / path).read_text())
     return content
+
+
+def port_matrix(app_port: int = 8000) -> list[dict[str, Any]]:
+    """Return fleet_ports of inventories/shared/ports.yml as hosts get it."""
+    entries: list[dict[str, Any]] = read_yaml("inventories/shared/ports.yml")["fleet_ports"]
+    return [entry | ({"port": app_port} if entry["name"] == "app" else {}) for entry in entries]

@@ -9,9 +9,9 @@ from ansible.errors import AnsibleFilterError
 from ansible.template import Templar, trust_as_template
 
 from plugins.filter.firewall import firewall_rules
-from tests.unit.roles.modules import read_yaml, render
+from tests.unit.roles.modules import port_matrix, read_yaml, render
 
-MATRIX: list[dict[str, Any]] = read_yaml("inventories/shared/ports.yml")["fleet_ports"]
+MATRIX = port_matrix()
 GROUPS = {
     "all": ["lb1", "lb2", "app1", "worker1", "db1", "db2", "cache1", "mon1"],
     "loadbalancers": ["lb1", "lb2"],

@@ -53,6 +53,12 @@ def test_a_first_installation_switches_all_hosts_at_once_and_watches_nothing() -
     assert (plan["before"], plan["serving"], plan["watch"]) == (dict.fromkeys(plan["hosts"], ""), False, False)
 
 
+@pytest.mark.parametrize(("apps", "watch"), [(["app1"], False), (["app1", "app2"], True)])
+def test_a_canary_is_watched_only_if_another_host_serves_requests(apps: list[str], watch: bool) -> None:
+    found = deploy.survey([host("app1"), host("worker1")], apps, "old", {}, {}, 2)
+    assert found["plan"]["watch"] is watch
+
+
 def test_a_fleet_that_runs_its_release_has_no_plan() -> None:
     assert survey([host("app1", stale=False, current="new")], served="new")["plan"] == {}
 

@@ -156,8 +156,9 @@ def test_a_host_is_drained_only_if_another_one_is_healthy(
         assert down(tmp_path) == ["app2"]
         run(**given, undrain=["app2"])
         assert run(**given, drain=["app3"])["msg"] == (
-            "Cannot drain nginx_drain_hosts = app3: no other host is healthy (/readyz did not answer 200 on app2). "
-            "Repair app2, or drain anyway with -e nginx_drain_last_host=drain."
+            "Cannot drain nginx_drain_hosts = app3: no other host is healthy "
+            "(/readyz did not answer below 500 on app2). Repair app2, "
+            "or drain anyway with -e nginx_drain_last_host=drain."
         )
         assert "app3" not in run(**given, drain=["app3"], last_host="keep")["drained"]
         assert down(tmp_path) == []
@@ -165,6 +166,10 @@ def test_a_host_is_drained_only_if_another_one_is_healthy(
         run(**given, undrain=["app3"])
         status = 503
         assert run(**given, drain=["app2"])["failed"]
+        status = 302  # a log-in page
+        assert "app2" in run(**given, drain=["app2"])["drained"]
+        run(**given, undrain=["app2"])
+        status = 503
         assert run(**given, drain=["app2", "app3"], last_host="drain")["msg"] == (
             "Cannot drain nginx_drain_hosts = app2, app3: no application host would be left. "
             "Leave out at least one of them."

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from plugins.action import fleet_check_inventory as check
-from tests.unit.roles.modules import ROLES, read_yaml
+from tests.unit.roles.modules import ROLES, port_matrix, read_yaml
 
 Options = dict[str, dict[str, Any]]
 GROUPS = {tier: ["a", "b", "c"] for tier in check.TIERS} | {"all": ["a", "b", "c"]}
 SUBNET = "10.0.0.0/24"
 ADDRESSES = {"a": "10.0.0.11", "b": "10.0.0.12", "c": "10.0.0.13"}
-MATRIX = read_yaml("inventories/shared/ports.yml")["fleet_ports"]
+MATRIX = port_matrix()
 
 
 def test_a_good_inventory_passes() -> None:

@@ -13,7 +13,7 @@ from ansible.template import Templar, trust_as_template
 
 from plugins import settings
 from plugins.action.fleet_check_hosts import PROBE, Answer
-from plugins.action.fleet_check_inventory import REQUIRED, specifications
+from plugins.action.fleet_check_inventory import REQUIRED
 from tests.unit.roles.modules import ROLES, read_yaml
 from tools.fleet.context import ROOT
 
@@ -48,11 +48,14 @@ OTHER: dict[str, Any] = {
     "fleet_ports": [],
     "fleet_timezone": "Europe/Berlin",
     "app_health_path": "/up",
+    "app_max_upload_mb": 50,
+    "app_port": 5000,
     "app_metrics_path": "",
     "app_celery_app": "",
     "app_user": "other",
     "celery_metrics_port": 0,
     "fleet_name": "other",
+    "nginx_static_source": "",
     "fleet_subnet": "198.51.100.0/24",
     "postgres_app_user": "other",
     "postgres_owner_user": "other",
@@ -110,28 +113,49 @@ def test_every_setting_of_the_fleet_is_in_the_table() -> None:
 
 
 def test_every_port_of_a_role_is_the_one_that_the_firewall_opens() -> None:
-    ports = settings.matrix(ROOT)
-    options = {name: option for role in specifications(ROLES).values() for name, option in role.items()}
-    defaults = {name: options[name]["default"] for name in options if name.endswith("_port")}
-    assert defaults.keys() - settings.PORTS.keys() == {"nginx_status_port"}, "only that one is not for other hosts"
+    ports = settings.matrix(ROOT, 8000)
+    defaults = settings.role_ports(ROOT)
+    assert defaults.keys() - settings.PORTS.keys() == {"app_port", "nginx_status_port"}, "the first one moves them all"
     assert settings.wrong_role_ports(defaults, ports) == []
     jobs = read_yaml("inventories/shared/topology.yml")["prometheus_scrape_jobs"]
-    assert {job["port"] for job in jobs if job["job"] != "celery"} <= set(ports.values())
+    assert {job["port"] for job in jobs if job["job"] not in ("app", "celery")} <= set(ports.values())
 
 
 @pytest.mark.parametrize("name", settings.PORTS)
 def test_another_port_of_a_role_is_refused_with_the_reason(name: str) -> None:
-    (sentence,) = settings.wrong_role_ports({name: 8001}, settings.matrix(ROOT))
+    (sentence,) = settings.wrong_role_ports({name: 8001}, settings.matrix(ROOT, 8000))
     assert sentence.startswith(f"{name} = 8001 is not supported: ")
     assert sentence.endswith(f"; remove {name}.")
 
 
 def test_ports_that_nothing_else_knows_may_differ() -> None:
-    ports = settings.matrix(ROOT)
-    assert settings.wrong_role_ports({"celery_metrics_port": "0", "app_port": "8000"}, ports) == []
+    ports = settings.matrix(ROOT, 8000)
+    assert settings.wrong_role_ports({"celery_metrics_port": "0", "nginx_upstream_port": "8000"}, ports) == []
     assert settings.wrong_matrix_ports([{"name": "ssh", "port": 2222}, {"name": "mine", "port": 1}], ports) == []
     (sentence,) = settings.wrong_matrix_ports([{"name": "postgres", "port": 5433}], ports)
     assert sentence.startswith("fleet_ports, entry postgres: port = 5433 is not supported, ")
+
+
+@pytest.mark.parametrize(
+    ("port", "by"),
+    [
+        (8000, ""),
+        (5000, ""),
+        (5432, "entry postgres of inventories/shared/ports.yml"),
+        (8088, "nginx_status_port"),
+    ],
+)
+def test_the_application_may_have_any_port_that_is_not_taken(port: int, by: str) -> None:
+    ports = settings.matrix(ROOT, port)
+    assert settings.wrong_role_ports({"nginx_upstream_port": port}, ports) == []
+    expected = [f"app_port = {port} is taken by {by}; choose another port, such as 8000."] if by else []
+    assert settings.taken_app_port(ports, settings.role_ports(ROOT)) == expected
+
+
+def test_no_part_of_the_fleet_knows_the_applications_port_by_heart() -> None:
+    after = rendered(app_port=5000)
+    shared = set().union(*(read_yaml(path) for path in (ROOT / "inventories/shared").glob("*.yml")))
+    assert {name for name in shared if "8000" in repr(after.get(name))} == set()
 
 
 def test_variables_that_later_runs_need_are_refused_on_the_command_line() -> None:

@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
 from plugins.filter.site import emptied_groups, site_report, written_units
+from tests.unit.roles.modules import ROLES, read_yaml
+from tools.fleet.context import ROOT
+
+PLAYBOOKS = sorted((ROOT / "playbooks").rglob("*.yml"))
 
 
 def test_a_complete_run_reports_nothing() -> None:
@@ -33,3 +45,22 @@ def test_the_last_hosts_of_a_tier_cannot_be_removed() -> None:
     assert emptied_groups(groups, ["db2"]) == []
     assert emptied_groups(groups, ["db2", "db1"]) == ["postgres"]
     assert emptied_groups(groups, ["db2", "db1", "mon1"]) == ["etcd", "postgres"]
+
+
+def conditions(part: Any) -> Iterator[str]:
+    """Yield the conditions of a play's tasks. Templates of other fields are rendered by the included role."""
+    if isinstance(part, dict):
+        yield from (str(part[name]) for name in ("when", "loop") if name in part)
+        part = list(part.values())
+    if isinstance(part, list):
+        for item in part:
+            yield from conditions(item)
+
+
+@pytest.mark.parametrize("path", PLAYBOOKS, ids=lambda path: path.stem)
+def test_a_plays_condition_needs_no_default_of_a_role(path: Path) -> None:
+    """A play evaluates it before the role's defaults exist, so a variable that is left out ends the run."""
+    defaults = {name for file in ROLES.glob("*/defaults/main.yml") for name in read_yaml(file) or {}}
+    shared = {name for file in (ROOT / "inventories/shared").glob("*.yml") for name in read_yaml(file)}
+    used = set(re.findall(r"\w+", " ".join(conditions(yaml.safe_load(path.read_text())))))
+    assert used & (defaults - shared) == set()

@@ -43,6 +43,12 @@ def dead(name: str) -> dict[str, Any]:
             {"app1": RUN},
             f"app1 went back to old; left drained. Repair app1 and run this again. {SETTINGS}",
         ),
+        # Any answer below 500 shows that the application works: a log-in page is as good as a health page.
+        (
+            [seen(status=302), seen(status=401, name="app2")],
+            {},
+            "app1, app2 went back to old, which serves everywhere.",
+        ),
         # A lone host is never drained.
         (
             [seen(status=503)],
@@ -94,7 +100,7 @@ def test_without_a_load_balancer_that_answers_nothing_is_said_about_drains() -> 
 
 
 def test_restored_settings_are_named() -> None:
-    hosts = [seen(status=404) | {"app_restored": {"changed": True}}]
+    hosts = [seen(status=503) | {"app_restored": {"changed": True}}]
     text = verdict.verdict(hosts, PLAN, CAUSE, APPS, {}, True)
     assert text.endswith("Repair app1 and run this again. The previous settings were restored on app1.")
 

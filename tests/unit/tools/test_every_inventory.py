@@ -18,7 +18,6 @@ VARIABLES = {
     "fleet_name": "shop",
     "fleet_vip": "10.0.0.5",
     "fleet_address": "{{ ansible_host }}",
-    "app_port": "{{ 9000 + 1 }}",
 }
 # Prints the facts of the host whose address is its last argument but one, or its own arguments.
 SSH = """#!/bin/sh
@@ -41,6 +40,7 @@ def folder(tmp_path: Path) -> Path:
     (folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
     (folder / "group_vars/all/00_shared").symlink_to(ROOT / "inventories/shared")
     (folder / "group_vars/all/application.yml").symlink_to(ROOT / "inventories/applications/news.yml")
+    (folder / "group_vars/all/main.yml").write_text('app_port: "{{ 9000 + 1 }}"\n')
     (tmp_path / "password").write_text("a password")
     vault = folder / "group_vars/all/vault.yml"
     vault.write_text("vault_grafana_admin_password: a secret\n")

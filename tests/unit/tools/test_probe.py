@@ -3,6 +3,7 @@
 import base64
 import json
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from plugins.certificates import tls_pair
 from tests.unit.roles.json_server import answering
 from tests.unit.roles.modules import ROLES, load
 from tools.fleet import host_facts, probe
@@ -189,6 +191,30 @@ def test_the_synchronous_mode_is_the_one_of_the_running_cluster(
     monkeypatch.setattr(probe, "PATRONI_PORT", port)
     assert probe.synchronous_mode("127.0.0.1") is waits
     assert received[-1].startswith("GET /config HTTP/1.0\r\n")
+
+
+@pytest.mark.parametrize(("status", "ready"), [(200, True), (302, True), (401, True), (404, True), (500, False)])
+def test_an_application_is_ready_with_any_answer_below_500(status: int, ready: bool) -> None:
+    with answering(lambda _: (status, {})) as port:
+        found = probe.application("127.0.0.1", port, "/login")
+    assert found == {"app": ready, "health": ["/login", status]}
+
+
+def test_the_front_page_is_requested_by_tls_under_the_sites_name(tmp_path: Path) -> None:
+    key, certificate = tls_pair("news.test")
+    (tmp_path / "tls.pem").write_text(f"{key}\n{certificate}")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "tls.pem")
+    listening, received = socket.create_server(("127.0.0.1", 0)), []
+
+    def serve() -> None:
+        with context.wrap_socket(listening.accept()[0], server_side=True) as connection:
+            received.append(connection.recv(65536))
+            connection.sendall(b"HTTP/1.1 502 Bad Gateway\r\n\r\n")
+
+    threading.Thread(target=serve, daemon=True).start()
+    assert probe.front_page("news.test", listening.getsockname()[1]) == 502
+    assert b"\r\nHost: news.test\r\n" in received[0]
 
 
 def test_a_check_that_hangs_or_fails_is_null_and_delays_no_other(

@@ -20,6 +20,7 @@ from tools.fleet.table import render, rows, sorted_by_tier
 from tools.fleet.view import size
 
 VIP = "10.0.0.5"
+APPLICATION = {"app_port": 8000, "app_health_path": "/", "fleet_domain": "news.test"}
 TABLE = """
 HOST     ADDRESS    STATE  ROLES
 lb1      10.0.0.11  ok     load balancer with 10.0.0.5
@@ -114,12 +115,13 @@ def test_hosts_are_sorted_in_the_order_in_which_a_request_passes_them() -> None:
 
 def test_the_probes_settings_come_from_the_inventory() -> None:
     news = {"app_celery_app": "app.worker:celery_app", "app_health_path": "/healthz", "app_port": "9000"}
+    news["fleet_domain"] = "news.test"
     lb1, _, app1, worker1, *_ = HOSTS
     assert settings(lb1, VIP, news)["units"] == ["nginx", "keepalived"]
     assert settings(lb1, "", news)["units"] == ["nginx"]
     assert (settings(app1, VIP, news)["port"], settings(app1, VIP, news)["health"]) == ("9000", "/healthz")
     assert settings(worker1, VIP, news)["units"] == ["celery-worker"]
-    assert settings(worker1, VIP, {"app_celery_app": ""})["units"] == []
+    assert settings(worker1, VIP, news | {"app_celery_app": ""})["units"] == []
 
 
 scripts: dict[str, Path] = {}
@@ -137,7 +139,7 @@ def read(_: Fleet) -> Inventory:
     """Return an inventory whose hosts are scripts on this machine. A host without a script is reached by SSH."""
     over_ssh = shell("app1", {"ansible_host": "127.0.0.1", "ansible_port": frozen.getsockname()[1]}, PlayContext())
     shells = {host.name: Shell([str(scripts[host.name])]) if host.name in scripts else over_ssh for host in HOSTS}
-    return Inventory(HOSTS, shells, {"fleet_name": "blue", "fleet_vip": VIP})
+    return Inventory(HOSTS, shells, APPLICATION | {"fleet_name": "blue", "fleet_vip": VIP})
 
 
 @pytest.fixture

@@ -172,6 +172,13 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ),
     ("app-not-ready", "app1", {"app": None}, "app1 has an application that is not ready"),
     ("app-not-ready", "app1", {"app": False}, "app1 has an application that is not ready"),
+    (
+        "health-path-missing",
+        "app1",
+        {"health": ["/readyz", 404]},
+        "app1 has no page /readyz (app_health_path), so it counts as ready as soon as gunicorn answers",
+    ),
+    ("front-page-fails", "lb2", {"front_page": 500}, "lb2 answers 500 at the front page of the site"),
     ("no-release", "worker1", {"release": None}, "worker1 has no release"),
     ("releases-differ", "worker1", {"release": "r2"}, "releases differ (r1 on app1; r2 on worker1)"),
     ("virtual-address", "lb1", {"vip": False}, "the virtual address is on no host"),

@@ -1,0 +1,58 @@
+"""How trouble with the application, its hosts' drains and its deploys is detected. See detect.py for the rest."""
+
+from http import HTTPStatus
+
+from tools.fleet.processes import abandoned
+from tools.fleet.view import Facts, Instances, State, drained, running_deploy
+
+
+def releases(state: State) -> Instances:
+    """Hosts that run different releases."""
+    by_release: dict[str, list[str]] = {}
+    for name, facts in state.answering():
+        if facts.get("release"):
+            by_release.setdefault(facts["release"], []).append(name)
+    if len(by_release) > 1:
+        yield {"releases": "; ".join(f"{release} on {', '.join(names)}" for release, names in by_release.items())}
+
+
+def virtual_address(state: State) -> Instances:
+    """A virtual address on no host or on several. Behind a cloud's load balancer there is none."""
+    answering = [facts for _, facts in state.answering("loadbalancers")]
+    if state.members("loadbalancers") and (not answering or any("vip" in facts for facts in answering)):
+        holders = state.leaders("vip", "loadbalancers")
+        if len(holders) != 1:
+            yield {"hosts": " and ".join(holders) or "no host"}
+
+
+def drains(state: State) -> Instances:
+    """Hosts that get no requests."""
+    for name, drain in drained(state.view).items():
+        yield {"host": name, "where": drain.where, "by": drain.by, "why": drain.why}
+
+
+def missing_health_paths(state: State) -> Instances:
+    """Health paths that the application does not have. An answer below 500 counts as ready, also this one."""
+    for name, facts in state.answering("app"):
+        path, status = facts.get("health") or ("", 0)
+        if status == HTTPStatus.NOT_FOUND:
+            yield {"host": name, "path": path}
+
+
+def failing_front_pages(state: State) -> Instances:
+    """Load balancers that answer users with an error of the server."""
+    for name, facts in state.answering("loadbalancers"):
+        if (status := facts.get("front_page") or 0) >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            yield {"host": name, "status": status}
+
+
+def dead_deploy(state: State) -> Instances:
+    """A deploy or rollback that holds the lock, although it has died."""
+    if (lock := running_deploy(state.view)) and abandoned(lock.get("process") or {}):
+        yield {"run": describe_deploy(lock)}
+
+
+def describe_deploy(lock: Facts) -> str:
+    """Describe the holder of the deploy lock."""
+    release = f" of {lock['release']}" if lock.get("release") else ""
+    return f"the {lock['action']}{release} that {lock['by']} started at {lock['when']}"

@@ -1,0 +1,75 @@
+"""The kinds of trouble with the application and its hosts, which come after those of the tiers below. See kinds.py."""
+
+from tools.fleet import detect, detect_application
+from tools.fleet.detect import on_each
+from tools.fleet.view import Kind
+
+RUNBOOK = "see docs/operations.md#"
+APPLICATION = (
+    Kind(
+        "app-not-ready",
+        "{host} has an application that is not ready",
+        on_each(lambda facts: not facts.get("app"), "app"),
+        "check `journalctl -u app -n 50` on {host}",
+    ),
+    Kind(
+        "health-path-missing",
+        "{host} has no page {path} (app_health_path), so it counts as ready as soon as gunicorn answers",
+        detect_application.missing_health_paths,
+        "set app_health_path to a page of the application that shows whether it works, then run "
+        "`ansible-playbook site.yml`",
+        redundant=True,
+    ),
+    Kind(
+        "front-page-fails",
+        "{host} answers {status} at the front page of the site",
+        detect_application.failing_front_pages,
+        "check `journalctl -u app -n 50` on the application hosts, and /var/log/nginx/access.log on {host}",
+        redundant=True,
+    ),
+    Kind(
+        "no-release",
+        "{host} has no release",
+        on_each(lambda facts: not facts.get("release", "absent")),
+        "deploy one release to all hosts: `ansible-playbook playbooks/deploy.yml`",
+    ),
+    Kind(
+        "releases-differ",
+        "releases differ ({releases})",
+        detect_application.releases,
+        "deploy one release to all hosts: `ansible-playbook playbooks/deploy.yml`",
+    ),
+    Kind(
+        "virtual-address",
+        "the virtual address is on {hosts}",
+        detect_application.virtual_address,
+        "check `journalctl -u keepalived` on the load balancers",
+    ),
+    Kind(
+        "drained",
+        "{host} is drained{where} ({by}: {why})",
+        detect_application.drains,
+        "ask the person who drained it, then run `ansible-playbook playbooks/drain.yml -e undrain={host}`",
+    ),
+    Kind(
+        "outdated",
+        "{host} runs an old version of {units}, which an upgrade has replaced",
+        detect.names("outdated"),
+        "run `ansible-playbook playbooks/maintain.yml`, which reboots {host} after a switchover",
+        redundant=True,
+    ),
+    Kind(
+        "upgrade-waiting",
+        "upgrades of {packages} wait on {hosts}",
+        detect.upgrades,
+        f"run `ansible-playbook playbooks/maintain.yml`; {RUNBOOK}upgradewaiting",
+        redundant=True,
+    ),
+    Kind(
+        "deploy-died",
+        "{run} has died",
+        detect_application.dead_deploy,
+        f"deploy or roll back again: that run takes over; {RUNBOOK}deploys",
+        redundant=True,
+    ),
+)
