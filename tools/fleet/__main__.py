@@ -14,7 +14,7 @@ from tools.fleet.down import down, prune
 from tools.fleet.inventory import read
 from tools.fleet.status import status
 from tools.fleet.up import create_hosts, up
-from tools.fleet.verbs import application, completion, databases, environment, playbooks, vault
+from tools.fleet.verbs import application, completion, databases, environment, init, playbooks, vault
 from tools.fleet.verbs.verb import Verb, parse, parser_of
 
 PROGRAM = "bin/fleet"
@@ -50,6 +50,13 @@ def host_name(parser: ArgumentParser) -> None:
 
 
 VERBS: dict[str, Verb] = {
+    "init": Verb(
+        init.init,
+        "look at a Flask project, and write an inventory for it",
+        init.arguments,
+        "nothing",
+        "bin/fleet init ~/shop",
+    ),
     "up": Verb(up, "create or update a fleet on this machine", example="bin/fleet up --inventory single"),
     "hosts": Verb(create_hosts, "create only the hosts of a fleet on this machine"),
     "down": Verb(down, "remove a fleet from this machine", example="bin/fleet down --inventory single"),

@@ -1,0 +1,186 @@
+"""`bin/fleet init`: what it writes, prints and refuses. It writes into a clone that has nothing else."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.unit.tools.projects import APP, UP, write
+from tools.fleet import __main__ as command
+from tools.fleet.context import ROOT
+from tools.fleet.verbs import init
+
+Run = Callable[..., tuple[int, str, str]]
+FILES = {"app.py": APP + UP, "Procfile": "web: gunicorn app:app\nq: rq worker -u $REDIS_URL", "static/a.css": ""}
+
+
+@pytest.fixture(autouse=True)
+def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A clone without inventories of its own."""
+    clone = tmp_path / "clone"
+    for name in ("inventories/shared", "terraform/aws", "bin"):
+        (clone / name).mkdir(parents=True)
+    (clone / "bin/inventory").touch()
+    monkeypatch.setattr(init, "ROOT", clone)
+    monkeypatch.delenv("INVENTORY", raising=False)
+    return clone
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the verb for the project `shop`. Return the exit code and the output."""
+
+    def run(*arguments: str, project: str = "shop", files: dict[str, str] = FILES) -> tuple[int, str, str]:
+        write(tmp_path / "shop", files)
+        monkeypatch.setattr(sys, "argv", ["fleet", "init", str(tmp_path / project), *arguments])
+        code = command.main()
+        return code, *capsys.readouterr()
+
+    return run
+
+
+def variables(clone: Path, inventory: str = "shop") -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load(
+        (clone / f"inventories/{inventory}/group_vars/all/application.yml").read_text()
+    )
+    return content
+
+
+def test_it_writes_an_inventory_that_says_where_each_value_comes_from(run: Run, clone: Path, tmp_path: Path) -> None:
+    code, printed, _ = run()
+    assert code == 0
+    assert variables(clone) == {
+        "app_name": "shop",
+        "app_source": str(tmp_path / "shop"),
+        "app_module": "app:app",
+        "app_processes": {"q": {"command": "rq worker -u $REDIS_URL"}},
+        "app_health_path": "/up",
+        "app_metrics_path": "",
+        "nginx_static_source": "static",
+    }
+    folder = clone / "inventories/shop"
+    assert (
+        "# Procfile:1: gunicorn app:app\napp_module: app:app\n"
+        in (folder / "group_vars/all/application.yml").read_text()
+    )
+    assert (folder / "terraform.sh").resolve() == clone / "bin/inventory"
+    assert (folder / "group_vars/all/00_shared").resolve() == clone / "inventories/shared"
+    assert "single_host = false # ten hosts" in (folder / "sandbox.tfvars").read_text()
+    settings = yaml.safe_load((folder / "group_vars/all/main.yml").read_text())
+    assert settings["fleet_domain"] == "shop.test"
+    assert "celery_concurrency" not in settings
+    assert "  app_health_path: /up\n      app.py:4\n" in printed
+    assert printed.endswith("Next: make up INVENTORY=shop\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "files", "single"),
+    [
+        ([], FILES, False),
+        (["--hosts", "one"], FILES, True),
+        ([], FILES | {"c.py": "UPLOAD_FOLDER = 'uploads'"}, True),
+        (["--hosts", "ten"], FILES | {"c.py": "UPLOAD_FOLDER = 'uploads'"}, False),
+    ],
+)
+def test_files_of_users_need_one_host(
+    run: Run, clone: Path, arguments: list[str], files: dict[str, str], single: bool
+) -> None:
+    assert run(*arguments, files=files)[0] == 0
+    assert f"single_host = {str(single).lower()}" in (clone / "inventories/shop/sandbox.tfvars").read_text()
+    assert ("app_persistent_dirs" in variables(clone)) == (single and "c.py" in files)
+
+
+def test_names_can_be_chosen(run: Run, clone: Path) -> None:
+    assert run("--name", "store", "--inventory", "production")[0] == 0
+    assert variables(clone, "production")["app_name"] == "store"
+
+
+def test_json_has_the_findings_with_their_sources(run: Run, clone: Path) -> None:
+    code, printed, _ = run("--json", "--dry-run")
+    result = json.loads(printed)
+    assert (code, result["written"], result["inventory"]) == (0, [], "shop")
+    assert {"variable": "app_health_path", "value": "/up", "source": "app.py:4", "assumed": False} in result["findings"]
+    assert not (clone / "inventories/shop").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "message"),
+    [
+        ([], {"project": "nowhere"}, "nowhere is not a folder; give the folder of the Flask project."),
+        (["--name", "My_Shop"], {}, "--name My_Shop is not valid as a name of a database and of users; use 1 to 20"),
+        (["--name", "nginx"], {}, "--name nginx is a program on the hosts"),
+        (["--inventory", "../x"], {}, "--inventory ../x is not valid as a name of containers; use 1 to 20"),
+        (["--inventory", "shared"], {}, "--inventory shared belongs to Flaskfleet; choose another name."),
+        (["--inventory", "aws"], {}, "--inventory aws belongs to Flaskfleet; choose another name."),
+        ([], {"files": {"app.py": "", "Procfile": "web: x"}}, "has no Flask application"),
+    ],
+)
+def test_bad_input_is_refused_in_one_sentence_before_anything_is_written(
+    run: Run, clone: Path, arguments: list[str], options: dict[str, Any], message: str
+) -> None:
+    code, _, error = run(*arguments, **options)
+    assert code == 1
+    assert message in error
+    assert error.count("\n") == 1
+    assert [path.name for path in (clone / "inventories").iterdir()] == ["shared"]
+
+
+def test_an_inventory_is_rewritten_only_if_asked_for(run: Run, clone: Path) -> None:
+    run("--hosts", "one")
+    settings = clone / "inventories/shop/group_vars/all/main.yml"
+    settings.write_text("fleet_domain: shop.example.org\n")
+    code, _, error = run()
+    assert (code, "exists already; choose another name with --inventory, or" in error) == (1, True)
+    assert run("--force", files=FILES | {"app.py": APP})[0] == 0
+    assert variables(clone)["app_health_path"] == "/"
+    assert settings.read_text() == "fleet_domain: shop.example.org\n"
+    assert "single_host = true" in (clone / "inventories/shop/sandbox.tfvars").read_text()
+
+
+def test_an_inventory_of_the_project_itself_is_not_overwritten(run: Run, clone: Path) -> None:
+    variables = clone / "inventories/single/group_vars/all"
+    variables.mkdir(parents=True)
+    (variables / "application.yml").symlink_to("news.yml")
+    assert "--inventory single belongs to Flaskfleet" in run("--inventory", "single", "--force")[2]
+
+
+SUBJECTS: dict[str, dict[str, Any]] = {
+    "flat": {
+        "app_module": "app:app",
+        "app_release_command": "flask seed",
+        "app_processes": {"worker": {"command": "rq worker --url $REDIS_URL letters"}},
+        "app_migrate_command": "flask --app app:app db upgrade",
+        "app_persistent_dirs": ["logs"],
+    },
+    "src": {
+        "app_module": "gallery:create_app()",
+        "app_celery_app": "gallery.make_celery:celery_app",
+        "app_database_driver": "psycopg",
+        "app_build_command": "npm install && npm run build",
+        "app_health_path": "/up",
+        "app_persistent_dirs": ["uploads"],
+        "nginx_static_source": "src/gallery/static",
+    },
+    "factory": {"app_module": "quotes:create_app()", "app_health_path": "/health"},
+    "guestbook": {
+        "app_module": "guestbook.web:app",
+        "app_celery_app": "guestbook.tasks:celery",
+        "app_metrics_path": "/metrics",
+        "celery_beat_host": "",
+    },
+}
+
+
+@pytest.mark.parametrize("name", SUBJECTS)
+def test_the_test_subjects_are_found(name: str) -> None:
+    subject = ROOT / "tests/applications" / name
+    arguments = [str(ROOT / "bin/fleet"), "init", str(subject), "--json", "--dry-run"]
+    printed = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
+    found = {finding["variable"]: finding["value"] for finding in json.loads(printed)["findings"]}
+    assert found["app_source"] == f"{{{{ inventory_dir | dirname | dirname }}}}/tests/applications/{name}"
+    assert {variable: found.get(variable) for variable in SUBJECTS[name]} == SUBJECTS[name]

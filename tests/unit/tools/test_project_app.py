@@ -1,0 +1,96 @@
+"""The Flask application that `bin/fleet init` finds, and projects that it refuses."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.tools.projects import APP, FACTORY, NEEDY, found, write
+from tools.project.detect import Choices, detect
+from tools.project.tree import ProjectError
+
+
+@pytest.mark.parametrize(
+    ("files", "module"),
+    [
+        ({"app.py": APP}, "app:app"),
+        ({"shop/__init__.py": FACTORY}, "shop:create_app()"),
+        ({"src/shop/__init__.py": FACTORY}, "shop:create_app()"),
+        ({"shop/__init__.py": FACTORY, "wsgi.py": "from shop import create_app\napp = create_app()"}, "wsgi:app"),
+        ({"app.py": APP, "wsgi.py": "from app import app as application"}, "wsgi:application"),
+        # A script that makes an application is not the one for the server.
+        (
+            {"shop/__init__.py": FACTORY, "manage.py": "from shop import create_app\napp = create_app()"},
+            "shop:create_app()",
+        ),
+        ({"shop/__init__.py": NEEDY, "run.py": "from shop import create_app\napp = create_app('x')"}, "run:app"),
+        ({"shop/core.py": FACTORY, "shop/__init__.py": "from .core import create_app"}, "shop.core:create_app()"),
+        ({"shop/__init__.py": FACTORY, ".flaskenv": "FLASK_APP=shop"}, "shop:create_app()"),
+        ({"one.py": APP, "two.py": APP, ".flaskenv": "export FLASK_APP='two.py'"}, "two:app"),
+        ({"one.py": APP, "two.py": APP, "Dockerfile": "FROM python\nENV FLASK_APP=two:app"}, "two:app"),
+        ({"one.py": APP, "two.py": APP, "Procfile": "web: gunicorn -w 4 two:app"}, "two:app"),
+        ({"one.py": APP, "two.py": APP, "Procfile": "web: exec gunicorn -w4 --preload two:app"}, "two:app"),
+        ({"one.py": APP, "application.py": APP, "Procfile": "web: gunicorn application"}, "application:application"),
+        ({"a.py": APP, "b.py": APP, "Dockerfile": 'CMD ["gunicorn", "-b", "0.0.0.0", "b:app"]'}, "b:app"),
+        (
+            {"a.py": APP, "b.py": APP, "docker-compose.yml": "services: {x: {command: poetry run gunicorn b:app}}"},
+            "b:app",
+        ),
+        ({"a.py": APP, "b.py": APP, "boot.sh": "#!/bin/sh\nexec gunicorn \\\n  -b :5000 'b:app'\n"}, "b:app"),
+        ({"a.py": FACTORY, "Procfile": "web: gunicorn \"a:create_app('x')\""}, "a:create_app('x')"),
+        # Flask itself looks into these files.
+        ({"app.py": APP, "tools/mock.py": APP}, "app:app"),
+        ({"shop.py": "import flask\napp = flask.Flask('shop')"}, "shop:app"),
+        ({"shop.py": "from flask import Flask\nclass Shop(Flask): ...\napp = Shop(__name__)"}, "shop:app"),
+        (
+            {"shop.py": "from flask import Flask\nif True:\n  try:\n    app = Flask(__name__)\n  finally: ..."},
+            "shop:app",
+        ),
+        ({"app.py": APP, "tests/conftest.py": APP, "examples/other.py": APP, "broken.py": "def ("}, "app:app"),
+    ],
+)
+def test_the_application_is_found(tmp_path: Path, files: dict[str, str], module: str) -> None:
+    assert found(tmp_path, files).value("app_module") == module
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"shop.py": "print('no Flask')"}, "has no Flask application: no Python file in it calls Flask"),
+        ({"one.py": APP, "two.py": APP}, r"2 Flask applications: one:app \(one.py:2\) and two:app .*one with --app"),
+        ({"shop.py": NEEDY}, r"create_app\(\) in shop.py cannot be called without arguments, .*--app"),
+        (
+            {"app.py": APP, "Procfile": "web: gunicorn shop:app"},
+            "Procfile:1 starts gunicorn with shop:app, but .* --app",
+        ),
+        (
+            {"app.py": APP, "Procfile": "web gunicorn app:app"},
+            "line 1, cannot be read, because it is not `name: command`",
+        ),
+        (
+            {"app.py": APP, "Procfile": "\nweb: gunicorn 'app:app"},
+            "line 2, cannot be read, because a quote is not closed",
+        ),
+        ({"app.py": APP, "Procfile": "a: x\na: y"}, "line 2, has a second process a; rename"),
+        ({"app.py": APP, "requirements.txt": "", "pyproject.toml": "[project"}, "pyproject.toml is not valid TOML"),
+        (
+            {"app.py": APP, "pyproject.toml": "[project]\nrequires-python = '<3'"},
+            "requires-python = '<3' allows no Python that the fleet can run",
+        ),
+    ],
+)
+def test_what_cannot_be_described_is_refused_in_one_sentence(
+    tmp_path: Path, files: dict[str, str], message: str
+) -> None:
+    with pytest.raises(ProjectError, match=message):
+        found(tmp_path, files)
+
+
+def test_a_project_without_a_list_of_packages_is_refused(tmp_path: Path) -> None:
+    tree = write(tmp_path, {"app.py": APP})
+    (tree.root / "requirements.txt").unlink()
+    with pytest.raises(ProjectError, match=r"does not name its packages: .*write a requirements.txt"):
+        detect(tree, Choices())
+
+
+def test_the_choice_of_the_user_wins(tmp_path: Path) -> None:
+    assert found(tmp_path, {"one.py": APP, "two.py": APP}, app="two:app").value("app_module") == "two:app"

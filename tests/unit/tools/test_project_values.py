@@ -1,0 +1,255 @@
+"""The values of variables that `bin/fleet init` finds in a project, and what it leaves to the owner."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.tools.projects import APP, UP, found
+
+MIGRATE = "from flask_migrate import Migrate\nmigrate = Migrate()\n"
+MIGRATIONS = {
+    "migrations/env.py": "def run_migrations_offline(): ...",
+    "migrations/versions/1_a.py": "down_revision = None",
+}
+
+
+PYPROJECT = "[project]\nname = 'shop'\ndependencies = ['flask', 'psycopg[binary]', 'flask-sqlalchemy']\n"
+CELERY = "from celery import Celery\ncelery = Celery()\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "values"),
+    [
+        # Dependencies and Python
+        ({}, {"app_requirements": None, "app_python": None, "app_database_driver": None}),
+        (
+            {"requirements.txt": "psycopg2-binary==2.9.11\nsqlalchemy"},
+            {"app_database_driver": "psycopg2", "app_python": None},
+        ),
+        (
+            {"requirements.txt": "-r requirements/prod.txt", "requirements/prod.txt": "asyncpg\nSQLAlchemy[asyncio]"},
+            {"app_database_driver": "asyncpg"},
+        ),
+        ({"requirements.txt": "psycopg"}, {"app_database_driver": "none"}),
+        (
+            {"pyproject.toml": PYPROJECT, "uv.lock": "[[package]]\nname='psycopg2'\nversion='2'"},
+            {"app_database_driver": "psycopg"},
+        ),
+        ({"pyproject.toml": "[project]\nrequires-python = '>=3.11,<3.12'"}, {"app_python": "3.11"}),
+        (
+            {"pyproject.toml": "[project]\nrequires-python = '>=3.13'", "Dockerfile": "FROM python:3.14"},
+            {"app_python": None},
+        ),
+        ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '~3.12'\nflask = '*'"}, {"app_python": "3.12"}),
+        ({".python-version": "3.12.4\n"}, {"app_python": "3.12"}),
+        ({"runtime.txt": "python-3.11.9"}, {"app_python": "3.11"}),
+        ({"Dockerfile": "FROM --platform=linux/amd64 docker.io/python:3.12-slim AS base"}, {"app_python": "3.12"}),
+        ({"requirements.txt": "greenlet==3.0.1\nsqlalchemy==2.0.23"}, {"app_python": "3.12"}),
+        # Migrations
+        (
+            {"ext.py": MIGRATE, "requirements.txt": "flask-migrate", **MIGRATIONS},
+            {
+                "app_migrate_command": "flask --app app:app db upgrade",
+                "app_migrate_status_command": "flask --app app:app db current",
+                "app_migrate_sql_command": "flask --app app:app db upgrade --sql {current}:head",
+            },
+        ),
+        (
+            {"ext.py": MIGRATE, "requirements.txt": "flask-migrate", "migrations/env.py": ""},
+            {"app_migrate_command": None},
+        ),
+        (
+            {"alembic.ini": "", "db/env.py": "", "db/versions/1.py": "down_revision = None"},
+            {"app_migrate_command": "alembic upgrade head", "app_migrate_sql_command": None},
+        ),
+        (
+            {"ext.py": MIGRATE + "import os\nos.environ['DB_URL']", "requirements.txt": "flask-migrate", **MIGRATIONS},
+            {
+                "app_migrate_command": "sh -c 'DB_URL=$DATABASE_URL exec flask --app app:app db upgrade'",
+                "app_environment": {"DB_URL": "{{ app_database_url }}"},
+            },
+        ),
+        # Celery
+        (
+            {"tasks.py": CELERY, "requirements.txt": "celery"},
+            {"app_celery_app": "tasks:celery", "celery_metrics_port": 0, "celery_beat_host": ""},
+        ),
+        (
+            {"tasks.py": CELERY + "celery.conf.beat_schedule = {}", "requirements.txt": "celery"},
+            {"celery_beat_host": None},
+        ),
+        (
+            {"make.py": "from app import app\nqueue = app.extensions['celery']", "requirements.txt": "celery"},
+            {"app_celery_app": "make:queue"},
+        ),
+        (
+            {
+                "shop/tasks.py": CELERY,
+                "requirements.txt": "celery",
+                "Procfile": "worker: celery -A shop.tasks worker -c 3\nbeat: celery --app=shop.tasks beat",
+            },
+            {
+                "app_celery_app": "shop.tasks:celery",
+                "celery_concurrency": 3,
+                "celery_beat_host": None,
+                "app_processes": None,
+            },
+        ),
+        (
+            {
+                "shop/tasks.py": CELERY,
+                "requirements.txt": "celery",
+                "compose.yaml": 'services:\n  worker:\n    command: celery -A "shop.tasks.celery" worker',
+            },
+            {"app_celery_app": "shop.tasks:celery"},
+        ),
+        # Processes
+        (
+            {"Procfile": "web: gunicorn app:app -w 3 --threads=4 -t 60 -b :$PORT\nq: rq worker -u $REDIS_URL"},
+            {
+                "app_workers": 3,
+                "app_threads": 4,
+                "app_request_timeout": 60,
+                "app_processes": {"q": {"command": "rq worker -u $REDIS_URL"}},
+            },
+        ),
+        (
+            {"Procfile": "worker: rq worker mail"},
+            {"app_processes": {"worker": {"command": 'rq worker --url "$REDIS_URL" mail'}}},
+        ),
+        (
+            {"Procfile": "web: flask db upgrade;flask translate compile; gunicorn app:app\nrelease: flask x && ./x"},
+            {"app_build_command": "flask translate compile", "app_release_command": "flask x && ./x"},
+        ),
+        (
+            {"compose.yaml": "services: {jobs: {command: [dramatiq, shop]}, db: {image: postgres}}"},
+            {"app_processes": {"jobs": {"command": "dramatiq shop"}}},
+        ),
+        # Pages
+        ({}, {"app_health_path": "/", "app_metrics_path": ""}),
+        ({"app.py": APP + UP}, {"app_health_path": "/up"}),
+        (
+            {"app.py": APP + UP + "@app.route('/healthz', methods=['GET'])\ndef h(): ..."},
+            {"app_health_path": "/healthz"},
+        ),
+        (
+            {"app.py": APP + "@app.route('/ping', methods=['POST'])\ndef p(): ...\nsession.get('/status')"},
+            {"app_health_path": "/"},
+        ),
+        ({"app.py": APP + "@app.route('/status/<name>')\ndef s(name): ..."}, {"app_health_path": "/"}),
+        ({"app.py": APP + "app.add_url_rule('/health', view_func=print)"}, {"app_health_path": "/health"}),
+        (
+            {"up.py": "from flask import Blueprint\nu = Blueprint('', '', url_prefix='/up')\n@u.get('/')\ndef i(): 1"},
+            {"app_health_path": "/up/"},
+        ),
+        (
+            {
+                "api.py": "from flask import Blueprint\nbp = Blueprint('a', __name__)\n@bp.get('/ping')\ndef i(): ...",
+                "app.py": APP + "from api import bp as b\napp.register_blueprint(b, url_prefix='/api')",
+            },
+            {"app_health_path": "/api/ping"},
+        ),
+        (
+            {"app.py": APP + "from prometheus_flask_exporter import PrometheusMetrics\nPrometheusMetrics(app)"},
+            {"app_metrics_path": "/metrics"},
+        ),
+        (
+            {"app.py": APP + "@app.get('/internal/metrics')\ndef m(): ...", "requirements.txt": "prometheus_client"},
+            {"app_metrics_path": "/internal/metrics"},
+        ),
+        # Static files and assets
+        ({"static/a.css": ""}, {"nginx_static_source": "static", "nginx_static_path": None}),
+        (
+            {
+                "app.py": "from flask import Flask\napp = Flask('', static_folder='out', static_url_path='/assets')",
+                "out/a.css": "",
+            },
+            {"nginx_static_source": "out", "nginx_static_path": "/assets/"},
+        ),
+        (
+            {
+                "app.py": "from flask import Flask\napp = Flask(__name__, static_folder='public', static_url_path='')",
+                "public/a.css": "",
+            },
+            {"nginx_static_source": None},
+        ),
+        (
+            {"package.json": '{"scripts": {"build": "x"}}', "package-lock.json": "", ".gitignore": "/static/dist/\n"},
+            {"nginx_static_source": "static", "app_build_command": "npm ci && npm run build"},
+        ),
+        ({"package.json": '{"scripts": {"build": "x"}}', "yarn.lock": ""}, {"app_build_command": None}),
+        # Settings and folders
+        (
+            {"c.py": "import os\nos.getenv('FLASK_CONFIG')\nmodes = {'production': 1, 'testing': 2}"},
+            {"app_environment": {"FLASK_CONFIG": "production"}},
+        ),
+        (
+            {"c.py": "import os\nos.environ['REDISTOGO_URL']"},
+            {"app_environment": {"REDISTOGO_URL": "{{ app_redis_url }}"}},
+        ),
+        ({"c.py": "import os\nos.environ['REDIS_URL']\nos.environ.get('REDISTOGO_URL')"}, {"app_environment": None}),
+        ({"Procfile": "web: gunicorn -e MODE=live app:app"}, {"app_environment": {"MODE": "live"}}),
+        (
+            {"c.py": "import os\nUPLOAD_FOLDER = os.path.join(os.path.dirname(__file__), 'data', 'uploads')"},
+            {"app_persistent_dirs": ["data/uploads"]},
+        ),
+        (
+            {"c.py": "from pathlib import Path\nBASE = Path(__file__).parent\nUPLOAD_FOLDER = BASE / 'files'"},
+            {"app_persistent_dirs": ["files"]},
+        ),
+        (
+            {"c.py": "import os\nUPLOAD_FOLDER = os.environ.get('UPLOADS') or '/srv/files'"},
+            {"app_persistent_dirs": None},
+        ),
+        ({"c.py": "import os\nos.makedirs('logs', exist_ok=True)"}, {"app_persistent_dirs": ["logs"]}),
+        (
+            {"c.py": "import os\nos.getenv('LOG_TO_STDOUT')\nos.mkdir('logs')"},
+            {"app_persistent_dirs": None, "app_environment": {"LOG_TO_STDOUT": "1"}},
+        ),
+    ],
+)
+def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dict[str, Any]) -> None:
+    project = found(tmp_path, {"app.py": APP, **files})
+    assert {name: project.value(name) for name in values} == values
+
+
+@pytest.mark.parametrize(
+    ("files", "note"),
+    [
+        (
+            {"c.py": "import os\nos.environ['STRIPE_KEY']"},
+            "c.py:2 needs the variable STRIPE_KEY; set it in app_environment.",
+        ),
+        ({"c.py": "app.config.from_envvar('SHOP_SETTINGS')"}, "c.py:1 needs the variable SHOP_SETTINGS;"),
+        ({"requirements.txt": "flask-sqlalchemy\npymysql"}, "requirements.txt has no driver for Postgres"),
+        (
+            {"Procfile": "web: gunicorn -k gevent app:app"},
+            "Procfile:1: gunicorn's --worker-class gevent is not taken over",
+        ),
+        ({"Procfile": "web: flask run"}, "Procfile:1 does not start gunicorn"),
+        ({"c.py": "db.create_all()"}, "c.py:1 creates tables with create_all()"),
+        ({"Procfile": "release: flask db upgrade"}, "Procfile:1 migrates the schema, but no migrations were found"),
+        ({"package.json": '{"scripts": {"build": "x"}}'}, "package.json: script build builds assets"),
+    ],
+)
+def test_what_the_owner_must_decide_is_noted(tmp_path: Path, files: dict[str, str], note: str) -> None:
+    (written,) = found(tmp_path, {"app.py": APP, **files}).notes
+    assert note in written
+
+
+def test_several_hosts_share_no_folder(tmp_path: Path) -> None:
+    files = {"app.py": APP + "UPLOAD_FOLDER = 'uploads'"}
+    one, ten = found(tmp_path, files), found(tmp_path, files, hosts="ten")
+    assert (one.value("app_persistent_dirs"), one.single) == (["uploads"], True)
+    assert (ten.value("app_persistent_dirs"), ten.single) == (None, False)
+    assert "The application writes to uploads (app.py:3), and every host has files of its own" in ten.notes[0]
+
+
+def test_each_finding_names_its_place(tmp_path: Path) -> None:
+    files = {"app.py": APP + UP, "Procfile": "web: gunicorn app:app --threads 2", ".python-version": "3.12"}
+    sources = {finding.variable: finding.source for finding in found(tmp_path, files).findings}
+    assert sources["app_module"] == "Procfile:1: gunicorn app:app"
+    assert sources["app_threads"] == "Procfile:1: --threads"
+    assert sources["app_python"] == ".python-version"
+    assert sources["app_health_path"] == "app.py:4"

@@ -1,0 +1,84 @@
+"""`bin/fleet init`: looks at a Flask project and writes an inventory for it."""
+
+import json
+import os
+from argparse import ArgumentParser
+from dataclasses import asdict
+from pathlib import Path
+
+from tools.fleet.context import ROOT, FleetError, echo
+from tools.project import inventory
+from tools.project.detect import Choices, Project, detect
+from tools.project.tree import Finding, ProjectError, Tree
+
+
+def arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of the verb. The option --inventory is that of all verbs."""
+    parser.add_argument("project", metavar="PROJECT", help="the folder of the project; it is read, never changed")
+    parser.add_argument("--name", default="", help="name of the application (default: that of the folder)")
+    parser.add_argument("--app", default="", metavar="MODULE:NAME", help="the Flask application, if there are several")
+    parser.add_argument("--celery", default="", metavar="MODULE:NAME", help="the Celery application")
+    parser.add_argument(
+        "--hosts",
+        choices=["one", "ten"],
+        help="containers of `make up` (default: ten; one, if the application stores files on its host)",
+    )
+    parser.add_argument("--force", action="store_true", help="rewrite application.yml of an inventory that exists")
+    parser.add_argument("--dry-run", action="store_true", help="print what was found, and write nothing")
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print it for programs, as JSON")
+
+
+def init(
+    project: str, name: str, app: str, celery: str, hosts: str | None, force: bool, dry_run: bool, as_json: bool
+) -> None:
+    """Write the inventory of a project, and print what was found in it."""
+    folder = Path(project).expanduser().resolve()
+    try:
+        if not folder.is_dir():
+            raise ProjectError(f"{project} is not a folder; give the folder of the Flask project.")
+        origin = "--name" if name else f"the name of the folder {folder.name}"
+        name = name or inventory.default_name(folder.name)
+        if not name:
+            raise ProjectError(f"{folder.name} cannot be made a name of an application; choose one with --name.")
+        place = inventory.Place(ROOT, name, os.environ.get("INVENTORY") or name)
+        place.check(force or dry_run)
+        found = detect(Tree(folder), Choices(app, celery, hosts))
+        found.findings[:0] = [
+            Finding("app_name", name, origin),
+            Finding("app_source", inventory.source(place, folder), "the project's folder"),
+        ]
+        written = [] if dry_run else inventory.write(place, found, hosts)
+    except ProjectError as error:
+        raise FleetError(str(error)) from error
+    if as_json:
+        print_json(found, place, written)
+    else:
+        print_text(found, place, written, folder)
+
+
+def print_json(found: Project, place: inventory.Place, written: list[Path]) -> None:
+    """Print the findings for programs."""
+    findings = [asdict(finding) for finding in found.findings]
+    files = [str(path) for path in written]
+    echo(json.dumps({"inventory": place.inventory, "findings": findings, "notes": found.notes, "written": files}))
+
+
+def print_text(found: Project, place: inventory.Place, written: list[Path], folder: Path) -> None:
+    """Print the findings, what has to be checked, and the next command."""
+    for title, assumed in ((f"Found in {folder}", False), ("Assumed; correct what is wrong", True)):
+        rows = [finding for finding in found.findings if finding.assumed == assumed]
+        if rows:
+            echo(f"{title}:")
+        for finding in rows:
+            lines = inventory.entry(finding.variable, finding.value)
+            echo("\n".join(f"  {line}" for line in lines))
+            echo(f"      {finding.source}")
+    if found.notes:
+        echo("To do:")
+    for note in found.notes:
+        echo(f"  - {note}")
+    if written:
+        echo("Written:")
+        for path in written:
+            echo(f"  {path.relative_to(place.clone)}")
+        echo(f"Next: make up INVENTORY={place.inventory}")

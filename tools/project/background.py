@@ -1,0 +1,167 @@
+"""Finds migrations, the Celery application, and the processes beside the web server."""
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.project import commands
+from tools.project.apps import Apps, Target
+from tools.project.code import calls, dotted
+from tools.project.commands import Command, settings
+from tools.project.dependencies import Dependencies
+from tools.project.tree import Finding, Tree
+
+WORKERS = frozenset({"rq", "rqworker", "dramatiq", "huey_consumer", "huey_consumer.py", "arq", "rqscheduler"})
+UPGRADE = re.compile(r"\b(?:flask (?:--app \S+ )?db upgrade|alembic upgrade head|manage\.py db upgrade)\b")
+BUILDS = re.compile(r"\bflask (?:--app \S+ )?(?:digest compile|translate compile|assets build)\b|\bpybabel compile\b")
+
+
+def migrations(tree: Tree, apps: Apps, dependencies: Dependencies, module: str) -> Iterator[Finding]:
+    """Yield the commands of Flask-Migrate or of Alembic, if the project has a migration."""
+    environments = [name for name in tree.files if re.search(r"(^|/)env\.py$", name)]
+    folders = {name.rpartition("/")[0]: name for name in environments}
+    used = {folder: env for folder, env in folders.items() if any(has_revision(tree, n, folder) for n in tree.files)}
+    if not used:
+        return
+    folder = sorted(used, key=lambda name: (name.count("/"), name))[0]
+    offline = "offline" in tree.read(used[folder])
+    migrate = [
+        found.at(call)
+        for found in apps.code.modules.values()
+        for call in calls(found.tree)
+        if ".".join(apps.code.resolve(found, dotted(call.func))) == "flask_migrate.Migrate"
+    ]
+    if migrate and dependencies.has("flask-migrate"):
+        program, source = f"flask --app {shlex.quote(module)} db", f"{migrate[0]}: Flask-Migrate, {folder}/"
+        sql = f"{program} upgrade --sql {{current}}:head"
+        yield Finding("app_migrate_command", f"{program} upgrade", source)
+    elif (ini := tree.first("alembic.ini")) or (ini := tree.first(f"{folder}/alembic.ini")):
+        program, source = "alembic" if ini == "alembic.ini" else f"alembic --config {ini}", f"{ini}, {folder}/"
+        sql = f"{program} upgrade {{current}}:head --sql"
+        yield Finding("app_migrate_command", f"{program} upgrade head", source)
+    else:
+        return
+    yield Finding("app_migrate_status_command", f"{program} current", source)
+    if offline:
+        yield Finding("app_migrate_sql_command", sql, f"{used[folder]} has an offline mode")
+
+
+def has_revision(tree: Tree, name: str, folder: str) -> bool:
+    """Whether a file is a migration of the environment in `folder`."""
+    inside = name.startswith(f"{folder}/") or not folder
+    return inside and name.endswith(".py") and "down_revision" in tree.read(name) and not name.endswith("env.py")
+
+
+def celery(apps: Apps, found: list[Command], asked: str) -> Iterator[Finding]:
+    """Yield the Celery application, and what its workers need. Nothing, if the project does not use Celery."""
+    lines = [(c, line) for c in found for words in c.steps if (line := commands.celery(words))]
+    named = next(((line.app, f"{c.source}: celery -A {line.app}") for c, line in lines if line.app), None)
+    if asked:
+        spelled, source = asked, "--celery"
+    elif named:
+        spelled, source = attribute(apps, named[0]), named[1]
+    else:
+        targets = sorted((t for t in apps.targets if not t.factory), key=by_name)
+        if not targets:
+            return
+        spelled, source = targets[0].spelled, targets[0].source
+        if len({target.made_by for target in targets}) > 1:
+            source += f"; there are others, such as {targets[-1].spelled}: --celery chooses"
+    yield Finding("app_celery_app", spelled, source)
+    code = [tree for module in apps.code.modules.values() for tree in [apps.code.tree.read(module.path)]]
+    periodic = re.compile(r"beat_schedule|BEAT_SCHEDULE|add_periodic_task|CELERYBEAT|crontab\(")
+    beat = next((c.source for c, line in lines if line.kind == "beat" or {"B", "beat"} & line.options.keys()), "")
+    if not beat and not any(periodic.search(content) for content in code):
+        yield Finding("celery_beat_host", "", "no periodic tasks were found")
+    if not any("CELERY_METRICS_PORT" in content for content in code):
+        yield Finding("celery_metrics_port", 0, "the worker serves no metrics on CELERY_METRICS_PORT")
+    for c, line in lines:
+        size = line.options.get("c") or line.options.get("concurrency") or ""
+        if c.source.startswith("Procfile") and line.kind == "worker" and size.isdigit():
+            yield Finding("celery_concurrency", int(size), c.source)
+            return
+
+
+def by_name(target: Target) -> tuple[int, int, str]:
+    """Sort Celery applications: modules that are named after them first."""
+    usual = {"celery", "celery_app", "make_celery", "celery_worker", "worker", "tasks"}
+    return target.module.split(".")[-1] not in usual, target.module.count("."), target.spelled
+
+
+def attribute(apps: Apps, name: str) -> str:
+    """Return `module:attribute` for what `celery -A` accepts: a module, `module.attribute` or `module:attribute`."""
+    if ":" in name:
+        return name
+    if name not in apps.code.modules and "." in name and name.rpartition(".")[0] in apps.code.modules:
+        return ":".join(name.rpartition(".")[::2])
+    inside = [target for target in apps.targets if target.module in {name, f"{name}.celery"} and not target.factory]
+    inside.sort(key=lambda target: target.name not in {"celery", "app", "celery_app"})
+    return inside[0].spelled if inside else f"{name}:celery"
+
+
+@dataclass
+class Processes:
+    """What the Procfile starts beside the web server and Celery."""
+
+    processes: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sources: list[str] = field(default_factory=list)
+    # Commands with their source.
+    release: list[tuple[str, str]] = field(default_factory=list)
+    build: list[tuple[str, str]] = field(default_factory=list)
+    migrates: str = ""
+
+
+def processes(lines: list[Command], others: list[Command], has_celery: bool) -> Processes:
+    """Sort the lines of the Procfile, and the known workers of a Compose file."""
+    found = Processes()
+    workers = 0
+    for command in lines:
+        if command.name in {"web", "release"}:
+            before = [step for step in command.steps if commands.gunicorn(step) is None]
+            for words in before if command.name == "release" or len(before) < len(command.steps) else ():
+                sort_step(found, words, command.source)
+            continue
+        line = next((parsed for words in command.steps if (parsed := commands.celery(words))), None)
+        if line and has_celery and (line.kind == "beat" or (line.kind == "worker" and not workers)):
+            workers += line.kind == "worker"
+        else:
+            add(found, command)
+    for command in others if not lines else ():
+        if command.name and command.name != "RUN" and any(commands.program(w) in WORKERS for w in command.steps):
+            add(found, command)
+    return found
+
+
+def sort_step(found: Processes, words: list[str], source: str) -> None:
+    """Sort a command of `release:`, or one that runs before gunicorn: migration, build, or once per release."""
+    line = shlex.join(words)
+    plain = " ".join(settings(words)[1])
+    if UPGRADE.search(plain):
+        found.migrates = source
+    elif BUILDS.search(plain):
+        found.build.append((line, source))
+    else:
+        found.release.append((line, source))
+
+
+def add(found: Processes, command: Command) -> None:
+    """Add one process. The fleet runs its line in a shell, as Heroku does."""
+    entry = {"command": command.line}
+    words = settings(command.steps[0])[1] if len(command.steps) == 1 else []
+    if words[:2] == ["rq", "worker"] and not {"-u", "--url", "-c", "--config"} & {word.split("=")[0] for word in words}:
+        # Without it, rq looks for Redis on its default port.
+        entry["command"] = command.line.replace("rq worker", 'rq worker --url "$REDIS_URL"', 1)
+    found.processes[command.name] = entry
+    found.sources.append(command.source)
+
+
+def tables_at_load(apps: Apps) -> str:
+    """Return where the code calls `create_all()`, if it does."""
+    for module in apps.code.modules.values():
+        for call in calls(module.tree):
+            if isinstance(call.func, ast.Attribute) and call.func.attr == "create_all":
+                return module.at(call)
+    return ""

@@ -1,0 +1,160 @@
+"""An index of a project's Python modules, by their syntax trees."""
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TypeAlias
+
+from tools.project.tree import Tree
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+# Folders and files whose code is not part of the running application.
+OTHERS = re.compile(
+    r"(^|/)(tests?|docs?|examples?|e2e|cypress|bin|scripts?|node_modules|venv|env|site-packages|build|dist|versions|\.[^/]+)/"
+    r"|(^|/)(test_[^/]*|[^/]*_tests?|tests?|conftest|setup|noxfile|fabfile)\.py$"
+)
+MAX_HOPS = 10
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module: its top-level functions, classes, and names that are assigned or imported."""
+
+    name: str
+    path: str
+    tree: ast.Module
+    functions: dict[str, Function] = field(default_factory=dict)
+    classes: dict[str, ast.ClassDef] = field(default_factory=dict)
+    assigned: dict[str, ast.expr] = field(default_factory=dict)
+    imported: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def at(self, node: ast.AST) -> str:
+        """Return where a node is, as file:line."""
+        return f"{self.path}:{getattr(node, 'lineno', 1)}"
+
+
+def top_level(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    """Yield the statements that run at an import, without the block of `if __name__ == "__main__"`."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, ast.If) and "__name__" not in ast.dump(statement.test):
+            yield from top_level([*statement.body, *statement.orelse])
+        elif isinstance(statement, ast.With):
+            yield from top_level(statement.body)
+        elif isinstance(statement, ast.Try):
+            handled = [step for handler in statement.handlers for step in handler.body]
+            yield from top_level([*statement.body, *handled, *statement.orelse, *statement.finalbody])
+
+
+def assignments(statement: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield the plain names that a statement assigns, with the value."""
+    if isinstance(statement, ast.Assign):
+        yield from ((target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name))
+    elif isinstance(statement, ast.AnnAssign) and statement.value and isinstance(statement.target, ast.Name):
+        yield statement.target.id, statement.value
+
+
+def dotted(node: ast.AST | None) -> str:
+    """Return `a.b.c` of a name with attributes, or an empty string."""
+    if isinstance(node, ast.Name):
+        return node.id
+    if isinstance(node, ast.Attribute) and (parent := dotted(node.value)):
+        return f"{parent}.{node.attr}"
+    return ""
+
+
+def text(node: ast.AST | None) -> str | None:
+    """Return the value of a string constant."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else None
+
+
+def keyword(call: ast.Call, name: str) -> ast.expr | None:
+    """Return the value of a keyword argument."""
+    return next((argument.value for argument in call.keywords if argument.arg == name), None)
+
+
+def calls(node: ast.AST) -> Iterator[ast.Call]:
+    """Yield all calls below a node."""
+    return (child for child in ast.walk(node) if isinstance(child, ast.Call))
+
+
+@dataclass(frozen=True)
+class Code:
+    """All modules of a project that may be part of the running application."""
+
+    tree: Tree
+
+    @cached_property
+    def source_root(self) -> str:
+        """The folder below which modules are imported, with a slash: `src/` in the layout of that name."""
+        python = [name for name in self.tree.files if name.endswith(".py")]
+        src = [name for name in python if name.startswith("src/")]
+        return "src/" if src and "src/__init__.py" not in src else ""
+
+    @cached_property
+    def modules(self) -> dict[str, Module]:
+        """The modules by name. Files that are not valid Python are left out."""
+        found = {}
+        for path in self.tree.files:
+            if path.endswith(".py") and not OTHERS.search(path) and (module := self._parse(path)):
+                found[module.name] = module
+        return found
+
+    def module_name(self, path: str) -> str:
+        """Return the name under which a file is imported."""
+        return path.removeprefix(self.source_root).removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+    def _parse(self, path: str) -> Module | None:
+        try:
+            with warnings.catch_warnings(action="ignore"):
+                module = Module(self.module_name(path), path, ast.parse(self.tree.read(path)))
+        except (SyntaxError, ValueError):
+            return None
+        for statement in top_level(module.tree.body):
+            if isinstance(statement, Function):
+                module.functions[statement.name] = statement
+            elif isinstance(statement, ast.ClassDef):
+                module.classes[statement.name] = statement
+            module.assigned.update(assignments(statement))
+        for node in ast.walk(module.tree):  # imports in functions, too: factories import their blueprints
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    name = alias.name if alias.asname else alias.name.split(".")[0]
+                    module.imported[alias.asname or name] = (name, "")
+            elif isinstance(node, ast.ImportFrom):
+                source = self._absolute(module, node)
+                for alias in node.names:
+                    module.imported[alias.asname or alias.name] = (source, alias.name)
+        return module
+
+    @staticmethod
+    def _absolute(module: Module, node: ast.ImportFrom) -> str:
+        if not node.level:
+            return node.module or ""
+        parts = module.name.split(".")
+        drop = node.level - (1 if module.path.endswith("__init__.py") else 0)
+        base = parts[: len(parts) - drop] if drop else parts
+        return ".".join([*base, *([node.module] if node.module else [])])
+
+    def resolve(self, module: Module, name: str) -> tuple[str, str]:
+        """Return the module and the name that define `name`, which a module uses. External modules are not followed."""
+        for _ in range(MAX_HOPS):
+            first, _, rest = name.partition(".")
+            if first in module.functions or first in module.classes or first in module.assigned:
+                return module.name, name
+            if first not in module.imported:
+                break
+            source, original = module.imported[first]
+            if f"{source}.{original}" in self.modules:
+                source, original = f"{source}.{original}", ""
+            name = ".".join(part for part in (original, rest) if part)
+            while source not in self.modules or (name and f"{source}.{name.split('.')[0]}" in self.modules):
+                first, _, rest = name.partition(".")
+                if f"{source}.{first}" not in self.modules:
+                    return source, name
+                source, name = f"{source}.{first}", rest
+            module = self.modules[source]
+        return module.name, name

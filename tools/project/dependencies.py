@@ -1,0 +1,213 @@
+"""What a project depends on: its packages, the Python that they need, and the database driver."""
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass, field
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from tools.project.tree import Finding, ProjectError, Tree
+
+# In this order the first one that exists is what a release is built from.
+INPUTS = ("pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "requirements.txt", "pyproject.toml")
+ELSEWHERE = (
+    *("requirements/prod.txt", "requirements/production.txt", "requirements/docker.txt", "requirements/base.txt"),
+    *("requirements/requirements.txt", "requirements/common.txt", "requirements/main.txt", "requirements/app.txt"),
+    *("requirements/heroku.txt", "requirements-prod.txt", "requirements.in"),
+)
+DEFAULT_PYTHON = "3.13"
+# Those that uv can fetch, the best one first. 3.14 is the last resort, because fewer packages support it.
+PYTHONS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.14")
+# Releases that have no wheel for a Python, or fail at import on it.
+TOO_OLD = {
+    "3.13": "cffi<1.17 gevent<24.10 greenlet<3.1 lxml<5.3 markupsafe<3 multidict<6.1 numpy<2.1 pandas<2.2.3 "
+    "pillow<10.4 psycopg2-binary<2.9.10 pydantic-core<2.20 pyyaml<6.0.2 sqlalchemy>=2,<2.0.31 typing-extensions<4.12",
+    "3.12": "cffi<1.16 gevent<23.9 greenlet<3 lxml<4.9.3 markupsafe<2.1.2 multidict<6.0.5 numpy<1.26 pandas<2.1.1 "
+    "pillow<10.1 psycopg2-binary<2.9.9 pydantic-core<2.6 pyyaml<6.0.1",
+    "3.11": "cffi<1.15.1 gevent<22.10 greenlet<1.1.3 lxml<4.9.1 markupsafe<2.1 multidict<6.0.3 numpy<1.23.2 pandas<1.5 "
+    "pillow<9.3 psycopg2-binary<2.9.5 pyyaml<6",
+    "3.10": "flask<1.1 jinja2<2.11 markupsafe<2 psycopg2-binary<2.9.2 pyyaml<6",
+}
+TOO_OLD["3.14"] = TOO_OLD["3.13"]
+DRIVERS = {"psycopg2": "psycopg2", "psycopg2-binary": "psycopg2", "psycopg": "psycopg", "asyncpg": "asyncpg"}
+
+
+@dataclass
+class Dependencies:
+    """The packages of a project: those that it names itself, and the versions that are locked."""
+
+    input: str = ""
+    direct: set[str] = field(default_factory=set)
+    versions: dict[str, str] = field(default_factory=dict)
+    requires_python: str = ""
+
+    def has(self, *names: str) -> bool:
+        """Whether one of these packages is installed."""
+        return bool({*names} & (self.direct | self.versions.keys()))
+
+
+def toml(tree: Tree, name: str) -> dict[str, Any]:
+    """Return the content of a TOML file."""
+    try:
+        return tomllib.loads(tree.read(name))
+    except tomllib.TOMLDecodeError as error:
+        raise ProjectError(f"{name} is not valid TOML: {error}; correct it.") from error
+
+
+def read(tree: Tree) -> Dependencies:
+    """Return the project's dependencies."""
+    found = Dependencies()
+    project = toml(tree, "pyproject.toml")
+    table = project.get("project", {})
+    poetry = project.get("tool", {}).get("poetry", {}).get("dependencies", {})
+    found.requires_python = table.get("requires-python") or poetry_python(poetry.get("python", ""))
+    for line in table.get("dependencies", []):
+        add(found, line)
+    found.direct |= {canonicalize_name(name) for name in poetry if name != "python"}
+    packaged = bool(found.direct)
+    found.input = next(
+        (name for name in INPUTS if name in tree.files and (name != "pyproject.toml" or packaged)), ""
+    ) or tree.first(*ELSEWHERE)
+    if found.input.endswith((".txt", ".in")):
+        for line in requirement_lines(tree, found.input):
+            add(found, line)
+    elif found.input.endswith((".lock", "pylock.toml")):
+        lock = toml(tree, found.input)
+        found.versions |= locked(lock.get("package") or lock.get("packages") or [], found.direct)
+    return found
+
+
+def locked(packages: list[dict[str, Any]], direct: set[str]) -> dict[str, str]:
+    """Return the versions in a lock file, without those that only development needs."""
+    known: dict[str, dict[str, Any]] = {canonicalize_name(package["name"]): package for package in packages}
+    wanted: set[str] = set()
+    todo = direct & known.keys() or set(known)
+    while todo:
+        wanted |= todo
+        found = [
+            part["name"] if isinstance(part, dict) else re.split(r"[^\w.-]", part)[0]
+            for name in todo
+            for part in known[name].get("dependencies", [])
+        ]
+        todo = {str(canonicalize_name(name)) for name in found} & known.keys() - wanted
+    return {name: known[name]["version"] for name in wanted if "version" in known[name]}
+
+
+def poetry_python(value: Any) -> str:
+    """Return Poetry's constraint on Python (`^3.11`) as a specifier."""
+    if isinstance(value, str) and (caret := re.fullmatch(r"\^(\d+)(\.\d+)*", value.strip())):
+        return f">={value.strip()[1:]},<{int(caret[1]) + 1}"
+    if isinstance(value, str) and re.fullmatch(r"~\d+\.\d+(\.\d+)?", value.strip()):
+        return f"=={'.'.join(value.strip()[1:].split('.')[:2])}.*"
+    return value if isinstance(value, str) else ""
+
+
+def requirement_lines(tree: Tree, name: str, seen: frozenset[str] = frozenset()) -> list[str]:
+    """Return the requirements of a file, and of the files that it includes."""
+    lines = []
+    for raw in tree.read(name).replace("\\\n", " ").splitlines():
+        line = re.sub(r"(^|\s)#.*", "", raw).strip()
+        include = re.match(r"(?:-r|--requirement)[\s=]+(\S+)", line)
+        if include and name not in seen:
+            folder = name.rpartition("/")[0]
+            path = re.sub(r"(^|/)\./", r"\1", f"{folder}/{include[1]}" if folder else include[1])
+            lines += requirement_lines(tree, path, seen | {name})
+        elif line and not line.startswith("-"):
+            lines.append(re.split(r"\s+--hash", line)[0])
+    return lines
+
+
+def add(found: Dependencies, line: str) -> None:
+    """Add one requirement."""
+    try:
+        requirement = Requirement(line)
+    except InvalidRequirement:
+        if link := re.search(r"([A-Za-z0-9_.-]+?)(?:\.git)?(?:@[^/]*)?(?:#egg=(\S+))?$", line):
+            found.direct.add(canonicalize_name(link[2] or link[1]))
+        return
+    name = canonicalize_name(requirement.name)
+    found.direct.add(name)
+    pins = [part.version for part in requirement.specifier if part.operator == "=="]
+    if pins:
+        found.versions[name] = pins[0]
+
+
+def python(tree: Tree, dependencies: Dependencies) -> Finding | None:
+    """Return the Python that the application needs, or None for that of the hosts."""
+    place = f"requires-python = {dependencies.requires_python!r}"
+    try:
+        specifier = SpecifierSet(dependencies.requires_python)
+    except InvalidSpecifier:
+        specifier = SpecifierSet()
+    allowed = [version for version in PYTHONS if any(specifier.contains(f"{version}.{n}") for n in (0, 99))]
+    if not allowed:
+        raise ProjectError(f"{place} allows no Python that the fleet can run ({', '.join(PYTHONS)}); widen it.")
+    if not dependencies.requires_python and (asked := wish(tree)) and asked[0] in allowed:
+        return Finding("app_python", *asked) if asked[0] != DEFAULT_PYTHON else None
+    best = next((version for version in allowed if not too_old(dependencies, version)), allowed[0])
+    if best == DEFAULT_PYTHON:
+        return None
+    if best == allowed[0]:
+        return Finding("app_python", best, f"pyproject.toml: {place}")
+    pins = ", ".join(too_old(dependencies, allowed[0]))
+    return Finding("app_python", best, f"{dependencies.input}: too old for Python {allowed[0]}: {pins}", assumed=True)
+
+
+def wish(tree: Tree) -> tuple[str, str] | None:
+    """Return the Python that a file of the project names, and the file."""
+    patterns = {".python-version": r"^(?:python-)?(\d\.\d+)", "runtime.txt": r"^python-(\d\.\d+)"}
+    patterns |= dict.fromkeys(("Dockerfile", "docker/Dockerfile"), r"(?mi)^FROM (?:--\S+ )?(?:\S+/)?python:(\d\.\d+)")
+    for name, pattern in patterns.items():
+        if found := re.search(pattern, tree.read(name)):
+            return found[1], name
+    return None
+
+
+def too_old(dependencies: Dependencies, version: str) -> list[str]:
+    """Return the pinned packages that do not work with this Python."""
+    old = []
+    for broken in map(Requirement, TOO_OLD.get(version, "").split()):
+        pinned = dependencies.versions.get(broken.name, "")
+        if re.fullmatch(r"[\d.]+", pinned) and pinned in broken.specifier:
+            old.append(f"{broken.name} {pinned}")
+    return old
+
+
+def driver(dependencies: Dependencies) -> Finding | None:
+    """Return the driver of Postgres, or None if the project has none."""
+    named = [name for name in DRIVERS if name in dependencies.direct] or [n for n in DRIVERS if dependencies.has(n)]
+    if not named:
+        return None
+    if not dependencies.has("sqlalchemy", "flask-sqlalchemy", "peewee", "pony"):
+        return Finding("app_database_driver", "none", f"{dependencies.input}: {named[0]} without SQLAlchemy")
+    return Finding("app_database_driver", DRIVERS[named[0]], f"{dependencies.input}: {named[0]}")
+
+
+def build_script(tree: Tree) -> tuple[str, str] | None:
+    """Return the command that builds assets with Node, and its reason, if package.json has a script for it."""
+    try:
+        scripts = json.loads(tree.read("package.json") or "{}").get("scripts", {})
+    except ValueError:
+        return None
+    script = next((name for name in ("heroku-postbuild", "build") if name in scripts), None)
+    if not script:
+        return None
+    tools = {"package-lock.json": "npm ci && npm run", "yarn.lock": "yarn install --frozen-lockfile && yarn run"}
+    tools |= {"pnpm-lock.yaml": "pnpm install --frozen-lockfile && pnpm run"}
+    lock = tree.first(*tools)
+    return f"{tools.get(lock, 'npm install && npm run')} {script}", f"package.json: script {script}"
+
+
+def ignored(tree: Tree, folder: str) -> str:
+    """Return the line of .gitignore that leaves out a folder, or a part of it."""
+    for number, line in enumerate(tree.read(".gitignore").splitlines(), 1):
+        pattern = line.strip().strip("/")
+        if pattern and not pattern.startswith(("#", "!")) and f"{pattern}/".startswith(f"{folder}/"):
+            return f".gitignore:{number}"
+        if pattern and folder.startswith(f"{pattern}/"):
+            return f".gitignore:{number}"
+    return ""

@@ -1,0 +1,209 @@
+"""Puts together what was found in a project: the values of variables, and notes for its owner."""
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import Any
+
+from tools.project import background, commands, dependencies, web
+from tools.project.apps import CELERY, FLASK, Apps
+from tools.project.code import Code
+from tools.project.commands import Command
+from tools.project.settings import CONTRACT, Settings
+from tools.project.tree import Finding, ProjectError, Tree
+
+TAKEN_OVER = {
+    "workers": "app_workers",
+    "threads": "app_threads",
+    "timeout": "app_request_timeout",
+    "graceful-timeout": "app_graceful_timeout",
+    "keep-alive": "app_keepalive",
+}
+# The fleet sets these itself, so nobody misses them.
+FLEETS_OWN = re.compile("bind|(access-|error-)?(logfile|log-file)|log-level|preload|worker-tmp-dir|name")
+
+
+@dataclass
+class Project:
+    """What was found in a project. It needs a `single` host if it stores files there."""
+
+    findings: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    single: bool = False
+
+    def add(self, *found: Finding | None) -> None:
+        """Add what was found."""
+        self.findings += [finding for finding in found if finding]
+
+    def value(self, variable: str) -> Any:
+        """Return the value that was found for a variable, or None."""
+        return next((finding.value for finding in self.findings if finding.variable == variable), None)
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user has chosen instead of letting it be found."""
+
+    app: str = ""
+    celery: str = ""
+    hosts: str | None = None
+
+
+def detect(tree: Tree, choices: Choices) -> Project:
+    """Describe a project. It raises ProjectError if there is not exactly one application in it."""
+    project, code = Project(), Code(tree)
+    flask, celery = Apps(code, FLASK), Apps(code, CELERY, extension="celery")
+    lines, others = commands.procfile(tree), list(commands.others(tree))
+    module = web.choose(flask, [c for c in lines if c.name == "web"] + others, flask_app(tree), choices.app)
+    needs = dependencies.read(tree)
+    if not needs.input:
+        raise ProjectError(
+            f"{tree.root} does not name its packages: it has none of {', '.join(dependencies.INPUTS)}; "
+            "write a requirements.txt (pip freeze)."
+        )
+    project.add(module)
+    packages(project, tree, needs)
+    gunicorn_options(project, lines)
+    tasks = list(background.celery(celery, lines + others, choices.celery)) if needs.has("celery") else []
+    project.add(*tasks)
+    beside = background.processes(lines, others, has_celery=bool(tasks))
+    settings = Settings(code)
+    environment(project, tree, settings, lines)
+    schema(project, tree, flask, needs, module.value, beside, settings)
+    if beside.processes:
+        project.add(Finding("app_processes", beside.processes, ", ".join(dict.fromkeys(beside.sources))))
+    routes = web.Routes(code)
+    project.add(routes.health(), routes.metrics(needs))
+    project.add(*web.static(flask, web.target_of(flask, module.value)))
+    assets(project, tree)
+    folders(project, settings, choices)
+    return project
+
+
+def flask_app(tree: Tree) -> tuple[str, str] | None:
+    """Return the value of FLASK_APP in .flaskenv or a Dockerfile, with its place."""
+    for name in (".flaskenv", ".env"):
+        if found := re.search(r"(?m)^\s*(?:export\s+)?FLASK_APP\s*=\s*[\"']?([^\"'\s#]+)", tree.read(name)):
+            return found[1], name
+    return commands.docker_environment(tree).get("FLASK_APP")
+
+
+def packages(project: Project, tree: Tree, needs: dependencies.Dependencies) -> None:
+    """Add what follows from the packages: lock file, Python, database driver, build."""
+    if needs.input not in dependencies.INPUTS:
+        path = f"{{{{ app_source }}}}/{needs.input}"
+        project.add(Finding("app_requirements", path, f"{needs.input}: there is no requirements.txt"))
+    project.add(dependencies.python(tree, needs))
+    driver = dependencies.driver(needs)
+    project.add(driver)
+    if driver is None and needs.has("sqlalchemy", "flask-sqlalchemy"):
+        project.notes.append(
+            f"{needs.input} has no driver for Postgres, the fleet's database; add psycopg2-binary to the dependencies."
+        )
+
+
+def gunicorn_options(project: Project, lines: list[Command]) -> None:
+    """Add gunicorn's options of the Procfile."""
+    parsed = [(c, g) for c in lines if c.name == "web" for words in c.steps if (g := commands.gunicorn(words))]
+    for command, found in parsed:
+        for name, value in found.options.items():
+            if name in TAKEN_OVER and value.isdigit() and int(value):
+                project.add(Finding(TAKEN_OVER[name], int(value), f"{command.source}: --{name}"))
+            elif not FLEETS_OWN.fullmatch(name):
+                shown = f"--{name} {value}".strip()
+                project.notes.append(f"{command.source}: gunicorn's {shown} is not taken over; the fleet sets its own.")
+    for command in lines if not parsed else ():
+        if command.name == "web":
+            project.notes.append(f"{command.source} does not start gunicorn. On the fleet, web is always gunicorn.")
+
+
+def environment(project: Project, tree: Tree, settings: Settings, lines: list[Command]) -> None:
+    """Add the environment variables that the application reads under other names, or that choose its configuration."""
+    values: dict[str, str] = {}
+    sources: list[str] = []
+    python = project.value("app_python") or dependencies.DEFAULT_PYTHON
+    for name, (own, place) in settings.aliases().items():
+        values[name] = python if own == "app_python" else f"{{{{ {own} }}}}"
+        sources.append(f"{place}: {name}")
+    for command in lines:
+        for words in command.steps if command.name == "web" else ():
+            if found := commands.gunicorn(words):
+                literal = {name: value for name, value in found.environment.items() if "$" not in value}
+                values |= literal
+                sources += [f"{command.source}: {name}" for name in literal]
+    for name, (value, place) in {**settings.production(), **commands.docker_environment(tree)}.items():
+        if name in settings.reads and name not in values and not value.startswith("/") and wanted(name):
+            values[name] = value
+            sources.append(f"{place}: {name}")
+    if "LOG_TO_STDOUT" in settings.reads:
+        values["LOG_TO_STDOUT"] = "1"
+        sources.append(f"{settings.reads['LOG_TO_STDOUT'].place}: LOG_TO_STDOUT")
+    if values:
+        project.add(Finding("app_environment", values, "; ".join(sources)))
+    for read in settings.missing(set(values)):
+        project.notes.append(f"{read.place} needs the variable {read.name}; set it in app_environment.")
+
+
+def wanted(name: str) -> bool:
+    """Whether a variable that a Dockerfile sets belongs to the application, and not to the image or the fleet."""
+    images = ("PYTHON", "PIP_", "UV_", "NODE_", "FLASK_APP", "PORT")
+    return not CONTRACT.fullmatch(name) and not name.startswith(images)
+
+
+def schema(
+    project: Project,
+    tree: Tree,
+    flask: Apps,
+    needs: dependencies.Dependencies,
+    module: str,
+    beside: background.Processes,
+    settings: Settings,
+) -> None:
+    """Add migrations, and the commands that run once for each release or build."""
+    found = list(background.migrations(tree, flask, needs, module))
+    names = [name for name, (own, _) in settings.aliases().items() if own == "app_database_url"]
+    for finding in found:
+        # Migrations run as the owner of the schema, whose URL is in DATABASE_URL only.
+        prefix = "".join(f"{name}=$DATABASE_URL " for name in names)
+        line = f"sh -c {shlex.quote(f'{prefix}exec {finding.value}')}" if names else finding.value
+        project.add(Finding(finding.variable, line, finding.source))
+    if beside.migrates and not found:
+        project.notes.append(
+            f"{beside.migrates} migrates the schema, but no migrations were found; set app_migrate_command."
+        )
+    for variable, steps in (("app_release_command", beside.release), ("app_build_command", beside.build)):
+        if steps:
+            sources = dict.fromkeys(source for _, source in steps)
+            project.add(Finding(variable, " && ".join(line for line, _ in steps), ", ".join(sources)))
+    if not found and (place := background.tables_at_load(flask)):
+        project.notes.append(
+            f"{place} creates tables with create_all(), which the application's database user may not do; "
+            "run it in app_release_command, or use Flask-Migrate."
+        )
+
+
+def assets(project: Project, tree: Tree) -> None:
+    """Add the command that builds the static files. It is clear if git leaves them out."""
+    build, own = dependencies.build_script(tree), project.value("app_build_command")
+    if build is None:
+        return
+    static = project.value("nginx_static_source") or "static"
+    if (place := dependencies.ignored(tree, static)) and not own:
+        project.add(Finding("app_build_command", build[0], f"{build[1]}; {place}: {static} is not in git"))
+    else:
+        project.notes.append(f"{build[1]} builds assets; if they are not in git, set app_build_command: {build[0]}")
+
+
+def folders(project: Project, settings: Settings, choices: Choices) -> None:
+    """Add the folders that the application writes to. They exist on one host only."""
+    found = settings.written_folders()
+    if "LOG_TO_STDOUT" in settings.reads:
+        found = {folder: place for folder, place in found.items() if folder not in {"log", "logs"}}
+    if found and choices.hosts != "ten":
+        project.add(Finding("app_persistent_dirs", sorted(found), ", ".join(found.values())))
+        project.single = True
+    elif found:
+        project.notes.append(
+            f"The application writes to {', '.join(sorted(found))} ({', '.join(found.values())}), and every host has "
+            "files of its own; set app_persistent_dirs and app_shared_mount, or store them in S3."
+        )

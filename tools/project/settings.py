@@ -1,0 +1,198 @@
+"""Finds what an application reads from its environment, and the folders that it writes to."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from tools.project.code import Code, Module, calls, dotted, text
+
+# What the fleet sets for every application. See docs/your-application.md.
+CONTRACT = re.compile(
+    "SECRET_KEY|DATABASE_(REPLICA_|MIGRATION_)?URL|REDIS_URL|(CACHE|STORE)_(SENTINEL_)?URL|CELERY_BROKER_URL|"
+    "CELERY_RESULT_BACKEND|APP_DOMAIN|APP_RELEASE|LOG_LEVEL|CELERY_METRICS_(PORT|ADDRESS)|PROMETHEUS_MULTIPROC_DIR|HOME|PATH|USER|PWD|TMPDIR|TZ|LANG|"
+    "HOSTNAME|PYTHONPATH|MAIL_(SERVER|PORT|USE_TLS|USE_SSL|USERNAME|PASSWORD|DEFAULT_SENDER)"
+)
+# Variables of the inventory, and usual names for them in the environment other than the fleet's, as patterns.
+ALIASES = {
+    "app_database_url": r"(\w+_)?(DATABASE|DB|POSTGRES|POSTGRESQL|SQLALCHEMY_DATABASE)_(URL|URI)",
+    "app_celery_broker_url": r"(\w+_)?BROKER(_URL)?|CELERY_BROKER",
+    "app_celery_result_backend": r"(\w+_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND",
+    "app_cache_url": r"CACHE_REDIS_URL|REDIS_CACHE_URL",
+    "app_redis_url": r"(\w+_)?REDIS_(URL|URI)|REDISTOGO_URL|REDISCLOUD_URL|RATELIMIT_STORAGE_(URL|URI)",
+    "app_secret_key": r"(FLASK|APP)_SECRET(_KEY)?",
+}
+NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
+MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")
+UPLOADS = re.compile(r"(UPLOADS?|MEDIA|ATTACHMENTS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_\w+_DEST", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Read:
+    """A variable of the environment that the code reads. Without it, `required` ones raise an error."""
+
+    name: str
+    place: str
+    required: bool
+    default: bool = False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The environment variables and folders of an application."""
+
+    code: Code
+
+    @cached_property
+    def reads(self) -> dict[str, Read]:
+        """The variables that the code reads, by name. A required read wins over others."""
+        found: dict[str, Read] = {}
+        for module in self.code.modules.values():
+            for read in self._in(module):
+                if read.name not in found or (read.required and not found[read.name].required):
+                    found[read.name] = read
+        return found
+
+    @staticmethod
+    def _in(module: Module) -> Iterator[Read]:
+        for node in ast.walk(module.tree):
+            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+                if dotted(node.value) in {"os.environ", "environ"} and (name := text(node.slice)):
+                    yield Read(name, module.at(node), required=True)
+            elif isinstance(node, ast.Call) and node.args and (name := text(node.args[0])):
+                called = dotted(node.func)
+                if called in {"os.environ.get", "environ.get", "os.getenv", "getenv"}:
+                    yield Read(name, module.at(node), required=False, default=len(node.args) > 1)
+                elif called.endswith(".from_envvar") and len(node.args) + len(node.keywords) == 1:
+                    yield Read(name, module.at(node), required=True)
+
+    def aliases(self) -> dict[str, tuple[str, str]]:
+        """Return the variables that are the fleet's under another name: name → the variable of the inventory, place."""
+        found = {}
+        for name, read in self.reads.items():
+            if CONTRACT.fullmatch(name) or NOT_OURS.search(name):
+                continue
+            known = next((own for own, pattern in ALIASES.items() if re.fullmatch(pattern, name)), None)
+            if known and not self.reads.keys() & {known.removeprefix("app_").upper()}:
+                found[name] = (known, read.place)
+        for name, value in (("SERVER_NAME", "fleet_domain"), ("PYTHON_VERSION", "app_python")):
+            if name in self.reads and (self.reads[name].required or self.reads[name].default):
+                found[name] = (value, self.reads[name].place)
+        return found
+
+    def missing(self, given: set[str]) -> list[Read]:
+        """Return the variables without which the code raises KeyError, and which nobody sets."""
+        return [
+            read
+            for name, read in self.reads.items()
+            if read.required and name not in given and not CONTRACT.fullmatch(name)
+        ]
+
+    def production(self) -> dict[str, tuple[str, str]]:
+        """Return the variable that chooses the configuration, if the code has one named `production`."""
+        names = [name for name in self.reads if MODES.fullmatch(name)]
+        for module in self.code.modules.values() if names else ():
+            for node in ast.walk(module.tree):
+                if isinstance(node, ast.Dict) and len(node.keys) > 1 and "production" in map(text, node.keys):
+                    return {names[0]: ("production", f"{self.reads[names[0]].place}, {module.at(node)}")}
+        return {}
+
+    def written_folders(self) -> dict[str, str]:
+        """Return the folders of the project that the application writes to, with the place."""
+        found: dict[str, str] = {}
+        for module in self.code.modules.values():
+            for node in ast.walk(module.tree):
+                for name, value in named_values(node):
+                    folder = folder_of(value, module) if UPLOADS.fullmatch(name) else None
+                    if folder:
+                        found.setdefault(folder, module.at(node))
+            for call in calls(module.tree):
+                called = dotted(call.func)
+                if called in {"os.mkdir", "os.makedirs"} and call.args:
+                    if dotted(call.args[0]).endswith(".instance_path"):
+                        found.setdefault("instance", module.at(call))
+                    elif folder := folder_of(call.args[0], module):
+                        found.setdefault(folder, module.at(call))
+        return found
+
+
+def named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield names with their values: assignments, items of a configuration, entries of dicts, keyword arguments."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                yield target.id, node.value
+            elif isinstance(target, ast.Subscript) and (key := text(target.slice)):
+                yield key, node.value
+    elif isinstance(node, ast.AnnAssign) and node.value and isinstance(node.target, ast.Name):
+        yield node.target.id, node.value
+    elif isinstance(node, ast.Dict):
+        yield from ((name, value) for key, value in zip(node.keys, node.values, strict=True) if (name := text(key)))
+    elif isinstance(node, ast.Call):
+        yield from ((word.arg, word.value) for word in node.keywords if word.arg)
+
+
+def folder_of(node: ast.expr, module: Module) -> str | None:
+    """Return the folder of the project that an expression probably means."""
+    parts = path_parts(node, module, hops=4)
+    if parts is None:
+        return None
+    path = "/".join(parts)
+    if path.startswith("/") or not path or ":" in path:
+        return None
+    clean: list[str] = []
+    for part in PurePosixPath(path).parts:
+        if part == ".." and not clean:
+            return None
+        clean = clean[:-1] if part == ".." else [*clean, part]
+    return "/".join(clean) or None
+
+
+def path_parts(node: ast.expr, module: Module, hops: int) -> list[str] | None:
+    """Return the parts of a path, relative to the project, or None if they are unknown."""
+    here = str(PurePosixPath(module.path).parent)
+    if (value := text(node)) is not None:
+        return [value]
+    if isinstance(node, ast.Name) and hops and node.id != "__file__":
+        return path_parts(module.assigned[node.id], module, hops - 1) if node.id in module.assigned else None
+    if isinstance(node, ast.Name):
+        return [module.path] if node.id == "__file__" else None
+    if isinstance(node, ast.BoolOp):
+        found = (path_parts(value, module, hops) for value in reversed(node.values))
+        return next((parts for parts in found if parts), None)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Add):
+        left, right = path_parts(node.left, module, hops), path_parts(node.right, module, hops)
+        return [*left, *right] if left is not None and right is not None else None
+    if isinstance(node, ast.Attribute):
+        if node.attr in {"root_path"}:
+            return [here]
+        parent = path_parts(node.value, module, hops) if node.attr == "parent" else None
+        return [str(PurePosixPath("/".join(parent)).parent)] if parent else None
+    if isinstance(node, ast.Call):
+        return called_path(node, module, hops)
+    return None
+
+
+def called_path(node: ast.Call, module: Module, hops: int) -> list[str] | None:
+    """Return the parts of a path that a call computes."""
+    name = dotted(node.func) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")
+    last = name.rpartition(".")[2]
+    if last in {"getenv", "get"} and len(node.args) > 1:
+        return path_parts(node.args[1], module, hops)
+    if last == "getcwd":
+        return ["."]
+    if last == "dirname" and node.args:
+        inner = path_parts(node.args[0], module, hops)
+        return [str(PurePosixPath("/".join(inner)).parent)] if inner else None
+    if last in {"abspath", "realpath", "normpath", "Path", "str", "fspath"} and node.args:
+        return path_parts(node.args[0], module, hops)
+    if last == "resolve" and isinstance(node.func, ast.Attribute):
+        return path_parts(node.func.value, module, hops)
+    if last in {"join", "joinpath", "safe_join"}:
+        base = [node.func.value] if last == "joinpath" and isinstance(node.func, ast.Attribute) else []
+        parts = [path_parts(argument, module, hops) for argument in [*base, *node.args]]
+        if all(part is not None for part in parts):
+            return [word for part in parts if part for word in part]
+    return None

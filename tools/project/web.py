@@ -1,0 +1,231 @@
+"""Finds what the web server needs: gunicorn's target, static files, the health page and metrics."""
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import PurePosixPath
+
+from tools.project.apps import Apps, Target
+from tools.project.code import Code, Function, Module, calls, dotted, keyword, text
+from tools.project.commands import Command, gunicorn
+from tools.project.dependencies import Dependencies, ignored
+from tools.project.tree import Finding, ProjectError
+
+CONVENTIONAL = ("wsgi", "passenger_wsgi", "app", "application", "main", "server", "run", "autoapp")
+# The best one first: pages that check connections, then those that only show that the process answers.
+HEALTH = (
+    *("readyz", "ready", "readiness", "health/ready", "health/readiness", "healthz", "health", "healthcheck"),
+    *("health_check", "health-check", "_health", "up", "livez", "live", "ping", "status", "_status", "heartbeat"),
+    "__heartbeat__",
+)
+
+
+def choose(apps: Apps, commands: list[Command], flask_app: tuple[str, str] | None, asked: str) -> Finding:
+    """Return gunicorn's target: the one that was asked for, that a command names, or the only one in the code."""
+    if asked:
+        return Finding("app_module", asked, "--app")
+    for command in commands:
+        for words in command.steps:
+            found = gunicorn(words)
+            if found and found.target and exists(apps.code, found.target):
+                return Finding("app_module", found.target, f"{command.source}: gunicorn {found.target}")
+            if found and found.target and command.source.startswith("Procfile"):
+                raise ProjectError(
+                    f"{command.source} starts gunicorn with {found.target}, but the project has no module "
+                    f"{found.target.split(':')[0]}; correct the line, or choose the application with --app."
+                )
+    if flask_app and (target := from_flask_app(apps, flask_app[0])):
+        return Finding("app_module", target, f"{flask_app[1]}: FLASK_APP={flask_app[0]}")
+    return from_code(apps)
+
+
+def exists(code: Code, target: str) -> bool:
+    """Whether the module of a target is in the project."""
+    return target.split(":")[0] in code.modules
+
+
+def from_flask_app(apps: Apps, value: str) -> str:
+    """Return gunicorn's target for a value of FLASK_APP: `shop.py`, `shop`, `shop:app` or `shop:create_app`."""
+    module, _, name = value.strip().partition(":")
+    module = apps.code.module_name(module) if module.endswith(".py") else module
+    if module not in apps.code.modules:
+        return ""
+    if "(" in name:
+        return f"{module}:{name}"
+    targets = [target for target in apps.targets if target.module == module and name in {"", target.name}]
+    order = ("app", "application", "create_app", "make_app")
+    targets.sort(key=lambda target: (order.index(target.name) if target.name in order else 9, target.factory))
+    return targets[0].spelled if targets else ""
+
+
+def rank(target: Target) -> tuple[int, int, str]:
+    """Sort targets of one application: modules for servers, plain objects, factories, and then scripts."""
+    last, depth = target.module.split(".")[-1], target.module.count(".")
+    if last in {"wsgi", "passenger_wsgi"}:
+        kind = 0
+    elif not target.factory and target.made_by == (target.module, target.name):
+        kind = 1
+    elif not target.factory and last in CONVENTIONAL:
+        kind = 2
+    elif target.factory:
+        kind = 3
+    else:
+        kind = 4
+    return kind, depth, target.spelled
+
+
+def from_code(apps: Apps) -> Finding:
+    """Return the only application of the code, or the one that Flask itself would take."""
+    best: dict[tuple[str, str], Target] = {}
+    for target in sorted(apps.targets, key=rank):
+        best.setdefault(target.made_by, target)
+    found = list(best.values())
+    if len(found) > 1:  # `flask run` looks into wsgi.py and app.py
+        own = [target for target in found if target.module in {"wsgi", "app"}]
+        found = own if len(own) == 1 else found
+    if len(found) == 1:
+        return Finding("app_module", found[0].spelled, found[0].source)
+    if found:
+        names = " and ".join(f"{target.spelled} ({target.source})" for target in found)
+        raise ProjectError(f"The project has {len(found)} Flask applications: {names}; choose one with --app.")
+    if needy := apps.needy():
+        raise ProjectError(
+            f"{' and '.join(needy)} cannot be called without arguments, and no module has the finished application; "
+            "give the call with --app, such as --app \"shop:create_app('production')\"."
+        )
+    raise ProjectError(
+        f"{apps.code.tree.root} has no Flask application: no Python file in it calls Flask(); "
+        "give the project's own folder, or name the application with --app MODULE:NAME."
+    )
+
+
+def target_of(apps: Apps, spelled: str) -> Target | None:
+    """Return the target that gunicorn would load."""
+    module, _, name = spelled.partition(":")
+    name = name.split("(")[0]
+    known = apps.code.modules.get(module)
+    if known is None:
+        return None
+    source, original = apps.code.resolve(known, name)
+    for target in apps.targets:
+        if (target.module, target.name) in {(module, name), (source, original)}:
+            return target
+    if (source, original) in apps.factories:
+        return Target(source, original, known.path, (source, original), factory=True)
+    return None
+
+
+def static(apps: Apps, target: Target | None) -> Iterator[Finding]:
+    """Yield the folder of the application's static files, if nginx can serve it, and its path on the site."""
+    made = apps.constructor(target) if target else None
+    if made is None:
+        return
+    module, call = made
+    url, folder = text(keyword(call, "static_url_path")), text(keyword(call, "static_folder"))
+    base = PurePosixPath(module.path).parent
+    name = text(call.args[0]) if call.args else None
+    for path in (f"{name.replace('.', '/')}/__init__.py", f"src/{name.replace('.', '/')}/__init__.py") if name else ():
+        base = PurePosixPath(path).parent if path in apps.code.tree.files else base
+    given = keyword(call, "static_folder")
+    if given is not None and folder is None:  # None, or an expression
+        return
+    path = normal(f"{base}/{folder or 'static'}")
+    if not path or not (apps.code.tree.has_folder(path) or ignored(apps.code.tree, path)):
+        return
+    url = url if url is not None else f"/{PurePosixPath(path).name}"
+    if not url.strip("/"):
+        return  # at the root of the site, nginx would answer for the application
+    yield Finding(
+        "nginx_static_source", path, f"{module.at(call)}: {'static_folder' if folder else 'the folder static'}"
+    )
+    if url.strip("/") != "static":
+        yield Finding("nginx_static_path", f"/{url.strip('/')}/", module.at(call))
+
+
+def normal(path: str) -> str:
+    """Return a path without `.` and `..`, or an empty string if it leaves the project."""
+    parts: list[str] = []
+    for part in path.split("/"):
+        if part == ".." and not parts:
+            return ""
+        parts = parts[:-1] if part == ".." else [*parts, *([part] if part not in {"", "."} else [])]
+    return "/".join(parts)
+
+
+@dataclass
+class Routes:
+    """The pages of an application that answer GET, with the place of each."""
+
+    code: Code
+    prefixes: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+
+    @cached_property
+    def pages(self) -> dict[str, str]:
+        """Path → where it is defined. Pages below a prefix that is not a constant are left out."""
+        for module in self.code.modules.values():
+            for call in calls(module.tree):
+                if isinstance(call.func, ast.Attribute) and call.func.attr == "register_blueprint" and call.args:
+                    prefix = keyword(call, "url_prefix")
+                    key = self.code.resolve(module, dotted(call.args[0]))
+                    if prefix is not None and (value := text(prefix)) is not None:
+                        self.prefixes.setdefault(key, []).append(value)
+                    elif prefix is not None:
+                        self.prefixes.setdefault(key, [])
+        found: dict[str, str] = {}
+        for module in self.code.modules.values():
+            for path, node in self._in(module):
+                found.setdefault(path, module.at(node))
+        return found
+
+    def _in(self, module: Module) -> Iterator[tuple[str, ast.AST]]:
+        for node in ast.walk(module.tree):
+            decorators = node.decorator_list if isinstance(node, Function | ast.ClassDef) else [node]
+            names = {"add_url_rule"} if decorators == [node] else {"get", "route"}
+            for call in decorators:
+                if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or not call.args:
+                    continue
+                rule, methods = text(call.args[0]), keyword(call, "methods")
+                allowed = (
+                    [text(item) for item in methods.elts] if isinstance(methods, ast.List | ast.Tuple) else ["GET"]
+                )
+                if call.func.attr in names and rule and rule.startswith("/") and "<" not in rule and "GET" in allowed:
+                    for prefix in self._prefixes(module, dotted(call.func.value)):
+                        yield f"{prefix.rstrip('/')}{rule}", call
+
+    def _prefixes(self, module: Module, name: str) -> list[str]:
+        key = self.code.resolve(module, name)
+        if key in self.prefixes:
+            return self.prefixes[key]
+        known = self.code.modules.get(key[0])
+        made = known.assigned.get(key[1]) if known else None
+        if isinstance(made, ast.Call) and dotted(made.func).endswith("Blueprint"):
+            prefix = keyword(made, "url_prefix")
+            if prefix is None:
+                return [""]
+            return [value] if (value := text(prefix)) is not None else []
+        return [""]
+
+    def health(self) -> Finding:
+        """Return the page that tells whether the application works: `/` if there is none."""
+        for name in HEALTH:
+            for path, place in self.pages.items():
+                if re.fullmatch(rf"/(?:api/(?:v\d+/)?)?{name}/?", path):
+                    return Finding("app_health_path", path, place)
+        return Finding("app_health_path", "/", "no page named like a health check was found", assumed=True)
+
+    def metrics(self, dependencies: Dependencies) -> Finding:
+        """Return the page with metrics for Prometheus."""
+        for module in self.code.modules.values():
+            for call in calls(module.tree):
+                source, name = self.code.resolve(module, dotted(call.func))
+                if source.startswith("prometheus_flask_exporter") and name.endswith("PrometheusMetrics"):
+                    return Finding("app_metrics_path", text(keyword(call, "path")) or "/metrics", module.at(call))
+            for node in ast.walk(module.tree) if dependencies.has("prometheus-client") else ():
+                if isinstance(node, ast.Dict) and "/metrics" in [text(key) for key in node.keys]:
+                    return Finding("app_metrics_path", "/metrics", module.at(node))
+        for path, place in self.pages.items():
+            if dependencies.has("prometheus-client") and path.endswith("/metrics"):
+                return Finding("app_metrics_path", path, place)
+        return Finding("app_metrics_path", "", "no page with metrics for Prometheus was found")
