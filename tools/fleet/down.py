@@ -5,19 +5,40 @@ import os
 import shutil
 from pathlib import Path
 
-from tools.fleet.context import ROOT, Fleet, echo
+from tools.fleet.context import ROOT, Fleet, FleetError, echo
 
 # Shared by runs that create a network or a host. What they need must not vanish between two of their steps.
 LOCK = Path("/tmp/flaskfleet-prune.lock")
 
 
+def alive(pid: str) -> bool:
+    """Whether a host runs. After a power cut, the engine names a process that no longer exists or is another one."""
+    try:
+        return "systemd" in Path(f"/proc/{pid}/comm").read_text()
+    except OSError:
+        return False
+
+
+def refuse_other_clone(fleet: Fleet, containers: list[str]) -> None:
+    """Refuse to remove hosts that run and belong to another clone. Dead hosts, and those of a deleted clone, may go."""
+    labels = '{{.State.Pid}} {{index .Config.Labels "flaskfleet.owner"}}'
+    for container in containers:
+        pid, _, owner = fleet.engine("inspect", "--format", labels, container).stdout.strip().partition(" ")
+        if owner not in ("", str(ROOT)) and Path(owner).is_dir() and alive(pid):
+            raise FleetError(
+                f"FLEET={fleet.name} runs from the clone {owner}, so nothing was removed. "
+                f"Run 'make down FLEET={fleet.name}' there, or choose another name (FLEET=other)."
+            )
+
+
 def down(fleet: Fleet) -> None:
     """Remove the fleet's hosts, network, keys and state. Works for incomplete fleets and without Terraform's state."""
+    label = f"label=flaskfleet.fleet={fleet.name}"
+    refuse_other_clone(fleet, fleet.engine("ps", "--all", "--quiet", "--filter", label).stdout.split())
     if any(path.exists() for path in fleet.state_files):
         fleet.terraform("init", "-input=false", quiet=True)
         fleet.terraform("destroy", "-auto-approve", "-input=false", *fleet.var_files, quiet=True)
     # Hosts that are not in the state: leftovers of interrupted runs and of deleted clones.
-    label = f"label=flaskfleet.fleet={fleet.name}"
     for container in fleet.engine("ps", "--all", "--quiet", "--filter", label).stdout.split():
         fleet.engine("rm", "--force", "--volumes", container)
     network = f"flaskfleet-{fleet.name}"

@@ -6,12 +6,14 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from tools.fleet import context
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
+from tools.fleet.down import refuse_other_clone
 from tools.fleet.up import create_hosts, restart_stopped_hosts
 
 OUTPUTS = {
@@ -145,6 +147,30 @@ def test_stopped_hosts_are_started_and_lost_ones_recreated(
     replaced = restart_stopped_hosts(Fleet("a", "sandbox"))
     assert replaced == [f'-replace=module.host["{host}"].terraform_data.host' for host in lost]
     assert called == calls
+
+
+@pytest.mark.parametrize(
+    ("owner", "process", "refused"),
+    [
+        ("other", "systemd", True),
+        ("other", "sleep", False),
+        ("deleted", "systemd", False),
+        (str(ROOT), "systemd", False),
+    ],
+    ids=["of a clone that uses it", "dead", "of a deleted clone", "of this clone"],
+)
+def test_a_running_fleet_of_another_clone_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: str, process: str, refused: bool
+) -> None:
+    (tmp_path / "other").mkdir()
+    shutil.copy("/bin/sleep", tmp_path / process)
+    with subprocess.Popen([tmp_path / process, "60"]) as host:
+        result = subprocess.CompletedProcess([], 0, f"{host.pid} {tmp_path / owner}\n", "")
+        monkeypatch.setattr(Fleet, "engine", lambda *_: result)
+        expected = pytest.raises(FleetError, match=f"FLEET=a runs from the clone {tmp_path / owner}, so nothing was")
+        with expected if refused else nullcontext():
+            refuse_other_clone(Fleet("a", "sandbox"), ["c1"])
+        host.kill()
 
 
 def test_concurrent_first_runs_agree_on_one_vault_password(tmp_path: Path) -> None:
