@@ -11,10 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-import yaml
-
-from tools.fleet.context import ROOT, Fleet, FleetError, Host, echo
+from tools.fleet.context import Fleet, FleetError, Host, echo
 from tools.fleet.scale_in import answers, hand_over
+from tools.fleet.summary import summary
 
 BOOT_SECONDS = 180
 
@@ -127,38 +126,3 @@ def up(fleet: Fleet) -> None:
         if fleet.run("ansible-playbook", "-i", f"inventories/{fleet.inventory}", "site.yml").returncode != 0:
             raise FleetError("site.yml failed (above); fix the cause and run 'make up' again: it continues from there.")
     summary(fleet, durations)
-
-
-def summary(fleet: Fleet, durations: dict[str, float]) -> None:
-    """Print durations, URLs, how to log in and what to try next."""
-    outputs = fleet.outputs()
-    urls, host = outputs["urls"], fleet.hosts(outputs)[-1].name
-    suffix = "" if fleet.name == "sandbox" else f" FLEET={fleet.name}"
-    suffix += "" if fleet.inventory == "sandbox" else f" INVENTORY={fleet.inventory}"
-    echo(f"\n== The fleet {fleet.name} is up")
-    for name, seconds in durations.items():
-        echo(f"  {seconds:6.1f} s  {name}")
-    echo("")
-    for name, url in urls.items():
-        problem = "not installed: site.yml printed the reason" if name == "grafana" else "does not answer"
-        echo(f"  {name:<13} {url if responds(url) else f'{url} ({problem})'}")
-    own = yaml.safe_load((ROOT / f"inventories/{fleet.inventory}/group_vars/all/main.yml").read_text())
-    if "app_admin_email" in own:
-        echo(
-            f"\n  The site    log in as {own['app_admin_email']}, password: make secret NAME=app_admin_password{suffix}"
-        )
-    if "app_mail_url" in own:
-        echo(f"              make mail{suffix}             shows its e-mails: keep it open, sign up, follow the link")
-    echo(f"""
-  Log in      Grafana: admin, password: make secret NAME=grafana_admin_password{suffix}
-              hosts: make ssh HOST={host}{suffix}
-  Try next    curl --noproxy '*' --insecure {urls["site"]}
-              make status{suffix}           shows the primary and whether everything is healthy
-              make down{suffix}             removes everything""")
-
-
-def responds(url: str) -> bool:
-    """Whether `url` answers with success. The sandbox's certificate is self-signed, so it is not verified."""
-    options = "--silent --insecure --max-time 5 --noproxy * --output /dev/null --write-out %{http_code}"
-    code = subprocess.run(["curl", *options.split(), url], capture_output=True, text=True, check=False).stdout
-    return code[:1] in {"2", "3"}

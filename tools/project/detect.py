@@ -91,8 +91,7 @@ def flask_app(tree: Tree) -> tuple[str, str] | None:
 def packages(project: Project, tree: Tree, needs: dependencies.Dependencies) -> None:
     """Add what follows from the packages: lock file, Python, database driver, build."""
     if needs.input not in dependencies.INPUTS:
-        path = f"{{{{ app_source }}}}/{needs.input}"
-        project.add(Finding("app_requirements", path, f"{needs.input}: there is no requirements.txt"))
+        project.add(Finding("app_requirements", needs.input, "there is no requirements.txt"))
     project.add(dependencies.python(tree, needs))
     driver = dependencies.driver(needs)
     project.add(driver)

@@ -27,7 +27,7 @@ def clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (clone / name).mkdir(parents=True)
     (clone / "bin/inventory").touch()
     monkeypatch.setattr(init, "ROOT", clone)
-    monkeypatch.delenv("INVENTORY", raising=False)
+    monkeypatch.setenv("INVENTORY", "")  # the option --inventory sets it
     return clone
 
 
