@@ -22,6 +22,9 @@ TAKEN_OVER = {
 # The fleet sets these itself, so nobody misses them.
 FLEETS_OWN = re.compile("bind|(access-|error-)?(logfile|log-file)|log-level|preload|worker-tmp-dir|name")
 
+# The default of app_max_upload_mb.
+MAX_UPLOAD_MB = 2
+
 
 @dataclass
 class Project:
@@ -76,6 +79,8 @@ def detect(tree: Tree, choices: Choices) -> Project:
     project.add(routes.health(), routes.metrics(needs))
     project.add(*web.static(flask, web.target_of(flask, module.value)))
     assets(project, tree)
+    if (upload := settings.max_upload()) and upload[0] > MAX_UPLOAD_MB:
+        project.add(Finding("app_max_upload_mb", upload[0], f"{upload[1]}: MAX_CONTENT_LENGTH"))
     folders(project, settings, choices)
     return project
 

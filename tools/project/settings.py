@@ -99,6 +99,15 @@ class Settings:
                     return {names[0]: ("production", f"{self.reads[names[0]].place}, {module.at(node)}")}
         return {}
 
+    def max_upload(self) -> tuple[int, str] | None:
+        """Return the largest upload that the application accepts, in MiB, and the place."""
+        for module in self.code.modules.values():
+            for node in ast.walk(module.tree):
+                for name, value in named_values(node):
+                    if name == "MAX_CONTENT_LENGTH" and (size := product(value)):
+                        return -(-size // 2**20), module.at(node)
+        return None
+
     def written_folders(self) -> dict[str, str]:
         """Return the folders of the project that the application writes to, with the place."""
         found: dict[str, str] = {}
@@ -116,6 +125,17 @@ class Settings:
                     elif folder := folder_of(call.args[0], module):
                         found.setdefault(folder, module.at(call))
         return found
+
+
+def product(node: ast.expr) -> int:
+    """Return the value of a number, or of a product or power of numbers; 0 for another expression."""
+    if isinstance(node, ast.Constant) and isinstance(node.value, int):
+        return node.value
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        return product(node.left) * product(node.right)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and product(node.right) < 64:
+        return int(product(node.left) ** product(node.right))
+    return 0
 
 
 def named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

@@ -180,6 +180,8 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
         ),
         ({"package.json": '{"scripts": {"build": "x"}}', "yarn.lock": ""}, {"app_build_command": None}),
         # Settings and folders
+        ({"c.py": "MAX_CONTENT_LENGTH = 8 * 1024 * 1024 + 0"}, {"app_max_upload_mb": None}),
+        ({"c.py": "c['MAX_CONTENT_LENGTH'] = 8 * 1024 ** 2"}, {"app_max_upload_mb": 8}),
         (
             {"c.py": "import os\nos.getenv('FLASK_CONFIG')\nmodes = {'production': 1, 'testing': 2}"},
             {"app_environment": {"FLASK_CONFIG": "production"}},
