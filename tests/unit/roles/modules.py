@@ -39,11 +39,11 @@ def render(role: str, template: str, **variables: Any) -> str:
         loader=FileSystemLoader(ROLES / role / "templates"),
         undefined=StrictUndefined,
         trim_blocks=True,
-        keep_trailing_newline=True,
     )
     jinja.filters.update(FilterModule().filters())
     jinja.tests.update(TestModule().tests())
-    return jinja.get_template(template).render({"ansible_managed": "Written by a test."} | variables)
+    # Like Ansible: an included file loses its last newline.
+    return jinja.get_template(template).render({"ansible_managed": "Written by a test."} | variables) + "\n"
 
 
 def read_yaml(path: str | Path) -> dict[str, Any]:

@@ -160,3 +160,9 @@ def test_the_service_writes_the_fingerprint_that_the_role_compares() -> None:
     for name, value in PRIVATE.items():
         wanted = wanted.replace("{{ " + name + " }}", value)
     assert command.split() == [line.split("  ")[-1] for line in wanted.splitlines()]
+
+
+def test_the_last_line_of_an_included_file_stays_a_line() -> None:
+    """Ansible removes the last newline of an included file, and the newline after the include."""
+    lines = rendered("app.service.j2").splitlines()
+    assert {"EnvironmentFile=/opt/shop/current/release.env", "SystemCallErrorNumber=EPERM", "[Install]"} <= {*lines}
