@@ -12,6 +12,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from plugins.control_node import ControlNodeAction
 from tools.release.errors import ReleaseError
+from tools.release.fetch import is_remote
 from tools.release.lock import find
 from tools.release.source import refuse_other_python
 from tools.release.target import HOST_PYTHON
@@ -167,8 +168,10 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
 def wrong_source(source: str, settings: Mapping[str, Any]) -> list[str]:
     """A sentence for each mistake in the application's source that shows without building it."""
     root = Path(source).expanduser()
+    if is_remote(source):
+        return []  # it is fetched before the first host changes
     if not root.is_dir():
-        return [f"app_source = {source} is not a folder; set it to the folder of the application."]
+        return [f"app_source = {source} is not a folder; set it to the application's folder, git URL or archive."]
     try:
         find(root, settings.get("app_requirements") or "")
         refuse_other_python(root, str(settings.get("app_python") or HOST_PYTHON))

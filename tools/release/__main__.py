@@ -9,7 +9,7 @@
 
 It prints JSON: `id`, `package` (the wheel's name, empty if there is none), `machine`, the `path` and `sha256` of the
 first bundle, whether it was `built` now, the `key` and `path` of the `dependencies`, the `tree` (a folder with the
-source of the first bundle), and `notes` for the user.
+source of the first bundle), `notes` for the user, and the `source`: the same one without network access.
 
 The id contains the time, the commit and a hash of the content. A tree with the same hash as a release of the fleet
 (`--known`) or a local bundle gets the id of that release.
@@ -24,6 +24,7 @@ from pathlib import Path
 from tools.fleet.context import ROOT
 from tools.release.build import build
 from tools.release.errors import ReleaseError
+from tools.release.fetch import checkout
 from tools.release.source import Source
 from tools.release.target import Target
 
@@ -36,7 +37,9 @@ def main(argv: list[str] | None = None) -> int:
     command = parser.add_subparsers(dest="command", required=True).add_parser(
         "build", help="build the bundles and print their paths"
     )
-    command.add_argument("--source", type=Path, default=ROOT, help="folder of the application")
+    command.add_argument(
+        "--source", default=str(ROOT), help="the application: a folder, a git URL with an optional #ref, or an archive"
+    )
     command.add_argument(
         "--requirements", default="", help="file with the dependencies, relative to SOURCE; default: found by its name"
     )
@@ -55,21 +58,24 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument("--dry-run", action="store_true", help="print the id, build nothing")
     options = parser.parse_args(argv)
     cache = options.cache.resolve()
-    source = Source(
-        root=options.source.expanduser().resolve(),
-        tools=ROOT / "requirements" / "control.txt",
-        lock_file=(options.lock_file or cache / "requirements.lock").expanduser().resolve(),
-        requirements=options.requirements,
-        paths=tuple(options.path),
-        build_command=options.build_command,
-    )
     try:
+        found = checkout(options.source, cache)
+        source = Source(
+            root=found.root,
+            tools=ROOT / "requirements" / "control.txt",
+            lock_file=(options.lock_file or cache / "requirements.lock").expanduser().resolve(),
+            requirements=options.requirements,
+            paths=tuple(options.path),
+            build_command=options.build_command,
+            commit=found.commit,
+            complete=found.complete,
+        )
         target = Target(options.python, options.machine)
         result = build(source, target, cache, known=options.known, serving=options.serving, dry_run=options.dry_run)
     except ReleaseError as error:
         print(error, file=sys.stderr)
         return 1
-    print(json.dumps(result))
+    print(json.dumps(result | {"source": found.pinned}))
     return 0
 
 

@@ -78,7 +78,7 @@ def _build_wheel(source: Source, folder: Path, into: Path) -> Path:
 
 def _stage(source: Source, work: Path) -> tuple[list[str], list[Path], list[str]]:
     """Make a clean copy and build in it. Return the files to ship, the project's wheel, and notes."""
-    copy, names = work / "tree", tree.shipped(source.root)
+    copy, names = work / "tree", source.inputs()
     tree.copy(source.root, names, copy)
     if source.build_command:
         what = f"run app_build_command={source.build_command!r}"
@@ -139,7 +139,7 @@ def _only_one(folder: Path) -> Iterator[None]:
 
 def _untracked(source: Source) -> list[str]:
     """Return a note about files that are not shipped because git does not track them."""
-    names = tree.untracked(source.root, source.paths)
+    names = [] if source.complete else tree.untracked(source.root, source.paths)
     if not names:
         return []
     shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
@@ -162,7 +162,7 @@ def build(
     tools = locked(source.tools, target, only="uv")
     digest = source.digest(target, wanted.lines)
     built = [path.name.removesuffix(".tar.gz") for path in releases.glob("*.tar.gz")]
-    name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.new(digest, source.root)
+    name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.new(digest, source.commit)
     path = releases / f"{name}.tar.gz"
     notes = [*wanted.notes, *_untracked(source)]
     key = hashlib.sha256(json.dumps([asdict(target), wanted.lines, tools]).encode()).hexdigest()[:16]

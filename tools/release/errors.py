@@ -18,7 +18,7 @@ GENERIC = re.compile(
     re.IGNORECASE,
 )
 EXCEPTION = re.compile(r"^\W*(?:[\w.]+\.)?\w*(?:Error|Exception)\b: \S")
-ERROR = re.compile(r"\berror\b|\bERR!|^\W*(?:fatal|cause):|not found", re.IGNORECASE)
+ERROR = re.compile(r"\berror\b|\bERR!|^\W*(?:fatal|cause):|not found|\bfailed\b|\bdenied\b", re.IGNORECASE)
 
 
 class ReleaseError(Exception):

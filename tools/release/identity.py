@@ -27,6 +27,6 @@ def known_as(digest: str, ids: Iterable[str]) -> str | None:
     return max((known for known in ids if known.rpartition("-")[2] == digest[:LENGTH]), default=None)
 
 
-def new(digest: str, root: Path) -> str:
+def new(digest: str, version: str) -> str:
     """Return a new id, which sorts after all earlier ones."""
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{commit(root)}-{digest[:LENGTH]}"
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{version}-{digest[:LENGTH]}"

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import tempfile
 import tomllib
 from dataclasses import dataclass, field
@@ -87,6 +88,15 @@ def _exported(path: Path) -> str:
     if path.name == "uv.lock":
         options = ["--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate", f"--project={folder}"]
         return uv("export", "--format=requirements-txt", *options, what=what)
+    if path.name == "pdm.lock":
+        return requirements.from_pdm(path)
+    if path.name == "poetry.lock":
+        # In a copy, because Poetry may write into the project.
+        with tempfile.TemporaryDirectory() as work:
+            for name in ("pyproject.toml", "poetry.lock"):
+                shutil.copy(path.parent / name, work)
+            export = ["poetry", "export", "--format=requirements.txt", "--only=main", "--no-interaction"]
+            return uv("tool", "run", "--from=poetry", "--with=poetry-plugin-export", *export, what=what, cwd=Path(work))
     return ""
 
 
@@ -112,7 +122,10 @@ def compiled(path: Path, target: Target, known: str) -> str:
             if problems := unavailable(requirements.pins(_input(path)), target):
                 raise ReleaseError(f"{error}. {problems}") from error
             raise
-        return exported + output.read_text()
+        added = requirements.lines(output.read_text())
+        exported_names = requirements.names(exported)
+        new = [line for line in added if not requirements.names(line) & exported_names]
+        return exported + "\n".join(new) + "\n" if exported else output.read_text()
 
 
 def lock(root: Path, given: str, target: Target, file: Path, *, dry_run: bool = False) -> Lock:

@@ -76,6 +76,24 @@ def locked(requirements: Path, target: Target, only: str | None = None) -> list[
     return kept
 
 
+def from_pdm(path: Path) -> str:
+    """Return the packages of a pdm.lock as requirements with hashes. Groups other than the default are left out."""
+    found: dict[tuple[str, str], str] = {}
+    for package in tomllib.loads(read(path).decode()).get("package", []):
+        if "default" not in package.get("groups", ["default"]) or "path" in package:
+            continue
+        version = f"=={package['version']}"
+        if "git" in package:
+            version = f" @ git+{package['git']}@{package['revision']}"
+        elif "url" in package:
+            version = f" @ {package['url']}"
+        hashes = " ".join(f"--hash={file['hash']}" for file in package.get("files", []))
+        marker = f" ; {package['marker']}" if package.get("marker") else ""
+        # A package is listed again for each set of its extras.
+        found.setdefault((package["name"], marker), f"{package['name']}{version}{marker} {hashes}".rstrip())
+    return "\n".join(found.values()) + "\n"
+
+
 def from_pylock(path: Path) -> str:
     """Return the packages of a pylock.toml (PEP 751) as requirements with hashes."""
     found = []

@@ -3,12 +3,13 @@
 import hashlib
 import json
 import os
+import re
 import tomllib
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from packaging.specifiers import SpecifierSet
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tools.release import tree
@@ -35,14 +36,27 @@ def refuse_other_python(root: Path, python: str) -> None:
         raise ReleaseError(
             f"app_python={python} is not the hosts' Python, {HOST_PYTHON}, and no other one can be installed; remove it"
         )
-    project = read_project(root)
-    required = project.get("project", {}).get("requires-python", "")
+    required = _required_python(read_project(root))
     # The last number stands for any bug fix release.
     if required and not SpecifierSet(required).contains(f"{python}.99"):
         raise ReleaseError(
             f"app_python={python} does not fit requires-python = {required!r} of {root / 'pyproject.toml'}; "
             "change one of them"
         )
+
+
+def _required_python(settings: dict[str, Any]) -> str:
+    """Return the versions of Python that a project supports. Poetry writes them in its own way."""
+    own: str = settings.get("project", {}).get("requires-python", "")
+    poetry = settings.get("tool", {}).get("poetry", {}).get("dependencies", {}).get("python", "")
+    if match := re.fullmatch(r"\^(\d+)(\.[\d.]+)?", poetry):
+        poetry = f">={match[1]}{match[2] or ''},<{int(match[1]) + 1}"
+    elif match := re.fullmatch(r"~(\d+\.\d+)(\.\d+)?", poetry):
+        poetry = f">={match[1]}{match[2] or ''},=={match[1]}.*"
+    try:
+        return own or str(SpecifierSet(poetry))
+    except InvalidSpecifier:
+        return ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,8 @@ class Source:
         lock_file: File for the exact versions of dependencies that have no hashes.
         paths: Files and folders of `root` that are shipped. Empty ships everything.
         build_command: Command that runs in a clean copy before it is packed.
+        commit: What the release's id says about its version.
+        complete: Whether all files of the folder belong to the source, also those that a .gitignore names.
     """
 
     root: Path
@@ -64,10 +80,16 @@ class Source:
     requirements: str = ""
     paths: tuple[str, ...] = ()
     build_command: str = ""
+    commit: str = "nogit"
+    complete: bool = False
 
     def files(self) -> list[str]:
         """Return the files that are shipped, relative to the root."""
-        return tree.shipped(self.root, self.paths)
+        return tree.shipped(self.root, self.paths, tree.everything(self.root) if self.complete else None)
+
+    def inputs(self) -> list[str]:
+        """Return the files that a build starts with."""
+        return replace(self, paths=()).files()
 
     def package(self) -> str:
         """Return the name under which the project is installed as a package, empty if it is not one."""
@@ -84,7 +106,7 @@ class Source:
         settings = [FORMAT, asdict(target), locked(self.tools, target, only="uv"), requirements, self.build_command]
         digest = hashlib.sha256(json.dumps(settings).encode())
         # A build command may read every file.
-        for name in tree.shipped(self.root) if self.build_command else self.files():
+        for name in self.inputs() if self.build_command else self.files():
             path = self.root / name
             digest.update(f"\0{name}\0".encode())
             if path.is_symlink():

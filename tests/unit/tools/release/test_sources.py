@@ -1,6 +1,7 @@
 """Projects as they are: flat ones, without hashes, with a build command, and packages without a wheel."""
 
 import subprocess
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,9 +108,22 @@ def test_a_pylock_becomes_requirements_with_hashes(tmp_path: Path) -> None:
     assert from_pylock(file) == "flask==3.1.3 ; python_version > '3' --hash=sha256:bb --hash=sha256:aa\n"
 
 
-def test_requires_python_is_judged_for_the_hosts_not_for_this_machine(source: Source) -> None:
-    (source.root / "pyproject.toml").write_text("[project]\nrequires-python = '>=3.13.2'\n")
-    refuse_other_python(source.root, "3.13")
+@pytest.mark.parametrize(
+    ("settings", "fits"),
+    [
+        ("[project]\nrequires-python = '>=3.13.2'", True),
+        ("[project]\nrequires-python = '<3.13'", False),
+        ("[tool.poetry.dependencies]\npython = '^3.9'", True),
+        ("[tool.poetry.dependencies]\npython = '~3.12'", False),
+        ("[tool.poetry.dependencies]\npython = '^4'", False),
+    ],
+)
+def test_requires_python_is_judged_for_the_hosts_not_for_this_machine(
+    source: Source, settings: str, fits: bool
+) -> None:
+    (source.root / "pyproject.toml").write_text(settings)
+    with nullcontext() if fits else pytest.raises(ReleaseError, match=r"app_python=3.13 does not fit requires-python"):
+        refuse_other_python(source.root, "3.13")
     with pytest.raises(ReleaseError, match=r"app_python=3.12 is not the hosts' Python, 3.13"):
         refuse_other_python(source.root, "3.12")
 

@@ -1,0 +1,93 @@
+"""Sources that are not folders of this machine: git repositories and archives. And other projects' lock files."""
+
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from tests.unit.tools.release.projects import TARGET
+from tools.release import lock as locking
+from tools.release.errors import ReleaseError
+from tools.release.fetch import checkout
+from tools.release.requirements import from_pdm
+from tools.release.source import Source
+
+
+@pytest.fixture
+def repository(flat: Source) -> Path:
+    """A git repository with two commits. The first one has the tag v1."""
+    (flat.root / ".gitignore").write_text("*.html\n")
+    git = "git -c user.name=a -c user.email=a@b"
+    command = f"git init -q && git add --force . && {git} commit -qm one && git tag v1 && touch two && git add . && "
+    subprocess.run(f"{command}{git} commit -qm two", shell=True, cwd=flat.root, check=True)
+    return flat.root
+
+
+def test_a_git_repository_is_fetched_at_its_ref(repository: Path, tmp_path: Path) -> None:
+    newest = checkout(f"file://{repository}", tmp_path / "cache")
+    tagged = checkout(f"git+file://{repository}#v1", tmp_path / "cache")
+    assert (newest.root / "two").exists()
+    assert not (tagged.root / "two").exists()
+    # Also what git tracks although it is ignored.
+    assert (tagged.root / "templates/page.html").exists()
+    assert tagged.commit != newest.commit
+    shutil.rmtree(repository)
+    assert checkout(tagged.pinned, tmp_path / "cache") == tagged
+
+
+@pytest.mark.parametrize("inside", [".", "shop-1.0"])
+def test_an_archive_is_unpacked_without_the_folder_that_it_has(flat: Source, tmp_path: Path, inside: str) -> None:
+    with tarfile.open(tmp_path / "shop.tar.gz", "w:gz") as archive:
+        archive.add(flat.root, inside)
+    found = checkout(str(tmp_path / "shop.tar.gz"), tmp_path / "cache")
+    assert (found.root / "templates/page.html").exists()
+    assert checkout(found.pinned, tmp_path / "cache") == found
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("/nowhere", "app_source=/nowhere is not a folder; "),
+        ("/nowhere.tgz", "app_source=/nowhere.tgz does not exist; "),
+        ("http://x/y.zip", "app_source=http://x/y.zip is not fetched without encryption; "),
+        (
+            "file:///nowhere#v1",
+            "cannot fetch app_source=file:///nowhere#v1: '/nowhere' does not appear to be a git rep",
+        ),
+        ("https://me:secret@localhost:1/x.git", r"cannot fetch app_source=https://\*\*\*@localhost:1/x.git: "),
+    ],
+)
+def test_a_source_that_cannot_be_fetched_is_explained(tmp_path: Path, source: str, message: str) -> None:
+    with pytest.raises(ReleaseError, match=f"^{message}"):
+        checkout(source, tmp_path)
+
+
+def test_the_default_group_of_a_pdm_lock_becomes_requirements(tmp_path: Path) -> None:
+    file = tmp_path / "pdm.lock"
+    file.write_text(
+        '[[package]]\nname = "django"\nversion = "3.2"\ngroups = ["default", "dev"]\n'
+        'files = [{file = "d.whl", hash = "sha256:bb"}, {file = "d.tar.gz", hash = "sha256:aa"}]\n'
+        '[[package]]\nname = "django"\nversion = "3.2"\nextras = ["argon2"]\ngroups = ["default"]\n'
+        'files = [{file = "d.whl", hash = "sha256:bb"}]\n'
+        '[[package]]\nname = "pytest"\nversion = "8.0"\ngroups = ["dev"]\n'
+        '[[package]]\nname = "six"\nversion = "1.16"\nmarker = "python_version < \'4\'"\n'
+    )
+    assert from_pdm(file) == "django==3.2 --hash=sha256:bb --hash=sha256:aa\nsix==1.16 ; python_version < '4'\n"
+
+
+def test_gunicorn_is_added_to_an_export_that_lacks_it(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def uv(*arguments: str, **_: object) -> str:
+        if "export" in arguments:
+            return "packaging==26.3 \\\n    --hash=sha256:aaaa\n"
+        output = next(Path(a.partition("=")[2]) for a in arguments if a.startswith("--output-file="))
+        output.write_text("gunicorn==27.0.1 --hash=sha256:abcd\npackaging==26.3 --hash=sha256:aaaa\n")
+        return ""
+
+    monkeypatch.setattr(locking, "uv", uv)
+    (source.root / "poetry.lock").write_text("")
+    lock = locking.lock(source.root, "", TARGET, tmp_path / "requirements.lock")
+    assert lock.lines == ["packaging==26.3 --hash=sha256:aaaa", "gunicorn==27.0.1 --hash=sha256:abcd"]

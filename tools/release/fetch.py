@@ -1,0 +1,122 @@
+"""Fetches an application's source: a folder, a git repository with an optional ref, or an archive."""
+
+import hashlib
+import os
+import re
+import shutil
+import tempfile
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+
+from tools.release import bundle, identity
+from tools.release.errors import ReleaseError, masked, run
+
+ARCHIVE = re.compile(r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|zip)$")
+GIT = re.compile(r"^(git\+)?(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
+COMMIT = re.compile(r"[0-9a-f]{40}")
+KEPT = 5
+TIMEOUT = 60
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A folder with the source.
+
+    Args:
+        root: The folder.
+        commit: What the release's id says about its version.
+        pinned: The source in a form that gives the same files again, without network access.
+        complete: Whether all files of the folder belong to the source, also those that a .gitignore names.
+    """
+
+    root: Path
+    commit: str
+    pinned: str
+    complete: bool = False
+
+
+def is_remote(source: str) -> bool:
+    """Return whether a source is not a folder of this machine."""
+    return bool(GIT.match(source) or ARCHIVE.search(source))
+
+
+def checkout(source: str, cache: Path) -> Checkout:
+    """Return the folder of a source, after fetching or unpacking it."""
+    sources = cache / "sources"
+    if ARCHIVE.search(source.partition("#")[0]):
+        return _archive(source, sources)
+    if GIT.match(source):
+        return _repository(source, sources)
+    root = Path(source).expanduser().resolve()
+    if not root.is_dir():
+        raise ReleaseError(
+            f"app_source={source} is not a folder; set it to the application's folder, git URL or archive"
+        )
+    return Checkout(root, identity.commit(root), str(root))
+
+
+def _git(*arguments: str, what: str) -> str:
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
+    # Fail instead of asking for a password that nobody can type.
+    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=10"}
+    return run(["git", *arguments], what, environment=quiet | inherited).strip()
+
+
+def _repository(source: str, sources: Path) -> Checkout:
+    address, _, ref = source.removeprefix("git+").partition("#")
+    ref = ref or "HEAD"
+    folder = sources / f"git-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+    what = f"fetch app_source={masked(source)}"
+    if not (COMMIT.fullmatch(ref) and (folder / ref).is_dir()):
+        folder.mkdir(parents=True, exist_ok=True)
+        repository = f"--git-dir={folder / 'repository'}"
+        _git("init", "--quiet", "--bare", str(folder / "repository"), what=what)
+        _git(repository, "fetch", "--quiet", "--depth=1", "--no-tags", "--force", address, ref, what=what)
+        ref = _git(repository, "rev-parse", "FETCH_HEAD^{commit}", what=what)
+        if not (folder / ref).is_dir():
+            with tempfile.TemporaryDirectory(dir=folder, prefix=".new-") as work:
+                tree = Path(work) / "tree"
+                tree.mkdir()
+                options = ["-c", "core.bare=false", repository, f"--work-tree={tree}"]
+                _git(*options, "checkout", "--quiet", "--force", ref, "--", ".", what=what)
+                tree.rename(folder / ref)
+            bundle.prune(folder, "[0-9a-f]" * 40, KEPT)
+    os.utime(folder / ref)
+    return Checkout(folder / ref, ref[:7], f"{address}#{ref}", complete=True)
+
+
+def _archive(source: str, sources: Path) -> Checkout:
+    sources.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=sources, prefix=".new-") as work:
+        file = Path(source).expanduser()
+        if "://" in source:
+            file = Path(work) / Path(source).name
+            _download(source, file)
+        if not file.is_file():
+            raise ReleaseError(f"app_source={source} does not exist; set it to an archive, a folder or a git URL")
+        digest = bundle.sha256(file)
+        folder = sources / f"archive-{digest[:16]}"
+        if not folder.is_dir():
+            (unpacked := Path(work) / "unpacked").mkdir()
+            if file.suffix == ".zip":
+                shutil.unpack_archive(file, unpacked)
+            else:
+                command = ["tar", "--extract", "--no-same-owner", f"--file={file}", f"--directory={unpacked}"]
+                run(command, f"unpack app_source={masked(source)}")
+            inside = list(unpacked.iterdir())
+            # Archives usually have one folder, named after the version.
+            (inside[0] if len(inside) == 1 and inside[0].is_dir() else unpacked).rename(folder)
+            bundle.prune(sources, "archive-*", KEPT)
+    os.utime(folder)
+    return Checkout(folder, digest[:7], source if "://" not in source else str(folder), complete=True)
+
+
+def _download(url: str, into: Path) -> None:
+    if not url.startswith("https://"):
+        raise ReleaseError(f"app_source={masked(url)} is not fetched without encryption; use https")
+    try:
+        with urllib.request.urlopen(url, timeout=TIMEOUT) as response, into.open("wb") as file:
+            shutil.copyfileobj(response, file)
+    except OSError as error:
+        raise ReleaseError(f"cannot fetch app_source={masked(url)}: {masked(str(error))}") from error
