@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from plugins.filter.verdict import message_of
+
 Host = Mapping[str, Any]
 INSTALL = re.compile(r"^Inst (?P<name>\S+) (?:\[(?P<old>[^]]+)\] )?\((?P<new>\S+)", re.MULTILINE)
 
@@ -84,7 +86,7 @@ def error(hosts: Sequence[Host], current: str = "") -> str:
     if host is None:
         return "it did not answer any more"
     task = host["ansible_failed_task"]
-    message = " ".join(str(host["ansible_failed_result"].get("msg", "")).split()).rstrip(".")
+    message = " ".join(message_of(host["ansible_failed_result"]).split()).rstrip(".")
     own = task["action"].rpartition(".")[2] in ("assert", "fail")
     return message if own else f'it failed at "{task["name"]}" with: {message or "no message"}'
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
+from plugins.filter.cause import first_cause
+
 Host = Mapping[str, Any]
 Notes = Mapping[str, Mapping[str, str]]
 # The name under which deploys and rollbacks drain hosts.
@@ -149,7 +151,8 @@ def failure(hosts: Sequence[Host]) -> str:
         message = " ".join(" ".join(map(message_of, failed or [result])).split()) or "it gave no message"
         # This project writes the messages of `fail` and `assert`.
         if task["action"].rpartition(".")[2] not in ("fail", "assert"):
-            log = f"`journalctl -u app -u celery-worker -n 50` on {name} shows more."
+            log = f"Its log: {host['app_cause']}. " if host.get("app_cause") else ""
+            log += f"`journalctl -u app -u celery-worker -n 50` on {name} shows more."
             message = f'{name} failed at "{task["name"]}": {message.rstrip(".")}. {log}'
         kind = re.sub(rf"\b{re.escape(name)}\b", "HOST", message)
         found.setdefault(kind, (message, []))[1].append(name)
@@ -163,9 +166,11 @@ def failure(hosts: Sequence[Host]) -> str:
 
 
 def message_of(result: Mapping[str, Any]) -> str:
-    """The message of a result, with the item of its loop."""
+    """The message of a result, with the item of its loop. Of a command it is the first line of its error."""
     item = result.get("item")
-    return (f"{item}: " if isinstance(item, str) else "") + str(result.get("msg", ""))
+    output = f"{result.get('stderr', '')}\n{result.get('stdout', '')}".strip() if result.get("rc") else ""
+    message = first_cause(output) if output else str(result.get("msg", ""))
+    return (f"{item}: " if isinstance(item, str) else "") + message
 
 
 class FilterModule:

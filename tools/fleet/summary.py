@@ -68,7 +68,7 @@ def wrong_guesses(inventory: Inventory) -> list[str]:
 
 
 def responds(url: str) -> bool:
-    """Whether `url` answers with success. The sandbox's certificate is self-signed, so it is not verified."""
+    """Whether `url` answers below 500, as a page for logged-in users does. The certificate is not verified."""
     options = "--silent --insecure --max-time 5 --noproxy * --output /dev/null --write-out %{http_code}"
     code = subprocess.run(["curl", *options.split(), url], capture_output=True, text=True, check=False).stdout
-    return code[:1] in {"2", "3"}
+    return code[:1] in {"2", "3", "4"}

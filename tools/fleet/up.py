@@ -124,5 +124,7 @@ def up(fleet: Fleet) -> None:
         wait_for_hosts(fleet)
     with phase("Every tier (ansible-playbook site.yml)", durations):
         if fleet.run("ansible-playbook", "-i", f"inventories/{fleet.inventory}", "site.yml").returncode != 0:
-            raise FleetError("site.yml failed (above); fix the cause and run 'make up' again: it continues from there.")
+            raise FleetError(
+                "site.yml failed (the last lines above); fix that and run 'make up' again: it continues from there."
+            )
     summary(fleet, durations)

@@ -148,6 +148,14 @@ SILENT = after("app2", answers=False)
             [failed("app1", "copy", msg="One or more items failed", results=LOOP)],
             f'app1 failed at "Wait until it is ready": /: Status code was 500. {LOG}',
         ),
+        (
+            [failed("app1", "uri", msg="HTTP Error 500") | {"app_cause": "KeyError: 'STRIPE_KEY'"}],
+            f"app1 failed at \"Wait until it is ready\": HTTP Error 500. Its log: KeyError: 'STRIPE_KEY'. {LOG}",
+        ),
+        (
+            [failed("app1", "command", msg="non-zero return code", rc=1, stderr="error: no space left\nhint: …")],
+            f'app1 failed at "Wait until it is ready": no space left. {LOG}',
+        ),
         ([failed(name, "assert", msg="Release c was refused.") for name in ("app1", "app2")], "Release c was refused."),
         (ALIKE, "c does not start on app1. The same on app2, app3."),
         ([ALIKE[0], SILENT], "c does not start on app1. app2 did not answer any more."),

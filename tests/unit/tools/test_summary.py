@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from tests.unit.roles.json_server import answering
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS
 from tools.fleet import summary
 from tools.fleet.inventory import Inventory
@@ -38,3 +39,9 @@ def test_a_wrong_guess_of_the_health_path_is_said(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(summary, "probe_hosts", lambda *_: view)
     found = summary.wrong_guesses(Inventory(HOSTS, {}, {"fleet_vip": "10.0.0.5"}))
     assert [line.split(" (app_health_path)")[0] for line in found] == ["app1 has no page /healthz"] * said
+
+
+@pytest.mark.parametrize(("status", "up"), [(200, True), (302, True), (401, True), (500, False), (502, False)])
+def test_a_site_answers_unless_it_reports_an_error_of_the_server(status: int, up: bool) -> None:
+    with answering(lambda _: (status, {})) as port:
+        assert summary.responds(f"http://127.0.0.1:{port}/") is up
