@@ -46,6 +46,7 @@ setup: ## Install what this machine lacks to run a fleet (distribution packages,
 ##@ Operate a fleet: bin/fleet has the same verbs, and ARGS="..." are its arguments
 deploy: ## Deploy the application's source
 rollback: ## Go back to the last good release
+maintenance: ## Show users a page instead of the site, or the site again: make maintenance ARGS=on
 releases: ## List the releases and the log of deploys
 exec: ## Run a command as the application would: make exec ARGS="flask --app app routes"
 console: ## Open `flask shell` on an application host
@@ -53,7 +54,8 @@ run: ## Run a process of the application once: make run ARGS=release
 psql: ## Open psql on the primary, as the owner of the schema
 redis: ## Open redis-cli on the master: make redis ARGS=cache
 env: ## Environment variables of the application: make env ARGS="set NAME=value"
-deploy rollback releases exec console run psql redis env:
+logs: ## Show the logs of all hosts, merged by time: make logs ARGS="-f web"
+deploy rollback maintenance releases logs exec console run psql redis env:
 	@$(fleet) $@ $(ARGS)
 
 ##@ Change the project
@@ -100,5 +102,5 @@ setup-dev:
 setup-tests:
 	@bin/setup --tests
 
-.PHONY: help up down status ssh secret mail setup deploy rollback releases exec console run psql redis env dev test \
-	test-all test-changed lint unit scenarios drills lock docs setup-python setup-dev setup-tests
+.PHONY: help up down status ssh secret mail setup deploy rollback maintenance releases logs exec console run psql \
+	redis env dev test test-all test-changed lint unit scenarios drills lock docs setup-python setup-dev setup-tests

@@ -29,7 +29,7 @@ FOLLOWERS = {
         "prometheus_probes",
         "secrets_address",
     ),
-    "fleet_admin_networks": ("base_firewall_rules",),
+    "fleet_admin_networks": ("base_firewall_rules", "nginx_maintenance_exempt"),
     "fleet_extra_ports": ("base_firewall_rules",),
     "fleet_ports": ("base_firewall_rules",),
     "fleet_timezone": ("base_timezone",),

@@ -14,7 +14,7 @@ from tools.fleet.down import down, prune
 from tools.fleet.inventory import read
 from tools.fleet.status import status
 from tools.fleet.up import create_hosts, up
-from tools.fleet.verbs import application, completion, databases, environment, init, playbooks, vault
+from tools.fleet.verbs import application, completion, databases, environment, init, logs, playbooks, vault
 from tools.fleet.verbs.verb import Verb, parse, parser_of
 
 PROGRAM = "bin/fleet"
@@ -63,6 +63,13 @@ VERBS: dict[str, Verb] = {
     "prune": Verb(prune, "remove the host image if no fleet uses it"),
     "status": Verb(status, "show who leads, what lags and what is wrong", as_json, "any", "bin/fleet status --json"),
     "ssh": Verb(ssh, "log in to a host", host_name, "any", "bin/fleet ssh db1"),
+    "logs": Verb(
+        logs.logs,
+        "show the logs of all hosts, merged by time",
+        logs.logs_arguments,
+        "any",
+        "bin/fleet logs -f web",
+    ),
     "exec": Verb(
         application.execute,
         "run a command as the application would, on one of its hosts",
@@ -114,6 +121,13 @@ VERBS: dict[str, Verb] = {
     ),
     "releases": Verb(
         playbooks.releases, "list the releases and the log of deploys", as_json, "any", "bin/fleet releases --json"
+    ),
+    "maintenance": Verb(
+        playbooks.maintenance,
+        "show users a page instead of the site, or the site again",
+        playbooks.maintenance_arguments,
+        "any",
+        "bin/fleet maintenance on --message 'Back at 14:00 UTC.'",
     ),
     "completion": Verb(
         print_completion,

@@ -46,6 +46,16 @@ def failing_front_pages(state: State) -> Instances:
             yield {"host": name, "status": status}
 
 
+def maintenance(state: State) -> Instances:
+    """A maintenance page that users see instead of the site."""
+    answering = dict(state.answering("loadbalancers"))
+    notes = {name: note for name, facts in answering.items() if (note := facts.get("maintenance"))}
+    if notes:
+        note = next(iter(notes.values()))
+        where = "" if len(notes) == len(answering) else f" of {', '.join(notes)} only"
+        yield {"where": where} | {name: note.get(name, "?") for name in ("when", "by", "message")}
+
+
 def dead_deploy(state: State) -> Instances:
     """A deploy or rollback that holds the lock, although it has died."""
     if (lock := running_deploy(state.view)) and abandoned(lock.get("process") or {}):

@@ -20,6 +20,8 @@ OUT_OF_MEMORY = "MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef"
 # Written by /usr/local/sbin/upgrades-waiting.
 UPGRADES = Path("/var/lib/prometheus/node-exporter/upgrades.prom")
 # Written by /usr/local/sbin/redis-after-failure.
+# Written by roles/nginx/tasks/maintenance_files.yml.
+MAINTENANCE = Path("/var/lib/flaskfleet/maintenance.json")
 DAMAGED_STORE = Path("/run/redis@store.damaged")
 PROCESSES = Path("/proc")
 
@@ -44,6 +46,11 @@ def drain_notes(folder: Path) -> dict[str, Facts]:
         with suppress(FileNotFoundError):  # undrained meanwhile
             found[path.name] = json.loads(path.read_text())
     return found
+
+
+def maintenance() -> Facts:
+    """Return the note about the maintenance page that users see. Empty if they see the site."""
+    return dict(json.loads(MAINTENANCE.read_text())) if MAINTENANCE.exists() else {}
 
 
 def systemd(settings: Mapping[str, Any]) -> Facts:

@@ -52,6 +52,13 @@ APPLICATION = (
         "ask the person who drained it, then run `ansible-playbook playbooks/drain.yml -e undrain={host}`",
     ),
     Kind(
+        "maintenance",
+        "users see the maintenance page{where} since {when} ({by}: {message})",
+        detect_application.maintenance,
+        "when the work is done, run `bin/fleet maintenance off`",
+        redundant=True,
+    ),
+    Kind(
         "outdated",
         "{host} runs an old version of {units}, which an upgrade has replaced",
         detect.names("outdated"),

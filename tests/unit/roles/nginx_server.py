@@ -55,6 +55,7 @@ def render(template: str, **variables: Any) -> str:
         "nginx_server_name": "news.test",
         "nginx_static_dir": "/var/www/news/static",
         "nginx_exporter_address": "192.0.2.1",
+        "__nginx_maintenance": {},
         "nginx_upstream_hosts": [{"name": "app1", "address": "127.0.0.1"}],
     }
     values = defaults | given | variables
@@ -144,6 +145,7 @@ class Site:
         (folder / "mime.types").write_text("types { text/css css; }\n")
         variables = {"nginx_status_port": status} | variables
         (folder / "upstream.conf").write_text(render("upstream.conf.j2", __nginx_drained={}, **variables))
+        (folder / "maintenance.conf").write_text(render("maintenance.conf.j2", **variables))
         text = render("nginx.conf.j2", **variables)
         # Replace only what an unprivileged user on a shared machine cannot have.
         for there, here in {

@@ -66,6 +66,12 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         {"disks": "Mounted on Use% IUse%\n/ 99% 3%\n/var 100% 3%\n/data 5% 100%\n/boot/efi 3% -"},
         "mon1 has a full disk: /var, /data",
     ),
+    (
+        "maintenance",
+        "lb1",
+        {"maintenance": {"by": "kim", "when": "14:00", "message": "Back soon."}},
+        "users see the maintenance page of lb1 only since 14:00 (kim: Back soon.)",
+    ),
     ("host-not-started", "app1", {"system": "starting"}, "app1 is starting"),
     (
         "unit-failed",

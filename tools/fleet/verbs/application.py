@@ -1,6 +1,5 @@
 """`exec`, `console` and `run`: commands with the user and environment of the application."""
 
-import shlex
 from argparse import ArgumentParser
 
 from tools.fleet.context import Fleet, FleetError
@@ -70,4 +69,5 @@ def run(fleet: Fleet, process: str, host: str, words: list[str]) -> int:
         group = "app"
     name = choose(inventory, group, host)
     note(f"{process} on {name}")
-    return attach(inventory.shells[name], in_application(inventory, [*shlex.split(command), *words]))
+    # By a shell, as systemd does it.
+    return attach(inventory.shells[name], in_application(inventory, ["sh", "-c", f'{command} "$@"', process, *words]))

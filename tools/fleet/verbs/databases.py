@@ -51,8 +51,8 @@ def redis(fleet: Fleet, instance: str, replica: bool, words: list[str]) -> int:
     # The password gets to the host on standard input, and to redis-cli in its environment: never in an argument.
     keep = "umask 077; file=$(mktemp /run/fleet-redis.XXXXXXXX) && cat >$file && echo $file"
     kept = output(shell, keep, str(inventory.value("redis_admin_password")))
-    file = kept.stdout.strip()
-    if kept.returncode != 0 or not file.startswith("/run/"):
+    file = shlex.quote(kept.stdout.strip())
+    if kept.returncode != 0 or not kept.stdout:
         raise FleetError(f"{name} does not start redis-cli: {kept.stderr.strip()}; check sudo and the space in /run.")
     client = shlex.join(["redis-cli", "--user", "admin", "-p", str(REDIS_PORTS[instance]), *words])
     return attach(shell, f"REDISCLI_AUTH=$(cat {file}); export REDISCLI_AUTH; rm -f {file}; exec {client}")

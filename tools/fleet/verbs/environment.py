@@ -140,7 +140,7 @@ def environment(fleet: Fleet) -> dict[str, str]:
     """Return the variables that the inventory sets, without the values of secrets."""
     inventory = read(fleet)
     variables = {**(inventory.value("app_environment") or {}), **(inventory.value(VARIABLE) or {})}
-    secrets = [str(value) for name, value in inventory.variables.items() if name.startswith("vault_")]
+    secrets = [str(inventory.value(name)) for name in inventory.variables if name.startswith("vault_")]
     return {str(name): masked(str(value), secrets) for name, value in sorted(variables.items())}
 
 

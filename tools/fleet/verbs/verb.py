@@ -53,9 +53,12 @@ def parser_of(verbs: Mapping[str, Verb], program: str, description: str) -> Argu
 
 
 def add_command(parser: ArgumentParser, help_text: str, required: bool = False) -> None:
-    """Add the words of a command, which end the verb's own options. `--` may precede them."""
-    parser.add_argument("words", nargs=REMAINDER, metavar="-- COMMAND" if required else "-- ARGUMENT", help=help_text)
-    parser.set_defaults(words_required=required)
+    """Add the words after `--`. A required command may also follow the verb's own options without it."""
+    parser.set_defaults(words=[], words_required=required)
+    if required:
+        parser.add_argument("words", nargs=REMAINDER, metavar="-- COMMAND", help=help_text)
+    else:
+        parser.description = f"{parser.description or ''} Words after -- are {help_text}."
 
 
 def parse(parser: ArgumentParser, arguments: Sequence[str]) -> tuple[str, dict[str, Any]]:
