@@ -1,0 +1,165 @@
+"""Playbooks that take hosts out of service share the lock of deploys, and release it however they end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tools.fleet.context import ROOT
+
+HOSTS = ["n1", "n2", "n3"]
+GROUPS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
+MEMBERS = [{"name": name, "address": f"10.0.0.{number}"} for number, name in enumerate(HOSTS, 1)]
+VARIABLES = {
+    "ansible_connection": "local",
+    "ansible_python_interpreter": sys.executable,
+    "ansible_become": False,
+    "fleet_addresses": {member["name"]: member["address"] for member in MEMBERS},
+    "fleet_members": MEMBERS,
+    "etcd_members": MEMBERS,
+    "deploy_etcd_members": "{{ etcd_members }}",
+    "fleet_silent": [],
+    "failing": "",
+}
+LOCK = "deploy/lock"
+UNITS = ("listed_units", "listed_running")
+# The path of each file of a role that a playbook uses.
+PARTS = re.compile(r"name: (\w+)\n\s+tasks_from: (\w+)")
+
+
+def event(name: str) -> list[dict[str, Any]]:
+    """Return tasks that report an event, and fail if they are told to."""
+    return [
+        {"name": "Report", "ansible.builtin.debug": {"msg": f"EVENT {name}"}, "run_once": True},
+        {"name": "Fail", "ansible.builtin.fail": {"msg": "As told."}, "when": f"failing == '{name}'", "run_once": True},
+    ]
+
+
+def stub(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Replace the tasks that would query or change this machine."""
+    found: list[dict[str, Any]] = []
+    for task in tasks:
+        for part in ("block", "always"):
+            task |= {part: stub(task[part])} if part in task else {}
+        if "ansible.builtin.command" in task:
+            found += event("stop")
+        elif task.get("ansible.builtin.include_tasks") == "shared/list_units.yml":
+            found.append({"name": "List", "ansible.builtin.set_fact": {name: ["app.service"] for name in UNITS}})
+        else:
+            found.append(task)
+    return found
+
+
+def play(
+    folder: Path, playbook: list[dict[str, Any]], hosts: dict[str, Any] | None = None, **variables: Any
+) -> subprocess.CompletedProcess[str]:
+    """Run a playbook for three hosts on this machine."""
+    inventory = {group: {"hosts": hosts or dict.fromkeys(HOSTS)} for group in GROUPS}
+    (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": VARIABLES, "children": inventory}}))
+    (folder / "play.yml").write_text(yaml.safe_dump(playbook))
+    (folder / "ansible.cfg").write_text(f"[defaults]\nfilter_plugins={ROOT}/plugins/filter\nroles_path=roles\n")
+    return subprocess.run(
+        ["ansible-playbook", "-i", "hosts.yml", "play.yml", "-e", json.dumps(variables)],
+        cwd=folder,
+        env=os.environ | {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def events(folder: Path, playbook: str, **variables: Any) -> tuple[bool, list[str]]:
+    """Run a playbook with roles that only report their files. Return whether it ended well, and what it did."""
+    text = (ROOT / "playbooks" / playbook).read_text()
+    for role, part in PARTS.findall(text):
+        file = folder / "roles" / role / "tasks" / f"{part}.yml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(yaml.safe_dump(event(f"{role}/{part}")))
+    plays = [
+        found | {"tasks": stub(found["tasks"]), "gather_facts": False}
+        for found in yaml.safe_load(text)
+        if "tasks" in found
+        and found["name"] not in ("Wait for the new host", "Wait until the fleet is fully redundant")
+    ]
+    result = play(folder, plays, **variables)
+    assert "EVENT" in result.stdout, result.stdout + result.stderr
+    return result.returncode == 0, re.findall(r'"msg": "EVENT (.*)"', result.stdout)
+
+
+REMOVE = {"remove_hosts": "n3"}
+REPLACE = {"replace_host": "n3"}
+RUNS = [
+    ("remove.yml", REMOVE, ["", "maintain/take_out", "redis/redundant"]),
+    ("replace.yml", REPLACE, ["", "redis/check_removal", "stop"]),
+    ("reinit.yml", {"reinit_host": "n3"}, ["postgres/reinit"]),
+    ("reinit.yml", {"reinit_etcd_host": "n3"}, [""]),
+]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "options", "failing"),
+    [(playbook, options, failing) for playbook, options, cases in RUNS for failing in cases],
+)
+def test_the_lock_is_held_during_the_work_and_released_at_the_end(
+    playbook: str, options: dict[str, str], failing: str, tmp_path: Path
+) -> None:
+    ended_well, done = events(tmp_path, playbook, failing=failing, **options)
+    assert ended_well == (not failing)
+    assert (done[0], done[-1]) == (LOCK, "deploy/unlock")
+    assert [name for name in done if name.startswith("deploy/")] == [LOCK, "deploy/unlock"]
+    assert not failing or done[-2] == failing
+    assert len(done) > 2
+
+
+@pytest.mark.parametrize(("playbook", "options"), [("remove.yml", REMOVE), ("replace.yml", REPLACE)])
+def test_nothing_is_touched_while_another_run_holds_the_lock(
+    playbook: str, options: dict[str, str], tmp_path: Path
+) -> None:
+    assert events(tmp_path, playbook, failing=LOCK, **options) == (False, [LOCK])
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("playbooks/*.yml")), ids=lambda path: path.stem)
+def test_a_playbook_that_changes_hosts_takes_the_lock_or_explains_why_not(path: Path) -> None:
+    text = path.read_text()
+    reason = "the lock of deploys" in text.split("\n- name")[0]
+    roles = {"deploy", "maintain"} & {entry["role"] for play in yaml.safe_load(text) for entry in play.get("roles", [])}
+    takes = roles or "tasks_from: lock" in text or "tasks_from: rollback" in text
+    assert takes or reason or path.stem == "releases", "releases.yml changes nothing"
+
+
+# Answers on the only host on which Python can be started.
+RECORD = """
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule({"do": {}, "entry": {"type": "dict"}, "take_over": {"type": "bool"}})
+module.exit_json(lock=module.params["entry"], log=[])
+"""
+
+
+@pytest.mark.parametrize("alive", ["n1", "n3", ""])
+def test_any_member_of_etcd_that_answers_keeps_the_lock(alive: str, tmp_path: Path) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library/deploy_record.py").write_text(RECORD)
+    (tmp_path / "query.yml").write_text((ROOT / "roles/deploy/tasks/query.yml").read_text())
+    broken = {"ansible_python_interpreter": "/missing/python"}
+    hosts = {name: {} if name == alive else broken for name in HOSTS}
+    report = "EVENT {{ __deploy_record.lock.run }} {{ deploy_etcd_members | map(attribute='name') | join(',') }}"
+    tasks = [
+        {
+            "ansible.builtin.include_tasks": "query.yml",
+            "vars": {"__deploy_query": "lock", "__deploy_entry": {"run": "mine"}},
+        },
+        {"ansible.builtin.debug": {"msg": report}},
+    ]
+    result = play(tmp_path, [{"hosts": "app", "gather_facts": False, "any_errors_fatal": True, "tasks": tasks}], hosts)
+    found = re.findall("EVENT (mine [n0-9,]*)", result.stdout)
+    assert found == ([f"mine {'n1,n2,n3' if alive == 'n1' else 'n3'}"] if alive else []) * 3
+    assert ("because none of n1, n2, n3 answers: " in " ".join(result.stdout.split())) == (not alive)
