@@ -9,6 +9,7 @@ from tools.project.code import Code, Function, Module, assignments, calls, dotte
 
 FLASK = frozenset({"flask.Flask", "flask.app.Flask", "apiflask.APIFlask", "flask_openapi3.OpenAPI"})
 CELERY = frozenset({"celery.Celery", "celery.app.Celery"})
+ENTRANCES = frozenset({"wsgi", "passenger_wsgi", "celery_worker", "celeryworker", "run_celery", "make_celery"})
 Key = tuple[str, str]
 
 
@@ -101,8 +102,8 @@ class Apps:
             if (made := self._root(module, name)) and not needs_arguments(function):
                 yield Target(module.name, name, module.at(function), made, factory=True)
         for name in module.imported:
-            # `from shop import app as application` in a module that exists for the server.
-            if module.name.split(".")[-1] in {"wsgi", "passenger_wsgi"}:
+            # `from shop import app as application` in a module that exists for the server or the worker.
+            if module.name.split(".")[-1] in ENTRANCES:
                 source, original = self.code.resolve(module, name)
                 known = self.code.modules.get(source)
                 made_by = known.assigned.get(original) if known else None

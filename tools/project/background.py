@@ -9,7 +9,7 @@ from typing import Any
 
 from tools.project import commands
 from tools.project.apps import Apps, Target
-from tools.project.code import calls, dotted
+from tools.project.code import dotted
 from tools.project.commands import Command, settings
 from tools.project.dependencies import Dependencies
 from tools.project.tree import Finding, Tree
@@ -31,11 +31,14 @@ def migrations(tree: Tree, apps: Apps, dependencies: Dependencies, module: str) 
     migrate = [
         found.at(call)
         for found in apps.code.modules.values()
-        for call in calls(found.tree)
+        for call in found.calls
         if ".".join(apps.code.resolve(found, dotted(call.func))) == "flask_migrate.Migrate"
     ]
     if migrate and dependencies.has("flask-migrate"):
-        program, source = f"flask --app {shlex.quote(module)} db", f"{migrate[0]}: Flask-Migrate, {folder}/"
+        program, source = (
+            f"flask --app {shlex.quote(module.removesuffix('()'))} db",
+            f"{migrate[0]}: Flask-Migrate, {folder}/",
+        )
         sql = f"{program} upgrade --sql {{current}}:head"
         yield Finding("app_migrate_command", f"{program} upgrade", source)
     elif (ini := tree.first("alembic.ini")) or (ini := tree.first(f"{folder}/alembic.ini")):
@@ -161,7 +164,7 @@ def add(found: Processes, command: Command) -> None:
 def tables_at_load(apps: Apps) -> str:
     """Return where the code calls `create_all()`, if it does."""
     for module in apps.code.modules.values():
-        for call in calls(module.tree):
+        for call in module.calls:
             if isinstance(call.func, ast.Attribute) and call.func.attr == "create_all":
                 return module.at(call)
     return ""

@@ -31,6 +31,16 @@ class Module:
     assigned: dict[str, ast.expr] = field(default_factory=dict)
     imported: dict[str, tuple[str, str]] = field(default_factory=dict)
 
+    @cached_property
+    def nodes(self) -> list[ast.AST]:
+        """All nodes of the module."""
+        return list(ast.walk(self.tree))
+
+    @cached_property
+    def calls(self) -> list[ast.Call]:
+        """All calls of the module."""
+        return [node for node in self.nodes if isinstance(node, ast.Call)]
+
     def at(self, node: ast.AST) -> str:
         """Return where a node is, as file:line."""
         return f"{self.path}:{getattr(node, 'lineno', 1)}"
@@ -119,7 +129,7 @@ class Code:
             elif isinstance(statement, ast.ClassDef):
                 module.classes[statement.name] = statement
             module.assigned.update(assignments(statement))
-        for node in ast.walk(module.tree):  # imports in functions, too: factories import their blueprints
+        for node in module.nodes:  # imports in functions, too: factories import their blueprints
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     name = alias.name if alias.asname else alias.name.split(".")[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import PurePosixPath
 
-from tools.project.code import Code, Module, calls, dotted, text
+from tools.project.code import Code, Module, dotted, text
 
 # What the fleet sets for every application. See docs/your-application.md.
 CONTRACT = re.compile(
@@ -50,23 +50,10 @@ class Settings:
         """The variables that the code reads, by name. A required read wins over others."""
         found: dict[str, Read] = {}
         for module in self.code.modules.values():
-            for read in self._in(module):
+            for read in reads_of(self.code, module):
                 if read.name not in found or (read.required and not found[read.name].required):
                     found[read.name] = read
         return found
-
-    @staticmethod
-    def _in(module: Module) -> Iterator[Read]:
-        for node in ast.walk(module.tree):
-            if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
-                if dotted(node.value) in {"os.environ", "environ"} and (name := text(node.slice)):
-                    yield Read(name, module.at(node), required=True)
-            elif isinstance(node, ast.Call) and node.args and (name := text(node.args[0])):
-                called = dotted(node.func)
-                if called in {"os.environ.get", "environ.get", "os.getenv", "getenv"}:
-                    yield Read(name, module.at(node), required=False, default=len(node.args) > 1)
-                elif called.endswith(".from_envvar") and len(node.args) + len(node.keywords) == 1:
-                    yield Read(name, module.at(node), required=True)
 
     def aliases(self) -> dict[str, tuple[str, str]]:
         """Return the variables that are the fleet's under another name: name → the variable of the inventory, place."""
@@ -94,7 +81,7 @@ class Settings:
         """Return the variable that chooses the configuration, if the code has one named `production`."""
         names = [name for name in self.reads if MODES.fullmatch(name)]
         for module in self.code.modules.values() if names else ():
-            for node in ast.walk(module.tree):
+            for node in module.nodes:
                 if isinstance(node, ast.Dict) and len(node.keys) > 1 and "production" in map(text, node.keys):
                     return {names[0]: ("production", f"{self.reads[names[0]].place}, {module.at(node)}")}
         return {}
@@ -102,7 +89,7 @@ class Settings:
     def max_upload(self) -> tuple[int, str] | None:
         """Return the largest upload that the application accepts, in MiB, and the place."""
         for module in self.code.modules.values():
-            for node in ast.walk(module.tree):
+            for node in module.nodes:
                 for name, value in named_values(node):
                     if name == "MAX_CONTENT_LENGTH" and (size := product(value)):
                         return -(-size // 2**20), module.at(node)
@@ -112,12 +99,12 @@ class Settings:
         """Return the folders of the project that the application writes to, with the place."""
         found: dict[str, str] = {}
         for module in self.code.modules.values():
-            for node in ast.walk(module.tree):
+            for node in module.nodes:
                 for name, value in named_values(node):
                     folder = folder_of(value, module) if UPLOADS.fullmatch(name) else None
                     if folder:
                         found.setdefault(folder, module.at(node))
-            for call in calls(module.tree):
+            for call in module.calls:
                 called = dotted(call.func)
                 if called in {"os.mkdir", "os.makedirs"} and call.args:
                     if dotted(call.args[0]).endswith(".instance_path"):
@@ -125,6 +112,20 @@ class Settings:
                     elif folder := folder_of(call.args[0], module):
                         found.setdefault(folder, module.at(call))
         return found
+
+
+def reads_of(code: Code, module: Module) -> Iterator[Read]:
+    """Yield the variables of the environment that a module reads."""
+    for node in module.nodes:
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and (name := text(node.slice)):
+            if ".".join(code.resolve(module, dotted(node.value))) == "os.environ":
+                yield Read(name, module.at(node), required=True)
+        elif isinstance(node, ast.Call) and node.args and (name := text(node.args[0])):
+            called = ".".join(code.resolve(module, dotted(node.func)))
+            if called in {"os.environ.get", "os.getenv"}:
+                yield Read(name, module.at(node), required=False, default=len(node.args) > 1)
+            elif called.endswith(".from_envvar") and len(node.args) + len(node.keywords) == 1:
+                yield Read(name, module.at(node), required=True)
 
 
 def product(node: ast.expr) -> int:

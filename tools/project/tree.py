@@ -46,6 +46,10 @@ class Tree:
             names = list(self._walk())
         return tuple(sorted({name for name in names if name and (self.root / name).is_file()}))
 
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self.files)
+
     def _walk(self) -> Iterable[str]:
         for folder, folders, names in os.walk(self.root):
             folders[:] = [name for name in folders if not name.startswith(".") and name not in OUTSIDE]
@@ -54,7 +58,7 @@ class Tree:
     def read(self, name: str) -> str:
         """Return the text of a file. It is empty if the file does not exist, or is too large for a source file."""
         path = self.root / name
-        if name not in self.files or path.stat().st_size > MAX_FILE_SIZE:
+        if name not in self._names or path.stat().st_size > MAX_FILE_SIZE:
             return ""
         return path.read_text(encoding="utf-8-sig", errors="replace")
 

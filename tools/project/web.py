@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from tools.project.apps import Apps, Target
-from tools.project.code import Code, Function, Module, calls, dotted, keyword, text
+from tools.project.code import Code, Function, Module, dotted, keyword, text
 from tools.project.commands import Command, gunicorn
 from tools.project.dependencies import Dependencies, ignored
 from tools.project.tree import Finding, ProjectError
@@ -165,7 +165,7 @@ class Routes:
     def pages(self) -> dict[str, str]:
         """Path → where it is defined. Pages below a prefix that is not a constant are left out."""
         for module in self.code.modules.values():
-            for call in calls(module.tree):
+            for call in module.calls:
                 if isinstance(call.func, ast.Attribute) and call.func.attr == "register_blueprint" and call.args:
                     prefix = keyword(call, "url_prefix")
                     key = self.code.resolve(module, dotted(call.args[0]))
@@ -180,7 +180,7 @@ class Routes:
         return found
 
     def _in(self, module: Module) -> Iterator[tuple[str, ast.AST]]:
-        for node in ast.walk(module.tree):
+        for node in module.nodes:
             decorators = node.decorator_list if isinstance(node, Function | ast.ClassDef) else [node]
             names = {"add_url_rule"} if decorators == [node] else {"get", "route"}
             for call in decorators:
@@ -218,11 +218,11 @@ class Routes:
     def metrics(self, dependencies: Dependencies) -> Finding:
         """Return the page with metrics for Prometheus."""
         for module in self.code.modules.values():
-            for call in calls(module.tree):
+            for call in module.calls:
                 source, name = self.code.resolve(module, dotted(call.func))
                 if source.startswith("prometheus_flask_exporter") and name.endswith("PrometheusMetrics"):
                     return Finding("app_metrics_path", text(keyword(call, "path")) or "/metrics", module.at(call))
-            for node in ast.walk(module.tree) if dependencies.has("prometheus-client") else ():
+            for node in module.nodes if dependencies.has("prometheus-client") else ():
                 if isinstance(node, ast.Dict) and "/metrics" in [text(key) for key in node.keys]:
                     return Finding("app_metrics_path", "/metrics", module.at(node))
         for path, place in self.pages.items():
