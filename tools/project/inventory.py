@@ -88,10 +88,10 @@ def default_name(folder: str) -> str:
     return name[:20].strip("-")
 
 
-def source(place: Place, project: Path) -> str:
+def source(clone: Path, project: Path) -> str:
     """Return the value of app_source: relative to the clone if the project is inside, so that it can be moved."""
-    if project.is_relative_to(place.clone):
-        return f"{{{{ inventory_dir | dirname | dirname }}}}/{project.relative_to(place.clone)}"
+    if project.is_relative_to(clone):
+        return f"{{{{ inventory_dir | dirname | dirname }}}}/{project.relative_to(clone)}"
     return str(project)
 
 

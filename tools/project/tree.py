@@ -1,15 +1,13 @@
 """The files of a project, and what was found in them."""
 
-import os
-import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-# Folders that hold no part of the application. Hidden ones are left out as well.
-OUTSIDE = frozenset({"__pycache__", "build", "dist", "env", "node_modules", "site-packages", "venv"})
+from tools.release import tree
+from tools.release.errors import ReleaseError
+
 MAX_FILE_SIZE = 2_000_000
 
 
@@ -29,36 +27,28 @@ class Finding:
 
 @dataclass(frozen=True)
 class Tree:
-    """A project's folder. Names of files are relative to it."""
+    """A project's folder. Names of files are relative to it. All files of a `complete` one belong to the project."""
 
     root: Path
+    complete: bool = False
 
     @cached_property
     def files(self) -> tuple[str, ...]:
-        """The files that belong to the project: those that git would track, or all."""
-        command = ["git", "-c", "safe.directory=*", "-C", str(self.root), "ls-files", "-z"]
+        """The files that a release ships."""
+        candidates = tree.everything(self.root) if self.complete else None
         try:
-            result = subprocess.run(
-                [*command, "--cached", "--others", "--exclude-standard"], capture_output=True, text=True, check=False
-            )
-            names = result.stdout.split("\0") if result.returncode == 0 else list(self._walk())
-        except FileNotFoundError:  # git is not installed
-            names = list(self._walk())
-        return tuple(sorted({name for name in names if name and (self.root / name).is_file()}))
+            return tuple(tree.shipped(self.root, candidates=candidates))
+        except ReleaseError as error:
+            raise ProjectError(f"{error}.") from error
 
     @cached_property
     def _names(self) -> frozenset[str]:
         return frozenset(self.files)
 
-    def _walk(self) -> Iterable[str]:
-        for folder, folders, names in os.walk(self.root):
-            folders[:] = [name for name in folders if not name.startswith(".") and name not in OUTSIDE]
-            yield from (Path(folder, name).relative_to(self.root).as_posix() for name in names)
-
     def read(self, name: str) -> str:
         """Return the text of a file. It is empty if the file does not exist, or is too large for a source file."""
         path = self.root / name
-        if name not in self._names or path.stat().st_size > MAX_FILE_SIZE:
+        if name not in self._names or not path.is_file() or path.stat().st_size > MAX_FILE_SIZE:
             return ""
         return path.read_text(encoding="utf-8-sig", errors="replace")
 

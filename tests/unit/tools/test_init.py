@@ -37,7 +37,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def run(*arguments: str, project: str = "shop", files: dict[str, str] = FILES) -> tuple[int, str, str]:
         write(tmp_path / "shop", files)
-        monkeypatch.setattr(sys, "argv", ["fleet", "init", str(tmp_path / project), *arguments])
+        target = project if "://" in project else str(tmp_path / project)
+        monkeypatch.setattr(sys, "argv", ["fleet", "init", target, *arguments])
         code = command.main()
         return code, *capsys.readouterr()
 
@@ -95,6 +96,22 @@ def test_files_of_users_need_one_host(
     assert ("app_persistent_dirs" in variables(clone)) == (single and "c.py" in files)
 
 
+def test_a_git_url_and_an_archive_are_described_too(run: Run, clone: Path, tmp_path: Path) -> None:
+    origin = tmp_path / "store.git"
+    write(origin, FILES)
+    git = ["git", "-C", str(origin), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for arguments in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-qm", "a"]):
+        subprocess.run([*git, *arguments], check=True)
+    (origin / "app.py").unlink()
+    url = f"{origin.as_uri()}#main"
+    assert run(project=url)[0] == 0
+    assert variables(clone, "store")["app_source"] == url
+    assert variables(clone, "store")["app_module"] == "app:app"
+    subprocess.run([*git, "archive", "--prefix=x/", f"--output={tmp_path}/market-1.tar.gz", "main"], check=True)
+    assert run(project="market-1.tar.gz")[0] == 0
+    assert variables(clone, "market-1")["app_source"] == f"{tmp_path}/market-1.tar.gz"
+
+
 def test_names_can_be_chosen(run: Run, clone: Path) -> None:
     assert run("--name", "store", "--inventory", "production")[0] == 0
     assert variables(clone, "production")["app_name"] == "store"
@@ -111,7 +128,13 @@ def test_json_has_the_findings_with_their_sources(run: Run, clone: Path) -> None
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        ([], {"project": "nowhere"}, "nowhere is not a folder; give the folder of the Flask project."),
+        (
+            [],
+            {"project": "nowhere"},
+            "nowhere is not a folder; give the folder of the Flask project, a git URL or an archive.",
+        ),
+        ([], {"project": "https://127.0.0.1:1/x.git"}, "cannot fetch app_source=https://127.0.0.1:1/x.git"),
+        ([], {"project": "https://user:pw@127.0.0.1:1/x.git"}, "has a password, which application.yml would show"),
         (["--name", "My_Shop"], {}, "--name My_Shop is not valid as a name of a database and of users; use 1 to 20"),
         (["--name", "nginx"], {}, "--name nginx is a program on the hosts"),
         (["--inventory", "../x"], {}, "--inventory ../x is not valid as a name of containers; use 1 to 20"),

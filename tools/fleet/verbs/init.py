@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from argparse import ArgumentParser
 from dataclasses import asdict
 from pathlib import Path
@@ -10,11 +11,13 @@ from tools.fleet.context import ROOT, FleetError, echo
 from tools.project import inventory
 from tools.project.detect import Choices, Project, detect
 from tools.project.tree import Finding, ProjectError, Tree
+from tools.release import fetch
+from tools.release.errors import ReleaseError, masked
 
 
 def arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the verb. The option --inventory is that of all verbs."""
-    parser.add_argument("project", metavar="PROJECT", help="the folder of the project; it is read, never changed")
+    parser.add_argument("project", metavar="PROJECT", help="folder, git URL (URL#REF) or archive; never changed")
     parser.add_argument("--name", default="", help="name of the application (default: that of the folder)")
     parser.add_argument("--app", default="", metavar="MODULE:NAME", help="the Flask application, if there are several")
     parser.add_argument("--celery", default="", metavar="MODULE:NAME", help="the Celery application")
@@ -32,20 +35,18 @@ def init(
     project: str, name: str, app: str, celery: str, hosts: str | None, force: bool, dry_run: bool, as_json: bool
 ) -> None:
     """Write the inventory of a project, and print what was found in it."""
-    folder = Path(project).expanduser().resolve()
     try:
-        if not folder.is_dir():
-            raise ProjectError(f"{project} is not a folder; give the folder of the Flask project.")
-        origin = "--name" if name else f"the name of the folder {folder.name}"
-        name = name or inventory.default_name(folder.name)
+        tree, source, default = opened(project)
+        origin = "--name" if name else f"the project's name, {default}"
+        name = name or inventory.default_name(default)
         if not name:
-            raise ProjectError(f"{folder.name} cannot be made a name of an application; choose one with --name.")
+            raise ProjectError(f"{default} cannot be made a name of an application; choose one with --name.")
         place = inventory.Place(ROOT, name, os.environ.get("INVENTORY") or name)
         place.check(force or dry_run)
-        found = detect(Tree(folder), Choices(app, celery, hosts))
+        found = detect(tree, Choices(app, celery, hosts))
         found.findings[:0] = [
             Finding("app_name", name, origin),
-            Finding("app_source", inventory.source(place, folder), "the project's folder"),
+            Finding("app_source", source, "PROJECT of bin/fleet init"),
         ]
         written = [] if dry_run else inventory.write(place, found, hosts)
     except ProjectError as error:
@@ -53,7 +54,30 @@ def init(
     if as_json:
         print_json(found, place, written)
     else:
-        print_text(found, place, written, folder)
+        print_text(found, place, written, project)
+
+
+def opened(project: str) -> tuple[Tree, str, str]:
+    """Return the files of a project, the value of app_source, and a name for it."""
+    if not fetch.is_remote(project):
+        folder = Path(project).expanduser().resolve()
+        if not folder.is_dir():
+            raise ProjectError(
+                f"{project} is not a folder; give the folder of the Flask project, a git URL or an archive."
+            )
+        return Tree(folder), inventory.source(ROOT, folder), folder.name
+    if masked(project) != project:
+        raise ProjectError(
+            f"{masked(project)} has a password, which application.yml would show; "
+            "use an SSH URL, or git's credential helper."
+        )
+    try:
+        found = fetch.checkout(project, ROOT / ".cache")
+    except ReleaseError as error:
+        raise ProjectError(f"{error}.") from error
+    last = re.split("[/:]", project.partition("#")[0].rstrip("/"))[-1]
+    source = project if fetch.GIT.match(project) else str(Path(project).expanduser().resolve())
+    return Tree(found.root, complete=found.complete), source, fetch.ARCHIVE.sub("", last).removesuffix(".git")
 
 
 def print_json(found: Project, place: inventory.Place, written: list[Path]) -> None:
@@ -63,9 +87,9 @@ def print_json(found: Project, place: inventory.Place, written: list[Path]) -> N
     echo(json.dumps({"inventory": place.inventory, "findings": findings, "notes": found.notes, "written": files}))
 
 
-def print_text(found: Project, place: inventory.Place, written: list[Path], folder: Path) -> None:
+def print_text(found: Project, place: inventory.Place, written: list[Path], project: str) -> None:
     """Print the findings, what has to be checked, and the next command."""
-    for title, assumed in ((f"Found in {folder}", False), ("Assumed; correct what is wrong", True)):
+    for title, assumed in ((f"Found in {masked(project)}", False), ("Assumed; correct what is wrong", True)):
         rows = [finding for finding in found.findings if finding.assumed == assumed]
         if rows:
             echo(f"{title}:")
