@@ -1,0 +1,230 @@
+"""The verbs of `bin/fleet`, as an operator types them."""
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from tests.support.live.fleet import LiveFleet, eventually
+from tools.fleet.context import ROOT
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+# A user outside of the fleet and of fleet_admin_networks: another address of a load balancer.
+USER = "198.51.100.7"
+
+
+def environment(fleet: LiveFleet) -> dict[str, str]:
+    return fleet.fleet.environment | {"INVENTORY": fleet.fleet.inventory}
+
+
+@pytest.fixture
+def command(fleet: LiveFleet) -> Command:
+    """Run a verb from another folder."""
+
+    def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [ROOT / "bin/fleet", *arguments],
+            cwd="/",
+            env=environment(fleet),
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture
+def settings(fleet: LiveFleet) -> Iterator[Path]:
+    """The folder of the inventory's variables. Files that a test adds are removed."""
+    folder = ROOT / "inventories" / fleet.fleet.inventory / "group_vars/all"
+    before = set(folder.iterdir())
+    yield folder
+    for path in set(folder.iterdir()) - before - {folder / "vault.yml"}:
+        path.unlink()
+
+
+def test_commands_run_as_the_application_with_their_words_input_and_exit_code(
+    fleet: LiveFleet, command: Command
+) -> None:
+    script = 'id -un; echo "$1"; cat; test -n "$DATABASE_URL" || exit 1; exit 3'
+    result = command("exec", "--", "sh", "-c", script, "sh", "it's $HOME", given="from stdin\n")
+    assert (result.returncode, result.stderr) == (3, "")
+    assert result.stdout == f"{fleet.app_name}-app\nit's $HOME\nfrom stdin\n"
+    last = fleet.group("app")[-1].name
+    assert command("exec", "--host", last, "--", "uname", "-n").stdout.strip() == last
+    assert "=3=" in command("console", given="print('=%d=' % (1 + 2))\n").stdout
+
+
+def test_a_command_has_a_terminal_if_the_operator_has_one(fleet: LiveFleet) -> None:
+    output = b""
+
+    def read(descriptor: int) -> bytes:
+        nonlocal output
+        chunk = os.read(descriptor, 1024)
+        output += chunk
+        return chunk
+
+    before = os.environ.copy()
+    os.environ.update(environment(fleet))
+    try:
+        words = ["exec", "--", "sh", "-c", "test -t 0 && test -t 1 && echo =terminal="]
+        status = pty.spawn([str(ROOT / "bin/fleet"), *words], read)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+    assert (os.waitstatus_to_exitcode(status), b"=terminal=" in output) == (0, True), output
+
+
+def test_a_process_of_the_application_runs_once(settings: Path, command: Command) -> None:
+    processes = {"hello": {"command": 'echo "hello $APP_RELEASE"', "group": "app"}}
+    (settings / "zz_commands.yml").write_text(yaml.safe_dump({"app_processes": processes}))
+    result = command("run", "hello", "--", "and bye")
+    assert result.returncode == 0
+    assert re.fullmatch(r"hello \S+ and bye\n", result.stdout)
+
+
+def test_database_clients_reach_the_host_that_leads(fleet: LiveFleet, command: Command) -> None:
+    query = "select current_user || ' ' || pg_is_in_recovery()"
+    assert command("psql", "--", "-XAtc", query).stdout == f"{fleet.app_name}_owner false\n"
+    assert command("psql", "--superuser", "--", "-XAt", given=f"{query};\n").stdout == "postgres false\n"
+    assert command("redis", "--", "ACL", "WHOAMI").stdout == "admin\n"
+    assert "role:master" in command("redis", "cache", "--", "INFO", "replication").stdout
+    if fleet.standbys:
+        assert command("psql", "--replica", "--", "-XAtc", query).stdout == f"{fleet.app_name}_owner true\n"
+        assert "role:slave" in command("redis", "cache", "--replica", "--", "INFO", "replication").stdout
+    else:
+        assert "postgres has no replica that answers; leave out --replica" in command("psql", "--replica").stderr
+    for host in fleet.group("redis"):
+        assert fleet.run(host, "ls /run | grep -c fleet-redis", check=False).stdout == "0\n"
+
+
+def test_logs_of_all_hosts_are_merged_by_time(fleet: LiveFleet, site: httpx.Client, command: Command) -> None:
+    identity = site.get("/?commands").headers["X-Request-Id"]
+    found = eventually(lambda: command("logs", "--request", identity, "--json").stdout, within=20)
+    entries = [json.loads(line) for line in found.splitlines()]
+    assert any(entry["process"] == "nginx" and "/?commands" in entry["message"] for entry in entries)
+    result = command("logs", "--since", "1d", "--json")
+    assert (result.returncode, result.stderr) == (0, "")
+    entries = [json.loads(line) for line in result.stdout.splitlines()]
+    assert {entry["process"] for entry in entries} >= {"web", "worker", "beat"}
+    assert {entry["host"] for entry in entries} >= {host.name for host in fleet.group("app")}
+    assert [entry["time"] for entry in entries] == sorted(entry["time"] for entry in entries)
+    lines = command("logs", "web", "-n", "2").stdout.splitlines()
+    assert all(re.match(r"\S+Z \S+ web: ", line) for line in lines)
+    assert len(command("logs", "-n", "2", "--json").stdout.splitlines()) == 2
+    host = fleet.primary.name
+    assert f" {host} patroni: " in command("logs", "--unit", "patroni", "--host", host).stdout
+
+
+def test_logs_are_followed_until_ctrl_c(fleet: LiveFleet, site: httpx.Client) -> None:
+    with subprocess.Popen(
+        [ROOT / "bin/fleet", "logs", "-f", "nginx", "--grep", "followed"],
+        env=environment(fleet),
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout
+        time.sleep(5)
+        site.get("/?followed")
+        line = process.stdout.readline()
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(20) == 130
+    assert "/?followed" in line
+
+
+def test_settings_and_secrets_are_live_after_a_deploy(settings: Path, command: Command) -> None:
+    values = {"COMMANDS_TEXT": 'a "b" {{ c }}', "COMMANDS_SECRET": "s3cret $x"}
+    printenv = ["exec", "--", "printenv", *values]
+    try:
+        assert command("env", "set", f"COMMANDS_TEXT={values['COMMANDS_TEXT']}").returncode == 0
+        assert command("secret", "set", "COMMANDS_SECRET", given=f"{values['COMMANDS_SECRET']}\n").returncode == 0
+        assert command("secret", "get", "COMMANDS_SECRET").stdout == f"{values['COMMANDS_SECRET']}\n"
+        listed = command("env", "list").stdout
+        assert "COMMANDS_SECRET=(secret)" in listed
+        assert values["COMMANDS_SECRET"] not in listed + (settings / "environment.yml").read_text()
+        assert command(*printenv).stdout == ""
+        deploy = command("deploy")
+        assert deploy.returncode == 0, deploy.stdout[-3000:]
+        assert values["COMMANDS_SECRET"] not in deploy.stdout
+        assert command(*printenv).stdout.splitlines() == [*values.values()]
+    finally:
+        command("env", "unset", "COMMANDS_TEXT")
+        command("secret", "unset", "COMMANDS_SECRET")
+        assert command("deploy").returncode == 0
+    assert command(*printenv).stdout == ""
+    assert "COMMANDS_SECRET" not in command("secret", "list").stdout
+
+
+def test_releases_are_listed_and_a_release_that_no_host_has_is_refused(fleet: LiveFleet, command: Command) -> None:
+    document = json.loads(command("releases", "--json").stdout)
+    hosts = {host.name for host in fleet.group("app") + fleet.group("workers")}
+    assert document["hosts"].keys() == hosts
+    (current,) = {host["current"] for host in document["hosts"].values()}
+    assert document["log"]
+    assert current in command("releases").stdout
+    refused = command("rollback", "20200101-000000-none")
+    assert refused.returncode == 1
+    assert "20200101-000000-none" in refused.stdout
+
+
+@contextmanager
+def user(fleet: LiveFleet) -> Iterator[Callable[[str], str]]:
+    """A client at an address of its own, on the load balancer that has the virtual address."""
+    host = fleet.vip_holder()
+    assert host
+    fleet.run(host, f"ip address add {USER}/32 dev lo")
+
+    def get(path: str) -> str:
+        return fleet.run(host, f"curl -ksSi --interface {USER} https://127.0.0.1{path}").stdout
+
+    try:
+        yield get
+    finally:
+        fleet.run(host, f"ip address del {USER}/32 dev lo")
+
+
+def test_maintenance_shows_users_a_page_until_it_is_switched_off(
+    fleet: LiveFleet, site: httpx.Client, command: Command
+) -> None:
+    hosts = fleet.group("loadbalancers")
+    with user(fleet) as get:
+        assert get("/lb-health").startswith("HTTP/2 200")
+        assert not get("/").startswith("HTTP/2 503")
+        try:
+            result = command("maintenance", "on", "--message", "Back at 14:00.", "--retry-after", "90")
+            assert result.returncode == 0, result.stdout
+            assert command("maintenance", "on", "--message", 'a "quote"').returncode == 1
+            play = ["ansible-playbook", "-i", f"inventories/{fleet.fleet.inventory}", "site.yml", "--tags", "nginx"]
+            assert fleet.fleet.run(*play, quiet=True).returncode == 0
+            for host in hosts:
+                fleet.run(host, "systemctl restart nginx")
+            page = eventually(lambda: get("/"), within=5)
+            assert page.startswith("HTTP/2 503")
+            assert "retry-after: 90" in page
+            assert "Back at 14:00." in page
+            assert get("/lb-health").startswith("HTTP/2 200")
+            # The fleet and administrators.
+            assert site.get("/").status_code == 200
+            status = command("status")
+            assert status.returncode == 1
+            assert re.search(r"users see the maintenance page since \S+Z \(.+: Back at 14:00\.\)", status.stdout)
+            metric = "flaskfleet_maintenance_since_seconds"
+            assert eventually(lambda: fleet.prometheus("query", query=metric)["result"], within=60)
+        finally:
+            assert command("maintenance", "off").returncode == 0
+        assert not get("/").startswith("HTTP/2 503")
+    assert "maintenance page" not in command("status").stdout
