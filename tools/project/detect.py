@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.project import background, commands, dependencies, web
+from tools.project import background, commands, dependencies, timers, web
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
@@ -28,11 +28,12 @@ MAX_UPLOAD_MB = 2
 
 @dataclass
 class Project:
-    """What was found in a project. It needs a `single` host if it stores files there."""
+    """What was found in a project: a `single` host if it stores files there, `mails` if it sends e-mails."""
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     single: bool = False
+    mails: bool = False
 
     def add(self, *found: Finding | None) -> None:
         """Add what was found."""
@@ -71,10 +72,12 @@ def detect(tree: Tree, choices: Choices) -> Project:
     project.add(*tasks)
     beside = background.processes(lines, others, has_celery=bool(tasks))
     settings = Settings(code)
+    project.mails = "MAIL_SERVER" in settings.reads
     environment(project, tree, settings, lines)
     schema(project, tree, flask, needs, module.value, beside, settings)
     if beside.processes:
         project.add(Finding("app_processes", beside.processes, ", ".join(dict.fromkeys(beside.sources))))
+    project.add(timers.timers(tree))
     routes = web.Routes(code)
     project.add(routes.health(), routes.metrics(needs))
     project.add(*web.static(flask, web.target_of(flask, module.value)))

@@ -30,6 +30,10 @@ fleet_domain: {name}.test
 
 # Fixed sizes, because containers report the cores and memory of the whole machine.
 """
+MAIL = """
+# The address of `make mail` on this machine, which shows the e-mails that the application sends.
+app_mail_url: "smtp://{{ fleet_admin_networks[0] | regex_replace('/32$', '') }}:1025"
+"""
 SIZES = {
     "app_workers": 2,
     "celery_concurrency": 2,
@@ -111,6 +115,7 @@ def write(place: Place, project: Project, hosts: str | None) -> list[Path]:
         if "app_celery_app" not in found:
             sizes.pop("celery_concurrency", None)
         files[settings] = SETTINGS.format(name=place.name) + yaml.safe_dump(sizes, sort_keys=False)
+        files[settings] += MAIL if project.mails else ""
     topology = place.folder / "sandbox.tfvars"
     if hosts or not topology.exists():
         single = hosts == "one" if hosts else project.single

@@ -15,14 +15,14 @@ CONTRACT = re.compile(
     "CELERY_RESULT_BACKEND|APP_DOMAIN|APP_RELEASE|LOG_LEVEL|CELERY_METRICS_(PORT|ADDRESS)|PROMETHEUS_MULTIPROC_DIR|HOME|PATH|USER|PWD|TMPDIR|TZ|LANG|"
     "HOSTNAME|PYTHONPATH|MAIL_(SERVER|PORT|USE_TLS|USE_SSL|USERNAME|PASSWORD|DEFAULT_SENDER)"
 )
-# Variables of the inventory, and usual names for them in the environment other than the fleet's, as patterns.
+# What the fleet sets → the variable of the inventory with the same value, and other usual names, as a pattern.
 ALIASES = {
-    "app_database_url": r"(\w+_)?(DATABASE|DB|POSTGRES|POSTGRESQL|SQLALCHEMY_DATABASE)_(URL|URI)",
-    "app_celery_broker_url": r"(\w+_)?BROKER(_URL)?|CELERY_BROKER",
-    "app_celery_result_backend": r"(\w+_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND",
-    "app_cache_url": r"CACHE_REDIS_URL|REDIS_CACHE_URL",
-    "app_redis_url": r"(\w+_)?REDIS_(URL|URI)|REDISTOGO_URL|REDISCLOUD_URL|RATELIMIT_STORAGE_(URL|URI)",
-    "app_secret_key": r"(FLASK|APP)_SECRET(_KEY)?",
+    "DATABASE_URL": ("app_database_url", r"(\w+_)?(DATABASE|DB|POSTGRES|POSTGRESQL|SQLALCHEMY_DATABASE)_(URL|URI)"),
+    "CELERY_BROKER_URL": ("app_redis_url", r"(\w+_)?BROKER(_URL)?|CELERY_BROKER"),
+    "CELERY_RESULT_BACKEND": ("app_celery_result_url", r"(\w+_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND"),
+    "CACHE_URL": ("app_cache_url", "CACHE_REDIS_URL|REDIS_CACHE_URL"),
+    "REDIS_URL": ("app_redis_url", r"(\w+_)?REDIS_(URL|URI)|REDISTOGO_URL|REDISCLOUD_URL|RATELIMIT_STORAGE_(URL|URI)"),
+    "SECRET_KEY": ("app_secret_key", "(FLASK|APP)_SECRET(_KEY)?"),
 }
 NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
 MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")
@@ -57,13 +57,13 @@ class Settings:
 
     def aliases(self) -> dict[str, tuple[str, str]]:
         """Return the variables that are the fleet's under another name: name → the variable of the inventory, place."""
-        found = {}
+        found: dict[str, tuple[str, str]] = {}
         for name, read in self.reads.items():
             if CONTRACT.fullmatch(name) or NOT_OURS.search(name):
                 continue
-            known = next((own for own, pattern in ALIASES.items() if re.fullmatch(pattern, name)), None)
-            if known and not self.reads.keys() & {known.removeprefix("app_").upper()}:
-                found[name] = (known, read.place)
+            for own, (variable, pattern) in ALIASES.items():
+                if re.fullmatch(pattern, name) and own not in self.reads:
+                    found.setdefault(name, (variable, read.place))
         for name, value in (("SERVER_NAME", "fleet_domain"), ("PYTHON_VERSION", "app_python")):
             if name in self.reads and (self.reads[name].required or self.reads[name].default):
                 found[name] = (value, self.reads[name].place)
