@@ -66,7 +66,7 @@ def prune(fleet: Fleet) -> None:
         for entries in (("ps", "--all"), ("network", "ls")):
             if fleet.engine(*entries, "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
                 return
-        images = ("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=localhost/flaskfleet-host")
+        images = ("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=localhost/flaskfleet-*")
         for image in fleet.engine(*images).stdout.split():
             fleet.engine("rmi", image)  # not by force, which would also remove containers
         fleet.engine("--unpin")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from packaging.utils import parse_wheel_filename
 
+from tools.release import builder
 from tools.release.errors import ReleaseError, pip, uv
 from tools.release.target import Target
 
@@ -29,10 +30,10 @@ def fetch(lines: Sequence[str], target: Target, into: Path) -> None:
         if not missing:
             raise
         source_only = [line for line in packages if line.split()[0] in missing]
-        _build_all([*source_only, *from_git], target, into)
+        build_all([*source_only, *from_git], target, into)
         _download([line for line in packages if line not in source_only], target, into)
     else:
-        _build_all(from_git, target, into)
+        build_all(from_git, target, into)
 
 
 def _download(lines: Sequence[str], target: Target, into: Path) -> None:
@@ -69,19 +70,20 @@ def without_wheel(requirements: Sequence[str], target: Target) -> list[str]:
         return [name for name, lacking in zip(requirements, pool.map(lacks, requirements), strict=True) if lacking]
 
 
-def _build_all(lines: Sequence[str], target: Target, into: Path) -> None:
+def build_all(lines: Sequence[str], target: Target, into: Path) -> None:
     """Build packages from source. All that cannot be built are named in one error."""
-    failures: dict[str, str] = {}
+    compiled = []
     for line in lines:
         try:
             _build(line, into)
-        except ReleaseError as error:
-            failures[line.split()[0]] = str(error)
-    if failures:
-        raise ReleaseError(_named(failures, target))
+        except ReleaseError:
+            compiled.append(line)
+    if failures := builder.build(compiled, target, into) if compiled else {}:
+        raise ReleaseError(_named({line.split()[0]: reason for line, reason in failures.items()}, target))
 
 
 def _build(line: str, into: Path) -> None:
+    """Build a package on this machine. That works if it is pure Python."""
     name = line.split()[0].partition("==")[0]
     with tempfile.TemporaryDirectory() as work:
         file = Path(work) / "requirements.txt"

@@ -77,7 +77,7 @@ def test_packages_without_a_wheel_are_named_at_once(tmp_path: Path, monkeypatch:
     def pip(*arguments: str, what: str) -> None:
         if arguments[0] == "download":
             raise ReleaseError(f"cannot {what}: no matching distribution")
-        raise ReleaseError(f"cannot {what}: no compiler")
+        raise ReleaseError(f"cannot {what}: it contains compiled code")
 
     def uv(*_: str, text: str, **__: object) -> str:
         name, version = (text + "==").split("==")[:2]
@@ -86,14 +86,16 @@ def test_packages_without_a_wheel_are_named_at_once(tmp_path: Path, monkeypatch:
         return f"{name}=={version or '2.0'}"
 
     monkeypatch.setattr(wheels, "pip", pip)
+    monkeypatch.setenv("ENGINE", "no-engine")
     monkeypatch.setattr(wheels, "uv", uv)
     lines = [f"{name} --hash=sha256:aa" for name in ("greenlet==1.0", "flask==3.1.3", "lxml==1.0")]
     with pytest.raises(ReleaseError) as caught:
         wheels.fetch(lines, TARGET, tmp_path)
+    reason = "it has compiled code, and no-engine, in which it would be compiled, is not installed: run make setup"
     assert str(caught.value) == (
         "These packages have no wheel for Python 3.13 on x86_64: "
-        "greenlet==1.0 (cannot build it: no compiler; version 2.0 has a wheel), "
-        "lxml==1.0 (cannot build it: no compiler; version 2.0 has a wheel). Choose other versions"
+        f"greenlet==1.0 ({reason}; version 2.0 has a wheel), lxml==1.0 ({reason}; version 2.0 has a wheel). "
+        "Choose other versions"
     )
 
 

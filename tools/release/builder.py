@@ -1,0 +1,104 @@
+"""Builds packages with compiled code in a throw-away container, which is made from the image of the sandbox hosts.
+
+The container has the hosts' Python, C library and compiler. Libraries that the hosts lack become part of the wheel.
+"""
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.fleet.context import ROOT
+from tools.release.errors import ReleaseError, cause, run
+from tools.release.target import GLIBC, HOST_PYTHON, Target
+
+# A compiler, and the headers that common packages need.
+PACKAGES = (
+    "build-essential default-libmysqlclient-dev libffi-dev libjpeg-dev libldap-dev libpq-dev libsasl2-dev libssl-dev "
+    "libxml2-dev libxslt1-dev patchelf pkg-config python3-dev python3-venv zlib1g-dev"
+)
+AUDITWHEEL = "auditwheel==6.8.2"
+PREPARE = f"""
+set -e
+apt-get update --quiet
+DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends {PACKAGES}
+apt-get clean
+python3 -m venv /opt/build
+/opt/build/bin/pip install --quiet {AUDITWHEEL}
+"""
+BUILD = """
+export SOURCE_DATE_EPOCH=315532800 PATH=/opt/build/bin:$PATH
+for folder in /work/[0-9]*; do
+    name=$(cat "$folder/name")
+    hashes=$(grep -q -e --hash= "$folder/requirements.txt" && echo --require-hashes)
+    {
+        pip wheel --quiet --no-deps $hashes --no-binary="$name" --wheel-dir="$folder/raw" \
+            --requirement="$folder/requirements.txt" &&
+            auditwheel repair --plat PLATFORM --wheel-dir="$folder/repaired" "$folder"/raw/*.whl
+    } >"$folder/log" 2>&1
+done
+chmod -R a+rX /work
+"""
+PASSED = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "http_proxy", "https_proxy", "no_proxy")
+CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+def _engine(*arguments: str, what: str) -> str:
+    return run([str(ROOT / "bin" / "engine"), *arguments], what)
+
+
+def _container(work: Path) -> list[str]:
+    """Return the options of a container that reaches the same package index as this machine."""
+    environment = {name: os.environ[name] for name in PASSED if name in os.environ}
+    if CERTIFICATES.exists():
+        shutil.copy(CERTIFICATES, work / "ca.crt")
+        environment["PIP_CERT"] = "/work/ca.crt"
+    passed = [f"--env={name}={value}" for name, value in environment.items()]
+    return ["--network=host", f"--volume={work}:/work", *passed]
+
+
+def _image(work: Path) -> str:
+    """Return the name of the image with the compiler, after making it."""
+    host = run([str(ROOT / "bin" / "host-image")], "make the image of the hosts").strip()
+    tag = hashlib.sha256(f"{host}{PREPARE}".encode()).hexdigest()[:12]
+    image, container = f"localhost/flaskfleet-builder:{tag}", f"flaskfleet-builder-{os.getpid()}"
+    what = "make the builder for packages with compiled code"
+    try:
+        _engine("image", "inspect", image, what=what)
+    except ReleaseError:
+        try:
+            _engine("run", f"--name={container}", *_container(work), host, "sh", "-c", PREPARE, what=what)
+            _engine("commit", "--quiet", container, image, what=what)
+        finally:
+            _engine("rm", "--force", "--volumes", container, what=what)
+    return image
+
+
+def build(lines: Sequence[str], target: Target, into: Path) -> dict[str, str]:
+    """Build locked requirements, and return the reason for each that cannot be built."""
+    engine = os.environ.get("ENGINE", "podman")
+    if shutil.which(engine) is None:
+        reason = f"it has compiled code, and {engine}, in which it would be compiled, is not installed: run make setup"
+        return dict.fromkeys(lines, reason)
+    if target.machine != platform.machine() or target.python != HOST_PYTHON:
+        return dict.fromkeys(lines, f"it has compiled code, which only a machine with {target} can compile")
+    failures = {}
+    with tempfile.TemporaryDirectory() as folder:
+        work = Path(folder)
+        for number, line in enumerate(lines):
+            (own := work / str(number)).mkdir()
+            (own / "name").write_text(line.split()[0].partition("==")[0])
+            (own / "requirements.txt").write_text(f"{line}\n")
+        script = BUILD.replace("PLATFORM", f"manylinux_{GLIBC[0]}_{GLIBC[1]}_{target.machine}")
+        options = ["--rm", *_container(work)]
+        _engine("run", *options, _image(work), "sh", "-c", script, what="compile packages")
+        for number, line in enumerate(lines):
+            wheel = next((work / str(number)).glob("repaired/*.whl"), None)
+            if wheel:
+                shutil.move(wheel, into / wheel.name)
+            else:
+                failures[line] = cause((work / str(number) / "log").read_text(errors="replace"))
+    return failures
