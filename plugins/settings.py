@@ -46,6 +46,7 @@ FOLLOWERS = {
     ),
     "app_health_path": ("nginx_private_paths", "nginx_upstream_health_path", "prometheus_probes"),
     "app_max_upload_mb": ("nginx_client_max_body_size",),
+    "app_persistent_dirs": ("app_linked_folders", "app_writable_paths", "fleet_linked_dirs"),
     "app_port": (
         "base_firewall_rules",
         "fleet_ports",
@@ -55,7 +56,9 @@ FOLLOWERS = {
         "prometheus_scrape_jobs",
     ),
     "app_metrics_path": ("nginx_private_paths", "prometheus_scrape_jobs"),
+    "app_shared_mount": ("app_user_id", "fleet_files"),
     "app_user": (),
+    "app_writable_dirs": ("app_linked_folders", "app_writable_paths"),
     "celery_metrics_port": ("prometheus_rule_files_left_out", "prometheus_scrape_jobs"),
     "postgres_app_user": ("app_database_replica_url", "app_database_url"),
     "postgres_database": ("app_database_migration_url", "app_database_replica_url", "app_database_url"),

@@ -11,6 +11,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from plugins.control_node import ControlNodeAction
+from plugins.folders import FOLDERS, wrong_folders
 from tools.release.errors import ReleaseError
 from tools.release.fetch import is_remote
 from tools.release.lock import find
@@ -244,6 +245,9 @@ class ActionModule(ControlNodeAction):
         if "fleet_admin_networks" in shared:
             failures += wrong_networks(shared["fleet_admin_networks"])
         failures += wrong_application(self.values((*APPLICATION, *APPLICATION_OPTIONS)), groups.get("workers", []))
+        members = self.defined(["app_members", "app_worker_members"]).values()
+        names = dict.fromkeys(member["name"] for group in members for member in group)
+        failures += wrong_folders(self.values(FOLDERS), list(names))
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)
         for extra in self.values(["fleet_extra_ports"]).values():

@@ -1,0 +1,49 @@
+"""Folders that outlive a release: those that would lose files of users are refused."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+FOLDERS = ("app_persistent_dirs", "app_writable_dirs", "app_shared_mount")
+
+
+def wrong_folders(settings: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:
+    """A sentence for each folder of the application that would not keep its files.
+
+    Args:
+        settings: The variables of FOLDERS.
+        hosts: The hosts on which the application runs.
+    """
+    persistent, writable, mount = (settings.get(name) or [] for name in FOLDERS)
+    failures = []
+    for name, paths in (("app_persistent_dirs", persistent), ("app_writable_dirs", writable)):
+        if not isinstance(paths, list):
+            failures.append(f"{name} = {paths} is no list; write it like [uploads].")
+            continue
+        failures += [
+            f"{name} = {path} is no folder of the project; write a path below the project, like uploads"
+            f"{', or the absolute path of a folder for files alone' if name == 'app_persistent_dirs' else ''}."
+            for path in paths
+            if not _is_folder(str(path), absolute=name == "app_persistent_dirs")
+        ]
+    if mount and not str(mount).startswith("/"):
+        failures.append(f"app_shared_mount = {mount} is no absolute path; set it to the folder that all hosts mount.")
+    if failures or not hosts[1:]:
+        return failures
+    for path in persistent:
+        if not mount:
+            each = f"app_persistent_dirs = {path} would be another folder on each of {', '.join(hosts)}"
+            fix = "set app_shared_mount to a folder that all of them mount (NFS, EFS), keep the files in S3"
+            fix += ", or leave one host in the groups app and workers"
+            return [f"{each}, so users would find their files on one of them only; {fix}."]
+        if str(path).startswith("/") and not PurePosixPath(path).is_relative_to(str(mount)):
+            failures.append(
+                f"app_persistent_dirs = {path} is outside of app_shared_mount = {mount}, so each host would have a "
+                "folder of its own; choose a path below it."
+            )
+    return failures
+
+
+def _is_folder(path: str, absolute: bool) -> bool:
+    parts = PurePosixPath(path).parts
+    return bool(parts) and ".." not in parts and (len(parts) > 1 or parts[0] != "/") and (absolute or parts[0] != "/")

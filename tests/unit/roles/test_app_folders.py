@@ -1,0 +1,93 @@
+"""Folders of the application that outlive its releases."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.folders import wrong_folders
+from tests.unit.roles.modules import ROLES, Run, load
+from tests.unit.roles.test_settings import rendered
+
+app_folders = load(ROLES / "app/library/app_folders.py")
+
+
+@pytest.fixture
+def releases(tmp_path: Path) -> Path:
+    """Two releases: the second one has a default picture, and the application's user has uploaded one to the host."""
+    for name in ("r1", "r2"):
+        (tmp_path / "releases" / name / "source").mkdir(parents=True)
+    (tmp_path / "releases/r2/source/static/uploads").mkdir(parents=True)
+    (tmp_path / "releases/r2/source/static/uploads/default.png").write_text("a picture")
+    (tmp_path / "kept").mkdir()
+    return tmp_path / "releases"
+
+
+def test_files_of_users_stay_over_two_releases(releases: Path, run_module: Any) -> None:
+    kept = releases.parent / "kept"
+
+    def run(check: bool = False) -> dict[str, Any]:
+        given = {"releases": str(releases), "folders": {"static/uploads": str(kept)}}
+        found: dict[str, Any] = run_module(app_folders, given, check)
+        return found
+
+    assert run(check=True)["changed"]
+    assert not (releases / "r1/source/static").exists()
+    assert len(run()["linked"]) == 2
+    assert (kept / "default.png").read_text() == "a picture"
+    (releases / "r1/source/static/uploads/mine.png").write_text("mine")
+    assert (releases / "r2/source/static/uploads/mine.png").read_text() == "mine"
+    assert run()["linked"] == []
+    # The next release brings its own picture, and must not replace what users have changed meanwhile.
+    (kept / "default.png").write_text("another")
+    (releases / "r3/source/static/uploads").mkdir(parents=True)
+    (releases / "r3/source/static/uploads/default.png").write_text("a new picture")
+    assert run()["linked"] == [str(releases / "r3/source/static/uploads")]
+    assert (releases / "r3/source/static/uploads/default.png").read_text() == "another"
+
+
+def test_a_file_of_the_release_is_not_replaced(releases: Path, run_module: Run) -> None:
+    (releases / "r1/source/uploads").write_text("a file")
+    failed = run_module(app_folders, {"releases": str(releases), "folders": {"uploads": str(releases.parent / "kept")}})
+    assert failed["failed"]
+    assert "is a file of the release" in failed["msg"]
+
+
+def test_inventories_compute_where_the_folders_are() -> None:
+    change: dict[str, Any] = {"app_persistent_dirs": ["uploads", "/data/media"], "app_writable_dirs": ["logs"]}
+    alone = rendered(**change)
+    assert alone["app_linked_folders"] == {"logs": "/srv/news/logs", "uploads": "/srv/news/uploads"}
+    assert alone["app_writable_paths"] == ["/srv/news/logs", "/srv/news/uploads", "/data/media"]
+    shared = rendered(**change, app_shared_mount="/mnt/shared")
+    assert shared["app_linked_folders"] == {"logs": "/srv/news/logs", "uploads": "/mnt/shared/uploads"}
+    assert (alone["app_user_id"], shared["app_user_id"]) == ("", 20017)
+
+
+@pytest.mark.parametrize(
+    ("change", "hosts", "message"),
+    [
+        ({"app_persistent_dirs": ["uploads", "/data"]}, ["node1"], ""),
+        ({"app_writable_dirs": ["logs"]}, ["app1", "app2"], ""),
+        ({"app_persistent_dirs": ["uploads"], "app_shared_mount": "/mnt/x"}, ["app1", "app2"], ""),
+        (
+            {"app_persistent_dirs": ["uploads"]},
+            ["app1", "app2"],
+            "app_persistent_dirs = uploads would be another folder on each of app1, app2, so users would find their ",
+        ),
+        (
+            {"app_persistent_dirs": ["/data/media"], "app_shared_mount": "/mnt/x"},
+            ["app1", "app2"],
+            "app_persistent_dirs = /data/media is outside of app_shared_mount = /mnt/x, ",
+        ),
+        ({"app_persistent_dirs": ["../x"]}, ["node1"], "app_persistent_dirs = ../x is no folder of the project; "),
+        ({"app_writable_dirs": ["/logs"]}, ["node1"], "app_writable_dirs = /logs is no folder of the project; "),
+        ({"app_persistent_dirs": ["/"]}, ["node1"], "app_persistent_dirs = / is no folder of the project; "),
+        ({"app_persistent_dirs": "uploads"}, ["node1"], "app_persistent_dirs = uploads is no list; "),
+        ({"app_shared_mount": "mnt"}, ["node1"], "app_shared_mount = mnt is no absolute path; "),
+    ],
+)
+def test_folders_that_would_lose_files_are_refused(change: dict[str, Any], hosts: list[str], message: str) -> None:
+    found = wrong_folders(change, hosts)
+    assert [sentence.startswith(message) for sentence in found] == [True] * bool(message), found
