@@ -108,7 +108,7 @@ def test_database_clients_reach_the_host_that_leads(fleet: LiveFleet, command: C
     else:
         assert "postgres has no replica that answers; leave out --replica" in command("psql", "--replica").stderr
     for host in fleet.group("redis"):
-        assert fleet.run(host, "ls /run | grep -c fleet-redis", check=False).stdout == "0\n"
+        assert fleet.run(host, "ls /run | grep -c fleet-verb", check=False).stdout == "0\n"
 
 
 def test_logs_of_all_hosts_are_merged_by_time(fleet: LiveFleet, site: httpx.Client, command: Command) -> None:

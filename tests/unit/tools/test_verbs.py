@@ -24,11 +24,21 @@ def test_commands_run_as_the_application_and_keep_their_words_and_exit_code(flee
     assert (result.returncode, result.stderr) == (7, "")
     assert fleet.calls() == ["10.0.0.21 news <flask> <it's> <$HOME> <two words> <--json>"]
     fleet.run("console")
-    fleet.run("run", "mailer", "--", "one two")
-    assert fleet.calls() == [
-        "10.0.0.21 news <flask> <--app> <app:create_app()> <shell>",
-        '10.0.0.31 news <sh> <-c> <python -m shop.mailer --fast "$@"> <mailer> <one two>',
-    ]
+    assert fleet.calls() == ["10.0.0.21 news <flask> <--app> <app:create_app()> <shell>"]
+
+
+def test_a_process_runs_once_with_its_own_environment(tmp_path: Path) -> None:
+    release = {"app_release_command": 'echo "$DATABASE_URL"', "app_database_migration_url": 'owner:"$p`\\@db'}
+    fleet = VerbFleet(tmp_path, **release)
+    (tmp_path / "fakes/news").write_text('#!/bin/sh\nexec "$@"\n')
+    (tmp_path / "fakes/python").write_text('#!/bin/sh\nprintf "<%s>" "$TOKEN" "$@"\n')
+    (tmp_path / "fakes/python").chmod(0o755)
+    assert fleet.run("run", "mailer", "--", "one two").stdout == "<><-m><shop.mailer><--fast><one two>"
+    (tmp_path / "opt-news/current/units").mkdir(parents=True)
+    (tmp_path / "opt-news/current/units/mailer.env").write_text('TOKEN="a \\"b\\" \\$c"\n')
+    assert fleet.run("run", "mailer").stdout == '<a "b" $c><-m><shop.mailer><--fast>'
+    assert fleet.run("run", "release").stdout == 'owner:"$p`\\@db\n'
+    assert list(fleet.root.glob("run-*")) == []
 
 
 def test_sudo_gets_the_password_of_the_inventory_and_the_command_its_standard_input(tmp_path: Path) -> None:

@@ -20,7 +20,8 @@ while [ $# -gt 2 ]; do shift; done
 case $2 in *"python3 -IS"*) cat >/dev/null; cat "$fakes/../$1"; exit ;; esac
 case " $DOWN " in *" $1 "*) echo "ssh: connect to host $1: timed out" >&2; exit 255 ;; esac
 export HOST=$1 PATH="$fakes:$PATH"
-here="s#/usr/local/sbin/#$fakes/#g; s#/var/log/nginx#$fakes/../nginx-$1#g; s#/run/#$fakes/../run-#g"
+here="s#/usr/local/sbin/#$fakes/#g; s#/var/log/nginx#$fakes/../nginx-$1#g"
+here="$here; s#/run/#$fakes/../run-#g; s#/opt/#$fakes/../opt-#g"
 exec sh -c "$(printf %s "$2" | sed "$here")"
 """
 # Records its arguments, and prints its standard output of the host.
@@ -51,7 +52,7 @@ class VerbFleet:
             "app_environment": {"HEADING": "Hello", "DSN": "https://{{ vault_sentry_key }}@sentry.test"},
         }
         (self.folder / "group_vars/all").mkdir(parents=True)
-        inventory: dict[str, Any] = {"all": {"vars": shared | variables, "children": {}}}
+        inventory: dict[str, Any] = {"all": {"vars": shared, "children": {}}}
         for group in sorted({group for host in HOSTS for group in host.groups}):
             hosts = {host.name: {"ansible_host": host.address} for host in HOSTS if group in host.groups}
             inventory["all"]["children"][group] = {"hosts": hosts}
@@ -59,7 +60,7 @@ class VerbFleet:
         (self.folder / "group_vars/all/00_shared").symlink_to(ROOT / "inventories/shared")
         (self.folder / "group_vars/all/application.yml").symlink_to(ROOT / "inventories/applications/news.yml")
         (self.folder / "group_vars/all/zz.yml").write_text(
-            yaml.safe_dump({"app_environment": shared["app_environment"]})
+            yaml.safe_dump(variables | {"app_environment": shared["app_environment"]})
         )
         (folder / "password").write_text("a password")
         self.vault = self.folder / "group_vars/all/vault.yml"

@@ -1,10 +1,12 @@
 """`exec`, `console` and `run`: commands with the user and environment of the application."""
 
+import re
+import shlex
 from argparse import ArgumentParser
 
 from tools.fleet.context import Fleet, FleetError
 from tools.fleet.inventory import Inventory, read
-from tools.fleet.verbs.shells import attach, choose, in_application, note
+from tools.fleet.verbs.shells import attach, choose, in_application, keep, note
 from tools.fleet.verbs.verb import add_command
 
 
@@ -69,5 +71,19 @@ def run(fleet: Fleet, process: str, host: str, words: list[str]) -> int:
         group = "app"
     name = choose(inventory, group, host)
     note(f"{process} on {name}")
-    # By a shell, as systemd does it.
-    return attach(inventory.shells[name], in_application(inventory, ["sh", "-c", f'{command} "$@"', process, *words]))
+    shell = inventory.shells[name]
+    if process == "release":
+        # As in a deploy: it may change the schema.
+        file = keep(shell, name, f"DATABASE_URL={double_quoted(str(inventory.value('app_database_migration_url')))}\n")
+        begin = f"exec 3<{file}; rm -f {file}"
+    else:
+        file = shlex.quote(f"/opt/{inventory.value('app_name')}/current/units/{process}.env")
+        begin = f"[ -e {file} ] && exec 3<{file} || exec 3</dev/null"
+    # The environment of the process, which only root may read, is neither in a file nor an argument of others.
+    script = f'set -a; eval "$(cat <&3)"; set +a; exec 3<&-; {command} "$@"'
+    return attach(shell, f"{begin}; {in_application(inventory, ['bash', '-c', script, process, *words])}")
+
+
+def double_quoted(value: str) -> str:
+    """Return a value as systemd and the shell read it."""
+    return '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'

@@ -3,8 +3,8 @@
 import shlex
 from argparse import ArgumentParser
 
-from tools.fleet.context import Fleet, FleetError
-from tools.fleet.verbs.shells import attach, leader, note, output
+from tools.fleet.context import Fleet
+from tools.fleet.verbs.shells import attach, keep, leader, note
 from tools.fleet.verbs.verb import add_command
 
 REDIS_PORTS = {"cache": 6379, "store": 6380}
@@ -49,10 +49,6 @@ def redis(fleet: Fleet, instance: str, replica: bool, words: list[str]) -> int:
     note(f"redis-cli on {name} ({'a replica' if replica else 'the master'} of the {instance})")
     shell = inventory.shells[name]
     # The password gets to the host on standard input, and to redis-cli in its environment: never in an argument.
-    keep = "umask 077; file=$(mktemp /run/fleet-redis.XXXXXXXX) && cat >$file && echo $file"
-    kept = output(shell, keep, str(inventory.value("redis_admin_password")))
-    file = shlex.quote(kept.stdout.strip())
-    if kept.returncode != 0 or not kept.stdout:
-        raise FleetError(f"{name} does not start redis-cli: {kept.stderr.strip()}; check sudo and the space in /run.")
+    file = keep(shell, name, str(inventory.value("redis_admin_password")))
     client = shlex.join(["redis-cli", "--user", "admin", "-p", str(REDIS_PORTS[instance]), *words])
     return attach(shell, f"REDISCLI_AUTH=$(cat {file}); export REDISCLI_AUTH; rm -f {file}; exec {client}")

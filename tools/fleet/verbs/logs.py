@@ -31,6 +31,7 @@ WINDOW = 0.5
 BUILT_IN = {"web": ["app.service"], "worker": ["celery-worker.service"], "beat": ["celery-beat.service"]}
 NGINX = ["nginx.service", "nginx-errors.service"]
 ACCESS_LOG = Path("/var/log/nginx/access.log")
+Parse = Callable[[str, str], Entry | None]
 REQUEST = re.compile("[A-Za-z0-9._-]{4,128}")
 
 
@@ -87,7 +88,7 @@ def logs(
     lines = (FOLLOWED_LINES if follow else LINES) if lines is None and start is None else lines
     query = Query(follow, start, lines, re.escape(request) if request else grep or "", units, nginx)
     sources = [
-        Source(inventory, one, script, parse)
+        Source(inventory, one, script, parse, start)
         for one in hosts(inventory, host or [], bool(unit))
         for script, parse in scripts(query, one)
     ]
@@ -139,7 +140,7 @@ def hosts(inventory: Inventory, wanted: Sequence[str], everywhere: bool) -> list
     return [by_name[name] for name in wanted] or [one for one in inventory.hosts if everywhere or one.groups & tiers]
 
 
-def scripts(query: Query, host: Host) -> Iterator[tuple[str, Callable[[str, str], Entry | None]]]:
+def scripts(query: Query, host: Host) -> Iterator[tuple[str, Parse]]:
     """Yield the shell commands that print the logs of a host, each with the function that parses a line."""
     units = [*query.units] if host.groups & {"app", "workers"} or not is_application(query.units) else []
     if query.nginx and "loadbalancers" in host.groups:
@@ -182,10 +183,8 @@ def access_log(query: Query) -> str:
 class Source:
     """A command on a host that prints a log."""
 
-    def __init__(
-        self, inventory: Inventory, host: Host, script: str, parse: Callable[[str, str], Entry | None]
-    ) -> None:
-        self.host, self.parse = host.name, parse
+    def __init__(self, inventory: Inventory, host: Host, script: str, parse: Parse, since: datetime | None) -> None:
+        self.host, self.parse, self.since = host.name, parse, since
         shell = inventory.shells[host.name]
         self.process = subprocess.Popen(
             command_line(shell, as_root(shell, script), "-o", f"ConnectTimeout={LOGIN_TIMEOUT}"),
@@ -204,7 +203,9 @@ class Source:
         """Yield the entries as they come."""
         assert self.process.stdout
         for line in self.process.stdout:
-            if entry := self.parse(self.host, line):
+            entry = self.parse(self.host, line)
+            # Only nginx's log still has entries before that time.
+            if entry and (not self.since or entry.time >= self.since):
                 yield entry
 
     def failure(self) -> str:
@@ -219,8 +220,6 @@ class Source:
 def finished(sources: Sequence[Source], query: Query) -> Iterable[Entry]:
     """Return the entries of commands that end by themselves."""
     entries = log_entries.merged(source.entries() for source in sources)
-    # Only nginx's log still has older entries.
-    entries = (entry for entry in entries if not query.since or entry.time >= query.since)
     return entries if query.lines is None else deque(entries, maxlen=query.lines)
 
 
