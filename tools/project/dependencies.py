@@ -24,9 +24,9 @@ DEFAULT_PYTHON = "3.13"
 PYTHONS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.14")
 # Releases that have no wheel for a Python, or fail at import on it.
 TOO_OLD = {
-    "3.13": "cffi<1.17 gevent<24.10 greenlet<3.1 lxml<5.3 markupsafe<3 multidict<6.1 numpy<2.1 pandas<2.2.3 "
+    "3.13": "cffi<1.17 gevent<24.10 greenlet<3.1 lxml<5.3 markupsafe<3 multidict<6.0.5 numpy<2.1 pandas<2.2.3 "
     "pillow<10.4 psycopg2-binary<2.9.10 pydantic-core<2.20 pyyaml<6.0.2 sqlalchemy>=2,<2.0.31 typing-extensions<4.12",
-    "3.12": "cffi<1.16 gevent<23.9 greenlet<3 lxml<4.9.3 markupsafe<2.1.2 multidict<6.0.5 numpy<1.26 pandas<2.1.1 "
+    "3.12": "cffi<1.16 gevent<23.9 greenlet<3 lxml<4.9.3 markupsafe<2.1.3 multidict<6.0.5 numpy<1.26 pandas<2.1.1 "
     "pillow<10.1 psycopg2-binary<2.9.9 pydantic-core<2.6 pyyaml<6.0.1",
     "3.11": "cffi<1.15.1 gevent<22.10 greenlet<1.1.3 lxml<4.9.1 markupsafe<2.1 multidict<6.0.3 numpy<1.23.2 pandas<1.5 "
     "pillow<9.3 psycopg2-binary<2.9.5 pyyaml<6",
