@@ -22,6 +22,8 @@ TAKEN_OVER = {
 # The fleet sets these itself, so nobody misses them.
 FLEETS_OWN = re.compile("bind|(access-|error-)?(logfile|log-file)|log-level|preload|worker-tmp-dir|name")
 
+# Folders with one of these names have no files of users.
+OF_ONE_HOST = frozenset({"log", "logs", "cache", ".cache", "tmp", "temp", "run"})
 # The default of app_max_upload_mb.
 MAX_UPLOAD_MB = 2
 
@@ -202,15 +204,19 @@ def assets(project: Project, tree: Tree) -> None:
 
 
 def folders(project: Project, settings: Settings, choices: Choices) -> None:
-    """Add the folders that the application writes to. They exist on one host only."""
+    """Add the folders that the application writes to. Files of users exist on one host only."""
     found = settings.written_folders()
+    own = {folder: place for folder, place in found.items() if OF_ONE_HOST & {*folder.split("/")}}
+    users = {folder: place for folder, place in found.items() if folder not in own}
     if "LOG_TO_STDOUT" in settings.reads:
-        found = {folder: place for folder, place in found.items() if folder not in {"log", "logs"}}
-    if found and choices.hosts != "ten":
-        project.add(Finding("app_persistent_dirs", sorted(found), ", ".join(found.values())))
+        own = {folder: place for folder, place in own.items() if not {"log", "logs"} & {*folder.split("/")}}
+    if own:
+        project.add(Finding("app_writable_dirs", sorted(own), ", ".join(own.values())))
+    if users and choices.hosts != "ten":
+        project.add(Finding("app_persistent_dirs", sorted(users), ", ".join(users.values())))
         project.single = True
-    elif found:
+    elif users:
         project.notes.append(
-            f"The application writes to {', '.join(sorted(found))} ({', '.join(found.values())}), and every host has "
+            f"The application writes to {', '.join(sorted(users))} ({', '.join(users.values())}), and every host has "
             "files of its own; set app_persistent_dirs and app_shared_mount, or store them in S3."
         )

@@ -26,7 +26,9 @@ ALIASES = {
 }
 NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
 MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")
-UPLOADS = re.compile(r"(UPLOADS?|MEDIA|ATTACHMENTS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_\w+_DEST", re.IGNORECASE)
+FOLDERS = re.compile(
+    "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ class Settings:
         for module in self.code.modules.values():
             for node in module.nodes:
                 for name, value in named_values(node):
-                    folder = folder_of(value, module) if UPLOADS.fullmatch(name) else None
+                    folder = folder_of(value, module) if FOLDERS.fullmatch(name) else None
                     if folder:
                         found.setdefault(folder, module.at(node))
             for call in module.calls:
@@ -111,6 +113,10 @@ class Settings:
                         found.setdefault("instance", module.at(call))
                     elif folder := folder_of(call.args[0], module):
                         found.setdefault(folder, module.at(call))
+                elif called.endswith("FileHandler") and call.args:
+                    file = folder_of(call.args[0], module) or ""
+                    if "/" in file:
+                        found.setdefault(file.rpartition("/")[0], module.at(call))
         return found
 
 
@@ -161,7 +167,9 @@ def folder_of(node: ast.expr, module: Module) -> str | None:
     if parts is None:
         return None
     path = "/".join(parts)
-    if path.startswith("/") or not path or ":" in path:
+    if path.startswith("/") and parts[0].startswith("/"):
+        return None if path.startswith(("/tmp", "/dev/", "/var/log", "/proc/")) else path
+    if not path or ":" in path:
         return None
     clean: list[str] = []
     for part in PurePosixPath(path).parts:

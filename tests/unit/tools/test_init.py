@@ -178,7 +178,7 @@ SUBJECTS: dict[str, dict[str, Any]] = {
         "app_release_command": "flask seed",
         "app_processes": {"worker": {"command": "rq worker --url $REDIS_URL letters"}},
         "app_migrate_command": "flask --app app:app db upgrade",
-        "app_persistent_dirs": ["logs"],
+        "app_writable_dirs": ["logs"],
     },
     "src": {
         "app_module": "gallery:create_app()",

@@ -202,12 +202,13 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
         ),
         (
             {"c.py": "import os\nUPLOAD_FOLDER = os.environ.get('UPLOADS') or '/srv/files'"},
-            {"app_persistent_dirs": None},
+            {"app_persistent_dirs": ["/srv/files"]},
         ),
-        ({"c.py": "import os\nos.makedirs('logs', exist_ok=True)"}, {"app_persistent_dirs": ["logs"]}),
+        ({"c.py": "RotatingFileHandler('var/log/a.log')"}, {"app_writable_dirs": ["var/log"]}),
+        ({"c.py": "import os\nos.makedirs('logs', exist_ok=True)"}, {"app_writable_dirs": ["logs"]}),
         (
             {"c.py": "import os\nos.getenv('LOG_TO_STDOUT')\nos.mkdir('logs')"},
-            {"app_persistent_dirs": None, "app_environment": {"LOG_TO_STDOUT": "1"}},
+            {"app_writable_dirs": None, "app_environment": {"LOG_TO_STDOUT": "1"}},
         ),
     ],
 )
