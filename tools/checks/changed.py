@@ -30,7 +30,7 @@ ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (NONE, ("tests/applications/baseline/*",)),
     (("contract",), ("tests/applications/*",)),
     (SANDBOX, ("tests/*",)),
-    (DATA, ("roles/postgres/*", "roles/etcd/*", "roles/redis/*")),
+    (DATA, ("roles/postgres/*", "roles/etcd/*", "roles/redis/*", "roles/haproxy/*")),
     (EDGE, ("roles/nginx/*", "roles/keepalived/*")),
     (RELEASE, ("roles/app/*", "roles/celery/*", "roles/deploy/*")),
     (("operations",), ("roles/maintain/*", "playbooks/maintain.yml")),

@@ -25,6 +25,13 @@ def virtual_address(state: State) -> Instances:
             yield {"hosts": " and ".join(holders) or "no host"}
 
 
+def closed_proxies(state: State) -> Instances:
+    """Hosts whose HAProxy leads to no server."""
+    for name, facts in state.answering("app", "workers"):
+        if facts.get("no_server"):
+            yield {"host": name, "services": ", ".join(facts["no_server"])}
+
+
 def drains(state: State) -> Instances:
     """Hosts that get no requests."""
     for name, drain in drained(state.view).items():

@@ -7,6 +7,12 @@ from tools.fleet.view import Kind
 RUNBOOK = "see docs/operations.md#"
 APPLICATION = (
     Kind(
+        "proxy-without-server",
+        "{host} has no connection to {services}",
+        detect_application.closed_proxies,
+        f"{RUNBOOK}proxynoserver",
+    ),
+    Kind(
         "app-not-ready",
         "{host} has an application that is not ready",
         on_each(lambda facts: not facts.get("app"), "app"),

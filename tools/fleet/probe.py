@@ -25,6 +25,7 @@ DRAINED = Path("/var/lib/flaskfleet/drain")
 PASSWORDS = Path("/etc/redis-exporter.json")
 REDIS_PORTS = {"cache": 6379, "store": 6380}
 SENTINEL_PORT, ETCD_PORT, PATRONI_PORT, HTTPS_PORT = 26379, 2379, 8008, 443
+HAPROXY_PORT = 8404
 SERVER_ERROR = 500
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
 # One row: whether this server accepts writes; for each standby its state, whether commits wait for it, and its lag;
@@ -107,6 +108,13 @@ def replication(info: str) -> Facts | None:
 def instance(address: str, port: int) -> Facts | None:
     """Query a Redis' role."""
     return replication(redis(address, port, "INFO replication"))
+
+
+def closed_proxies(address: str) -> list[str]:
+    """Query the services for which HAProxy has no server."""
+    query = "/metrics?scope=backend&metrics=haproxy_backend_active_servers"
+    text = http(address, HAPROXY_PORT, f"GET {query}")[1]
+    return sorted(re.findall(r'proxy="(cache|store|postgres-primary)"} 0$', text, re.MULTILINE))
 
 
 def votes(answer: str) -> int | None:
@@ -199,6 +207,7 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
             checks["vip"] = lambda: f" {settings['vip']}/" in host_facts.run("ip", "-o", "-4", "address")
     if groups & {"app", "workers"}:
         checks["release"] = host_facts.release
+        checks["no_server"] = lambda: closed_proxies(address)
     if "app" in groups:
         checks["app"] = lambda: application(address, int(settings["port"]), settings["health"])
     if "postgres" in groups:

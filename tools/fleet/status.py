@@ -40,7 +40,8 @@ SSH_OPTIONS = ["-o", "KexAlgorithms=^curve25519-sha256"]
 # Units that no other fact covers. Each must run on the hosts of its group.
 UNITS = {
     "loadbalancers": ["nginx", "keepalived"],
-    "workers": ["celery-worker"],
+    "app": ["haproxy"],
+    "workers": ["haproxy", "celery-worker"],
     "monitoring": ["prometheus", "prometheus-alertmanager"],
 }
 
@@ -109,7 +110,7 @@ def probe_hosts(hosts: Sequence[Host], shells: Mapping[str, Shell], vip: str, ap
 
 def settings(host: Host, vip: str, application: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings for the probe of a host."""
-    expected = [unit for group, units in UNITS.items() if group in host.groups for unit in units]
+    expected = dict.fromkeys(unit for group, units in UNITS.items() if group in host.groups for unit in units)
     absent = {"celery-worker": not application.get("app_celery_app"), "keepalived": not vip}
     return {
         "address": host.address,

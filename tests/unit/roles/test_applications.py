@@ -28,9 +28,7 @@ def test_every_variable_is_known_to_a_role(path: Path) -> None:
 
 def test_the_documented_mail_url_takes_every_password() -> None:
     password = "".join(map(chr, range(33, 127))) + " ü"
-    recipe = re.search(
-        r'^# app_mail_url: "(.+)"$', (ROOT / "inventories/applications/news.yml").read_text(), re.MULTILINE
-    )
+    recipe = re.search(r'^# app_mail_url: "(.+)"$', (ROOT / "inventories/shared/fleet.yml").read_text(), re.MULTILINE)
     assert recipe
     assert MailUrl.parse(Template(recipe[1]).render(vault_app_mail_password=password)).password == password
 

@@ -34,7 +34,7 @@ def rules(host: str, matrix: list[dict[str, Any]] = MATRIX, **more: Any) -> dict
 
 
 def test_a_host_opens_only_the_ports_of_its_own_tiers() -> None:
-    assert set(rules("app1")) == {"ssh", "node-exporter", "app"}
+    assert set(rules("app1")) == {"ssh", "node-exporter", "app", "haproxy-metrics"}
     assert "postgres" not in rules("mon1")
 
 

@@ -24,7 +24,7 @@ PATRONI = {"state": "running", "paused": False, "failsafe": False}
 HEALTHY: dict[str, dict[str, Any]] = {
     "lb1": RUNNING | {"vip": True, "drained": {}, "front_page": 302},
     "lb2": RUNNING | {"vip": False, "drained": {}, "front_page": 302},
-    "app1": RUNNING | {"app": True, "health": ["/login", 401], "release": "r1"},
+    "app1": RUNNING | {"app": True, "health": ["/login", 401], "release": "r1", "no_server": []},
     "worker1": RUNNING | {"release": "r1", "beat": True},
     "db1": RUNNING
     | {"etcd": True, "etcd_leads": False, "patroni": PATRONI}

@@ -120,8 +120,8 @@ def test_the_probes_settings_come_from_the_inventory() -> None:
     assert settings(lb1, VIP, news)["units"] == ["nginx", "keepalived"]
     assert settings(lb1, "", news)["units"] == ["nginx"]
     assert (settings(app1, VIP, news)["port"], settings(app1, VIP, news)["health"]) == ("9000", "/healthz")
-    assert settings(worker1, VIP, news)["units"] == ["celery-worker"]
-    assert settings(worker1, VIP, news | {"app_celery_app": ""})["units"] == []
+    assert settings(worker1, VIP, news)["units"] == ["haproxy", "celery-worker"]
+    assert settings(worker1, VIP, news | {"app_celery_app": ""})["units"] == ["haproxy"]
 
 
 scripts: dict[str, Path] = {}

@@ -12,7 +12,18 @@ from tools.fleet.troubles import missing, troubles
 from tools.fleet.view import Kind, State
 
 # Facts that are not needed.
-OPTIONAL = {"failed", "stopped", "drained", "release", "beat", "patroni", "candidates", "sentinel", "etcd_leads"}
+OPTIONAL = {
+    "failed",
+    "stopped",
+    "drained",
+    "release",
+    "no_server",
+    "beat",
+    "patroni",
+    "candidates",
+    "sentinel",
+    "etcd_leads",
+}
 
 DEAD_DEPLOY = {
     "action": "deploy",
@@ -185,6 +196,7 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         "app1 has no page /readyz (app_health_path), so it counts as ready as soon as gunicorn answers",
     ),
     ("front-page-fails", "lb2", {"front_page": 500}, "lb2 answers 500 at the front page of the site"),
+    ("proxy-without-server", "app1", {"no_server": ["store"]}, "app1 has no connection to store"),
     ("no-release", "worker1", {"release": None}, "worker1 has no release"),
     ("releases-differ", "worker1", {"release": "r2"}, "releases differ (r1 on app1; r2 on worker1)"),
     ("virtual-address", "lb1", {"vip": False}, "the virtual address is on no host"),

@@ -1,0 +1,123 @@
+"""The environment that an application gets: addresses in the forms that ordinary applications understand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from plugins.filter.mail import mail_variables
+from tests.unit.roles.modules import read_yaml, render
+from tests.unit.roles.test_settings import GROUPS, HOSTS, variables
+
+MAIL = {"MAIL_SERVER", "MAIL_PORT", "MAIL_USE_TLS", "MAIL_USE_SSL", "MAIL_USERNAME", "MAIL_PASSWORD"}
+REDIS = "redis://app:x@127.0.0.1"
+TWO = {
+    "groups": GROUPS | {"all": [*HOSTS, "db2"], "postgres": ["db1", "db2"], "redis": ["cache1"]},
+    "fleet_addresses": {name: f"192.0.2.{number}" for number, name in enumerate([*HOSTS, "db2"], 11)},
+}
+# The application's own file sets some of the variables.
+ORDINARY: dict[str, Any] = {"app_environment": {}, "app_environment_overrides": {}, "app_name": "shop"}
+
+
+def environment(**given: Any) -> dict[str, str]:
+    """Return the variables of /etc/NAME/env."""
+    found = variables() | ORDINARY | TWO | given
+    templar = Templar(DataLoader(), found)
+    fleet = templar.template(
+        {
+            name: trust_as_template(value)
+            for name, value in read_yaml("roles/app/vars/main.yml")["__app_fleet_variables"].items()
+        }
+    )
+    values = fleet | mail_variables(templar.template(found["app_mail_url"]), templar.template(found["app_mail_from"]))
+    text = render(
+        "app",
+        "env.j2",
+        __app_variables=values,
+        __app_cli="shop",
+        app_environment=templar.template(found["app_environment"]),
+        app_environment_overrides={},
+    )
+    lines = [line.split("=", 1) for line in text.splitlines() if not line.startswith("#")]
+    return {name: value[1:-1] for name, value in lines}
+
+
+def test_redis_clients_get_the_local_addresses_and_sentinel_clients_the_others() -> None:
+    found = environment()
+    assert found["CACHE_URL"] == f"{REDIS}:16379/0"
+    assert found["REDIS_URL"] == found["CELERY_BROKER_URL"] == f"{REDIS}:16380/0"
+    assert found["CELERY_RESULT_BACKEND"] == f"{REDIS}:16380/1"
+    assert found["CACHE_SENTINEL_URL"] == "sentinel://app:x@192.0.2.16:26379/0?master=cache"
+    assert found["STORE_URL"] == found["STORE_SENTINEL_URL"] == "sentinel://app:x@192.0.2.16:26379/0?master=store"
+
+
+OPTIONS = "&connect_timeout=2&tcp_user_timeout=3000&keepalives_idle=1&keepalives_interval=1&keepalives_count=3"
+
+
+@pytest.mark.parametrize(
+    ("driver", "url"),
+    [
+        ("psycopg2", f"+psycopg2://shop_app:x@/shop?host=192.0.2.15:5432&host=192.0.2.18:5432&READ-WRITE{OPTIONS}"),
+        ("psycopg", f"+psycopg://shop_app:x@/shop?host=192.0.2.15:5432&host=192.0.2.18:5432&READ-WRITE{OPTIONS}"),
+        ("asyncpg", "+asyncpg://shop_app:x@/shop?host=192.0.2.15:5432&host=192.0.2.18:5432&READ-WRITE"),
+        ("none", f"://shop_app:x@/shop?host=192.0.2.15,192.0.2.18&port=5432,5432&READ-WRITE{OPTIONS}"),
+    ],
+)
+def test_the_database_url_has_every_host_in_the_form_of_the_driver(driver: str, url: str) -> None:
+    found = environment(app_database_driver=driver)
+    assert found["DATABASE_URL"] == "postgresql" + url.replace("READ-WRITE", "target_session_attrs=read-write")
+    assert "target_session_attrs=prefer-standby" in found["DATABASE_REPLICA_URL"]
+    assert ("load_balance_hosts=random" in found["DATABASE_REPLICA_URL"]) == (driver != "asyncpg")
+
+
+def test_through_the_proxy_the_database_urls_are_plain() -> None:
+    found = environment(app_database_via="proxy", app_database_driver="none")
+    assert found["DATABASE_URL"] == "postgresql://shop_app:x@127.0.0.1:15432/shop"
+    assert found["DATABASE_REPLICA_URL"] == "postgresql://shop_app:x@127.0.0.1:15433/shop"
+
+
+def test_the_news_application_keeps_sentinel() -> None:
+    news = read_yaml("inventories/applications/news.yml")["app_environment"]
+    given = {name: trust_as_template(value) for name, value in news.items()}
+    found = environment(app_environment=given)
+    assert found["CACHE_URL"] == found["CACHE_SENTINEL_URL"]
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("", {}),
+        ("smtp://mail.example.org", {"MAIL_SERVER": "mail.example.org", "MAIL_PORT": "25"}),
+        (
+            "smtp://kim:a%2Fb@mail.example.org:587?starttls=1",
+            {
+                "MAIL_SERVER": "mail.example.org",
+                "MAIL_PORT": "587",
+                "MAIL_USE_TLS": "true",
+                "MAIL_USERNAME": "kim",
+                "MAIL_PASSWORD": "a/b",
+            },
+        ),
+        (
+            "smtps://mail.example.org",
+            {"MAIL_SERVER": "mail.example.org", "MAIL_PORT": "465", "MAIL_USE_SSL": "true"},
+        ),
+    ],
+)
+def test_the_mail_relay_is_in_the_variables_of_flask_mail(url: str, expected: dict[str, str]) -> None:
+    found = environment(app_mail_url=url, app_mail_from="shop@example.org")
+    assert {name: value for name, value in found.items() if name in MAIL} == expected
+    assert found.get("MAIL_DEFAULT_SENDER") == ("shop@example.org" if url else None)
+
+
+@pytest.mark.parametrize(
+    "url", ["mail.example.org", "http://mail.example.org", "smtp://host:many", "smtp://u:s3cret@h/x"]
+)
+def test_an_unusable_mail_relay_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"^app_mail_url is not the address of a mail relay; write ") as raised:
+        mail_variables(url, "")
+    assert "s3cret" not in str(raised.value)
