@@ -4,18 +4,19 @@ import subprocess
 from collections.abc import Iterable
 from fnmatch import fnmatch
 
-from tools.checks.plan import ALL_SCENARIOS, ROOT, SHARED
+from tools.checks.plan import ALL_SCENARIOS, ORDINARY, ROOT, SHARED
 
 NONE: tuple[str, ...] = ()
 FLEET = ("default", "single")
 DATA = ("default", "failover", "operations", "single")
 EDGE = ("default", "failover", "deploy", "single", "contract")
-RELEASE = ("default", "deploy", "single", "contract")
-SANDBOX = (*SHARED, "single", "contract")
+RELEASE = ("default", "deploy", "single", "contract", *ORDINARY)
+SANDBOX = (*SHARED, "single", "contract", *ORDINARY)
 AWS = ("aws",)
 
 ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (NONE, ("*.md", "docs/*", ".github/*", "tests/unit/*", "tests/integration/*", "tools/bench/*", "tools/docs/*")),
+    (ORDINARY, ("molecule/shared/initialize.sh", "molecule/shared/tests/*", "tests/support/live/ordinary.py")),
     (ALL_SCENARIOS, ("molecule/shared/*",)),
     *(((name,), (f"molecule/{name}/*",)) for name in ALL_SCENARIOS),
     (FLEET, ("terraform/sandbox/*", "terraform/modules/sandbox_host/*")),
@@ -28,6 +29,7 @@ ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (("failover", "operations"), ("tests/support/drills/*",)),
     (("default",), ("tests/support/browser/*",)),
     (NONE, ("tests/applications/baseline/*",)),
+    *(((name,), (f"tests/applications/{name}/*",)) for name in ORDINARY),
     (("contract",), ("tests/applications/*",)),
     (SANDBOX, ("tests/*",)),
     (DATA, ("roles/postgres/*", "roles/etcd/*", "roles/redis/*", "roles/haproxy/*")),

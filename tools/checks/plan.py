@@ -44,9 +44,11 @@ UNIT: Commands = {
 
 # Scenarios that run one after another on the fleet of `default` (Molecule's shared state), in this order.
 SHARED = ("default", "failover", "operations", "deploy")
+# Other people's applications, tests/applications/NAME, each on a fleet of its own.
+ORDINARY = ("flat", "src", "factory")
 # In `make test`, failover and deploy run only their core tests: see tests/support/tiers.py.
 CORE_SCENARIOS = ("default", "failover", "deploy", "single", "contract")
-ALL_SCENARIOS = ("default", "failover", "operations", "deploy", "single", "contract", "aws")
+ALL_SCENARIOS = ("default", "failover", "operations", "deploy", "single", "contract", *ORDINARY, "aws")
 
 
 @dataclass(frozen=True)

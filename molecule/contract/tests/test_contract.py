@@ -15,13 +15,6 @@ from tools.fleet.context import ROOT, Host
 
 
 @pytest.fixture
-def node(fleet: LiveFleet) -> Host:
-    """The only host, which has every tier."""
-    (host,) = fleet.hosts.values()
-    return host
-
-
-@pytest.fixture
 def guest(site: httpx.Client) -> str:
     """Write an entry through the front door. Return the guest's name."""
     name = f"guest-{uuid4().hex[:8]}"

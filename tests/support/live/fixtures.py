@@ -9,13 +9,20 @@ import pytest
 
 from tests.support.live.clients import visitor
 from tests.support.live.fleet import LiveFleet, eventually
-from tools.fleet.context import Fleet
+from tools.fleet.context import Fleet, Host
 
 
 @pytest.fixture(scope="session")
 def fleet() -> LiveFleet:
     """The running fleet."""
     return LiveFleet(Fleet.from_environment())
+
+
+@pytest.fixture
+def node(fleet: LiveFleet) -> Host:
+    """The only host, which has every tier."""
+    (host,) = fleet.hosts.values()
+    return host
 
 
 @pytest.fixture

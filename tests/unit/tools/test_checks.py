@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from tools.checks import changed, report, runner
-from tools.checks.plan import ALL_SCENARIOS, CORE_SCENARIOS, ROOT, SHARED, Group, groups
+from tools.checks.plan import ALL_SCENARIOS, CORE_SCENARIOS, ORDINARY, ROOT, SHARED, Group, groups
 from tools.checks.skips import ALLOWED, Skip, is_allowed
 
 ENVIRONMENT = runner.environment()
@@ -51,7 +51,7 @@ def test_the_plan_and_molecule_agree_on_the_scenarios() -> None:
         (["terraform/modules/network/main.tf"], ["aws"]),
         (["terraform/modules/sandbox_host/host.sh"], ["default", "single"]),
         (["roles/redis/tasks/main.yml"], ["default", "failover", "operations", "single"]),
-        (["roles/deploy/tasks/roll.yml", "README.md"], ["default", "deploy", "single", "contract"]),
+        (["roles/deploy/tasks/roll.yml", "README.md"], ["default", "deploy", "single", "contract", *ORDINARY]),
         (["tests/support/drills/drill.py"], ["failover", "operations"]),
         (["a/new/place.py"], list(ALL_SCENARIOS)),
     ],
