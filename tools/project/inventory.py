@@ -46,6 +46,15 @@ SIZES = {
 }
 
 
+class Indented(yaml.SafeDumper):
+    """Indents lists, as yamllint wants them: `make lint` reads a new inventory too."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        """Begin a block."""
+        del indentless
+        super().increase_indent(flow, False)
+
+
 @dataclass(frozen=True)
 class Place:
     """Where an inventory is written: the clone, the name of the application and of the inventory's folder."""
@@ -150,4 +159,5 @@ def comment(finding: Finding) -> list[str]:
 
 def entry(variable: str, value: Any) -> list[str]:
     """Return the lines of a variable with its value."""
-    return yaml.safe_dump({variable: value}, sort_keys=False, allow_unicode=True, width=WIDTH).rstrip().splitlines()
+    block = yaml.dump({variable: value}, Dumper=Indented, sort_keys=False, allow_unicode=True, width=WIDTH)
+    return block.rstrip().splitlines()
