@@ -1,5 +1,6 @@
 """The verbs of `bin/fleet`, with hosts that are folders."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 
 from tests.unit.tools.verb_fleet import VerbFleet
 from tools.fleet.__main__ import PROGRAM, VERBS
-from tools.fleet.context import ROOT, Fleet
+from tools.fleet.context import ROOT, Fleet, FleetError
 from tools.fleet.verbs import completion, playbooks
 from tools.fleet.verbs.verb import parser_of
 
@@ -162,6 +163,32 @@ def test_playbooks_do_the_work_of_deploys(monkeypatch: pytest.MonkeyPatch) -> No
             '{"maintenance": "on", "nginx_maintenance_message": "Soon", "nginx_maintenance_retry_after": 60}',
         ],
     ]
+
+
+def test_releases_are_read_from_the_playbook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    results: dict[str, dict[str, Any]] = {
+        "app : Read the host's releases": {"app1": {"current": "r2", "installed": ["r1", "r2"], "services": {}}},
+        "deploy : Read the log": {"app1": {"log": [{"release": "r2"}], "lock": {}}, "app2": {"unreachable": True}},
+        "deploy : Show the hosts and the log": {"app1": {"msg": ["app1 runs r2", "the log"]}},
+    }
+    results["deploy : Read the log"]["app2"]["msg"] = "timed out"
+    tasks = [{"task": {"name": name}, "hosts": hosts} for name, hosts in results.items()]
+    printed = f"a warning\n{json.dumps({'plays': [{'tasks': tasks}]})}\n\nPlaybook run took 1 second\n"
+    monkeypatch.setattr(subprocess, "run", lambda *_, **__: subprocess.CompletedProcess([], 4, printed, ""))
+    shop = Fleet("shop", "shop", {})
+    playbooks.releases(shop, as_json=False)
+    assert capsys.readouterr() == ("app1 runs r2\nthe log\n", "app2 is left out: timed out\n")
+    playbooks.releases(shop, as_json=True)
+    assert json.loads(capsys.readouterr().out) == {
+        "hosts": {"app1": {"current": "r2", "installed": ["r1", "r2"], "services": {}}},
+        "log": [{"release": "r2"}],
+        "lock": {},
+    }
+    printed = json.dumps({"plays": [{"tasks": tasks[:1]}]})
+    with pytest.raises(FleetError, match="The log of deploys cannot be read"):
+        playbooks.releases(shop, as_json=False)
 
 
 def test_bash_completes_verbs_options_and_inventories() -> None:

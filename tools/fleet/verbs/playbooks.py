@@ -54,7 +54,7 @@ def rollback(fleet: Fleet, release: str, take_over: bool) -> int:
 
 def releases(fleet: Fleet, as_json: bool) -> None:
     """List the releases of each host, and the log of deploys."""
-    own = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json", "ANSIBLE_CALLBACKS_ENABLED": ""}
+    own = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
     result = subprocess.run(
         ["ansible-playbook", "-i", str(fleet.folder), "playbooks/releases.yml"],
         cwd=ROOT,
@@ -64,7 +64,9 @@ def releases(fleet: Fleet, as_json: bool) -> None:
         check=False,
     )
     try:
-        results = list(task_results(json.loads(result.stdout[result.stdout.index("{") :])))
+        # The time that the run took follows the document.
+        document, _ = json.JSONDecoder().raw_decode(result.stdout, result.stdout.index("{"))
+        results = list(task_results(document))
     except ValueError:
         raise FleetError(f"playbooks/releases.yml failed: {result.stderr.strip() or result.stdout.strip()}") from None
     failed = {host: one["msg"] for host, _, one in results if one.get("failed") or one.get("unreachable")}
@@ -77,8 +79,8 @@ def releases(fleet: Fleet, as_json: bool) -> None:
     if as_json:
         hosts = {host: one for host, _, one in results if "installed" in one and "current" in one}
         names = ("current", "installed", "services")
-        document = {host: {name: one.get(name) for name in names} for host, one in hosts.items()}
-        echo(json.dumps({"hosts": document, "log": records["log"], "lock": records["lock"]}, indent=2))
+        facts = {host: {name: one.get(name) for name in names} for host, one in hosts.items()}
+        echo(json.dumps({"hosts": facts, "log": records["log"], "lock": records["lock"]}, indent=2))
     else:
         reports = [one["msg"] for _, task, one in results if task == "Show the hosts and the log" and "msg" in one]
         for report in reports[:1]:
