@@ -129,7 +129,7 @@ def refusal(members: list[Member], leaving: Member, staying: list[str]) -> str:
     return (
         f"{leaving.name} cannot be removed from etcd, because a majority must vote before and after it: of the members "
         f"{', '.join(member.name for member in members)}, {', '.join(member.name for member in healthy) or 'none'} can "
-        f"vote, and {former} left the inventory. Start "
+        f"vote, and {former} must leave. Start "
         f"{', '.join(member.name for member in members if not member.answers) or 'a member that stays'}, then run this "
         'again. If they are lost for good, read docs/operations.md, "EtcdQuorumLost".'
     )

@@ -20,7 +20,7 @@ def answering(answer: Callable[[Request], tuple[int, Any]], address: str = "127.
     @Request.application
     def application(request: Request) -> Response:
         status, content = answer(request)
-        return Response(json.dumps(content), status)
+        return Response(json.dumps(content), status, content_type="application/json")
 
     server = make_server(address, 0, application, threaded=True)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()

@@ -107,9 +107,7 @@ def test_former_members_are_removed_one_at_a_time(
 @pytest.mark.parametrize(
     ("dead", "sentence"),
     [
-        pytest.param(
-            {"2", "3"}, "none can vote, and db2, mon1 left the inventory. Start db2, mon1, then", id="already lost"
-        ),
+        pytest.param({"2", "3"}, "none can vote, and db2, mon1 must leave. Start db2, mon1, then", id="already lost"),
         pytest.param({"1"}, "", id="no member that stays answers"),
     ],
 )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from werkzeug import Request
 
+from tests.unit.roles.json_server import answering
 from tests.unit.roles.modules import read_yaml
 from tools.fleet.context import ROOT
 
@@ -84,6 +91,48 @@ def test_units_that_a_host_no_longer_runs(members: list[Any], sentinels: list[An
         __redis_found={"files": [{"path": f"/etc/redis/{name}.conf"} for name in ("cache", "store", "fleet-sentinel")]},
     )
     assert found == former
+
+
+def test_a_member_that_answers_over_ssh_removes_a_host_that_left_etcd() -> None:
+    assert evaluate("etcd", "__etcd_reachable", etcd_members=MEMBERS, etcd_silent=["db1"]) == ["eu.db-2"]
+    task = yaml.safe_load((ROOT / "roles/etcd/tasks/leave.yml").read_text())[1]["block"][0]
+    assert task["delegate_to"] == "{{ __etcd_reachable | first }}"
+
+
+PATRONI = {"members": [{"name": "db2", "role": "leader", "state": "running"}]}
+
+
+@pytest.mark.parametrize("alive", ["1", "2", ""])
+def test_the_first_patroni_that_answers_describes_the_cluster(alive: str, tmp_path: Path) -> None:
+    def answer(request: Request) -> tuple[int, Any]:
+        return (200, PATRONI) if request.host.partition(":")[0][-1] == alive else (503, {})
+
+    with answering(answer, "0.0.0.0") as port:
+        text = (ROOT / "roles/postgres/tasks/cluster.yml").read_text()
+        (tmp_path / "cluster.yml").write_text(text.replace(":8008", f":{port}"))
+        report = {"msg": "FOUND {{ __postgres_cluster.json.members[0].name }} {{ __postgres_api }}"}
+        members = [{"name": f"db{number}", "address": f"127.0.1.{number}"} for number in (1, 2)]
+        play = {
+            "hosts": "db1",
+            "gather_facts": False,
+            "connection": "local",
+            "vars": {"postgres_members": members, "ansible_python_interpreter": sys.executable},
+            "tasks": [{"ansible.builtin.import_tasks": "cluster.yml"}, {"ansible.builtin.debug": report}],
+        }
+        (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
+        (tmp_path / "ansible.cfg").touch()
+        result = subprocess.run(
+            ["ansible-playbook", "-i", "db1,", "play.yml"],
+            cwd=tmp_path,
+            env=os.environ | {"ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+    found = re.findall('FOUND ([^"]*)', result.stdout)
+    assert found == ([f"db2 http://127.0.1.{alive}:{port}"] if alive else []), result.stdout + result.stderr
+    assert ("Patroni answers on none of db1, db2" in " ".join(result.stdout.split())) == (not alive)
 
 
 def test_site_removes_former_members_before_their_ports_close() -> None:
