@@ -9,6 +9,40 @@ from plugins.action.fleet_check_inventory import OPTIONAL_GROUPS
 # Facts in which roles leave a sentence about work that they postponed.
 POSTPONED = ("base_postponed", "grafana_skipped_reason", "etcd_postponed", "postgres_postponed", "redis_postponed")
 UNITS = "/etc/systemd/system/"
+# For each tier a file that only its role writes, and its units in the order in which they stop. The roles of etcd and
+# Redis stop their units themselves, because they also leave a quorum.
+TIER_UNITS = {
+    "loadbalancers": (
+        "nginx.service.d",
+        [
+            "keepalived.service",
+            "nginx.service",
+            "nginx-errors.socket",
+            "nginx-errors.service",
+            "prometheus-nginx-exporter.service",
+        ],
+    ),
+    "app": ("app.service", ["app.socket", "app.service"]),
+    "workers": ("celery-worker.service", ["celery-beat.service", "celery-worker.service"]),
+    "postgres": (
+        "patroni.service.d",
+        [
+            "patroni.service",
+            "clients-in-sight.service",
+            "etcd-leader-elsewhere.timer",
+            "prometheus-postgres-exporter.service",
+        ],
+    ),
+    "monitoring": (
+        "prometheus.service.d",
+        [
+            "grafana-server.service",
+            "prometheus-alertmanager.service",
+            "prometheus.service",
+            "prometheus-blackbox-exporter.service",
+        ],
+    ),
+}
 
 
 def site_report(hosts: Sequence[Mapping[str, Any]], missing: Sequence[str], silent: Mapping[str, str]) -> list[str]:
@@ -44,6 +78,23 @@ def written_units(paths: Iterable[str], services: Iterable[str]) -> list[str]:
     return sorted({name for name in names if "@." not in name} | instances)
 
 
+def tier_files(groups: Iterable[str]) -> list[str]:
+    """The names of the files that show which units a host has of tiers that it is not in."""
+    return [name for tier, (mark, units) in TIER_UNITS.items() if tier not in groups for name in [mark, *units]]
+
+
+def former_units(paths: Iterable[str], groups: Iterable[str]) -> list[str]:
+    """The units of the tiers that a host has left, in the order in which they stop.
+
+    Args:
+        paths: The files of `tier_files` that the host has.
+        groups: The groups of the host.
+    """
+    found = {path.rpartition("/")[2] for path in paths}
+    left = [units for tier, (mark, units) in TIER_UNITS.items() if tier not in groups and mark in found]
+    return [unit for units in left for unit in units if unit in found]
+
+
 def emptied_groups(groups: Mapping[str, Sequence[str]], removed: Sequence[str]) -> list[str]:
     """The tiers that would have no host without the removed ones."""
     return sorted(tier for tier in OPTIONAL_GROUPS if groups.get(tier) and not set(groups[tier]) - set(removed))
@@ -54,4 +105,10 @@ class FilterModule:
 
     def filters(self) -> dict[str, Any]:
         """The filters by name."""
-        return {"site_report": site_report, "written_units": written_units, "emptied_groups": emptied_groups}
+        return {
+            "site_report": site_report,
+            "written_units": written_units,
+            "emptied_groups": emptied_groups,
+            "tier_files": tier_files,
+            "former_units": former_units,
+        }

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import yaml
 
-from plugins.filter.site import emptied_groups, site_report, written_units
+from plugins.filter.site import TIER_UNITS, emptied_groups, former_units, site_report, tier_files, written_units
 from tests.unit.roles.modules import ROLES, read_yaml
 from tools.fleet.context import ROOT
 
+UNITS = "/etc/systemd/system/"
 PLAYBOOKS = sorted((ROOT / "playbooks").rglob("*.yml"))
 
 
@@ -38,6 +39,52 @@ def test_units_are_found_by_their_files_their_drop_ins_and_as_instances_of_templ
     services = ["nginx.service", "redis@store.service", "ssh.service", "user@1000.service"]
     assert written_units(paths, services) == ["app.socket", "nginx.service", "redis@store.service"]
     assert written_units([], services) == []
+
+
+@pytest.mark.parametrize("tier", TIER_UNITS)
+def test_a_host_that_leaves_a_tier_stops_its_units_and_no_others(tier: str) -> None:
+    every = [f"{UNITS}{name}" for name in tier_files([])]
+    others = {*TIER_UNITS} - {tier}
+    assert former_units(every, TIER_UNITS) == []
+    assert former_units(every, [*others, "etcd"]) == TIER_UNITS[tier][1]
+    assert {*tier_files(others)} == {TIER_UNITS[tier][0], *TIER_UNITS[tier][1]}
+    # Somebody else's nginx stays.
+    mark = TIER_UNITS[tier][0]
+    assert former_units([path for path in every if not path.endswith(f"/{mark}")], others) == []
+
+
+# The roles that write the units of a tier, or install the package that has them.
+TIER_ROLES = {
+    "loadbalancers": ["nginx", "keepalived"],
+    "app": ["app"],
+    "workers": ["celery"],
+    "postgres": ["postgres"],
+    "monitoring": ["prometheus", "alertmanager", "grafana"],
+}
+
+
+@pytest.mark.parametrize("tier", TIER_UNITS)
+def test_the_units_of_a_tier_are_those_that_its_roles_write_or_start(tier: str) -> None:
+    files = [
+        path for role in TIER_ROLES[tier] for path in (ROLES / role).rglob("*.*") if path.suffix in (".yml", ".j2")
+    ]
+    text = "".join(path.read_text() for path in files)
+    mark, units = TIER_UNITS[tier]
+    assert [name for name in [mark, *units] if name.removesuffix(".d").removesuffix(".service") not in text] == []
+    written = {
+        name
+        for name in re.findall(rf"{UNITS}([-\w]+\.(?:service|socket|timer))\b", text)
+        if name.removesuffix(".service") + ".timer" not in units
+    }
+    assert written <= {*units}
+
+
+def test_site_stops_the_services_of_former_tiers_before_their_ports_close() -> None:
+    plays = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    names = [play["name"] for play in plays]
+    stop = names.index("Stop the services of tiers that hosts have left")
+    assert names.index("Refuse to cut off a leader that has left its group") < stop < names.index("Set up every host")
+    assert {"base", "postgres", "app", "celery", "nginx", "monitoring"} == {*plays[stop]["tags"]}
 
 
 def test_the_last_hosts_of_a_tier_cannot_be_removed() -> None:
