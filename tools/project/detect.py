@@ -9,7 +9,8 @@ from tools.project import background, commands, dependencies, timers, web
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
-from tools.project.settings import CONTRACT, Settings
+from tools.project.environment import CONTRACT
+from tools.project.settings import Settings
 from tools.project.tree import Finding, ProjectError, Tree
 
 TAKEN_OVER = {
@@ -149,6 +150,11 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
         sources.append(f"{settings.reads['LOG_TO_STDOUT'].place}: LOG_TO_STDOUT")
     if values:
         project.add(Finding("app_environment", values, "; ".join(sources)))
+    driver = project.value("app_database_driver")
+    if driver and "DATABASE_URL" not in settings.reads and "{{ app_database_url }}" not in values.values():
+        project.notes.append(
+            "No code reads DATABASE_URL, the address of the fleet's database; the application must take it from there."
+        )
     for read in settings.missing(set(values)):
         project.notes.append(f"{read.place} needs the variable {read.name}; set it in app_environment.")
 

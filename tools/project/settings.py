@@ -8,37 +8,11 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from tools.project.code import Code, Module, dotted, text
+from tools.project.environment import ALIASES, CONFIGURATION, CONTRACT, MODES, NOT_OURS, Read, reads_of
 
-# What the fleet sets for every application. See docs/your-application.md.
-CONTRACT = re.compile(
-    "SECRET_KEY|DATABASE_(REPLICA_|MIGRATION_)?URL|REDIS_URL|(CACHE|STORE)_(SENTINEL_)?URL|CELERY_BROKER_URL|"
-    "CELERY_RESULT_BACKEND|APP_DOMAIN|APP_RELEASE|LOG_LEVEL|CELERY_METRICS_(PORT|ADDRESS)|PROMETHEUS_MULTIPROC_DIR|HOME|PATH|USER|PWD|TMPDIR|TZ|LANG|"
-    "HOSTNAME|PYTHONPATH|MAIL_(SERVER|PORT|USE_TLS|USE_SSL|USERNAME|PASSWORD|DEFAULT_SENDER)"
-)
-# What the fleet sets → the variable of the inventory with the same value, and other usual names, as a pattern.
-ALIASES = {
-    "DATABASE_URL": ("app_database_url", r"(\w+_)?(DATABASE|DB|POSTGRES|POSTGRESQL|SQLALCHEMY_DATABASE)_(URL|URI)"),
-    "CELERY_BROKER_URL": ("app_redis_url", r"(\w+_)?BROKER(_URL)?|CELERY_BROKER"),
-    "CELERY_RESULT_BACKEND": ("app_celery_result_url", r"(\w+_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND"),
-    "CACHE_URL": ("app_cache_url", "CACHE_REDIS_URL|REDIS_CACHE_URL"),
-    "REDIS_URL": ("app_redis_url", r"(\w+_)?REDIS_(URL|URI)|REDISTOGO_URL|REDISCLOUD_URL|RATELIMIT_STORAGE_(URL|URI)"),
-    "SECRET_KEY": ("app_secret_key", "(FLASK|APP)_SECRET(_KEY)?"),
-}
-NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
-MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")
 FOLDERS = re.compile(
     "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)", re.I
 )
-
-
-@dataclass(frozen=True)
-class Read:
-    """A variable of the environment that the code reads. Without it, `required` ones raise an error."""
-
-    name: str
-    place: str
-    required: bool
-    default: bool = False
 
 
 @dataclass(frozen=True)
@@ -52,7 +26,7 @@ class Settings:
         """The variables that the code reads, by name. A required read wins over others."""
         found: dict[str, Read] = {}
         for module in self.code.modules.values():
-            for read in reads_of(self.code, module):
+            for read in reads_of(self.code, module, module.nodes):
                 if read.name not in found or (read.required and not found[read.name].required):
                     found[read.name] = read
         return found
@@ -66,9 +40,21 @@ class Settings:
             for own, (variable, pattern) in ALIASES.items():
                 if re.fullmatch(pattern, name) and own not in self.reads:
                     found.setdefault(name, (variable, read.place))
+        found |= self._configured()
         for name, value in (("SERVER_NAME", "fleet_domain"), ("PYTHON_VERSION", "app_python")):
             if name in self.reads and (self.reads[name].required or self.reads[name].default):
                 found[name] = (value, self.reads[name].place)
+        return found
+
+    def _configured(self) -> dict[str, tuple[str, str]]:
+        """Return the variables from which Flask's configuration takes something of the fleet."""
+        found = {}
+        for module in self.code.modules.values():
+            for node in module.nodes:
+                for name, value in named_values(node):
+                    reads = list(reads_of(self.code, module, ast.walk(value))) if name in CONFIGURATION else []
+                    if reads and not any(CONTRACT.fullmatch(r.name) or NOT_OURS.search(r.name) for r in reads):
+                        found[reads[0].name] = (CONFIGURATION[name], reads[0].place)
         return found
 
     def missing(self, given: set[str]) -> list[Read]:
@@ -118,20 +104,6 @@ class Settings:
                     if "/" in file:
                         found.setdefault(file.rpartition("/")[0], module.at(call))
         return found
-
-
-def reads_of(code: Code, module: Module) -> Iterator[Read]:
-    """Yield the variables of the environment that a module reads."""
-    for node in module.nodes:
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and (name := text(node.slice)):
-            if ".".join(code.resolve(module, dotted(node.value))) == "os.environ":
-                yield Read(name, module.at(node), required=True)
-        elif isinstance(node, ast.Call) and node.args and (name := text(node.args[0])):
-            called = ".".join(code.resolve(module, dotted(node.func)))
-            if called in {"os.environ.get", "os.getenv"}:
-                yield Read(name, module.at(node), required=False, default=len(node.args) > 1)
-            elif called.endswith(".from_envvar") and len(node.args) + len(node.keywords) == 1:
-                yield Read(name, module.at(node), required=True)
 
 
 def product(node: ast.expr) -> int:

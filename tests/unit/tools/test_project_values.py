@@ -14,6 +14,11 @@ MIGRATIONS = {
 }
 
 
+DB_URL = {"DB_URL": "{{ app_database_url }}"}
+PREFIXED = {
+    "FLASK_SECRET_KEY": "{{ app_secret_key }}",
+    "FLASK_SQLALCHEMY_DATABASE_URI": "{{ app_database_url }}",
+}
 PYPROJECT = "[project]\nname = 'shop'\ndependencies = ['flask', 'psycopg[binary]', 'flask-sqlalchemy']\n"
 CELERY = "from celery import Celery\ncelery = Celery()\n"
 
@@ -180,6 +185,17 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
         ),
         ({"package.json": '{"scripts": {"build": "x"}}', "yarn.lock": ""}, {"app_build_command": None}),
         # Settings and folders
+        (
+            {"c.py": "import os\nSECRET_KEY = os.environ.get('SHOP_SECRET') or 'dev'\nKEY = os.getenv('API_SECRET')"},
+            {"app_environment": {"SHOP_SECRET": "{{ app_secret_key }}"}},
+        ),
+        ({"c.py": "app.config.from_prefixed_env()"}, {"app_environment": PREFIXED}),
+        ({"c.py": "from decouple import config\nconfig('DB_URL')"}, {"app_environment": DB_URL}),
+        ({"c.py": "from environs import Env\nenv = Env()\nenv.str('DB_URL')"}, {"app_environment": DB_URL}),
+        (
+            {"c.py": "from pydantic_settings import BaseSettings\nclass S(BaseSettings):\n    db_url: str"},
+            {"app_environment": DB_URL},
+        ),
         ({"c.py": "MAX_CONTENT_LENGTH = 8 * 1024 * 1024 + 0"}, {"app_max_upload_mb": None}),
         ({"c.py": "c['MAX_CONTENT_LENGTH'] = 8 * 1024 ** 2"}, {"app_max_upload_mb": 8}),
         (
@@ -225,6 +241,7 @@ def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dic
             "c.py:2 needs the variable STRIPE_KEY; set it in app_environment.",
         ),
         ({"c.py": "app.config.from_envvar('SHOP_SETTINGS')"}, "c.py:1 needs the variable SHOP_SETTINGS;"),
+        ({"requirements.txt": "psycopg2", "c.py": "from environs import Env"}, "No code reads DATABASE_URL"),
         ({"requirements.txt": "flask-sqlalchemy\npymysql"}, "requirements.txt has no driver for Postgres"),
         (
             {"Procfile": "web: gunicorn -k gevent app:app"},

@@ -1,0 +1,92 @@
+"""The variables of the environment: those that the fleet sets, and those that a module reads."""
+
+import ast
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tools.project.code import Code, Module, dotted, keyword, text
+
+# What the fleet sets for every application. See docs/your-application.md.
+CONTRACT = re.compile(
+    "SECRET_KEY|DATABASE_(REPLICA_|MIGRATION_)?URL|REDIS_URL|(CACHE|STORE)_(SENTINEL_)?URL|CELERY_BROKER_URL|"
+    "CELERY_RESULT_BACKEND|APP_DOMAIN|APP_RELEASE|LOG_LEVEL|CELERY_METRICS_(PORT|ADDRESS)|PROMETHEUS_MULTIPROC_DIR|HOME|PATH|USER|PWD|TMPDIR|TZ|LANG|"
+    "HOSTNAME|PYTHONPATH|MAIL_(SERVER|PORT|USE_TLS|USE_SSL|USERNAME|PASSWORD|DEFAULT_SENDER)"
+)
+# What the fleet sets → the variable of the inventory with the same value, and other usual names, as a pattern.
+ALIASES = {
+    "DATABASE_URL": ("app_database_url", r"(\w+_)?(DATABASE|DB|POSTGRES|POSTGRESQL|SQLALCHEMY_DATABASE)_(URL|URI)"),
+    "CELERY_BROKER_URL": ("app_redis_url", r"(\w+_)?BROKER(_URL)?|CELERY_BROKER"),
+    "CELERY_RESULT_BACKEND": ("app_celery_result_url", r"(\w+_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND"),
+    "CACHE_URL": ("app_cache_url", "CACHE_REDIS_URL|REDIS_CACHE_URL"),
+    "REDIS_URL": ("app_redis_url", r"(\w+_)?REDIS_(URL|URI)|REDISTOGO_URL|REDISCLOUD_URL|RATELIMIT_STORAGE_(URL|URI)"),
+    "SECRET_KEY": ("app_secret_key", "(FLASK|APP)_SECRET(_KEY)?"),
+}
+# Names in Flask's configuration. What they take from the environment under another name is the fleet's, too.
+CONFIGURATION = {"SECRET_KEY": "app_secret_key", "SQLALCHEMY_DATABASE_URI": "app_database_url"}
+NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
+MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")
+# Classes of libraries whose objects read a variable when they are called.
+READERS = frozenset({"environs.Env", "environs.EnvConfig", "environ.Env", "starlette.config.Config"})
+SETTINGS = frozenset({"pydantic_settings.BaseSettings", "pydantic.BaseSettings"})
+
+
+@dataclass(frozen=True)
+class Read:
+    """A variable of the environment that the code reads. Without it, `required` ones raise an error."""
+
+    name: str
+    place: str
+    required: bool
+    default: bool = False
+
+
+def reads_of(code: Code, module: Module, nodes: Iterable[ast.AST]) -> Iterator[Read]:
+    """Yield the variables of the environment that nodes of a module read, by the standard library or by others."""
+    for node in nodes:
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and (name := text(node.slice)):
+            if ".".join(code.resolve(module, dotted(node.value))) == "os.environ":
+                yield Read(name, module.at(node), required=True)
+        elif isinstance(node, ast.Call):
+            yield from called(code, module, node)
+        elif isinstance(node, ast.ClassDef):
+            yield from fields(code, module, node)
+
+
+def called(code: Code, module: Module, node: ast.Call) -> Iterator[Read]:
+    """Yield what a call reads."""
+    name, place = text(node.args[0]) if node.args else None, module.at(node)
+    function = ".".join(code.resolve(module, dotted(node.func)))
+    default = len(node.args) > 1 or keyword(node, "default") is not None
+    if function.endswith(".from_prefixed_env"):
+        prefix = name or text(keyword(node, "prefix")) or "FLASK"
+        for setting in ("SECRET_KEY", "SQLALCHEMY_DATABASE_URI"):
+            yield Read(f"{prefix}_{setting}", place, required=False)
+    elif not name:
+        return
+    elif function in {"os.environ.get", "os.getenv"}:
+        yield Read(name, place, required=False, default=default)
+    elif function.endswith(".from_envvar") and len(node.args) + len(node.keywords) == 1:
+        yield Read(name, place, required=True)
+    elif function == "decouple.config" or is_reader(code, module, node.func):
+        yield Read(name, place, required=not default, default=default)
+
+
+def is_reader(code: Code, module: Module, function: ast.expr) -> bool:
+    """Whether it is an object of READERS, or one of its methods, such as `env.str`."""
+    root = function.value if isinstance(function, ast.Attribute) else function
+    source, name = code.resolve(module, dotted(root))
+    known = code.modules.get(source)
+    made = known.assigned.get(name) if known else None
+    return (
+        isinstance(made, ast.Call) and known is not None and ".".join(code.resolve(known, dotted(made.func))) in READERS
+    )
+
+
+def fields(code: Code, module: Module, node: ast.ClassDef) -> Iterator[Read]:
+    """Yield the fields of a class of pydantic's settings."""
+    if any(".".join(code.resolve(module, dotted(base))) in SETTINGS for base in node.bases):
+        for field in node.body:
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                given = field.value is not None
+                yield Read(field.target.id.upper(), module.at(field), required=not given, default=given)
