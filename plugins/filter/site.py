@@ -24,6 +24,7 @@ TIER_UNITS = {
     ),
     "app": ("app.service", ["app.socket", "app.service"]),
     "workers": ("celery-worker.service", ["celery-beat.service", "celery-worker.service"]),
+    "app workers": ("haproxy.service.d", ["haproxy.service"]),  # for both, so it stays until a host has left both
     "postgres": (
         "patroni.service.d",
         [
@@ -78,9 +79,14 @@ def written_units(paths: Iterable[str], services: Iterable[str]) -> list[str]:
     return sorted({name for name in names if "@." not in name} | instances)
 
 
+def left_tiers(groups: Iterable[str]) -> list[tuple[str, list[str]]]:
+    """The entries of TIER_UNITS of which a host is in no group."""
+    return [entry for names, entry in TIER_UNITS.items() if not {*names.split()} & {*groups}]
+
+
 def tier_files(groups: Iterable[str]) -> list[str]:
     """The names of the files that show which units a host has of tiers that it is not in."""
-    return [name for tier, (mark, units) in TIER_UNITS.items() if tier not in groups for name in [mark, *units]]
+    return [name for mark, units in left_tiers(groups) for name in [mark, *units]]
 
 
 def former_units(paths: Iterable[str], groups: Iterable[str]) -> list[str]:
@@ -91,8 +97,7 @@ def former_units(paths: Iterable[str], groups: Iterable[str]) -> list[str]:
         groups: The groups of the host.
     """
     found = {path.rpartition("/")[2] for path in paths}
-    left = [units for tier, (mark, units) in TIER_UNITS.items() if tier not in groups and mark in found]
-    return [unit for units in left for unit in units if unit in found]
+    return [unit for mark, units in left_tiers(groups) if mark in found for unit in units if unit in found]
 
 
 def emptied_groups(groups: Mapping[str, Sequence[str]], removed: Sequence[str]) -> list[str]:

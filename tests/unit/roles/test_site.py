@@ -41,16 +41,20 @@ def test_units_are_found_by_their_files_their_drop_ins_and_as_instances_of_templ
     assert written_units([], services) == []
 
 
-@pytest.mark.parametrize("tier", TIER_UNITS)
-def test_a_host_that_leaves_a_tier_stops_its_units_and_no_others(tier: str) -> None:
+TIERS = {"loadbalancers", "app", "workers", "postgres", "monitoring"}
+
+
+@pytest.mark.parametrize("left", ["loadbalancers", "app", "workers", "postgres", "monitoring", "app workers"])
+def test_a_host_that_leaves_a_tier_stops_its_units_and_no_others(left: str) -> None:
     every = [f"{UNITS}{name}" for name in tier_files([])]
-    others = {*TIER_UNITS} - {tier}
-    assert former_units(every, TIER_UNITS) == []
-    assert former_units(every, [*others, "etcd"]) == TIER_UNITS[tier][1]
-    assert {*tier_files(others)} == {TIER_UNITS[tier][0], *TIER_UNITS[tier][1]}
+    groups = TIERS - {*left.split()} | {"etcd"}
+    gone = [*left.split(), *([left] if " " in left else [])]
+    assert former_units(every, TIERS) == []
+    assert former_units(every, groups) == [unit for tier in gone for unit in TIER_UNITS[tier][1]]
+    assert {*tier_files(groups)} == {name for tier in gone for name in [TIER_UNITS[tier][0], *TIER_UNITS[tier][1]]}
     # Somebody else's nginx stays.
-    mark = TIER_UNITS[tier][0]
-    assert former_units([path for path in every if not path.endswith(f"/{mark}")], others) == []
+    marks = [TIER_UNITS[tier][0] for tier in gone]
+    assert former_units([path for path in every if path.rpartition("/")[2] not in marks], groups) == []
 
 
 # The roles that write the units of a tier, or install the package that has them.
@@ -58,6 +62,7 @@ TIER_ROLES = {
     "loadbalancers": ["nginx", "keepalived"],
     "app": ["app"],
     "workers": ["celery"],
+    "app workers": ["haproxy"],
     "postgres": ["postgres"],
     "monitoring": ["prometheus", "alertmanager", "grafana"],
 }
@@ -84,7 +89,7 @@ def test_site_stops_the_services_of_former_tiers_before_their_ports_close() -> N
     names = [play["name"] for play in plays]
     stop = names.index("Stop the services of tiers that hosts have left")
     assert names.index("Refuse to cut off a leader that has left its group") < stop < names.index("Set up every host")
-    assert {"base", "postgres", "app", "celery", "nginx", "monitoring"} == {*plays[stop]["tags"]}
+    assert {"base", "postgres", "haproxy", "app", "celery", "nginx", "monitoring"} == {*plays[stop]["tags"]}
 
 
 def test_the_last_hosts_of_a_tier_cannot_be_removed() -> None:
