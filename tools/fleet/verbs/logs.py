@@ -99,9 +99,10 @@ def logs(
     try:
         for entry in entries:
             print(log_entries.as_json(entry) if as_json else log_entries.as_text(entry, colours), flush=follow)
-    finally:
+    except BaseException:  # Ctrl-C, or a reader that has enough
         for source in sources:
             source.process.terminate()
+        raise
     failures = [source.failure() for source in sources]
     for failure in dict.fromkeys(filter(None, failures)):
         print(failure, file=sys.stderr)
@@ -212,7 +213,7 @@ class Source:
         """Return why the log is incomplete. grep and journalctl end with 1 if nothing matches."""
         code = self.process.wait()
         said = self.process.stderr.read().strip() if self.process.stderr else ""
-        if code in (0, -15) or (code == 1 and not said):
+        if code == 0 or (code == 1 and not said):
             return ""
         return f"error: {self.host} did not print its logs: {said or f'exit code {code}'}"
 
