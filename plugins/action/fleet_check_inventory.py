@@ -11,6 +11,7 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from plugins.control_node import ControlNodeAction
+from plugins.filter.mail import mail_failure
 from plugins.folders import FOLDERS, wrong_folders
 from tools.release.errors import ReleaseError
 from tools.release.fetch import is_remote
@@ -29,6 +30,7 @@ APPLICATION_OPTIONS = (
     "app_celery_app",
     "app_migrate_command",
     "app_migrate_status_command",
+    "app_mail_url",
     "app_requirements",
     "app_python",
 )
@@ -163,6 +165,8 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
     if bool(migrate) != bool(status):
         missing, given = ("app_migrate_status_command", migrate) if migrate else ("app_migrate_command", status)
         failures.append(f"{missing} is not set, although migrations need it as well as '{given}'; set both or neither.")
+    if failure := mail_failure(settings.get("app_mail_url") or ""):
+        failures.append(failure)
     return failures
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
-from tests.support.drills import disk, faults, in_flight, store
+from tests.support.drills import disk, faults, in_flight, proxy, store
 from tests.support.drills.drill import Drill, Fault, Figures, hold_for, until_failover
 from tests.support.drills.observer import STALE
 from tests.support.drills.runner import DrillRunner
@@ -159,6 +159,40 @@ REDIS = [
     Drill("store-isolated-with-a-client", isolated_store, until_failover("store"), write_gap=5),
 ]
 
+# Writes of an ordinary client, which knows no Sentinel and no host list, on an application host.
+PROXY = [
+    Drill(
+        "proxy-store-switchover",
+        proxy.with_store_writes(switchover("store")),
+        hold_for(1),
+        write_gap=2,
+        extra={"store_gap": 5, "store_lost": 0},
+    ),
+    Drill(
+        "proxy-store-host-killed",
+        proxy.with_store_writes(leader_of("store", faults.powered_off)),
+        until_failover("store"),
+        write_gap=5,
+        extra=STORE_FAILOVER,
+    ),
+    Drill(
+        "proxy-store-stopped-without-a-sentinel",
+        proxy.with_store_writes(proxy.store_and_a_sentinel_stopped),
+        until_failover("store"),
+        write_gap=5,
+        extra=STORE_FAILOVER,
+    ),
+    Drill(
+        "proxy-primary-killed",
+        proxy.with_postgres_writes(leader_of("postgres", faults.powered_off)),
+        until_failover("postgres"),
+        write_gap=30,
+        read_gap=5,
+        extra={"proxy_gap": 30, "proxy_lost": 0},
+        prepare=proxy.postgres_behind_the_proxy,
+    ),
+]
+
 APP = [
     Drill("app-host-killed", one_of("app", faults.powered_off), hold_for(8), write_gap=1, failed=FEW_LOST_WRITES),
     Drill("app-host-cut-off", one_of("app", faults.cut_off), hold_for(12), write_gap=1, failed=FEW_LOST_WRITES),
@@ -238,4 +272,4 @@ EVERYTHING = [
     ),
 ]
 
-DRILLS = [*WORKERS, *REDIS, *FRONT_DOOR, *ETCD, *APP, *POSTGRES, *EVERYTHING]
+DRILLS = [*WORKERS, *REDIS, *PROXY, *FRONT_DOOR, *ETCD, *APP, *POSTGRES, *EVERYTHING]

@@ -4,7 +4,7 @@ import json
 import shlex
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -29,26 +29,35 @@ def continuous_writes(
     """Write to the store from the host `client` inside the context.
 
     Afterwards the figures have the longest gap between acknowledged writes, their number, and how many were lost.
-    With an `address`, write to that instance, whatever Sentinel reports.
+    With an `address`, write to that instance, whatever Sentinel reports. The address `proxy` is HAProxy on that host.
     """
-    figures: dict[str, float] = {}
     key = f"drill:{uuid4().hex[:8]}"
-    command = [
-        *fleet.fleet.ssh_command(client),
-        f"sudo news python -c {shlex.quote(WRITER)} {key} {shlex.quote(address)}",
-    ]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as writer:
-        assert writer.stdout
-        assert json.loads(writer.stdout.readline())
+    with acknowledged_writes(fleet, client, WRITER, [key, address], name) as (figures, numbers):
+        yield figures
+    stored = set(fleet.json_of(client, f"news python -c {shlex.quote(READ)} {key}"))
+    figures[f"{name}_lost"] = sum(number not in stored for number in numbers)
+
+
+@contextmanager
+def acknowledged_writes(
+    fleet: LiveFleet, client: Host, writer: str, arguments: Sequence[str], name: str
+) -> Iterator[tuple[dict[str, float], list[int]]]:
+    """Run a writer on a host inside the context. Afterwards there are its figures, and the acknowledged numbers."""
+    figures: dict[str, float] = {}
+    numbers: list[int] = []
+    words = " ".join(map(shlex.quote, arguments))
+    command = [*fleet.fleet.ssh_command(client), f"sudo news python -c {shlex.quote(writer)} {words}"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        numbers.append(json.loads(process.stdout.readline())[1])
         begin = time.time()
         try:
-            yield figures
+            yield figures, numbers
         finally:
             end = time.time()
-            output = writer.communicate(timeout=30)[0]
-    acknowledged = [(begin, 1), *(tuple(json.loads(line)) for line in output.splitlines())]
-    times = [t for t, _ in acknowledged if begin <= t <= end]
-    stored = set(fleet.json_of(client, f"news python -c {shlex.quote(READ)} {key}"))
+            output = process.communicate(timeout=30)[0]
+    found = [json.loads(line) for line in output.splitlines()]
+    numbers.extend(number for _, number in found)
+    times = [t for t, _ in found if begin <= t <= end]
     figures[f"{name}_gap"] = round(max(after - before for before, after in pairwise([begin, *times, end])), 2)
-    figures[f"{name}_acknowledged"] = len(acknowledged)
-    figures[f"{name}_lost"] = sum(number not in stored for _, number in acknowledged)
+    figures[f"{name}_acknowledged"] = len(numbers)

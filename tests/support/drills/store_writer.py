@@ -2,7 +2,7 @@
 
 It prints one JSON line for each acknowledged write: its time and number. It exits at the end of its input. With an
 address it writes to that instance, like a client that is cut off together with the old master and has not queried a
-Sentinel since.
+Sentinel since. With the word `proxy` it writes to REDIS_URL, like an ordinary client without any time limit.
 """
 
 import dataclasses
@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 
+from redis import Redis
 from redis.exceptions import RedisError
 
 from app.redis.url import RedisUrl
@@ -24,9 +25,12 @@ def main() -> None:
     key, address = sys.argv[1], sys.argv[2]
     threading.Thread(target=lambda: (sys.stdin.read(), os._exit(0)), daemon=True).start()
     url = RedisUrl.parse(os.environ["STORE_URL"])
-    if address:
-        url = dataclasses.replace(url, hosts=((address, 6380),), master=None)
-    client = url.client(timeout=1.0)
+    if address == "proxy":
+        client = Redis.from_url(os.environ["REDIS_URL"])
+    else:
+        if address:
+            url = dataclasses.replace(url, hosts=((address, 6380),), master=None)
+        client = url.client(timeout=1.0)
     number = 0
     while True:
         number += 1

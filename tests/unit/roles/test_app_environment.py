@@ -42,7 +42,7 @@ def environment(**given: Any) -> dict[str, str]:
         app_environment=templar.template(found["app_environment"]),
         app_environment_overrides={},
     )
-    lines = [line.split("=", 1) for line in text.splitlines() if not line.startswith("#")]
+    lines = [line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#")]
     return {name: value[1:-1] for name, value in lines}
 
 

@@ -74,6 +74,7 @@ def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any])
             {"app_migrate_command": "shop migrate"},
             "app_migrate_status_command is not set, although migrations need it as well as 'shop migrate'; ",
         ),
+        ({"app_mail_url": "mail.example.org"}, "app_mail_url is not the address of a mail relay; write smtp://"),
         (
             {"app_migrate_status_command": "shop status"},
             "app_migrate_command is not set, although migrations need it as well as 'shop status'; ",
