@@ -22,6 +22,7 @@ HEADER = f"""\
 ---
 # Written by `bin/fleet env set` and `bin/fleet secret set`: environment variables of the application, which override
 # app_environment. `bin/fleet deploy` makes them live. Commit this file. Values of secrets are in vault.yml only.
+# yamllint disable rule:line-length
 {VARIABLE}:"""
 
 
