@@ -99,8 +99,10 @@ def test_the_host_has_nothing_of_the_news_application(fleet: LiveFleet, node: Ho
     ]
     assert fleet.run(node, "ls -d /opt/news /etc/news /usr/local/sbin/news /var/www/news", check=False).stdout == ""
     names = set(re.findall(r"^(\w+)=", fleet.run(node, "cat /etc/guestbook/env").stdout, re.MULTILINE))
-    urls = {"CACHE_URL", "DATABASE_REPLICA_URL", "DATABASE_URL", "STORE_URL"}
-    assert names == urls | {"APP_DOMAIN", "LOG_LEVEL", "SECRET_KEY", "GUESTBOOK_HEADING"}
+    assert {name for name in names if name.startswith(("APP_", "GUESTBOOK_", "NEWS_", "SITE_"))} == {
+        "APP_DOMAIN",
+        "GUESTBOOK_HEADING",
+    }
     assert fleet.run(node, "systemctl is-enabled celery-beat", check=False).stdout == "disabled\n"
 
 

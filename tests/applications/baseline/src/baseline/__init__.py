@@ -54,7 +54,7 @@ def create_app() -> Flask:
         SQLALCHEMY_DATABASE_URI=os.environ["DATABASE_URL"],
         SQLALCHEMY_ENGINE_OPTIONS={"pool_size": 10},
         CACHE_TYPE="RedisCache",
-        CACHE_REDIS_HOST=_master(os.environ["CACHE_URL"]),
+        CACHE_REDIS_HOST=_master(os.environ["CACHE_SENTINEL_URL"]),
         CACHE_KEY_PREFIX="baseline:",
         SESSION_TYPE="redis",
         SESSION_REDIS=_master(os.environ["STORE_URL"]),
