@@ -16,7 +16,7 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from tools.release import bundle, identity, tree, wheels
+from tools.release import bundle, identity, interpreter, tree, wheels
 from tools.release.errors import ReleaseError, pip, run
 from tools.release.lock import lock
 from tools.release.requirements import locked
@@ -32,19 +32,19 @@ NO_PACKAGE = re.compile(
 )
 
 
-def _wheelhouse(lines: list[str], tools: list[str], target: Target, folder: Path) -> None:
+def _wheelhouse(lines: list[str], tools: list[str], target: Target, folder: Path, python: Path | None) -> None:
     """Download the wheels of the dependencies and of uv into a folder, and bundle them, unless that was done."""
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
             new = Path(work) / "wheelhouse"
-            wheels.fetch(lines, target, new / "wheels")
+            wheels.fetch(lines, target, new / "wheels", python)
             wheels.fetch(tools, target, new / "installer")
             new.rename(folder)
     os.utime(folder)
     if not (folder / "bundle.tar.gz").exists():
         members: dict[str, bytes | Path] = {f"wheels/{wheel.name}": wheel for wheel in _wheels(folder)}
-        bundle.write(folder / "bundle.tar.gz", members | {"uv": bundle.installer(folder / "installer")})
+        bundle.write(folder / "bundle.tar.gz", members | {"uv": bundle.uv_program(folder / "installer")})
 
 
 def _wheels(wheelhouse: Path) -> list[Path]:
@@ -100,7 +100,7 @@ def _stage(source: Source, work: Path) -> tuple[list[str], list[Path], list[str]
         return names, [], [f"The project is shipped as a tree only, not installed as a package: {error}."]
 
 
-def _assemble(source: Source, target: Target, name: str, wheelhouse: Path, path: Path) -> list[str]:
+def _assemble(source: Source, target: Target, name: str, wheelhouse: Path, path: Path, python: str) -> list[str]:
     """Write the bundle of a release. Return notes for the user."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
         work = Path(folder)
@@ -115,6 +115,7 @@ def _assemble(source: Source, target: Target, name: str, wheelhouse: Path, path:
             "package": source.package() if own else "",
             **asdict(target),
             "dependencies": wheelhouse.name,
+            "interpreter": python,
             "wheels": pins,
         }
         members: dict[str, bytes | Path] = {
@@ -165,21 +166,25 @@ def build(
     name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.new(digest, source.commit)
     path = releases / f"{name}.tar.gz"
     notes = [*wanted.notes, *_untracked(source)]
-    key = hashlib.sha256(json.dumps([asdict(target), wanted.lines, tools]).encode()).hexdigest()[:16]
+    python = interpreter.find(target)
+    contents = [asdict(target), wanted.lines, tools, *([python] if python else [])]
+    key = hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
     if dry_run:
         dependencies = bundle.dependencies(cache, key)
         result: dict[str, Any] = {"id": name, "package": source.package(), "machine": target.machine, "path": str(path)}
         result |= {"dependencies": dependencies, "tree": str(source.root), "notes": notes}
+        result |= {"interpreter": bundle.interpreter(cache, python)}
         return result | {"sha256": bundle.sha256(path) if path.exists() else None, "built": not path.exists()}
     with _only_one(releases):
         wheelhouse = Path(bundle.dependencies(cache, key)["path"]).parent
-        _wheelhouse(wanted.lines, tools, target, wheelhouse)
+        _wheelhouse(wanted.lines, tools, target, wheelhouse, interpreter.fetch(cache, python))
         missing = not path.exists()
         if missing:
-            notes += _assemble(source, target, name, wheelhouse, path)
+            notes += _assemble(source, target, name, wheelhouse, path, python)
         os.utime(path)
         bundle.prune(releases, "*.tar.gz", KEPT_BUNDLES)
         bundle.prune(cache / "wheels", "[!.]*", KEPT_WHEELHOUSES)
+        bundle.prune(cache / "pythons", "*.tar.gz", KEPT_WHEELHOUSES)
         for folder in (cache / "trees").glob("[!.]*"):
             if not (releases / f"{folder.name}.tar.gz").exists():
                 shutil.rmtree(folder)

@@ -7,13 +7,14 @@ import hashlib
 import os
 import platform
 import shutil
+import tarfile
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from tools.fleet.context import ROOT
 from tools.release.errors import ReleaseError, cause, run
-from tools.release.target import GLIBC, HOST_PYTHON, Target
+from tools.release.target import GLIBC, Target
 
 # A compiler, and the headers that common packages need.
 PACKAGES = (
@@ -31,11 +32,15 @@ python3 -m venv /opt/build
 """
 BUILD = """
 export SOURCE_DATE_EPOCH=315532800 PATH=/opt/build/bin:$PATH
+pip=/opt/build/bin/pip
+for python in /work/python/*/bin/python3; do
+    [ ! -x "$python" ] || { "$python" -m venv /opt/python && pip=/opt/python/bin/pip; }
+done
 for folder in /work/[0-9]*; do
     name=$(cat "$folder/name")
     hashes=$(grep -q -e --hash= "$folder/requirements.txt" && echo --require-hashes)
     {
-        pip wheel --quiet --no-deps $hashes --no-binary="$name" --wheel-dir="$folder/raw" \
+        $pip wheel --quiet --no-deps $hashes --no-binary="$name" --wheel-dir="$folder/raw" \
             --requirement="$folder/requirements.txt" &&
             auditwheel repair --plat PLATFORM --wheel-dir="$folder/repaired" "$folder"/raw/*.whl
     } >"$folder/log" 2>&1
@@ -77,17 +82,23 @@ def _image(work: Path) -> str:
     return image
 
 
-def build(lines: Sequence[str], target: Target, into: Path) -> dict[str, str]:
-    """Build locked requirements, and return the reason for each that cannot be built."""
+def build(lines: Sequence[str], target: Target, into: Path, python: Path | None) -> dict[str, str]:
+    """Build locked requirements, and return the reason for each that cannot be built.
+
+    `python` is the bundle of the target's interpreter, if it is not the hosts' own.
+    """
     engine = os.environ.get("ENGINE", "podman")
     if shutil.which(engine) is None:
         reason = f"it has compiled code, and {engine}, in which it would be compiled, is not installed: run make setup"
         return dict.fromkeys(lines, reason)
-    if target.machine != platform.machine() or target.python != HOST_PYTHON:
-        return dict.fromkeys(lines, f"it has compiled code, which only a machine with {target} can compile")
+    if target.machine != platform.machine():
+        return dict.fromkeys(lines, f"it has compiled code, which only a machine of type {target.machine} can compile")
     failures = {}
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
+        if python:
+            with tarfile.open(python) as tar:
+                tar.extractall(work / "python")  # written by this program
         for number, line in enumerate(lines):
             (own := work / str(number)).mkdir()
             (own / "name").write_text(line.split()[0].partition("==")[0])

@@ -28,7 +28,7 @@ def pin(wheel: Path) -> str:
     return f"{name}=={version} --hash=sha256:{sha256(wheel)}"
 
 
-def installer(folder: Path) -> bytes:
+def uv_program(folder: Path) -> bytes:
     """Return the program uv from its wheel."""
     wheel = next(folder.glob("uv-*.whl"))
     with zipfile.ZipFile(wheel) as archive:
@@ -37,7 +37,7 @@ def installer(folder: Path) -> bytes:
 
 def write(path: Path, members: Mapping[str, bytes | Path]) -> None:
     """Write a tar.gz whose bytes depend only on its members: without times, users or the order of a folder."""
-    folders = {str(parent) for name in members if name.startswith("source/") for parent in Path(name).parents}
+    folders = {str(parent) for name in members for parent in Path(name).parents}
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as work:
         new = Path(work) / path.name
         with new.open("wb") as file, \
@@ -74,6 +74,11 @@ def dependencies(cache: Path, key: str) -> dict[str, str]:
     return {"key": key, "path": str(cache / "wheels" / key / "bundle.tar.gz")}
 
 
+def interpreter(cache: Path, key: str) -> dict[str, str]:
+    """Return the key and the path of the bundle of a Python interpreter, both empty if the hosts have their own."""
+    return {"key": key, "path": str(cache / "pythons" / f"{key}.tar.gz") if key else ""}
+
+
 def read(cache: Path, path: Path) -> dict[str, Any]:
     """Return what a bundle contains. Its source is unpacked into a folder, `tree`."""
     name = path.name.removesuffix(".tar.gz")
@@ -82,7 +87,12 @@ def read(cache: Path, path: Path) -> dict[str, Any]:
         file = next(tar.extractfile(member) for member in tar if member.name == "manifest.json")
         manifest = json.load(file) if file else {}
     found = {key: manifest.get(key, "") for key in ("id", "package", "machine")}
-    found |= {"path": str(path), "sha256": sha256(path), "dependencies": dependencies(cache, manifest["dependencies"])}
+    found |= {
+        "interpreter": interpreter(cache, manifest.get("interpreter", "")),
+        "path": str(path),
+        "sha256": sha256(path),
+        "dependencies": dependencies(cache, manifest["dependencies"]),
+    }
     return found | {"tree": str(_unpacked(path, cache / "trees" / name)), "built": False, "notes": []}
 
 
@@ -102,7 +112,8 @@ def find(cache: Path, name: str) -> dict[str, Any] | None:
     """Return a release if both of its bundles exist here, independent of the current tree."""
     path = cache / "releases" / f"{name}.tar.gz"
     found = read(cache, path) if path.exists() else None
-    return found if found and Path(found["dependencies"]["path"]).exists() else None
+    needed = [part["path"] for part in (found["dependencies"], found["interpreter"]) if part["path"]] if found else []
+    return found if all(Path(file).exists() for file in needed) else None
 
 
 def prune(folder: Path, pattern: str, keep: int) -> None:

@@ -81,7 +81,8 @@ def _uv_environment() -> dict[str, str]:
     if passed:
         # As pip: an index that is given in addition does not hide the versions of the others.
         passed["UV_INDEX_STRATEGY"] = "unsafe-best-match"
-    return {"UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"} | passed | os.environ
+    # Only interpreter.py downloads one.
+    return {"UV_PYTHON_DOWNLOADS": "manual", "UV_NO_PROGRESS": "1", "NO_COLOR": "1"} | passed | os.environ
 
 
 def uv(*arguments: str, what: str, text: str = "", cwd: Path | None = None) -> str:

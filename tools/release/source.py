@@ -31,10 +31,10 @@ def read_project(root: Path) -> dict[str, Any]:
 
 
 def refuse_other_python(root: Path, python: str) -> None:
-    """Refuse a Python that the hosts do not have, or that the project does not support."""
-    if python != HOST_PYTHON:
+    """Refuse a Python that is not a version, or that the project does not support."""
+    if not re.fullmatch(r"3\.\d+", python):
         raise ReleaseError(
-            f"app_python={python} is not the hosts' Python, {HOST_PYTHON}, and no other one can be installed; remove it"
+            f"app_python={python} is not a version of Python; write it like {HOST_PYTHON!r}, with quotes"
         )
     required = _required_python(read_project(root))
     # The last number stands for any bug fix release.

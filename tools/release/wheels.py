@@ -17,8 +17,8 @@ NO_WHEEL = re.compile(r"no usable wheels|no wheels|building from source is disab
 ABSENT = re.compile(r"not found in the package registry|there is no version of|was not found")
 
 
-def fetch(lines: Sequence[str], target: Target, into: Path) -> None:
-    """Put a wheel for each locked requirement into a folder."""
+def fetch(lines: Sequence[str], target: Target, into: Path, python: Path | None = None) -> None:
+    """Put a wheel for each locked requirement into a folder. `python` is the bundle of the target's interpreter."""
     into.mkdir(parents=True, exist_ok=True)
     from_git = [line for line in lines if " @ git+" in line]
     packages = [line for line in lines if line not in from_git]
@@ -30,10 +30,10 @@ def fetch(lines: Sequence[str], target: Target, into: Path) -> None:
         if not missing:
             raise
         source_only = [line for line in packages if line.split()[0] in missing]
-        build_all([*source_only, *from_git], target, into)
+        build_all([*source_only, *from_git], target, into, python)
         _download([line for line in packages if line not in source_only], target, into)
     else:
-        build_all(from_git, target, into)
+        build_all(from_git, target, into, python)
 
 
 def _download(lines: Sequence[str], target: Target, into: Path) -> None:
@@ -70,7 +70,7 @@ def without_wheel(requirements: Sequence[str], target: Target) -> list[str]:
         return [name for name, lacking in zip(requirements, pool.map(lacks, requirements), strict=True) if lacking]
 
 
-def build_all(lines: Sequence[str], target: Target, into: Path) -> None:
+def build_all(lines: Sequence[str], target: Target, into: Path, python: Path | None) -> None:
     """Build packages from source. All that cannot be built are named in one error."""
     compiled = []
     for line in lines:
@@ -78,7 +78,7 @@ def build_all(lines: Sequence[str], target: Target, into: Path) -> None:
             _build(line, into)
         except ReleaseError:
             compiled.append(line)
-    if failures := builder.build(compiled, target, into) if compiled else {}:
+    if failures := builder.build(compiled, target, into, python) if compiled else {}:
         raise ReleaseError(_named({line.split()[0]: reason for line, reason in failures.items()}, target))
 
 

@@ -64,7 +64,7 @@ def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any])
             "app_source = /nowhere is not a folder; set it to the application's folder, git URL or archive.",
         ),
         ({"app_requirements": "/nowhere/lock.txt"}, "app_requirements=/nowhere/lock.txt is not a file in "),
-        ({"app_python": "3.12"}, "app_python=3.12 is not the hosts' Python, 3.13, "),
+        ({"app_python": "3"}, "app_python=3 is not a version of Python; "),
         ({"nginx_static_source": "/nowhere"}, "nginx_static_source = /nowhere is not a folder; "),
         (
             {"app_celery_app": "shop.tasks:celery"},

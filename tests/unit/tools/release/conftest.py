@@ -43,7 +43,7 @@ def wheelhouse(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Record the folders into which wheels were downloaded: of one dependency, and of the installer."""
     downloads: list[Path] = []
 
-    def fetch(lines: list[str], _: Target, into: Path) -> None:
+    def fetch(lines: list[str], _: Target, into: Path, __: Path | None = None) -> None:
         into.mkdir(parents=True)
         downloads.append(into)
         if lines[0].startswith("uv=="):

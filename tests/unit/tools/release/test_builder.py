@@ -35,14 +35,14 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_each_package_gets_its_wheel_or_a_reason(engine: list[str], tmp_path: Path) -> None:
-    assert builder.build(LINES, TARGET, tmp_path) == {LINES[1]: "fatal error: broken.h: No such file"}
+    assert builder.build(LINES, TARGET, tmp_path, None) == {LINES[1]: "fatal error: broken.h: No such file"}
     assert [path.name for path in tmp_path.iterdir()] == ["psycopg2-2.9-cp313-cp313-manylinux_2_41_x86_64.whl"]
     assert len(engine) == 1
 
 
-def test_only_the_hosts_machine_and_python_can_compile(engine: list[str], tmp_path: Path) -> None:
-    (reason, _) = builder.build(LINES, Target("3.13", "aarch64"), tmp_path).values()
-    assert reason == "it has compiled code, which only a machine with Python 3.13 on aarch64 can compile"
+def test_only_a_machine_of_the_same_type_can_compile(engine: list[str], tmp_path: Path) -> None:
+    (reason, _) = builder.build(LINES, Target("3.13", "aarch64"), tmp_path, None).values()
+    assert reason == "it has compiled code, which only a machine of type aarch64 can compile"
     assert engine == []
 
 
@@ -55,5 +55,5 @@ def test_only_what_this_machine_cannot_build_is_compiled(tmp_path: Path, monkeyp
 
     monkeypatch.setattr(wheels, "pip", pip)
     with pytest.raises(ReleaseError, match=r"broken==1.0 \(fatal error: broken.h"):
-        wheels.build_all([*LINES, "pure==1.0 --hash=sha256:cc"], TARGET, tmp_path)
+        wheels.build_all([*LINES, "pure==1.0 --hash=sha256:cc"], TARGET, tmp_path, None)
     assert sorted(path.name.partition("-")[0] for path in tmp_path.iterdir()) == ["psycopg2", "pure"]

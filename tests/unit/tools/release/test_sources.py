@@ -126,8 +126,8 @@ def test_requires_python_is_judged_for_the_hosts_not_for_this_machine(
     (source.root / "pyproject.toml").write_text(settings)
     with nullcontext() if fits else pytest.raises(ReleaseError, match=r"app_python=3.13 does not fit requires-python"):
         refuse_other_python(source.root, "3.13")
-    with pytest.raises(ReleaseError, match=r"app_python=3.12 is not the hosts' Python, 3.13"):
-        refuse_other_python(source.root, "3.12")
+    with pytest.raises(ReleaseError, match=r"app_python=3.12.1 is not a version of Python"):
+        refuse_other_python(source.root, "3.12.1")
 
 
 @pytest.mark.parametrize(
