@@ -42,6 +42,7 @@ ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (SANDBOX, ("playbooks/*",)),
     (AWS, ("tools/terraform/*",)),
     (RELEASE, ("tools/release/*",)),
+    (ORDINARY, ("tools/project/*",)),
     (("default", "operations", "single"), ("tools/fleet/*",)),
     (("default", "failover", "deploy", "single"), ("app/*",)),
     (FLEET, ("bin/*",)),

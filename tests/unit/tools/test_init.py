@@ -3,18 +3,21 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from plugins.action.fleet_check_inventory import is_literal, specifications, wrong_application, wrong_types
 from tests.unit.tools.projects import APP, UP, write
 from tools.fleet import __main__ as command
 from tools.fleet.context import ROOT
 from tools.fleet.verbs import init
+from tools.project.environment import ALIASES, CONFIGURATION
 
+Known = Mapping[str, Mapping[str, Mapping[str, Any]]]
 Run = Callable[..., tuple[int, str, str]]
 FILES = {"app.py": APP + UP, "Procfile": "web: gunicorn app:app\nq: rq worker -u $REDIS_URL", "static/a.css": ""}
 
@@ -172,38 +175,32 @@ def test_an_inventory_of_the_project_itself_is_not_overwritten(run: Run, clone: 
     assert "--inventory single belongs to Flaskfleet" in run("--inventory", "single", "--force")[2]
 
 
-SUBJECTS: dict[str, dict[str, Any]] = {
-    "flat": {
-        "app_module": "app:app",
-        "app_release_command": "flask seed",
-        "app_processes": {"worker": {"command": "rq worker --url $REDIS_URL letters"}},
-        "app_migrate_command": "flask --app app:app db upgrade",
-        "app_writable_dirs": ["logs"],
-    },
-    "src": {
-        "app_module": "gallery:create_app()",
-        "app_celery_app": "gallery.make_celery:celery_app",
-        "app_database_driver": "psycopg",
-        "app_build_command": "npm install && npm run build",
-        "app_health_path": "/up",
-        "app_persistent_dirs": ["uploads"],
-        "nginx_static_source": "src/gallery/static",
-    },
-    "factory": {"app_module": "quotes:create_app()", "app_health_path": "/health"},
-    "guestbook": {
-        "app_module": "guestbook.web:app",
-        "app_celery_app": "guestbook.tasks:celery",
-        "app_metrics_path": "/metrics",
-        "celery_beat_host": "",
-    },
-}
+@pytest.fixture(scope="module")
+def known() -> Known:
+    """The options of each role."""
+    return specifications(ROOT / "roles")
 
 
-@pytest.mark.parametrize("name", SUBJECTS)
-def test_the_test_subjects_are_found(name: str) -> None:
+@pytest.mark.parametrize("name", ["flat", "src", "factory", "guestbook"])
+def test_preflight_accepts_what_is_found_in_the_test_subjects(known: Known, name: str) -> None:
     subject = ROOT / "tests/applications" / name
     arguments = [str(ROOT / "bin/fleet"), "init", str(subject), "--json", "--dry-run"]
     printed = subprocess.run(arguments, capture_output=True, text=True, check=True).stdout
     found = {finding["variable"]: finding["value"] for finding in json.loads(printed)["findings"]}
     assert found["app_source"] == f"{{{{ inventory_dir | dirname | dirname }}}}/tests/applications/{name}"
-    assert {variable: found.get(variable) for variable in SUBJECTS[name]} == SUBJECTS[name]
+    assert found.keys() <= {name for options in known.values() for name in options} | shared().keys()
+    for role, options in known.items():
+        values = {name: value for name, value in found.items() if name in options and is_literal(value)}
+        assert wrong_types(role, options, values) == []
+    assert wrong_application(found | {"app_source": str(subject)}, ["node1"]) == []
+
+
+def shared() -> dict[str, Any]:
+    """Return the variables that all inventories have."""
+    files = (ROOT / "inventories/shared").glob("*.yml")
+    return {name: value for path in files for name, value in yaml.safe_load(path.read_text()).items()}
+
+
+def test_values_are_taken_from_variables_that_exist() -> None:
+    names = {variable for variable, _ in ALIASES.values()} | {*CONFIGURATION.values()}
+    assert names <= shared().keys()
