@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from tools.project import commands
@@ -123,9 +124,12 @@ def processes(lines: list[Command], others: list[Command], has_celery: bool) -> 
     workers = 0
     for command in lines:
         if command.name in {"web", "release"}:
-            before = [step for step in command.steps if commands.gunicorn(step) is None]
-            for words in before if command.name == "release" or len(before) < len(command.steps) else ():
-                sort_step(found, words, command.source)
+            before = list(takewhile(lambda step: commands.gunicorn(step) is None, command.steps))
+            if command.name == "release" and "|" in command.line:
+                found.release.append((command.line, command.source))
+            elif command.name == "release" or len(before) < len(command.steps):
+                for words in before:
+                    sort_step(found, words, command.source)
             continue
         line = next((parsed for words in command.steps if (parsed := commands.celery(words))), None)
         if line and has_celery and (line.kind == "beat" or (line.kind == "worker" and not workers)):

@@ -10,7 +10,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
-from tools.project.tree import Finding, ProjectError, Tree
+from tools.project.tree import Finding, ProjectError, Tree, table
 
 # In this order the first one that exists is what a release is built from.
 INPUTS = ("pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "requirements.txt", "pyproject.toml")
@@ -62,10 +62,9 @@ def read(tree: Tree) -> Dependencies:
     """Return the project's dependencies."""
     found = Dependencies()
     project = toml(tree, "pyproject.toml")
-    table = project.get("project", {})
-    poetry = project.get("tool", {}).get("poetry", {}).get("dependencies", {})
-    found.requires_python = table.get("requires-python") or poetry_python(poetry.get("python", ""))
-    for line in table.get("dependencies", []):
+    own, poetry = table(project, "project"), table(project, "tool", "poetry", "dependencies")
+    found.requires_python = str(own.get("requires-python") or poetry_python(poetry.get("python", "")))
+    for line in own.get("dependencies", []):
         add(found, line)
     found.direct |= {canonicalize_name(name) for name in poetry if name != "python"}
     packaged = bool(found.direct)
@@ -190,7 +189,7 @@ def driver(dependencies: Dependencies) -> Finding | None:
 def build_script(tree: Tree) -> tuple[str, str] | None:
     """Return the command that builds assets with Node, and its reason, if package.json has a script for it."""
     try:
-        scripts = json.loads(tree.read("package.json") or "{}").get("scripts", {})
+        scripts = table(json.loads(tree.read("package.json") or "{}"), "scripts")
     except ValueError:
         return None
     script = next((name for name in ("heroku-postbuild", "build") if name in scripts), None)

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from tools.project.tree import Finding, ProjectError, Tree
+from tools.project.tree import Finding, ProjectError, Tree, table
 
 WEEKDAYS = ("Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec"
@@ -33,10 +33,11 @@ def timers(tree: Tree) -> Finding | None:
 def jobs(tree: Tree, name: str, key: str) -> list[dict[str, Any]]:
     """Return the jobs of a file. They are empty if it has none."""
     try:
-        listed = json.loads(tree.read(name) or "{}").get(key) or []
-    except (ValueError, AttributeError) as error:
+        content = json.loads(tree.read(name) or "{}")
+    except ValueError as error:
         raise ProjectError(f"{name} is not valid JSON: {error}; correct it.") from error
-    return [job for job in listed if isinstance(job, dict)]
+    listed = table({"": content}, "").get(key)
+    return [job for job in listed if isinstance(job, dict)] if isinstance(listed, list) else []
 
 
 def on_calendar(schedule: str) -> str:

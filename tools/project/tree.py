@@ -59,3 +59,10 @@ class Tree:
     def has_folder(self, folder: str) -> bool:
         """Whether the project has a file in this folder or below it."""
         return any(name.startswith(f"{folder.strip('/')}/") for name in self.files)
+
+
+def table(data: Any, *keys: str) -> dict[str, Any]:
+    """Return a table inside of another one. It is empty if there is none, or something else."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}

@@ -29,9 +29,18 @@ def choose(apps: Apps, commands: list[Command], flask_app: tuple[str, str] | Non
     for command in commands:
         for words in command.steps:
             found = gunicorn(words)
-            if found and found.target and exists(apps.code, found.target):
+            if found is None or not found.target:
+                continue
+            folder = found.options.get("chdir") or found.options.get("pythonpath") or ""
+            inside = f"{folder.strip('./')}/{found.target.split(':')[0].replace('.', '/')}"
+            if folder and apps.code.tree.first(f"{inside}.py", f"{inside}/__init__.py"):
+                raise ProjectError(
+                    f"{command.source} starts gunicorn in the folder {folder}; describe that folder instead: "
+                    f"bin/fleet init {apps.code.tree.root}/{folder.strip('./')}."
+                )
+            if exists(apps.code, found.target):
                 return Finding("app_module", found.target, f"{command.source}: gunicorn {found.target}")
-            if found and found.target and command.source.startswith("Procfile"):
+            if command.source.startswith("Procfile"):
                 raise ProjectError(
                     f"{command.source} starts gunicorn with {found.target}, but the project has no module "
                     f"{found.target.split(':')[0]}; correct the line, or choose the application with --app."

@@ -56,6 +56,10 @@ def test_the_application_is_found(tmp_path: Path, files: dict[str, str], module:
     ("files", "message"),
     [
         ({"shop.py": "print('no Flask')"}, "has no Flask application: no Python file in it calls Flask"),
+        (
+            {"back/main.py": APP, "Procfile": "web: gunicorn --chdir ./back main:app"},
+            "Procfile:1 starts gunicorn in the folder ./back; describe that folder instead: bin/fleet init .*/back",
+        ),
         ({"one.py": APP, "two.py": APP}, r"2 Flask applications: one:app \(one.py:2\) and two:app .*one with --app"),
         ({"shop.py": NEEDY}, r"create_app\(\) in shop.py cannot be called without arguments, .*--app"),
         (

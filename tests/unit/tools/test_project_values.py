@@ -131,6 +131,7 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
             {"compose.yaml": "services: {jobs: {command: [dramatiq, shop]}, db: {image: postgres}}"},
             {"app_processes": {"jobs": {"command": "dramatiq shop"}}},
         ),
+        ({"Procfile": "web: gunicorn app:app | tee x\nrelease: a | b"}, {"app_release_command": "a | b"}),
         # Pages
         ({}, {"app_health_path": "/", "app_metrics_path": ""}),
         ({"app.py": APP + UP}, {"app_health_path": "/up"}),
@@ -183,6 +184,7 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
             {"package.json": '{"scripts": {"build": "x"}}', "package-lock.json": "", ".gitignore": "/static/dist/\n"},
             {"nginx_static_source": "static", "app_build_command": "npm ci && npm run build"},
         ),
+        ({"package.json": "[]", "app.json": "[]", "pyproject.toml": "tool = 1"}, {"app_build_command": None}),
         ({"package.json": '{"scripts": {"build": "x"}}', "yarn.lock": ""}, {"app_build_command": None}),
         # Settings and folders
         (
