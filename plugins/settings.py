@@ -77,6 +77,10 @@ FOLLOWERS = {
     "app_mail_from": ("app_environment",),
     "app_mail_url": ("app_environment",),
     "app_metrics_path": ("nginx_private_paths", "prometheus_scrape_jobs"),
+    "app_processes": ("processes_here",),
+    "app_queues": ("prometheus_scrape_jobs", "redis_queues"),
+    # The hosts of the group workers have them.
+    "app_timers": (),
     "app_shared_mount": ("app_user_id", "fleet_files"),
     "app_user": (),
     "app_writable_dirs": ("app_linked_folders", "app_writable_paths"),

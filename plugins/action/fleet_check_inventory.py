@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
+from plugins import processes
 from plugins.control_node import ControlNodeAction
 from plugins.filter.mail import mail_failure
 from plugins.folders import FOLDERS, wrong_folders
@@ -30,6 +31,7 @@ APPLICATION_OPTIONS = (
     "app_celery_app",
     "app_migrate_command",
     "app_migrate_status_command",
+    "app_migrate_sql_command",
     "app_mail_url",
     "app_requirements",
     "app_python",
@@ -152,7 +154,7 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
     ]
     if source := settings.get("app_source"):
         failures += wrong_source(source, settings)
-    static, celery, migrate, status = map(settings.get, APPLICATION_OPTIONS[:4])
+    static, celery, migrate, status, sql = map(settings.get, APPLICATION_OPTIONS[:5])
     # The folder of a built or fetched source does not exist yet.
     if static and Path(static).is_absolute() and not Path(static).is_dir():
         failures.append(
@@ -162,9 +164,13 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
         failures.append(
             f"app_celery_app = {celery} needs a worker, and group workers has no host; add one, or remove the variable."
         )
-    if bool(migrate) != bool(status):
-        missing, given = ("app_migrate_status_command", migrate) if migrate else ("app_migrate_command", status)
-        failures.append(f"{missing} is not set, although migrations need it as well as '{given}'; set both or neither.")
+    if status and not migrate:
+        failures.append(f"app_migrate_command is not set, although app_migrate_status_command = '{status}' is; set it.")
+    if sql and "{current}" in sql and not status:
+        failures.append(
+            f"app_migrate_sql_command = '{sql}' needs the schema's revision; set app_migrate_status_command, which "
+            "prints it, or remove the variable."
+        )
     if failure := mail_failure(settings.get("app_mail_url") or ""):
         failures.append(failure)
     return failures
@@ -252,6 +258,7 @@ class ActionModule(ControlNodeAction):
         members = self.defined(["app_members", "app_worker_members"]).values()
         names = dict.fromkeys(member["name"] for group in members for member in group)
         failures += wrong_folders(self.values(FOLDERS), list(names))
+        failures += processes.wrong(self.values(processes.VARIABLES), groups)
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)
         for extra in self.values(["fleet_extra_ports"]).values():

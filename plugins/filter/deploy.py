@@ -19,7 +19,7 @@ def survey(
     """Compare the hosts of a run with the release that role app has prepared on them.
 
     Args:
-        hosts: Variables of the run's hosts, with `app_prepared` and `app_found`.
+        hosts: Variables of the run's hosts, with `app_prepared`, `processes_stale` and `app_found`.
         apps: Names of all hosts that serve requests.
         served: The last release that was deployed to the whole fleet; empty if there is none.
         bad: Releases that are marked bad, each with the reason.
@@ -34,16 +34,19 @@ def survey(
     """
     prepared = {host["inventory_hostname"]: host["app_prepared"] for host in hosts}
     first = next(iter(prepared.values()))
-    stale = [name for name, state in prepared.items() if state["stale"]]
+    processes = {host["inventory_hostname"] for host in hosts if host.get("processes_stale")}
+    stale = [name for name, state in prepared.items() if state["stale"] or name in processes]
     left = [name for name, note in drained.items() if note["by"] == "deploy"]
     # A drained host comes first, so that it serves again when the others are drained.
     order = [name for name in left if name in stale] + [name for name in stale if name not in left]
     plan = make_plan(hosts, first["release"], order, apps, served, batch)
-    plan |= {"pending": first["migrate"], "migrate": first["migrate"] or first["set_up"]}
+    new = served != plan["release"]
+    pending = first["migrate"] or (first["migrate_always"] and new)
+    plan |= {"pending": pending, "migrate": pending or first["set_up"], "new": new}
     # Without another host that serves requests, there is nothing to compare the canary with.
     plan |= {"watch": plan["serving"] and bool({*apps}.difference(*plan["groups"][:1]))}
     # A run that was killed at its end has switched every host, but its result is not in the log.
-    needed = stale or plan["migrate"] or served != plan["release"]
+    needed = stale or plan["migrate"] or new
     return {
         "release": plan["release"],
         "leftovers": [name for name in left if name in prepared and name not in stale],
@@ -55,7 +58,8 @@ def survey(
 def rollback(hosts: Sequence[Host], release: str, apps: Sequence[str], served: str, batch: int) -> Plan:
     """The plan of a rollback: no migrations and no canary watch, because its release has served before."""
     names = [host["inventory_hostname"] for host in hosts]
-    return make_plan(hosts, release, names, apps, served, batch) | {"pending": False, "migrate": False, "watch": False}
+    nothing = dict.fromkeys(("pending", "migrate", "new", "watch"), False)
+    return make_plan(hosts, release, names, apps, served, batch) | nothing
 
 
 def make_plan(

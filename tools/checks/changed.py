@@ -34,7 +34,7 @@ ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (SANDBOX, ("tests/*",)),
     (DATA, ("roles/postgres/*", "roles/etcd/*", "roles/redis/*", "roles/haproxy/*")),
     (EDGE, ("roles/nginx/*", "roles/keepalived/*")),
-    (RELEASE, ("roles/app/*", "roles/celery/*", "roles/deploy/*")),
+    (RELEASE, ("roles/app/*", "roles/celery/*", "roles/deploy/*", "roles/processes/*")),
     (("operations",), ("roles/maintain/*", "playbooks/maintain.yml")),
     (FLEET, ("roles/alertmanager/*", "roles/grafana/*", "roles/prometheus/*")),
     (ALL_SCENARIOS, ("roles/*",)),

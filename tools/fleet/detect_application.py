@@ -1,9 +1,43 @@
 """How trouble with the application, its hosts' drains and its deploys is detected. See detect.py for the rest."""
 
+import re
 from http import HTTPStatus
 
 from tools.fleet.processes import abandoned
 from tools.fleet.view import Facts, Instances, State, drained, running_deploy
+
+# The alert QueueLong fires at the same number of tasks.
+MAX_QUEUE = 200
+
+
+def timer_of(unit: str) -> str:
+    """Return the timer of the application that a failed unit belongs to, or nothing."""
+    return (re.fullmatch(r"app-timer-(.+)\.service", unit) or ["", ""])[1]
+
+
+def failed_units(state: State) -> Instances:
+    """Units that systemd no longer restarts, without the runs of the application's timers."""
+    for name, facts in state.answering():
+        if units := [unit for unit in facts.get("failed") or [] if not timer_of(unit)]:
+            yield {"host": name, "units": ", ".join(units)}
+
+
+def failed_timers(state: State) -> Instances:
+    """Timers of the application whose last run failed. Other hosts start the next run as well, which clears it."""
+    for name, facts in state.answering():
+        failed = [unit for unit in facts.get("failed") or [] if timer_of(unit)]
+        yield from ({"host": name, "timer": timer_of(unit), "unit": unit} for unit in failed)
+
+
+def without_broker(state: State) -> Instances:
+    """Workers that have no connection to the server of their queue."""
+    return ({"host": name, "unit": unit} for name, facts in state.answering() for unit in facts.get("brokerless") or [])
+
+
+def long_queues(state: State) -> Instances:
+    """Queues in which many tasks wait."""
+    found = {queue: count for _, facts in state.answering() for queue, count in (facts.get("queues") or {}).items()}
+    return ({"queue": queue, "count": count} for queue, count in found.items() if count > MAX_QUEUE)
 
 
 def releases(state: State) -> Instances:

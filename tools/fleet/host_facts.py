@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -60,7 +60,10 @@ def systemd(settings: Mapping[str, Any]) -> Facts:
         "system": run("systemctl", "is-system-running"),
         "failed": sorted(unit for unit, state in states.items() if state == "failed"),
         "stopped": [
-            unit for unit in settings["units"] if states.get(f"{unit}.service") not in {"active", "reloading", "failed"}
+            unit
+            for unit in settings["units"]
+            if states.get(unit if unit.endswith(".timer") else f"{unit}.service")
+            not in {"active", "reloading", "failed"}
         ],
         "beat": states.get("celery-beat.service") == "active",
     }
@@ -81,6 +84,49 @@ def restarts() -> dict[str, int]:
     """Query the services that systemd restarted several times, the last time a short while ago."""
     properties = "--property=Id,NRestarts,StateChangeTimestampMonotonic"
     return recent_restarts(run("systemctl", "show", properties, "*.service"), time.monotonic())
+
+
+# Other connections of a worker than that to its broker: those to Postgres and to Sentinel.
+OTHER_PORTS = {5432, 15432, 15433, 26379}
+# The kernel's numbers for the states of a connection.
+ESTABLISHED, LISTENING = "01", "0A"
+# Seconds that a worker gets for its first connection.
+GRACE = 15
+
+
+def connections(process: Path) -> list[tuple[str, int, int, str]]:
+    """Return the state, the local and the remote port, and the inode of each TCP connection of the host."""
+    found = []
+    for name in ("tcp", "tcp6"):
+        for line in (process / "net" / name).read_text().splitlines()[1:]:
+            _, local, remote, state, *_, inode = line.split()[:10]
+            found.append((state, int(local.rpartition(":")[2], 16), int(remote.rpartition(":")[2], 16), inode))
+    return found
+
+
+def reaches_a_server(process: Path) -> bool:
+    """Whether a process has a connection that it opened itself, other than to Postgres or Sentinel."""
+    own = {re.sub(r"\D", "", str(link.readlink())) for link in (process / "fd").iterdir()}
+    found = connections(process)
+    served = {local for state, local, *_ in found if state == LISTENING}
+    return any(
+        state == ESTABLISHED and inode in own and local not in served and remote not in OTHER_PORTS
+        for state, local, remote, inode in found
+    )
+
+
+def brokerless(units: Sequence[str]) -> list[str]:
+    """Return the workers that have no connection to their broker, although they have run for a while."""
+    properties = "--property=Id,MainPID,ActiveEnterTimestampMonotonic"
+    text = run("systemctl", "show", properties, *(f"{unit}.service" for unit in units)) if units else ""
+    found = []
+    for block in filter(None, text.split("\n\n")):
+        unit = dict(line.split("=", 1) for line in block.splitlines())
+        age = time.monotonic() - int(unit["ActiveEnterTimestampMonotonic"]) / 1e6
+        with suppress(OSError):  # the process has ended
+            if unit["MainPID"] != "0" and age > GRACE and not reaches_a_server(PROCESSES / unit["MainPID"]):
+                found.append(unit["Id"].removesuffix(".service"))
+    return found
 
 
 def killed() -> list[str]:

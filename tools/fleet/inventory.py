@@ -24,7 +24,17 @@ NOT_TIERS = ("all", "ungrouped")
 # Seconds after which a host counts as down.
 CONNECT_TIMEOUT = 2
 # Variables that are the same for all hosts.
-SETTINGS = ("fleet_name", "fleet_vip", "fleet_domain", "app_port", "app_health_path", "app_celery_app")
+SETTINGS = (
+    "fleet_name",
+    "fleet_vip",
+    "fleet_domain",
+    "app_port",
+    "app_health_path",
+    "app_celery_app",
+    "app_processes",
+    "app_timers",
+    "app_queues",
+)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ A new kind is an entry in KINDS and a case in tests/unit/tools/test_troubles.py.
 
 from functools import partial
 
-from tools.fleet import detect
+from tools.fleet import detect, detect_application
 from tools.fleet.detect import on_each
 from tools.fleet.kinds_application import APPLICATION
 from tools.fleet.view import Kind
@@ -46,7 +46,7 @@ KINDS = (
     Kind(
         "unit-failed",
         "{host} has failed units: {units}",
-        detect.names("failed"),
+        detect_application.failed_units,
         "check `systemctl status {units}` on {host}, then run `ansible-playbook site.yml --limit {host}`",
         in_row=True,
     ),

@@ -19,6 +19,27 @@ APPLICATION = (
         "check `journalctl -u app -n 50` on {host}",
     ),
     Kind(
+        "worker-without-broker",
+        "{host} runs {unit}, which has no connection to its broker",
+        detect_application.without_broker,
+        f"check `journalctl -u {{unit}} -n 50` on {{host}}; {RUNBOOK}queuenotread",
+        in_row=True,
+    ),
+    Kind(
+        "queue-long",
+        "{count} tasks wait in the queue {queue}",
+        detect_application.long_queues,
+        f"{RUNBOOK}queuelong",
+        redundant=True,
+    ),
+    Kind(
+        "timer-failed",
+        "the last run of the timer {timer} failed on {host}",
+        detect_application.failed_timers,
+        f"check `journalctl -u {{unit}} -n 50` on {{host}}; {RUNBOOK}timerfailed",
+        redundant=True,
+    ),
+    Kind(
         "health-path-missing",
         "{host} has no page {path} (app_health_path), so it counts as ready as soon as gunicorn answers",
         detect_application.missing_health_paths,

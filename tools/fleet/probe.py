@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -117,6 +117,12 @@ def closed_proxies(address: str) -> list[str]:
     return sorted(re.findall(r'proxy="(cache|store|postgres-primary)"} 0$', text, re.MULTILINE))
 
 
+def queues(address: str, keys: Sequence[str]) -> dict[str, int]:
+    """Query the lengths of the queues in the store. A replica has them, too."""
+    answer = redis(address, REDIS_PORTS["store"], *(f"LLEN {key}" for key in keys))
+    return dict(zip(keys, map(int, re.findall(r"^:(\d+)\r", answer, re.MULTILINE)), strict=False))
+
+
 def votes(answer: str) -> int | None:
     """Parse how many Sentinels a Sentinel sees, itself included, from SENTINEL CKQUORUM."""
     seen = [int(number) for number in re.findall(r"(\d+) usable Sentinels", answer)]
@@ -198,6 +204,7 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
         "disks": host_facts.disks,
         "upgrades": host_facts.waiting_upgrades,
         "outdated": host_facts.outdated,
+        "brokerless": lambda: host_facts.brokerless(settings["workers"]),
     }
     if "loadbalancers" in groups:
         checks["drained"] = lambda: host_facts.drain_notes(DRAINED)
@@ -217,6 +224,8 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
         checks |= {"etcd": lambda: etcd(address), "deploying": lambda: deploying(address)}
     for name in ["cache", "store"] if "redis" in groups else ["store"] if "sentinel" in groups else []:
         checks[name] = partial(instance, address, REDIS_PORTS[name])
+    if "redis" in groups and settings["queues"]:
+        checks["queues"] = lambda: queues(address, settings["queues"])
     if groups & {"redis", "sentinel"}:
         checks["damaged_store"] = host_facts.damaged_store
     if "sentinel" in groups:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from plugins.processes import processes_of, queues_of, timers_of
 from tools.fleet.context import Fleet, Host, echo
 from tools.fleet.detect_application import describe_deploy
 from tools.fleet.inventory import Shell, read
@@ -51,7 +52,8 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
     inventory = read(fleet)
     hosts = sorted_by_tier(inventory.hosts)
     vip, name = inventory.settings["fleet_vip"] or "", inventory.settings["fleet_name"] or fleet.name
-    view = probe_hosts(hosts, inventory.shells, vip, inventory.settings)
+    has_workers = any("workers" in host.groups for host in hosts)
+    view = probe_hosts(hosts, inventory.shells, vip, inventory.settings | {"has_workers": has_workers})
     found = troubles(hosts, view)
     lines = rows(hosts, view, vip)
     if as_json:
@@ -111,6 +113,11 @@ def probe_hosts(hosts: Sequence[Host], shells: Mapping[str, Shell], vip: str, ap
 def settings(host: Host, vip: str, application: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings for the probe of a host."""
     expected = dict.fromkeys(unit for group, units in UNITS.items() if group in host.groups for unit in units)
+    processes = processes_of(application.get("app_processes") or {}, host.groups)
+    instances = [
+        (process, f"app-{process['name']}@{number + 1}") for process in processes for number in range(process["count"])
+    ]
+    timers = timers_of(application.get("app_timers") or {}, application.get("has_workers"), host.groups)
     absent = {"celery-worker": not application.get("app_celery_app"), "keepalived": not vip}
     return {
         "address": host.address,
@@ -119,7 +126,12 @@ def settings(host: Host, vip: str, application: Mapping[str, Any]) -> dict[str, 
         "port": application.get("app_port"),
         "health": application.get("app_health_path"),
         "domain": application.get("fleet_domain"),
-        "units": [unit for unit in expected if not absent.get(unit)],
+        "units": [unit for unit in expected if not absent.get(unit)]
+        + [unit for _, unit in instances]
+        + [f"app-timer-{timer['name']}.timer" for timer in timers],
+        "workers": [unit for unit in expected if unit == "celery-worker" and not absent.get(unit)]
+        + [unit for process, unit in instances if queues_of(process["command"])],
+        "queues": application.get("app_queues") or [],
     }
 
 

@@ -93,6 +93,8 @@ health:
 RUN = Path("/run")
 SOCKET = Path("/etc/systemd/system/app.socket")
 SERVICES = ("app", "celery-worker", "celery-beat")
+# The processes of role processes, which are instances of template units.
+PROCESSES = "app-*@*/fingerprint"
 
 
 def releases(home: Path) -> tuple[dict[str, str], list[str]]:
@@ -152,6 +154,7 @@ def main() -> None:
     names = {release_sum(release): release for release in complete}
     port = setting(SOCKET, r"ListenStream=\S+:(\d+)")
     marks = {service: RUN / service / "fingerprint" for service in SERVICES}
+    marks |= {mark.parent.name: mark for mark in sorted(RUN.glob(PROCESSES))}
     found: dict[str, Any] = {
         "installed": list(complete),
         "dependencies": complete,

@@ -16,7 +16,7 @@ STALE = ["worker1", *APPS, "worker2"]
 def host(
     name: str, stale: bool = True, current: str = "old", installed: Sequence[str] = ("old", "new"), **facts: bool
 ) -> dict[str, Any]:
-    prepared = {"release": "new", "stale": stale, "migrate": False, "set_up": False} | facts
+    prepared = {"release": "new", "stale": stale, "migrate": False, "migrate_always": False, "set_up": False} | facts
     found = {"installed": installed, "current": current}
     return {"inventory_hostname": name, "app_prepared": prepared, "app_found": found}
 
@@ -41,6 +41,7 @@ def test_the_plan_names_the_release_the_groups_and_where_each_host_goes_back_to(
             "serving": True,
             "pending": False,
             "migrate": False,
+            "new": True,
             "watch": True,
         },
     }

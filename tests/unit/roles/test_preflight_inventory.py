@@ -71,13 +71,13 @@ def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any])
             "app_celery_app = shop.tasks:celery needs a worker, and group workers has no host; ",
         ),
         (
-            {"app_migrate_command": "shop migrate"},
-            "app_migrate_status_command is not set, although migrations need it as well as 'shop migrate'; ",
+            {"app_migrate_command": "shop migrate", "app_migrate_sql_command": "shop sql {current}"},
+            "app_migrate_sql_command = 'shop sql {current}' needs the schema's revision; ",
         ),
         ({"app_mail_url": "mail.example.org"}, "app_mail_url is not the address of a mail relay; write smtp://"),
         (
             {"app_migrate_status_command": "shop status"},
-            "app_migrate_command is not set, although migrations need it as well as 'shop status'; ",
+            "app_migrate_command is not set, although app_migrate_status_command = 'shop status' is; ",
         ),
     ],
 )

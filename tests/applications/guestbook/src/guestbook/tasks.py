@@ -10,6 +10,11 @@ from sqlalchemy import update
 
 from .database import engine, entries
 
+# Seconds. Without them, a worker waits for ever for a host that has frozen, and a task whose worker has died comes back
+# only after an hour. Redis delivers a task again after the visibility timeout, so no task may run longer.
+TIMEOUTS = {"socket_timeout": 5.0, "socket_connect_timeout": 2.0, "socket_keepalive": True}
+TASK_TIME_LIMIT, VISIBILITY_TIMEOUT = 60, 300
+
 
 def sentinel_settings(url: str) -> dict[str, Any]:
     """Return Celery's settings for sentinel://user:password@host:port,host:port/0?master=NAME."""
@@ -20,7 +25,9 @@ def sentinel_settings(url: str) -> dict[str, Any]:
         "broker_url": ";".join(f"sentinel://{login}@{host}{parts.path}" for host in hosts.split(",")),
         "broker_transport_options": {
             "master_name": parse_qs(parts.query)["master"][0],
-            "sentinel_kwargs": {"username": user, "password": password},
+            "sentinel_kwargs": {"username": user, "password": password, **TIMEOUTS},
+            "visibility_timeout": VISIBILITY_TIMEOUT,
+            **TIMEOUTS,
         },
     }
 
@@ -29,6 +36,7 @@ celery = Celery("guestbook")
 celery.conf.update(
     sentinel_settings(os.environ["STORE_URL"]),
     task_ignore_result=True,
+    task_time_limit=TASK_TIME_LIMIT,
     task_acks_late=True,
     broker_connection_retry_on_startup=True,
 )
