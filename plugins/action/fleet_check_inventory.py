@@ -39,7 +39,7 @@ APPLICATION_OPTIONS = (
 SECRET = ("password", "secret", "_key", "token", "certificate")
 MAX_VALUE_LENGTH = 60
 # Suffix of a variable's name → allowed range. The first match counts. Any other number must be at least 0.
-BOUNDS = {"celery_metrics_port": (0, 65535), "_port": (1, 65535), "_router_id": (1, 255)}
+BOUNDS = {"celery_metrics_port": (0, 65535), "_port": (1, 65535), "_router_id": (1, 255), "_upload_mb": (1, inf)}
 
 
 def wrong_groups(groups: Mapping[str, Sequence[str]]) -> list[str]:

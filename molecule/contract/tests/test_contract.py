@@ -65,7 +65,7 @@ def test_only_the_fleets_own_path_is_hidden(
     fleet: LiveFleet, site: httpx.Client, node: Host, path: str, status: int
 ) -> None:
     assert site.get(path).status_code == status
-    assert fleet.run(node, f"curl --silent --fail http://127.0.0.1:8000{path}").stdout
+    assert fleet.run(node, f"curl --silent --fail http://127.0.0.1:5000{path}").stdout
 
 
 def test_prometheus_scrapes_its_processes_and_probes_its_health(fleet: LiveFleet, guest: str) -> None:

@@ -175,6 +175,7 @@ def test_a_value_of_the_wrong_type_names_variable_value_and_role() -> None:
     [
         ("x_router_id", 999, "from 1 to 255"),
         ("x_router_id", "256", "from 1 to 255"),
+        ("x_upload_mb", 0, "at least 1"),
         ("x_port", 0, "from 1 to 65535"),
         ("x_linger", -1, "at least 0"),
         ("x_interval", -0.5, "at least 0"),
