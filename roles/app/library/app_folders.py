@@ -48,6 +48,7 @@ def copy(source: Path, target: Path) -> None:
     """Copy the files of a folder. They get the owner of the target."""
     owner = target.stat()
     shutil.copytree(source, target, dirs_exist_ok=True)
+    target.chmod(owner.st_mode)  # copytree gives it the mode of the source
     for path in target.rglob("*"):
         os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
 

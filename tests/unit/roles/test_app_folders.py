@@ -21,7 +21,7 @@ def releases(tmp_path: Path) -> Path:
         (tmp_path / "releases" / name / "source").mkdir(parents=True)
     (tmp_path / "releases/r2/source/static/uploads").mkdir(parents=True)
     (tmp_path / "releases/r2/source/static/uploads/default.png").write_text("a picture")
-    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept").mkdir(mode=0o700)
     return tmp_path / "releases"
 
 
@@ -37,6 +37,7 @@ def test_files_of_users_stay_over_two_releases(releases: Path, run_module: Any) 
     assert not (releases / "r1/source/static").exists()
     assert len(run()["linked"]) == 2
     assert (kept / "default.png").read_text() == "a picture"
+    assert kept.stat().st_mode & 0o777 == 0o700
     (releases / "r1/source/static/uploads/mine.png").write_text("mine")
     assert (releases / "r2/source/static/uploads/mine.png").read_text() == "mine"
     assert run()["linked"] == []
