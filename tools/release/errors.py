@@ -13,8 +13,8 @@ ASSIGNED = re.compile(r"(?i)((?:token|passwo?r?d|secret|api_?key)\w*[\"']?\s*[=:
 # Lines that only announce an error, or that repeat that a program failed.
 GENERIC = re.compile(
     r"subprocess-exited-with-error|CalledProcessError|No solution found when|metadata-generation-failed|exit code: |"
-    r"This (error|is an issue)|build backend returned an error|Error while generating|legacy-install|Call to `|"
-    r"Failed building wheel|Failed to build|Failed to download and build",
+    r"Request failed after|This (error|is an issue)|build backend returned an error|Error while generating|"
+    r"legacy-install|Call to `|Failed building wheel|Failed to build|Failed to download and build",
     re.IGNORECASE,
 )
 EXCEPTION = re.compile(r"^\W*(?:[\w.]+\.)?\w*(?:Error|Exception)\b: \S")

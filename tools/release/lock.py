@@ -120,7 +120,7 @@ def compiled(path: Path, target: Target, known: str) -> str:
             )
         except ReleaseError as error:
             if problems := unavailable(requirements.pins(_input(path)), target):
-                raise ReleaseError(f"{error}. {problems}") from error
+                raise ReleaseError(f"{str(error).rstrip('.')}. {problems}") from error
             raise
         added = requirements.lines(output.read_text())
         exported_names = requirements.names(exported)
@@ -128,23 +128,37 @@ def compiled(path: Path, target: Target, known: str) -> str:
         return exported + "\n".join(new) + "\n" if exported else output.read_text()
 
 
+def _without_the_project(text: str, path: Path, root: Path) -> str:
+    """Return a lock file's text without the project itself, which is built from its source."""
+    kept = []
+    for line in text.splitlines(keepends=True):
+        if match := requirements.LOCAL.match(line):
+            folder = (match[1] or match[2]).removeprefix("file://")
+            if (path.parent / folder).resolve() != root:
+                raise ReleaseError(
+                    f"{path} needs {folder}, a folder of this machine; list a published package or a git URL instead"
+                )
+        else:
+            kept.append(line)
+    return "".join(kept)
+
+
 def lock(root: Path, given: str, target: Target, file: Path, *, dry_run: bool = False) -> Lock:
     """Return the locked requirements. What has no hashes is locked into `file`, which stays until its input changes."""
     path = find(root, given)
     text = requirements.read(path).decode()
+    indexes = requirements.indexes(text) if path.suffix not in (".lock", ".toml") else []
     complete = requirements.is_locked(text) and SERVER in requirements.names(text)
     if path.suffix not in (".lock", ".toml") and complete:
-        return Lock(requirements.locked(path, target))
+        return Lock(indexes + requirements.locked(path, target))
     header = HEADER.format(target=target, name=path.name, fingerprint=fingerprint(path, target))
     known = file.read_text() if file.is_file() else ""
     if header.splitlines()[-1] in known.splitlines():
-        return Lock(requirements.locked(file, target))
-    content = header + compiled(path, target, known)
+        return Lock(indexes + requirements.parse(known, file, target))
+    content = header + _without_the_project(compiled(path, target, known), path, root)
+    found = indexes + requirements.parse(content, file, target)
     if dry_run:
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as temporary:
-            temporary.write(content)
-            temporary.flush()
-            return Lock(requirements.locked(Path(temporary.name), target))
+        return Lock(found)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(content)
@@ -153,6 +167,6 @@ def lock(root: Path, given: str, target: Target, file: Path, *, dry_run: bool = 
             f"cannot write app_lock_file={file}: {error.strerror}; set it to a file that you can write"
         ) from error
     return Lock(
-        requirements.locked(file, target),
+        found,
         [f"The dependencies of {path.name} are locked for {target} in {file}. Read that file and commit it."],
     )

@@ -12,6 +12,9 @@ from packaging.utils import canonicalize_name
 from tools.release.errors import ReleaseError, masked
 from tools.release.target import Target
 
+INDEX = re.compile(r"(--index-url|--extra-index-url|--find-links|-i|-f)[\s=]")
+# A folder or file of this machine.
+LOCAL = re.compile(r"(?:-e\s+|--editable[\s=]+)?((?:\.|/|file:)\S*)|[\w.-]+ @ (file:\S+)")
 COMMIT = re.compile(r"@[0-9a-f]{40}(#|$)")
 
 
@@ -49,10 +52,20 @@ def pins(texts: Iterable[str]) -> list[str]:
     return [f"{match[1]}=={match[2]}" for match in found if match]
 
 
+def indexes(text: str) -> list[str]:
+    """Return a file's options that name package indexes."""
+    return [line for line in lines(text) if INDEX.match(line)]
+
+
 def locked(requirements: Path, target: Target, only: str | None = None) -> list[str]:
     """Return the lock file's requirements with their hashes, without those whose marker is false on the target."""
+    return parse(read(requirements).decode(), requirements, target, only)
+
+
+def parse(text: str, requirements: Path, target: Target, only: str | None = None) -> list[str]:
+    """Return the requirements of a lock file's text. `requirements` is its name in messages."""
     kept = []
-    for line in lines(read(requirements).decode()):
+    for line in lines(text):
         specifier, *hashes = re.split(r"\s+--hash=", line)
         if specifier.startswith("-"):
             continue

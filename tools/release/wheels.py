@@ -13,6 +13,7 @@ from tools.release import builder
 from tools.release.errors import ReleaseError, pip, uv
 from tools.release.target import Target
 
+ONLY_WHEELS = "--only-binary=:all:"
 NO_WHEEL = re.compile(r"no usable wheels|no wheels|building from source is disabled|no matching .* tag", re.IGNORECASE)
 ABSENT = re.compile(r"not found in the package registry|there is no version of|was not found")
 
@@ -20,27 +21,29 @@ ABSENT = re.compile(r"not found in the package registry|there is no version of|w
 def fetch(lines: Sequence[str], target: Target, into: Path, python: Path | None = None) -> None:
     """Put a wheel for each locked requirement into a folder. `python` is the bundle of the target's interpreter."""
     into.mkdir(parents=True, exist_ok=True)
+    # Options that name package indexes come first.
+    indexes = [line for line in lines if line.startswith("-")]
     from_git = [line for line in lines if " @ git+" in line]
-    packages = [line for line in lines if line not in from_git]
+    packages = [line for line in lines if line not in from_git + indexes]
     try:
-        _download(packages, target, into)
+        _download(packages, indexes, target, into)
     except ReleaseError:
         # Only now, because it takes longer: which packages exist as source only?
-        missing = without_wheel([line.split()[0] for line in packages], target)
+        missing = without_wheel([line.split()[0] for line in packages], target, indexes)
         if not missing:
             raise
         source_only = [line for line in packages if line.split()[0] in missing]
         build_all([*source_only, *from_git], target, into, python)
-        _download([line for line in packages if line not in source_only], target, into)
+        _download([line for line in packages if line not in source_only], indexes, target, into)
     else:
         build_all(from_git, target, into, python)
 
 
-def _download(lines: Sequence[str], target: Target, into: Path) -> None:
+def _download(lines: Sequence[str], indexes: Sequence[str], target: Target, into: Path) -> None:
     if not lines:
         return
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-        file.write("\n".join(lines) + "\n")
+        file.write("\n".join([*indexes, *lines]) + "\n")
         file.flush()
         pip(
             *("download", "--quiet", "--require-hashes", "--only-binary=:all:", "--no-deps", *target.for_pip()),
@@ -49,18 +52,20 @@ def _download(lines: Sequence[str], target: Target, into: Path) -> None:
         )
 
 
-def _resolve(requirement: str, target: Target) -> str:
-    """Return what uv chooses for a requirement if only wheels may be used."""
-    options = ["--quiet", "--no-deps", "--only-binary=:all:", "--no-header", "--no-annotate", *target.for_uv()]
-    return uv("pip", "compile", *options, "-", what=f"find a wheel of {requirement}", text=requirement).strip()
+def _resolve(requirement: str, target: Target, *more: str, indexes: Sequence[str] = ()) -> str:
+    """Return what uv chooses for a requirement, without its dependencies."""
+    options = ["--quiet", "--no-deps", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
+    text = "\n".join([*indexes, requirement])
+    arguments = [*options, *target.for_uv(), *more, "-"]
+    return uv("pip", "compile", *arguments, what=f"find {requirement}", text=text).strip()
 
 
-def without_wheel(requirements: Sequence[str], target: Target) -> list[str]:
+def without_wheel(requirements: Sequence[str], target: Target, indexes: Sequence[str] = ()) -> list[str]:
     """Return the requirements that have no wheel for the target."""
 
     def lacks(requirement: str) -> bool:
         try:
-            return not _resolve(requirement, target)
+            return not _resolve(requirement, target, ONLY_WHEELS, indexes=indexes)
         except ReleaseError as error:
             if NO_WHEEL.search(str(error)) or ABSENT.search(str(error)):
                 return True
@@ -103,7 +108,7 @@ def _build(line: str, into: Path) -> None:
 def _newest(name: str, target: Target) -> str:
     """Return the newest version that has a wheel, empty if there is none."""
     try:
-        return _resolve(name, target).partition("==")[2]
+        return _resolve(name, target, ONLY_WHEELS).partition("==")[2]
     except ReleaseError:
         return ""
 
@@ -116,10 +121,16 @@ def _named(failures: dict[str, str], target: Target) -> str:
         f"{pin} ({reason}; {f'version {version} has a wheel' if version else 'no version has a wheel'})"
         for (pin, reason), version in zip(failures.items(), newest, strict=True)
     ]
-    return f"These packages have no wheel for {target}: {', '.join(parts)}. Choose other versions"
+    return f"These packages cannot be had for {target}: {', '.join(parts)}. Choose other versions"
 
 
 def unavailable(pins: Sequence[str], target: Target) -> str:
-    """Return one sentence about pinned versions that have no wheel for the target. Empty if all have one."""
-    missing = without_wheel(pins, target)
-    return _named(dict.fromkeys(missing, "source only"), target) if missing else ""
+    """Return one sentence about pinned versions that do not exist or cannot be read. Empty if there are none."""
+    failures = {}
+    for pin in without_wheel(pins, target):
+        try:
+            _resolve(pin, target)
+        except ReleaseError as error:
+            reason = str(error).partition(": ")[2]
+            failures[pin] = "there is no such version" if ABSENT.search(reason) else reason
+    return _named(failures, target) if failures else ""

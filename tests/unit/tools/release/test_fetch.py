@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,30 @@ def test_gunicorn_is_added_to_an_export_that_lacks_it(
     (source.root / "poetry.lock").write_text("")
     lock = locking.lock(source.root, "", TARGET, tmp_path / "requirements.lock")
     assert lock.lines == ["packaging==26.3 --hash=sha256:aaaa", "gunicorn==27.0.1 --hash=sha256:abcd"]
+
+
+def test_private_indexes_are_used_and_not_written_into_the_lock_file(
+    flat: Source, compiled: list[str], tmp_path: Path
+) -> None:
+    (flat.root / "requirements.txt").write_text("--extra-index-url https://u:p@h/simple\nflask\n-e .\n")
+    file = tmp_path / "requirements.lock"
+    for _ in range(2):
+        lines = locking.lock(flat.root, "", TARGET, file).lines
+        assert lines[0] == "--extra-index-url https://u:p@h/simple"
+        assert [line.partition("==")[0] for line in lines[1:]] == ["flask", "gunicorn"]
+    assert len(compiled) == 1
+    assert "https://" not in file.read_text()
+
+
+@pytest.mark.parametrize(("line", "refused"), [("-e file://{root}", False), (".", False), ("./libs/money", True)])
+def test_folders_of_this_machine_are_refused_except_the_project_itself(
+    flat: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, refused: bool
+) -> None:
+    def uv(*arguments: str, **_: object) -> str:
+        output = next(Path(a.partition("=")[2]) for a in arguments if a.startswith("--output-file="))
+        output.write_text(f"{line.format(root=flat.root)}\n    # via -r requirements.txt\nsix==1.17 --hash=sha256:aa\n")
+        return ""
+
+    monkeypatch.setattr(locking, "uv", uv)
+    with pytest.raises(ReleaseError, match=r"needs \./libs/money, a folder") if refused else nullcontext():
+        assert locking.lock(flat.root, "", TARGET, tmp_path / "lock").lines == ["six==1.17 --hash=sha256:aa"]

@@ -93,7 +93,7 @@ def test_packages_without_a_wheel_are_named_at_once(tmp_path: Path, monkeypatch:
         wheels.fetch(lines, TARGET, tmp_path)
     reason = "it has compiled code, and no-engine, in which it would be compiled, is not installed: run make setup"
     assert str(caught.value) == (
-        "These packages have no wheel for Python 3.13 on x86_64: "
+        "These packages cannot be had for Python 3.13 on x86_64: "
         f"greenlet==1.0 ({reason}; version 2.0 has a wheel), lxml==1.0 ({reason}; version 2.0 has a wheel). "
         "Choose other versions"
     )
