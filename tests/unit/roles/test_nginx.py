@@ -303,7 +303,7 @@ def test_during_maintenance_users_get_a_page_and_the_fleet_gets_the_site(make_si
         user = {"X-Forwarded-For": "203.0.113.9"}
         page = client.get("/", headers=user)
         assert (page.status_code, page.headers["Retry-After"]) == (503, "90")
-        assert NOTE["message"] in page.text
+        assert str(NOTE["message"]) in page.text
         assert "<h1>We will be right back</h1>" in page.text
         api = client.post("/api/v1/articles", headers=user, json={})
         assert (api.status_code, api.json()["detail"]) == (503, NOTE["message"])

@@ -119,6 +119,6 @@ class VerbFleet:
 
     def secrets(self) -> dict[str, str]:
         """Return the decrypted vault."""
-        command = ["ansible-vault", "view", self.vault]
+        command = ["ansible-vault", "view", str(self.vault)]
         result = subprocess.run(command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, check=True)
         return dict(yaml.safe_load(result.stdout))
