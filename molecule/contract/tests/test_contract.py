@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 from uuid import uuid4
 
@@ -25,7 +26,8 @@ def guest(site: httpx.Client) -> str:
 
 def test_every_unit_runs(fleet: LiveFleet, node: Host) -> None:
     assert fleet.is_healthy(node)
-    assert fleet.run(node, "systemctl is-active app celery-worker").stdout.split() == ["active", "active"]
+    units = "app celery-worker app-listener@1 app-timer-digest.timer"
+    assert fleet.run(node, f"systemctl is-active {units}").stdout.split() == ["active"] * 4
 
 
 def test_its_page_is_served_through_the_virtual_address(site: httpx.Client) -> None:
@@ -37,6 +39,29 @@ def test_its_page_is_served_through_the_virtual_address(site: httpx.Client) -> N
 def test_the_worker_processes_a_stored_entry(fleet: LiveFleet, site: httpx.Client, node: Host, guest: str) -> None:
     assert fleet.sql(node, f"select message from entry where guest = '{guest}'") == "I was here."
     assert eventually(lambda: f"Thank you, {guest}!" in site.get("/").text, within=20)
+
+
+def test_its_process_beside_the_web_service_works(fleet: LiveFleet, node: Host, guest: str) -> None:
+    number = fleet.sql(node, f"select id from entry where guest = '{guest}'")
+    journal = "journalctl --unit 'app-listener@*' --since -2min --output cat"
+    assert eventually(lambda: f"entries up to {number}" in fleet.run(node, journal).stdout, within=10)
+
+
+def test_its_timer_runs_and_a_failure_is_reported(fleet: LiveFleet, node: Host, guest: str) -> None:
+    assert guest
+    fleet.run(node, "systemctl start app-timer-digest")
+    journal = "journalctl --unit app-timer-digest --since -1min --output cat"
+    assert re.search(r"^[1-9]\d* entries$", fleet.run(node, journal).stdout, re.MULTILINE)
+    override = "/run/systemd/system/app-timer-digest.service.d/test.conf"
+    fleet.run(
+        node, f"mkdir -p $(dirname {override}); printf '[Service]\nExecStart=\nExecStart=/bin/false\n' >{override}"
+    )
+    try:
+        fleet.run(node, "systemctl daemon-reload; systemctl start app-timer-digest", check=False)
+        printed = fleet.fleet.run(sys.executable, "-m", "tools.fleet", "status", quiet=True).stdout
+        assert f"the last run of the timer digest failed on {node.name}" in printed
+    finally:
+        fleet.run(node, f"rm {override}; systemctl daemon-reload; systemctl start app-timer-digest")
 
 
 @pytest.mark.parametrize(
@@ -113,10 +138,15 @@ def test_it_is_deployed_and_rolled_back_by_the_same_playbooks(
     source = shutil.copytree(ROOT / "tests/applications/guestbook", tmp_path / "app")
     page = source / "src/guestbook/templates/page.html"
     page.write_text(page.read_text().replace("</html>", "<p>The next release</p>\n</html>"))
+    listener = source / "src/guestbook/listener.py"
+    listener.write_text(listener.read_text().replace('"listening"', '"listening to the next release"'))
     variables = json.dumps({"app_source": str(source), "deploy_canary_seconds": 0})
     play(fleet, "playbooks/deploy.yml", "--extra-vars", variables).succeeded()
     assert fleet.run(node, "readlink /opt/guestbook/current").stdout != before
     assert eventually(lambda: "The next release" in site.get(f"/?{uuid4().hex}").text)
+    journal = "journalctl _SYSTEMD_UNIT=app-listener@1.service --output cat --lines 1"
+    assert "listening to the next release" in fleet.run(node, journal).stdout
     play(fleet, "playbooks/rollback.yml").succeeded()
     assert fleet.run(node, "readlink /opt/guestbook/current").stdout == before
+    assert fleet.run(node, journal).stdout.splitlines()[-1] == "listening"
     assert eventually(lambda: "The next release" not in site.get(f"/?{uuid4().hex}").text)
