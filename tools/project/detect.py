@@ -186,10 +186,16 @@ def schema(
         project.notes.append(
             f"{beside.migrates} migrates the schema, but no migrations were found; set app_migrate_command."
         )
-    for variable, steps in (("app_release_command", beside.release), ("app_build_command", beside.build)):
-        if steps:
-            sources = dict.fromkeys(source for _, source in steps)
-            project.add(Finding(variable, " && ".join(line for line, _ in steps), ", ".join(sources)))
+    if beside.release:
+        sources = dict.fromkeys(source for _, source in beside.release)
+        lines = " && ".join(line for line, _ in beside.release)
+        project.add(Finding("app_release_command", lines, ", ".join(sources)))
+    for line, source in beside.build:
+        project.notes.append(
+            f"{source} runs `{line}`, whose result belongs into the source. It needs the application's packages, which "
+            f"app_build_command does not have: commit the result, or set app_build_command to "
+            f"`uv run --with-requirements requirements.txt {line}`."
+        )
     if not found and (place := background.tables_at_load(flask)):
         project.notes.append(
             f"{place} creates tables with create_all(), which the application's database user may not do; "

@@ -181,7 +181,7 @@ def known() -> Known:
     return specifications(ROOT / "roles")
 
 
-@pytest.mark.parametrize("name", ["src", "factory", "guestbook"])
+@pytest.mark.parametrize("name", ["flat", "src", "factory", "guestbook"])
 def test_preflight_accepts_what_is_found_in_the_test_subjects(known: Known, name: str) -> None:
     subject = ROOT / "tests/applications" / name
     arguments = [str(ROOT / "bin/fleet"), "init", str(subject), "--json", "--dry-run"]

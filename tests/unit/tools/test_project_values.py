@@ -125,7 +125,7 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
         ),
         (
             {"Procfile": "web: flask db upgrade;flask translate compile; gunicorn app:app\nrelease: flask x && ./x"},
-            {"app_build_command": "flask translate compile", "app_release_command": "flask x && ./x"},
+            {"app_build_command": None, "app_release_command": "flask x && ./x"},
         ),
         (
             {"compose.yaml": "services: {jobs: {command: [dramatiq, shop]}, db: {image: postgres}}"},
@@ -248,6 +248,10 @@ def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dic
         (
             {"Procfile": "web: gunicorn -k gevent app:app"},
             "Procfile:1: gunicorn's --worker-class gevent is not taken over",
+        ),
+        (
+            {"Procfile": "web: flask digest compile && gunicorn app:app"},
+            "Procfile:1 runs `flask digest compile`, whose",
         ),
         ({"Procfile": "web: flask run"}, "Procfile:1 does not start gunicorn"),
         ({"c.py": "db.create_all()"}, "c.py:1 creates tables with create_all()"),
