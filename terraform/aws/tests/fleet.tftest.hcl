@@ -79,12 +79,16 @@ run "a_lost_zone_leaves_every_tier_and_every_quorum" {
 run "every_port_of_the_matrix_has_its_rules" {
   command = plan
 
+  variables {
+    app_port = 5000
+  }
+
   assert {
     condition = alltrue([
       for port in yamldecode(file("../../inventories/shared/ports.yml")).fleet_ports : alltrue([
         for pair in setproduct(port.to, port.from) : length([
           for rule in module.access.rules : rule
-          if rule.port == port.port && rule.protocol == port.protocol && rule.to == pair[0] && (
+          if rule.port == tonumber(port.name == "app" ? 5000 : port.port) && rule.protocol == port.protocol && rule.to == pair[0] && (
             pair[1] == "any" ? rule.network == "0.0.0.0/0" :
             pair[1] == "admin" ? rule.network == "198.51.100.7/32" : rule.from == pair[1]
           )
