@@ -25,6 +25,7 @@ FOLLOWERS = {
         "fleet_entry",
         "keepalived_router_id",
         "keepalived_vip",
+        "nginx_maintenance_exempt",
         "nginx_vip",
         "prometheus_probes",
         "secrets_address",

@@ -54,7 +54,8 @@ def env(
     """Print or change the environment of the application."""
     if action == "list":
         found = environment(fleet)
-        echo(json.dumps(found, indent=2) if as_json else "\n".join(f"{name}={found[name]}" for name in found))
+        for line in [json.dumps(found, indent=2)] if as_json else [f"{name}={found[name]}" for name in found]:
+            echo(line)
         return
     if action == "set":
         changes: dict[str, str | None] = dict(parse(pair) for pair in pairs or [])
