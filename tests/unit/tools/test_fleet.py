@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.live.fleet import eventually
 from tools.fleet import context
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
 from tools.fleet.down import refuse_other_clone
@@ -165,6 +166,7 @@ def test_a_running_fleet_of_another_clone_is_not_removed(
     (tmp_path / "other").mkdir()
     shutil.copy("/bin/sleep", tmp_path / process)
     with subprocess.Popen([tmp_path / process, "60"]) as host:
+        eventually(lambda: Path(f"/proc/{host.pid}/comm").read_text().strip() == process, within=5, every=0.01)
         result = subprocess.CompletedProcess([], 0, f"{host.pid} {tmp_path / owner}\n", "")
         monkeypatch.setattr(Fleet, "engine", lambda *_: result)
         expected = pytest.raises(FleetError, match=f"FLEET=a runs from the clone {tmp_path / owner}, so nothing was")
