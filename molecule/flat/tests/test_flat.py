@@ -1,6 +1,7 @@
 """A flat project with a Procfile, RQ and Flask-Migrate: tests/applications/flat."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,6 +12,14 @@ from tests.support.drills.playbooks import play
 from tests.support.live.fleet import LiveFleet, eventually
 from tests.support.live.ordinary import bin_fleet, changed_copy, deploy
 from tools.fleet.context import Host
+from tools.fleet.mail_sink import MailSink, gateway
+
+
+@pytest.fixture(scope="module", autouse=True)
+def mail(fleet: LiveFleet) -> Iterator[MailSink]:
+    """Receive the fleet's e-mails, as `make mail` does: `bin/fleet init` wrote its address."""
+    with MailSink(gateway(fleet.fleet)) as sink:
+        yield sink
 
 
 @pytest.fixture
@@ -39,9 +48,10 @@ def test_the_front_page_redirects_to_the_log_in(site: httpx.Client) -> None:
     assert (answer.status_code, answer.headers["Location"]) == (302, "/login?next=%2F")
 
 
-def test_a_letter_that_the_site_queues_is_delivered_by_the_worker(ada: httpx.Client) -> None:
+def test_a_letter_that_the_site_queues_is_sent_by_the_worker(ada: httpx.Client, mail: MailSink) -> None:
     body = write(ada)
     assert eventually(lambda: delivered(ada, body), within=30)
+    assert mail.wait_for("ada@example.com").get_content().strip() == body
 
 
 def test_migrations_and_the_release_command_ran_as_the_schemas_owner(fleet: LiveFleet, node: Host) -> None:
@@ -99,7 +109,7 @@ def test_a_deploy_changes_web_and_worker_and_a_rollback_puts_both_back(
     deploy(fleet, source).succeeded()
     after = fleet.run(node, "readlink -f /opt/flat/current").stdout
     assert "The next release" in site.get("/login").text
-    workers = "for p in $(pgrep --full 'rq worker'); do readlink /proc/$p/cwd; done | sort --unique"
+    workers = "for p in $(pgrep --full '[r]q worker'); do readlink /proc/$p/cwd; done | sort --unique"
     assert fleet.run(node, workers).stdout == f"{after.strip()}/source\n"
     body = write(ada)
     assert eventually(lambda: delivered(ada, body), within=30)

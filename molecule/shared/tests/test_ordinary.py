@@ -38,6 +38,6 @@ def test_status_finds_nothing_wrong_with_the_application(fleet: LiveFleet) -> No
 def test_the_application_runs_with_only_the_rights_that_it_needs(fleet: LiveFleet, node: Host) -> None:
     current = f"/opt/{fleet.app_name}/current/source"
     assert fleet.run(node, f"stat --format=%U {current}").stdout == "root\n"
-    assert fleet.run(node, "systemctl show app --property=User --value").stdout == f"{fleet.app_name}\n"
+    assert fleet.run(node, "systemctl show app --property=User --value").stdout == f"{fleet.app_name}-app\n"
     pid = fleet.run(node, "systemctl show app --property=MainPID --value").stdout.strip()
     assert fleet.run(node, f"readlink /proc/{pid}/cwd").stdout == fleet.run(node, f"readlink -f {current}").stdout
