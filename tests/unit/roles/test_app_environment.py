@@ -121,3 +121,17 @@ def test_an_unusable_mail_relay_is_refused_without_its_password(url: str) -> Non
     with pytest.raises(AnsibleFilterError, match=r"^app_mail_url is not the address of a mail relay; write ") as raised:
         mail_variables(url, "")
     assert "s3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("driver", "named", "installed"),
+    [
+        ("psycopg2", [], []),
+        ("psycopg", [], ["libpq5"]),
+        ("psycopg", ["libpq5", "imagemagick"], ["libpq5", "imagemagick"]),
+    ],
+)
+def test_psycopg_gets_the_library_of_the_host(driver: str, named: list[str], installed: list[str]) -> None:
+    packages = trust_as_template(read_yaml("roles/app/vars/main.yml")["__app_packages"])
+    templar = Templar(DataLoader(), {"app_packages": named, "app_database_driver": driver})
+    assert templar.template(packages) == installed
