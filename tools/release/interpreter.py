@@ -31,7 +31,13 @@ def fetch(cache: Path, name: str) -> Path | None:
         return file
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
-        uv("python", "install", "--no-bin", f"--install-dir={work}", name, what=f"fetch the interpreter {name}")
+        try:
+            uv("python", "install", "--no-bin", f"--install-dir={work}", name, what=f"fetch the interpreter {name}")
+        except ReleaseError as error:
+            raise ReleaseError(
+                f"{error}; allow the control node to reach it, name a mirror in UV_PYTHON_INSTALL_MIRROR, "
+                f'or use the hosts\' own Python with app_python = "{HOST_PYTHON}"'
+            ) from error
         root = Path(work) / name
         files = [item for item in root.rglob("*") if item.is_symlink() or item.is_file()]
         kept = [item for item in files if not {"__pycache__", "test"} & set(item.relative_to(root).parts)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.tools.release.projects import TARGET, unpacked
-from tools.release import wheels
+from tools.release import interpreter, wheels
 from tools.release.build import build
 from tools.release.errors import ReleaseError, cause, masked
 from tools.release.requirements import from_pylock
@@ -150,3 +150,17 @@ def test_secrets_are_masked() -> None:
     assert masked("git clone https://x:y@h/z API_KEY=abc 'password': 'x'") == (
         "git clone https://***@h/z API_KEY=*** 'password': ***"
     )
+
+
+def test_an_interpreter_that_cannot_be_fetched_names_the_address_and_the_ways_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = (
+        "error: Failed to install cpython-3.11.14-linux-x86_64-gnu\n  cause: Request failed after 3 retries in 7.8s\n"
+        "  cause: Failed to download `https://example.org/python.tar.gz`\n"
+        "  cause: error sending request for url (https://example.org/python.tar.gz)\n  cause: dns error\n"
+    )
+    failed = subprocess.CompletedProcess([], 2, "", output)
+    monkeypatch.setattr(subprocess, "run", lambda *_, **_options: failed)
+    with pytest.raises(ReleaseError, match=r"url \(https://example.org/.*UV_PYTHON_INSTALL_MIRROR.*app_python = \"3"):
+        interpreter.fetch(tmp_path, "cpython-3.11.14-linux-x86_64-gnu")
