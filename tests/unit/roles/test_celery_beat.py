@@ -47,6 +47,7 @@ def start_pre(folder: Path) -> None:
         app_user="shop-app",
         celery_app="shop",
         celery_log_level="INFO",
+        app_writable_paths=[],
         __celery_home="/opt/shop",
         __celery_etc="/etc/shop",
         __celery_files=[],

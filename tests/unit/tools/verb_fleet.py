@@ -48,6 +48,8 @@ class VerbFleet:
             "fleet_name": "shop",
             "fleet_vip": "10.0.0.5",
             "fleet_address": "{{ ansible_host }}",
+        }
+        application = {
             "app_processes": {"mailer": {"command": "python -m shop.mailer --fast"}},
             "app_environment": {"HEADING": "Hello", "DSN": "https://{{ vault_sentry_key }}@sentry.test"},
         }
@@ -59,9 +61,7 @@ class VerbFleet:
         (self.folder / "hosts.yml").write_text(yaml.safe_dump(inventory))
         (self.folder / "group_vars/all/00_shared").symlink_to(ROOT / "inventories/shared")
         (self.folder / "group_vars/all/application.yml").symlink_to(ROOT / "inventories/applications/news.yml")
-        (self.folder / "group_vars/all/zz.yml").write_text(
-            yaml.safe_dump(variables | {"app_environment": shared["app_environment"]})
-        )
+        (self.folder / "group_vars/all/zz.yml").write_text(yaml.safe_dump(application | variables))
         (folder / "password").write_text("a password")
         self.vault = self.folder / "group_vars/all/vault.yml"
         self.vault.write_text("---\nvault_redis_admin_password: s3cret\nvault_sentry_key: sk3y\n")
