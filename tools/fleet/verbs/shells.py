@@ -24,10 +24,11 @@ BEGIN = "FLEET-BEGIN"
 def answers(shell: Shell) -> bool:
     """Whether a host runs a command."""
     try:
-        return (
-            subprocess.run([*shell.command, "true"], capture_output=True, timeout=LOGIN_TIMEOUT, check=False).returncode
-            == 0
+        # With an input of its own, because ssh would swallow the one that is meant for the operator's command.
+        result = subprocess.run(
+            [*shell.command, "true"], input=b"", capture_output=True, timeout=LOGIN_TIMEOUT, check=False
         )
+        return result.returncode == 0
     except subprocess.TimeoutExpired:
         return False
 
