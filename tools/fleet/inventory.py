@@ -2,7 +2,7 @@
 
 import io
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import redirect_stderr
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +14,7 @@ from ansible.inventory.manager import InventoryManager
 from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.plugins.loader import connection_loader, init_plugin_loader
+from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
@@ -46,6 +47,25 @@ class Shell:
     password: str = field(default="", repr=False)
 
 
+class Rendered(Mapping[str, Any]):
+    """The variables of a host, each rendered when it is read.
+
+    Ansible's HostVars lack `hostvars`, which variables about other hosts need.
+    """
+
+    def __init__(self, variables: dict[str, Any], loader: DataLoader) -> None:
+        self._variables, self._templar = variables, Templar(loader, variables)
+
+    def __getitem__(self, name: str) -> Any:
+        return self._templar.template(self._variables[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._variables)
+
+    def __len__(self) -> int:
+        return len(self._variables)
+
+
 @dataclass(frozen=True)
 class Inventory:
     """The hosts of an inventory, a shell on each one, and the values of SETTINGS.
@@ -74,7 +94,8 @@ def read(fleet: Fleet) -> Inventory:
         try:
             loader.set_vault_secrets(CLI.setup_vault_secrets(loader, constants.DEFAULT_VAULT_IDENTITY_LIST))
             manager = InventoryManager(loader, sources=[str(fleet.folder)])
-            variables = HostVars(manager, VariableManager(loader, manager), loader)
+            values = VariableManager(loader, manager)
+            variables = HostVars(manager, values, loader)
             hosts = members(manager.get_groups_dict(), variables)
             shells = {host.name: shell(host.name, variables[host.name], PlayContext()) for host in hosts}
             settings = {name: variables[host.name].get(name) for host in hosts[:1] for name in SETTINGS}
@@ -87,7 +108,8 @@ def read(fleet: Fleet) -> Inventory:
             reason or f"INVENTORY={fleet.inventory} has no hosts; correct {fleet.folder}. {warnings.getvalue().strip()}"
         )
     sys.stderr.write(warnings.getvalue())
-    return Inventory(hosts, shells, settings, variables[hosts[0].name])
+    first = values.get_vars(host=manager.get_host(hosts[0].name), include_hostvars=True)
+    return Inventory(hosts, shells, settings, Rendered(first, loader))
 
 
 def members(groups: Mapping[str, list[str]], variables: Mapping[str, Mapping[str, Any]]) -> list[Host]:

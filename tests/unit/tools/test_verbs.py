@@ -214,3 +214,8 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
     printed = capsys.readouterr().out
     assert end.value.code == 0
     assert VERBS[verb].help in printed.replace("\n", " ").lower() or VERBS[verb].help[1:] in printed.replace("\n", " ")
+
+
+def test_a_variable_may_depend_on_other_hosts(tmp_path: Path) -> None:
+    fleet = VerbFleet(tmp_path, app_environment={"PEERS": "{{ hostvars[groups['app'][0]].fleet_address }}"})
+    assert fleet.run("env", "list").stdout == "PEERS=10.0.0.21\n"
