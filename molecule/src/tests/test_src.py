@@ -22,13 +22,17 @@ def picture(site: httpx.Client) -> str:
 
 
 def address(site: httpx.Client, picture: str) -> str:
-    """Return the address of an uploaded picture."""
-    return next(part for part in site.get("/").text.split('"') if part.endswith(f"-{picture}"))
+    """Return the address of an uploaded picture. The page may have been cached before the upload."""
+
+    def found() -> str:
+        return next((part for part in site.get("/").text.split('"') if part.endswith(f"-{picture}")), "")
+
+    return eventually(found)
 
 
 def test_the_worker_measures_an_uploaded_picture(site: httpx.Client, picture: str) -> None:
     def measured() -> bool:
-        return "1234 bytes" in site.get("/").text.split(f"-{picture}</a>")[1].split("</p>")[0]
+        return "1234 bytes" in site.get("/").text.partition(f"-{picture}</a>")[2].partition("</p>")[0]
 
     assert eventually(measured, within=30)
 
@@ -66,8 +70,8 @@ def test_uploads_are_kept_over_a_deploy_and_a_rollback(
     page = "src/gallery/templates/index.html"
     source = changed_copy("src", tmp_path, page, "<h1>Gallery</h1>", "<h1>The next release</h1>")
     deploy(fleet, source).succeeded()
-    assert "The next release" in site.get("/").text
+    assert eventually(lambda: "The next release" in site.get("/").text)
     assert site.get(path).content == b"x" * 1234
     play(fleet, "playbooks/rollback.yml").succeeded()
-    assert "The next release" not in site.get("/").text
+    assert eventually(lambda: "The next release" not in site.get("/").text)
     assert site.get(path).content == b"x" * 1234
