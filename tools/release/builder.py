@@ -33,10 +33,10 @@ python3 -m venv /opt/build
 BUILD = """
 export SOURCE_DATE_EPOCH=315532800 PATH=/opt/build/bin:$PATH
 pip=/opt/build/bin/pip
-for python in /work/python/*/bin/python3; do
+for python in /build/python/*/bin/python3; do
     [ ! -x "$python" ] || { "$python" -m venv /opt/python && pip=/opt/python/bin/pip; }
 done
-for folder in /work/[0-9]*; do
+for folder in /build/[0-9]*; do
     name=$(cat "$folder/name")
     hashes=$(grep -q -e --hash= "$folder/requirements.txt" && echo --require-hashes)
     {
@@ -45,7 +45,7 @@ for folder in /work/[0-9]*; do
             auditwheel repair --plat PLATFORM --wheel-dir="$folder/repaired" "$folder"/raw/*.whl
     } >"$folder/log" 2>&1
 done
-chmod -R a+rX /work
+chmod -R a+rX /build
 """
 PASSED = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "http_proxy", "https_proxy", "no_proxy")
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
@@ -60,9 +60,9 @@ def _container(work: Path) -> list[str]:
     environment = {name: os.environ[name] for name in PASSED if name in os.environ}
     if CERTIFICATES.exists():
         shutil.copy(CERTIFICATES, work / "ca.crt")
-        environment["PIP_CERT"] = "/work/ca.crt"
+        environment["PIP_CERT"] = "/build/ca.crt"
     passed = [f"--env={name}={value}" for name, value in environment.items()]
-    return ["--network=host", f"--volume={work}:/work", *passed]
+    return ["--network=host", f"--volume={work}:/build", *passed]
 
 
 def _image(work: Path) -> str:

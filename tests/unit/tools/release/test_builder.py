@@ -20,7 +20,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def run(*arguments: str, what: str) -> str:
         calls.append(what)
         volume = next(argument for argument in arguments if argument.startswith("--volume="))
-        work = Path(volume.removeprefix("--volume=").removesuffix(":/work"))
+        work = Path(volume.removeprefix("--volume=").removesuffix(":/build"))
         assert (work / "0/name").read_text() == "psycopg2"
         (work / "0/repaired").mkdir()
         (work / "0/repaired/psycopg2-2.9-cp313-cp313-manylinux_2_41_x86_64.whl").touch()
