@@ -5,6 +5,7 @@ redis://user:password@host:port/0. It uses only the standard library.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -12,6 +13,8 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
 # Seconds after which the lock of a host that has died is free, and between two renewals.
@@ -23,6 +26,7 @@ TIMEOUT = 3
 # late must not run the command again.
 HOLD = 60
 NO_STORE = 75
+UNITS = "/etc/systemd/system"
 RENEW = "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end return redis.call('PEXPIRE', KEYS[1], ARGV[2])"
 FINISH = (
     "if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end "
@@ -120,13 +124,23 @@ def taken(url: str, key: str, owner: str, by_hand: bool) -> str:
     return "" if other == owner else other
 
 
+def next_start(name: str) -> float:
+    """Return when the timer fires next. While its service runs, `systemctl show` does not tell."""
+    unit = Path(UNITS, f"app-timer-{name}.timer").read_text(encoding="utf-8")
+    schedule = next(line.partition("=")[2] for line in unit.splitlines() if line.startswith("OnCalendar="))
+    command = ["systemd-analyze", "calendar", schedule]
+    environment = os.environ | {"LC_ALL": "C"}
+    shown = subprocess.run(command, env=environment, capture_output=True, text=True, check=False).stdout
+    # The last one is in UTC, whatever the host's time zone is.
+    found = re.findall(r": \w+ (\S+ \S+) UTC$", shown, re.MULTILINE)
+    return datetime.fromisoformat(f"{found[-1]}+00:00").timestamp()
+
+
 def hold(name: str) -> int:
     """Return for how many milliseconds other hosts must not run the command after it has run."""
-    command = ["systemctl", "show", "--timestamp=unix", "--value", "--property=NextElapseUSecRealtime"]
-    shown = subprocess.run([*command, f"app-timer-{name}.timer"], capture_output=True, text=True, check=False).stdout
     try:
-        left = float(shown.strip().lstrip("@")) - time.time()
-    except ValueError:
+        left = next_start(name) - time.time()
+    except (OSError, StopIteration, IndexError, ValueError):
         left = HOLD
     return int(max(1.0, min(HOLD, left / 2)) * 1000)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socketserver
+import subprocess
 import sys
 import threading
 import time
@@ -159,3 +160,26 @@ def test_a_long_run_keeps_its_lock(store: Store, monkeypatch: pytest.MonkeyPatch
     time.sleep(1.7)
     assert store.get("flaskfleet:timer:report")
     time.sleep(1.5)
+
+
+UTC = "    Next elapse: Sun 2026-11-29 18:27:10 UTC\n       From now: 5s left\n"
+BERLIN = "    Next elapse: Sun 2026-11-29 19:27:10 CET\n       (in UTC): Sun 2026-11-29 18:27:10 UTC\n"
+
+
+@pytest.mark.parametrize("shown", [UTC, BERLIN])
+def test_the_lock_is_held_for_half_the_time_to_the_next_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shown: str
+) -> None:
+    (tmp_path / "app-timer-report.timer").write_text("[Timer]\nOnCalendar=*:*:0/10\nAccuracySec=1s\n")
+    commands = []
+
+    def analyze(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 0, f"Normalized form: *-*-* *:*:00/10\n{shown}", "")
+
+    monkeypatch.setattr(run_once, "UNITS", str(tmp_path))
+    monkeypatch.setattr(run_once.subprocess, "run", analyze)
+    monkeypatch.setattr(run_once.time, "time", lambda: 1795976822.0)
+    assert run_once.hold("report") == 4000
+    assert run_once.hold("unknown") == 60 / 2 * 1000
+    assert commands == [["systemd-analyze", "calendar", "*:*:0/10"]]
