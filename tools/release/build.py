@@ -138,6 +138,12 @@ def _only_one(folder: Path) -> Iterator[None]:
         yield
 
 
+def _key(target: Target, lines: list[str], tools: list[str], python: str) -> str:
+    """Return the key of the bundle of dependencies: a hash of everything that determines its content."""
+    contents = [asdict(target), lines, tools, *([python] if python else [])]
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
+
+
 def _untracked(source: Source) -> list[str]:
     """Return a note about files that are not shipped because git does not track them."""
     names = [] if source.complete else tree.untracked(source.root, source.paths)
@@ -166,18 +172,20 @@ def build(
     name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.new(digest, source.commit)
     path = releases / f"{name}.tar.gz"
     notes = [*wanted.notes, *_untracked(source)]
-    python = interpreter.find(target)
-    contents = [asdict(target), wanted.lines, tools, *([python] if python else [])]
-    key = hashlib.sha256(json.dumps(contents).encode()).hexdigest()[:16]
     if dry_run:
-        dependencies = bundle.dependencies(cache, key)
+        python = interpreter.find(cache, target)
+        dependencies = bundle.dependencies(cache, _key(target, wanted.lines, tools, python))
         result: dict[str, Any] = {"id": name, "package": source.package(), "machine": target.machine, "path": str(path)}
         result |= {"dependencies": dependencies, "tree": str(source.root), "notes": notes}
         result |= {"interpreter": bundle.interpreter(cache, python)}
         return result | {"sha256": bundle.sha256(path) if path.exists() else None, "built": not path.exists()}
     with _only_one(releases):
+        python, more = interpreter.fetch(cache, target)
+        notes += more
+        key = _key(target, wanted.lines, tools, python)
         wheelhouse = Path(bundle.dependencies(cache, key)["path"]).parent
-        _wheelhouse(wanted.lines, tools, target, wheelhouse, interpreter.fetch(cache, python))
+        shipped = Path(bundle.interpreter(cache, python)["path"]) if python else None
+        _wheelhouse(wanted.lines, tools, target, wheelhouse, shipped)
         missing = not path.exists()
         if missing:
             notes += _assemble(source, target, name, wheelhouse, path, python)

@@ -34,7 +34,8 @@ BUILD = """
 export SOURCE_DATE_EPOCH=315532800 PATH=/opt/build/bin:$PATH
 pip=/opt/build/bin/pip
 for python in /build/python/*/bin/python3; do
-    [ ! -x "$python" ] || { "$python" -m venv /opt/python && pip=/opt/python/bin/pip; }
+    [ ! -x "$python" ] ||
+        { "$python" -m venv --without-pip /opt/python && pip="/opt/build/bin/pip --python=/opt/python/bin/python"; }
 done
 for folder in /build/[0-9]*; do
     name=$(cat "$folder/name")
@@ -51,11 +52,18 @@ PASSED = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "http_proxy", "https_proxy", "
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def _engine(*arguments: str, what: str) -> str:
+def engine(*arguments: str, what: str) -> str:
+    """Run the container engine of the sandbox hosts."""
     return run([str(ROOT / "bin" / "engine"), *arguments], what)
 
 
-def _container(work: Path) -> list[str]:
+def no_engine() -> str:
+    """Return the reason why this machine can run no containers, empty if it can."""
+    name = os.environ.get("ENGINE", "podman")
+    return "" if shutil.which(name) else f"{name} is not installed: run make setup"
+
+
+def container(work: Path) -> list[str]:
     """Return the options of a container that reaches the same package index as this machine."""
     environment = {name: os.environ[name] for name in PASSED if name in os.environ}
     if CERTIFICATES.exists():
@@ -65,20 +73,25 @@ def _container(work: Path) -> list[str]:
     return ["--network=host", f"--volume={work}:/build", *passed]
 
 
+def host_image() -> str:
+    """Return the name of the image of the hosts, after making it."""
+    return run([str(ROOT / "bin" / "host-image")], "make the image of the hosts").strip()
+
+
 def _image(work: Path) -> str:
     """Return the name of the image with the compiler, after making it."""
-    host = run([str(ROOT / "bin" / "host-image")], "make the image of the hosts").strip()
+    host = host_image()
     tag = hashlib.sha256(f"{host}{PREPARE}".encode()).hexdigest()[:12]
-    image, container = f"localhost/flaskfleet-builder:{tag}", f"flaskfleet-builder-{os.getpid()}"
+    image, name = f"localhost/flaskfleet-builder:{tag}", f"flaskfleet-builder-{os.getpid()}"
     what = "make the builder for packages with compiled code"
     try:
-        _engine("image", "inspect", image, what=what)
+        engine("image", "inspect", image, what=what)
     except ReleaseError:
         try:
-            _engine("run", f"--name={container}", *_container(work), host, "sh", "-c", PREPARE, what=what)
-            _engine("commit", "--quiet", container, image, what=what)
+            engine("run", f"--name={name}", *container(work), host, "sh", "-c", PREPARE, what=what)
+            engine("commit", "--quiet", name, image, what=what)
         finally:
-            _engine("rm", "--force", "--volumes", container, what=what)
+            engine("rm", "--force", "--volumes", name, what=what)
     return image
 
 
@@ -87,10 +100,8 @@ def build(lines: Sequence[str], target: Target, into: Path, python: Path | None)
 
     `python` is the bundle of the target's interpreter, if it is not the hosts' own.
     """
-    engine = os.environ.get("ENGINE", "podman")
-    if shutil.which(engine) is None:
-        reason = f"it has compiled code, and {engine}, in which it would be compiled, is not installed: run make setup"
-        return dict.fromkeys(lines, reason)
+    if reason := no_engine():
+        return dict.fromkeys(lines, f"it has compiled code, which needs a container, and {reason}")
     if target.machine != platform.machine():
         return dict.fromkeys(lines, f"it has compiled code, which only a machine of type {target.machine} can compile")
     failures = {}
@@ -104,8 +115,8 @@ def build(lines: Sequence[str], target: Target, into: Path, python: Path | None)
             (own / "name").write_text(line.split()[0].partition("==")[0])
             (own / "requirements.txt").write_text(f"{line}\n")
         script = BUILD.replace("PLATFORM", f"manylinux_{GLIBC[0]}_{GLIBC[1]}_{target.machine}")
-        options = ["--rm", *_container(work)]
-        _engine("run", *options, _image(work), "sh", "-c", script, what="compile packages")
+        options = ["--rm", *container(work)]
+        engine("run", *options, _image(work), "sh", "-c", script, what="compile packages")
         for number, line in enumerate(lines):
             wheel = next((work / str(number)).glob("repaired/*.whl"), None)
             if wheel:

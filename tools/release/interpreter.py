@@ -1,45 +1,68 @@
-"""Python interpreters other than the hosts' own: fetched by uv, and shipped as a bundle."""
+"""Python interpreters other than the hosts' own: fetched by uv or from an older Debian, and shipped as a bundle."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 
-from tools.release import bundle
+from tools.release import bundle, debian
 from tools.release.errors import ReleaseError, uv
 from tools.release.target import HOST_PYTHON, Target
 
 
-def find(target: Target) -> str:
-    """Return the name of uv's newest interpreter for a target, empty if the hosts have the Python themselves."""
+def find(cache: Path, target: Target) -> str:
+    """Return the name of the interpreter for a target, empty if the hosts have the Python themselves.
+
+    It is uv's newest one, or Debian's if only that is in the cache.
+    """
     if target.python == HOST_PYTHON:
         return ""
     wanted = f"cpython-{target.python}-linux-{target.machine}-gnu"
     options = ["--only-downloads", "--all-platforms", "--output-format=json"]
     found = json.loads(uv("python", "list", *options, wanted, what=f"find app_python={target.python}") or "[]")
-    keys = [entry["key"] for entry in found if "freethreaded" not in entry["key"]]
+    keys = [str(entry["key"]) for entry in found if "freethreaded" not in entry["key"]]
     if not keys:
         raise ReleaseError(f"app_python={target.python} does not exist for {target.machine}; choose another version")
-    return str(keys[0])
+    is_here = Path(bundle.interpreter(cache, keys[0])["path"]).exists()
+    return keys[0] if is_here else debian.cached(cache, target) or keys[0]
 
 
-def fetch(cache: Path, name: str) -> Path | None:
-    """Return the bundle of an interpreter, after fetching it. None without an interpreter."""
+def fetch(cache: Path, target: Target) -> tuple[str, list[str]]:
+    """Put the bundle of the interpreter for a target into the cache. Return its name, and notes for the user."""
+    name = find(cache, target)
     if not name:
-        return None
+        return "", []
     file = Path(bundle.interpreter(cache, name)["path"])
     if file.exists():
-        return file
+        os.utime(file)
+        return name, []
+    try:
+        _fetch_with_uv(file, name)
+    except ReleaseError as error:
+        try:
+            name = debian.fetch(cache, target)
+        except ReleaseError as other:
+            raise ReleaseError(_neither(target, error, other)) from other
+        release = debian.RELEASES[target.python][0]
+        return name, [f"app_python={target.python}: Debian {release}'s interpreter, because uv {error}."]
+    return name, []
+
+
+def _fetch_with_uv(file: Path, name: str) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as work:
-        try:
-            uv("python", "install", "--no-bin", f"--install-dir={work}", name, what=f"fetch the interpreter {name}")
-        except ReleaseError as error:
-            raise ReleaseError(
-                f"{error}; allow the control node to reach it, name a mirror in UV_PYTHON_INSTALL_MIRROR, "
-                f'or use the hosts\' own Python with app_python = "{HOST_PYTHON}"'
-            ) from error
+        uv("python", "install", "--no-bin", f"--install-dir={work}", name, what=f"fetch the interpreter {name}")
         root = Path(work) / name
         files = [item for item in root.rglob("*") if item.is_symlink() or item.is_file()]
         kept = [item for item in files if not {"__pycache__", "test"} & set(item.relative_to(root).parts)]
         bundle.write(file, {f"{name}/{item.relative_to(root)}": item for item in kept})
-    return file
+
+
+def _neither(target: Target, error: ReleaseError, other: ReleaseError) -> str:
+    """Return one sentence about an interpreter that cannot be had, with what was tried and what would do."""
+    others = [f'"{python}" (Debian {release}\'s)' for python, (release, _) in debian.RELEASES.items()]
+    usable = [f'"{HOST_PYTHON}" (the hosts\' own)', *(others if target.python not in debian.RELEASES else [])]
+    return (
+        f"app_python={target.python} cannot be had: uv {error}, and {other}; allow the control node to reach that "
+        f"address, name a mirror in UV_PYTHON_INSTALL_MIRROR, or use app_python = {' or '.join(usable)}"
+    )

@@ -27,7 +27,7 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         (work / "1/log").write_text("error: subprocess-exited-with-error\nfatal error: broken.h: No such file\n")
         return ""
 
-    monkeypatch.setattr(builder, "_engine", run)
+    monkeypatch.setattr(builder, "engine", run)
     monkeypatch.setattr(builder, "_image", lambda _: "image")
     monkeypatch.setattr("shutil.which", lambda _: "/usr/bin/podman")
     monkeypatch.setattr("platform.machine", lambda: "x86_64")

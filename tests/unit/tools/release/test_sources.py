@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.tools.release.projects import TARGET, unpacked
-from tools.release import interpreter, wheels
+from tools.release import wheels
 from tools.release.build import build
 from tools.release.errors import ReleaseError, cause, masked
 from tools.release.requirements import from_pylock
@@ -91,7 +91,7 @@ def test_packages_without_a_wheel_are_named_at_once(tmp_path: Path, monkeypatch:
     lines = [f"{name} --hash=sha256:aa" for name in ("greenlet==1.0", "flask==3.1.3", "lxml==1.0")]
     with pytest.raises(ReleaseError) as caught:
         wheels.fetch(lines, TARGET, tmp_path)
-    reason = "it has compiled code, and no-engine, in which it would be compiled, is not installed: run make setup"
+    reason = "it has compiled code, which needs a container, and no-engine is not installed: run make setup"
     assert str(caught.value) == (
         "These packages cannot be had for Python 3.13 on x86_64: "
         f"greenlet==1.0 ({reason}; version 2.0 has a wheel), lxml==1.0 ({reason}; version 2.0 has a wheel). "
@@ -150,17 +150,3 @@ def test_secrets_are_masked() -> None:
     assert masked("git clone https://x:y@h/z API_KEY=abc 'password': 'x'") == (
         "git clone https://***@h/z API_KEY=*** 'password': ***"
     )
-
-
-def test_an_interpreter_that_cannot_be_fetched_names_the_address_and_the_ways_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    output = (
-        "error: Failed to install cpython-3.11.14-linux-x86_64-gnu\n  cause: Request failed after 3 retries in 7.8s\n"
-        "  cause: Failed to download `https://example.org/python.tar.gz`\n"
-        "  cause: error sending request for url (https://example.org/python.tar.gz)\n  cause: dns error\n"
-    )
-    failed = subprocess.CompletedProcess([], 2, "", output)
-    monkeypatch.setattr(subprocess, "run", lambda *_, **_options: failed)
-    with pytest.raises(ReleaseError, match=r"url \(https://example.org/.*UV_PYTHON_INSTALL_MIRROR.*app_python = \"3"):
-        interpreter.fetch(tmp_path, "cpython-3.11.14-linux-x86_64-gnu")
