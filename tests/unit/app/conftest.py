@@ -21,6 +21,7 @@ from click.testing import Result
 from fakeredis import FakeRedis, FakeServer
 from flask import Flask
 from flask.testing import FlaskClient
+from kombu.transport import memory
 from sqlalchemy import update
 from werkzeug.test import TestResponse
 
@@ -128,10 +129,15 @@ def run(app: Flask) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def worker(app: Flask) -> Iterator[Celery]:
+def worker(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     """The Celery application, whose tasks go through a broker in memory to a worker."""
     celery: Celery = app.extensions["celery"]
     celery.conf.task_always_eager = False
+    # Otherwise each worker needs five seconds: it looks for messages once a second, and for its end every two.
+    drain = memory.Transport.drain_events
+    monkeypatch.setattr(memory.Transport, "polling_interval", 0.01)
+    monkeypatch.setattr(memory.Transport, "drain_events", lambda *transport, **_: drain(*transport, timeout=0.02))
+    celery.conf.worker_timer_precision = 0.01
     celery.Task.Request = "app.jobs.worker_metrics:CountedRequest"
     celery.Task.Strategy = "app.jobs.worker_messages:strategy"
     with start_worker(celery, perform_ping_check=False, pool="solo", loglevel="CRITICAL"):
