@@ -1,4 +1,4 @@
-"""Fixtures for the tests of the roles' modules."""
+"""Fixtures for the tests of the roles' modules and of nginx."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 from ansible.module_utils.testing import patch_module_args
 
 from tests.unit.roles.modules import PASSWORD, Run
+from tests.unit.roles.nginx_server import Application, MakeSite, Site, find_nginx
 from tests.unit.roles.redis_modules import ACL, Answer, Server
 
 
@@ -47,3 +49,26 @@ def acl_file(tmp_path: Path) -> Path:
     path = tmp_path / "users.acl"
     path.write_text("\n".join(ACL) + "\n")
     return path
+
+
+@pytest.fixture
+def application() -> Iterator[Application]:
+    """The stub application behind nginx."""
+    stub = Application()
+    yield stub
+    stub.stop()
+
+
+@pytest.fixture
+def make_site(tmp_path: Path, application: Application) -> MakeSite:
+    """Return a function that configures an nginx in front of the stub application."""
+    if not find_nginx():
+        pytest.skip("this machine has no nginx, and its package cannot be downloaded")
+    return lambda **variables: Site(tmp_path, **({"nginx_upstream_port": application.server_port} | variables))
+
+
+@pytest.fixture
+def client(make_site: MakeSite) -> Iterator[httpx.Client]:
+    """A client of a running nginx."""
+    with make_site().running() as running:
+        yield running

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import chdir, contextmanager, suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -218,6 +218,8 @@ class Site:
         return (self.folder / "log/errors").read_text()
 
     def logged(self) -> list[dict[str, Any]]:
-        """The entries of the access log. nginx writes them up to a second late."""
-        time.sleep(1.2)
+        """The entries of the access log. nginx writes the last ones when it ends."""
         return [json.loads(line) for line in (self.folder / "log/access.log").read_text().splitlines()]
+
+
+MakeSite = Callable[..., Site]

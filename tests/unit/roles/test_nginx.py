@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.support.live.fleet import eventually
-from tests.unit.roles.nginx_server import Application, Site, find_nginx
+from tests.unit.roles.nginx_server import Application, MakeSite
 
-pytestmark = pytest.mark.skipif(
-    not find_nginx(), reason="this machine has no nginx, and its package cannot be downloaded"
-)
-
-
-MakeSite = Callable[..., Site]
 HOSTS = [{"name": f"app{number}", "address": f"127.0.0.{number}"} for number in (1, 2)]
-
-
-@pytest.fixture
-def application() -> Iterator[Application]:
-    stub = Application()
-    yield stub
-    stub.stop()
 
 
 @pytest.fixture
@@ -35,17 +21,6 @@ def second(application: Application) -> Iterator[Application]:
     stub = Application("127.0.0.2", application.server_port)
     yield stub
     stub.stop()
-
-
-@pytest.fixture
-def make_site(tmp_path: Path, application: Application) -> MakeSite:
-    return lambda **variables: Site(tmp_path, **({"nginx_upstream_port": application.server_port} | variables))
-
-
-@pytest.fixture
-def client(make_site: MakeSite) -> Iterator[httpx.Client]:
-    with make_site().running() as running:
-        yield running
 
 
 @pytest.mark.parametrize(
@@ -107,7 +82,7 @@ def test_every_request_is_logged_as_json_without_the_secret_in_a_link(make_site:
         for path in SECRET_PATHS:
             client.get(path)
         client.get("/static/site.css?v=1", headers={"Referer": f"https://news.test{SECRET_PATHS[0]}"})
-        logged = site.logged()
+    logged = site.logged()
     expected = {"request_id": answer.headers["X-Request-Id"], "status": 200, "cache": "MISS", "client": "127.0.0.1"}
     assert logged[0] | expected == logged[0]
     assert "s3cret" not in str(logged)
@@ -130,7 +105,7 @@ def test_the_error_log_has_no_secret_of_a_url_and_no_control_characters(
             referer = f"https://news.test{path} ".encode() + terminal
             assert client.get("/", headers={b"Referer": referer, b"User-Agent": terminal}).status_code == 502
         assert eventually(lambda: site.errors().count("Connection refused") >= 2 * len(SECRET_PATHS), within=4)
-        logged = site.logged()
+    logged = site.logged()
     lines = site.errors().splitlines()
     assert all(line.startswith("<3>") and line.isprintable() for line in lines), lines
     assert "too large body" in lines[0]
@@ -286,35 +261,3 @@ def test_static_files_are_served_by_checksum_or_by_the_application(make_site: Ma
 def test_an_etag_weakened_by_compression_still_matches(client: httpx.Client) -> None:
     seen = client.put("/", headers={"If-Match": 'W/"abc"'}).json()["headers"]
     assert seen["if-match"] == '"abc"'
-
-
-NOTE = {"message": "Back at 14:00 (R&D's tea).", "retry_after": 90}
-
-
-def test_during_maintenance_users_get_a_page_and_the_fleet_gets_the_site(make_site: MakeSite) -> None:
-    site = make_site(
-        __nginx_maintenance=NOTE,
-        nginx_maintenance_exempt=["192.0.2.0/24", "127.0.0.1"],
-        nginx_trusted_proxies=["127.0.0.0/8"],
-    )
-    (site.folder / "static/latest").mkdir()
-    (site.folder / "static/latest/site.css").write_text("p {}")
-    with site.running() as client:
-        user = {"X-Forwarded-For": "203.0.113.9"}
-        page = client.get("/", headers=user)
-        assert (page.status_code, page.headers["Retry-After"]) == (503, "90")
-        assert str(NOTE["message"]) in page.text
-        assert "<h1>We will be right back</h1>" in page.text
-        api = client.post("/api/v1/articles", headers=user, json={})
-        assert (api.status_code, api.json()["detail"]) == (503, NOTE["message"])
-        for path in ("/static/site.css", "/lb-error/page", "/lb-healthy"):
-            assert client.get(path, headers=user).status_code in {404, 503}
-        assert client.get("/lb-health", headers=user).text == "ok\n"
-        for address in ("192.0.2.7", "127.0.0.1"):
-            assert client.get("/", headers={"X-Forwarded-For": address}).status_code == 200
-
-
-def test_without_maintenance_an_error_has_the_usual_page(client: httpx.Client, application: Application) -> None:
-    assert client.get("/").status_code == 200
-    application.stop()
-    assert client.get("/?n=2").headers["Retry-After"] == "5"
