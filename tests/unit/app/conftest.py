@@ -136,7 +136,9 @@ def worker(app: Flask, monkeypatch: pytest.MonkeyPatch) -> Iterator[Celery]:
     # Otherwise each worker needs five seconds: it looks for messages once a second, and for its end every two.
     drain = memory.Transport.drain_events
     monkeypatch.setattr(memory.Transport, "polling_interval", 0.01)
-    monkeypatch.setattr(memory.Transport, "drain_events", lambda *transport, **_: drain(*transport, timeout=0.02))
+    monkeypatch.setattr(
+        memory.Transport, "drain_events", lambda self, connection, **_: drain(self, connection, timeout=0.02)
+    )
     celery.conf.worker_timer_precision = 0.01
     celery.Task.Request = "app.jobs.worker_metrics:CountedRequest"
     celery.Task.Strategy = "app.jobs.worker_messages:strategy"
