@@ -44,6 +44,8 @@ class Dependencies:
     direct: set[str] = field(default_factory=set)
     versions: dict[str, str] = field(default_factory=dict)
     requires_python: str = ""
+    # Those that have a driver of Postgres.
+    extras: list[str] = field(default_factory=list)
 
     def has(self, *names: str) -> bool:
         """Whether one of these packages is installed."""
@@ -66,6 +68,11 @@ def read(tree: Tree) -> Dependencies:
     found.requires_python = str(own.get("requires-python") or poetry_python(poetry.get("python", "")))
     for line in own.get("dependencies", []):
         add(found, line)
+    found.extras = [
+        name
+        for name, lines in table(own, "optional-dependencies").items()
+        if any(re.match(r"psycopg|asyncpg", str(line)) for line in lines)
+    ]
     found.direct |= {canonicalize_name(name) for name in poetry if name != "python"}
     packaged = bool(found.direct)
     found.input = next(

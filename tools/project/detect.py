@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.project import background, commands, dependencies, timers, web
+from tools.project import background, commands, dependencies, servers, timers, web
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
@@ -77,6 +77,16 @@ def detect(tree: Tree, choices: Choices) -> Project:
     settings = Settings(code)
     project.mails = "MAIL_SERVER" in settings.reads
     environment(project, tree, settings, lines)
+    has_address = (
+        "DATABASE_URL" in settings.reads
+        or "{{ app_database_url }}" in (project.value("app_environment") or {}).values()
+    )
+    driver = project.value("app_database_driver")
+    project.notes += servers.notes(code, settings, needs, has_driver=bool(driver), has_address=has_address)
+    if driver and not has_address:
+        project.notes.append(
+            "No code reads DATABASE_URL, the address of the fleet's database; the application must take it from there."
+        )
     schema(project, tree, flask, needs, module.value, beside, settings)
     if beside.processes:
         project.add(Finding("app_processes", beside.processes, ", ".join(dict.fromkeys(beside.sources))))
@@ -104,12 +114,7 @@ def packages(project: Project, tree: Tree, needs: dependencies.Dependencies) -> 
     if needs.input not in dependencies.INPUTS:
         project.add(Finding("app_requirements", needs.input, "there is no requirements.txt"))
     project.add(dependencies.python(tree, needs))
-    driver = dependencies.driver(needs)
-    project.add(driver)
-    if driver is None and needs.has("sqlalchemy", "flask-sqlalchemy"):
-        project.notes.append(
-            f"{needs.input} has no driver for Postgres, the fleet's database; add psycopg2-binary to the dependencies."
-        )
+    project.add(dependencies.driver(needs))
 
 
 def gunicorn_options(project: Project, lines: list[Command]) -> None:
@@ -135,6 +140,9 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
     for name, (own, place) in settings.aliases().items():
         values[name] = python if own == "app_python" else f"{{{{ {own} }}}}"
         sources.append(f"{place}: {name}")
+    for name, (own, place) in servers.replacements(settings.code, list(servers.fixed(settings.code))).items():
+        values[name] = f"{{{{ {own} }}}}"
+        sources.append(f"{place}: a fixed address")
     for command in lines:
         for words in command.steps if command.name == "web" else ():
             if found := commands.gunicorn(words):
@@ -150,11 +158,6 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
         sources.append(f"{settings.reads['LOG_TO_STDOUT'].place}: LOG_TO_STDOUT")
     if values:
         project.add(Finding("app_environment", values, "; ".join(sources)))
-    driver = project.value("app_database_driver")
-    if driver and "DATABASE_URL" not in settings.reads and "{{ app_database_url }}" not in values.values():
-        project.notes.append(
-            "No code reads DATABASE_URL, the address of the fleet's database; the application must take it from there."
-        )
     for read in settings.missing(set(values)):
         project.notes.append(f"{read.place} needs the variable {read.name}; set it in app_environment.")
 

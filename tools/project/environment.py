@@ -41,6 +41,26 @@ class Read:
     default: bool = False
 
 
+def guarded(module: Module) -> tuple[set[int], set[str]]:
+    """Return the nodes of a module whose KeyError is caught, and the variables whose presence it checks."""
+    nodes: set[int] = set()
+    names: set[str] = set()
+    for node in module.nodes:
+        if isinstance(node, ast.Try) and any(catches(handler) for handler in node.handlers):
+            nodes |= {id(child) for statement in node.body for child in ast.walk(statement)}
+        elif (
+            isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn) and (name := text(node.left))
+        ):
+            names.add(name)
+    return nodes, names
+
+
+def catches(handler: ast.ExceptHandler) -> bool:
+    """Whether an except clause catches KeyError."""
+    caught = {dotted(node) for node in ast.walk(handler.type)} if handler.type else {"Exception"}
+    return bool(caught & {"KeyError", "LookupError", "Exception", "BaseException"})
+
+
 def reads_of(code: Code, module: Module, nodes: Iterable[ast.AST]) -> Iterator[Read]:
     """Yield the variables of the environment that nodes of a module read, by the standard library or by others."""
     for node in nodes:

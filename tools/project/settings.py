@@ -3,12 +3,12 @@
 import ast
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
 from tools.project.code import Code, Module, dotted, text
-from tools.project.environment import ALIASES, CONFIGURATION, CONTRACT, MODES, NOT_OURS, Read, reads_of
+from tools.project.environment import ALIASES, CONFIGURATION, CONTRACT, MODES, NOT_OURS, Read, guarded, reads_of
 
 FOLDERS = re.compile(
     "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)", re.I
@@ -26,9 +26,13 @@ class Settings:
         """The variables that the code reads, by name. A required read wins over others."""
         found: dict[str, Read] = {}
         for module in self.code.modules.values():
-            for read in reads_of(self.code, module, module.nodes):
-                if read.name not in found or (read.required and not found[read.name].required):
-                    found[read.name] = read
+            caught, asked = guarded(module)
+            for node in module.nodes:
+                for read in reads_of(self.code, module, [node]):
+                    safe = id(node) in caught or read.name in asked
+                    read = replace(read, required=read.required and not safe)
+                    if read.name not in found or (read.required and not found[read.name].required):
+                        found[read.name] = read
         return found
 
     def aliases(self) -> dict[str, tuple[str, str]]:

@@ -244,7 +244,6 @@ def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dic
         ),
         ({"c.py": "app.config.from_envvar('SHOP_SETTINGS')"}, "c.py:1 needs the variable SHOP_SETTINGS;"),
         ({"requirements.txt": "psycopg2", "c.py": "from environs import Env"}, "No code reads DATABASE_URL"),
-        ({"requirements.txt": "flask-sqlalchemy\npymysql"}, "requirements.txt has no driver for Postgres"),
         (
             {"Procfile": "web: gunicorn -k gevent app:app"},
             "Procfile:1: gunicorn's --worker-class gevent is not taken over",

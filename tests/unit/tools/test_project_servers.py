@@ -1,0 +1,82 @@
+"""What `bin/fleet init` says about servers that the fleet does not have, and about addresses that are fixed."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.tools.projects import APP, found
+
+ORM = {"requirements.txt": "flask-sqlalchemy"}
+OWN = "import os\nURI = os.environ.get('DATABASE_URL') or 'sqlite:///shop.db'\n"
+PREFIXED = """
+app.config.from_mapping(SECRET_KEY='x', CELERY=dict(broker_url='redis://localhost', result_backend='redis://localhost'))
+app.config.from_prefixed_env()
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "note"),
+    [
+        ({"c.py": "SQLALCHEMY_DATABASE_URI = 'sqlite:///shop.db'", **ORM}, "c.py:1 uses SQLite (sqlite:///shop.db), a"),
+        ({"c.py": "import os\nURI = 'sqlite:///' + os.path.join('a', 'b')", **ORM}, "c.py:2 uses SQLite (sqlite:///)"),
+        ({"db.py": "import sqlite3\nsqlite3.connect('shop.db')"}, "db.py:2 uses SQLite (sqlite3.connect())"),
+        (
+            {"requirements.txt": "flask-sqlalchemy\npymysql"},
+            "requirements.txt has pymysql, a driver of MySQL, and none",
+        ),
+        ({"c.py": OWN, **ORM}, "requirements.txt has no driver for Postgres, the fleet's database"),
+        (
+            {
+                "requirements.txt": "sqlalchemy",
+                "pyproject.toml": "[project]\nname = 'x'\n[project.optional-dependencies]\npg = ['psycopg[binary]']",
+            },
+            "no driver for Postgres (its extra `pg` has one)",
+        ),
+        (
+            {"requirements.txt": "Flask-PyMongo", "c.py": "import os\nos.getenv('MONGO_URI')"},
+            "outside of the fleet, and set its address in app_environment (MONGO_URI).",
+        ),
+        ({"c.py": "BROKER = 'redis://redis:6379/0'"}, "c.py:1 has the fixed address redis://redis:6379/0, where no"),
+        ({"c.py": "URL = 'amqp://guest@mq//'"}, "take it from CELERY_BROKER_URL."),
+        ({"c.py": "from redis import Redis\nr = Redis(host='redis')"}, "c.py:2 has the fixed address redis, where"),
+    ],
+)
+def test_a_server_that_the_fleet_does_not_have_is_named(tmp_path: Path, files: dict[str, str], note: str) -> None:
+    (written,) = found(tmp_path, {"app.py": APP, **files}).notes
+    assert note in written
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nr = os.getenv('REDIS_URL', 'redis://localhost:6379')",
+        "class DevConfig:\n    URI = 'sqlite:///dev.db'\n    BROKER = 'redis://localhost'",
+        "TEST_URI = 'sqlite:///test.db'",
+        "def use(url):\n    return url.startswith('redis://')",
+        "import redis\nr = redis.Redis(host=app.config['HOST'])",
+        "import redis\nr = redis.Redis(connection_pool=pool)",
+    ],
+)
+def test_an_address_that_a_variable_replaces_or_that_serves_no_user_is_not_named(tmp_path: Path, code: str) -> None:
+    assert found(tmp_path, {"app.py": APP, "c.py": code}).notes == []
+
+
+def test_variables_replace_fixed_addresses_where_flask_reads_them(tmp_path: Path) -> None:
+    project = found(tmp_path, {"app.py": APP + PREFIXED})
+    assert project.notes == []
+    assert project.value("app_environment").items() >= {
+        ("FLASK_CELERY__broker_url", "{{ app_redis_url }}"),
+        ("FLASK_CELERY__result_backend", "{{ app_celery_result_url }}"),
+    }
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "try:\n    x = os.environ['LIMIT']\nexcept Exception:\n    x = 5",
+        "try:\n    x = int(os.environ['LIMIT'])\nexcept (KeyError, ValueError):\n    x = 5",
+        "if 'LIMIT' in os.environ:\n    x = os.environ['LIMIT']",
+    ],
+)
+def test_a_variable_whose_absence_the_code_handles_is_not_required(tmp_path: Path, code: str) -> None:
+    assert found(tmp_path, {"app.py": APP, "c.py": f"import os\n{code}"}).notes == []
