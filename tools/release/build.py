@@ -1,5 +1,6 @@
 """Builds the two bundles of a release, unless they exist already."""
 
+import contextlib
 import fcntl
 import hashlib
 import importlib.metadata
@@ -63,13 +64,14 @@ def _backend_is_here(requirements: list[str]) -> bool:
 
 def _build_wheel(source: Source, folder: Path, into: Path) -> Path:
     """Build the project in a folder, which is a copy of its tree: some backends write into it."""
-    isolation = (
-        []
-        if not _backend_is_here(read_project(source.root)["build-system"].get("requires", []))
-        else ["--no-build-isolation"]
-    )
-    options = ["--quiet", "--no-deps", "--ignore-requires-python", *isolation, f"--wheel-dir={into}"]
-    pip("wheel", *options, str(folder), what=f"build the application in {source.root}")
+    options = ["--quiet", "--no-deps", "--ignore-requires-python", f"--wheel-dir={into}", str(folder)]
+    what = f"build the application in {source.root}"
+    # The backend may need more than the project requires itself: setuptools before 70.1 needs the package wheel.
+    if _backend_is_here(read_project(source.root)["build-system"].get("requires", [])):
+        with contextlib.suppress(ReleaseError):
+            pip("wheel", "--no-build-isolation", *options, what=what)
+    if not any(into.iterdir()):
+        pip("wheel", *options, what=what)
     wheel = next(into.glob("*.whl"))
     if not wheel.name.endswith("-any.whl"):
         raise ReleaseError(f"{source.root} has compiled code: {wheel.name} does not run on other machines")

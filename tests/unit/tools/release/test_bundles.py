@@ -193,3 +193,22 @@ def test_the_command_prints_json_and_errors_without_a_traceback(
     assert capsys.readouterr().err == (
         f"missing is part of the release but does not exist in app_source={source.root}; correct app_release_paths\n"
     )
+
+
+@pytest.mark.usefixtures("wheelhouse")
+def test_a_backend_that_lacks_something_here_is_built_apart(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def pip(*arguments: str, what: str) -> str:
+        calls.append("--no-build-isolation" in arguments)
+        if calls[-1]:
+            raise ReleaseError(f"cannot {what}: invalid command 'bdist_wheel'")
+        folder = next(word.partition("=")[2] for word in arguments if word.startswith("--wheel-dir="))
+        (Path(folder) / "shop-1.0-py3-none-any.whl").write_bytes(b"shop")
+        return ""
+
+    monkeypatch.setattr(building, "pip", pip)
+    assert build(source, TARGET, tmp_path / "cache")["built"]
+    assert calls == [True, False]
