@@ -33,8 +33,8 @@ def wrong_folders(settings: Mapping[str, Any], hosts: Sequence[str]) -> list[str
     for path in persistent:
         if not mount:
             each = f"app_persistent_dirs = {path} would be another folder on each of {', '.join(hosts)}"
-            fix = "set app_shared_mount to a folder that all of them mount (NFS, EFS), keep the files in S3"
-            fix += ", or leave one host in the groups app and workers"
+            fix = "set app_shared_mount to a folder that all of them mount (NFS, EFS), keep the files in an S3 bucket "
+            fix += "(app_s3_bucket), or leave one host in the groups app and workers"
             return [f"{each}, so users would find their files on one of them only; {fix}."]
         if str(path).startswith("/") and not PurePosixPath(path).is_relative_to(str(mount)):
             failures.append(

@@ -82,9 +82,21 @@ module "access" {
 }
 
 module "backups" {
-  source = "../modules/backups"
+  source = "../modules/bucket"
 
-  fleet = var.fleet
+  fleet      = var.fleet
+  purpose    = "backups"
+  encryption = "aws:kms"
+}
+
+module "uploads" {
+  source = "../modules/bucket"
+  count  = var.uploads_bucket ? 1 : 0
+
+  fleet           = var.fleet
+  purpose         = "uploads"
+  encryption      = "AES256"
+  browser_origins = ["https://${var.domain}"]
 }
 
 module "hosts" {
@@ -97,7 +109,10 @@ module "hosts" {
   security_groups = module.access.groups
   ssh_public_key  = var.ssh_public_key
   ami_id          = var.ami_id
-  backup_profile  = module.backups.instance_profile
+  profiles = merge(
+    { postgres = module.backups.instance_profile },
+    { for tier in ["app", "workers"] : tier => module.uploads[0].instance_profile if var.uploads_bucket },
+  )
 }
 
 module "entry" {

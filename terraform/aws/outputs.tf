@@ -34,6 +34,7 @@ output "inventory" {
             fleet_admin_networks = var.admin_networks
             fleet_extra_ports    = var.extra_ports
           },
+          var.uploads_bucket ? { app_s3_bucket = module.uploads[0].bucket, app_s3_region = var.region } : {},
           var.ssh_private_key_file == null ? {} : { ansible_ssh_private_key_file = var.ssh_private_key_file },
         )
       }
@@ -60,4 +61,9 @@ output "ssh" {
 output "backups" {
   description = "Name of the bucket for backups."
   value       = module.backups.bucket
+}
+
+output "uploads" {
+  description = "Name of the bucket for users' files; null without uploads_bucket."
+  value       = one(module.uploads[*].bucket)
 }

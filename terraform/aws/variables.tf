@@ -110,6 +110,12 @@ variable "app_port" {
   }
 }
 
+variable "uploads_bucket" {
+  type        = bool
+  default     = false
+  description = "Whether to create a private bucket for users' files, which application and worker hosts may use."
+}
+
 variable "extra_ports" {
   type = list(object({
     name     = string

@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from tests.support.cloud import api, hosts
+from tests.support.cloud import api, ec2, hosts
 from tests.support.cloud.live import LiveCloud
 from tests.support.cloud.scenario import UNAVAILABLE
 from tests.support.drills import verdict
@@ -60,6 +60,20 @@ def test_an_article_is_written_and_read_through_the_front_door(author: httpx.Cli
 
 def test_a_second_plan_is_empty(fleet: LiveCloud) -> None:
     assert fleet.cloud.plan() == {}
+
+
+def test_the_application_uses_its_bucket_for_uploads(fleet: LiveCloud) -> None:
+    """The local S3 checks no permission, and its address is not that of AWS."""
+    bucket = fleet.cloud.terraform("output", "-raw", "uploads", quiet=True).stdout
+    assert fleet.run(fleet.hosts["app1"], "sudo cat /etc/news/env").stdout.count(f'="{bucket}"\n') == 5
+    s3 = ec2.client("s3", api.port())
+    s3.put_object(Bucket=bucket, Key="users/1.txt", Body=b"hello")
+    s3.delete_object(Bucket=bucket, Key="users/1.txt")
+    versions = s3.list_object_versions(Bucket=bucket)
+    assert len(versions["Versions"]) == len(versions["DeleteMarkers"]) == 1
+    # Terraform deletes only an empty bucket.
+    for version in [*versions["Versions"], *versions["DeleteMarkers"]]:
+        s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
 
 
 def test_another_instance_type_changes_only_the_hosts_of_its_tier(fleet: LiveCloud) -> None:

@@ -120,6 +120,34 @@ run "an_extra_port_is_opened_by_security_groups_and_firewalls" {
   }
 }
 
+run "the_bucket_for_uploads_is_known_to_the_application" {
+  command = plan
+  variables { uploads_bucket = true }
+
+  override_resource {
+    target          = module.uploads[0].aws_s3_bucket.this
+    values          = { bucket = "production-uploads-1" }
+    override_during = plan
+  }
+
+  assert {
+    condition = (
+      output.inventory.all.vars.app_s3_bucket == "production-uploads-1" &&
+      output.inventory.all.vars.app_s3_region == "eu-central-1"
+    )
+    error_message = "the application must get the name and the region of its bucket"
+  }
+}
+
+run "without_a_bucket_for_uploads_only_postgres_hosts_have_a_role" {
+  command = plan
+
+  assert {
+    condition     = length(module.uploads) == 0 && !contains(keys(output.inventory.all.vars), "app_s3_bucket")
+    error_message = "a fleet must have a bucket for uploads only if it is wanted"
+  }
+}
+
 run "a_record_may_be_created_elsewhere" {
   command = plan
   variables { dns_zone = "" }

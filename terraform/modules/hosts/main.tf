@@ -71,7 +71,7 @@ resource "aws_instance" "host" {
   key_name                    = aws_key_pair.admin.key_name
   vpc_security_group_ids      = [for group in concat(["all"], each.value.groups) : var.security_groups[group]]
   ebs_optimized               = true
-  iam_instance_profile        = each.value.tier == "postgres" ? var.backup_profile : null
+  iam_instance_profile        = lookup(var.profiles, each.value.tier, null)
   tags                        = { Name = each.key, Fleet = var.fleet }
 
   root_block_device {

@@ -47,7 +47,7 @@ variable "ami_id" {
   description = "Machine image. By default the newest Debian 13 image."
 }
 
-variable "backup_profile" {
-  type        = string
-  description = "Instance profile with access to the backups, for Postgres hosts only."
+variable "profiles" {
+  type        = map(string)
+  description = "Instance profiles by tier. Hosts of other tiers have none."
 }

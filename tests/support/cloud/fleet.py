@@ -41,12 +41,13 @@ SETTINGS = {
     # This machine's address in the VPC's network.
     "admin_networks": [f"{VPC[1]}/32"],
     "connect_by": "private",
+    "uploads_bucket": True,
 }
 # Override files that allow the deletion of data, as docs/aws.md describes.
 UNPROTECTED_BODY = "{\n  lifecycle {\n    prevent_destroy = false\n  }\n}\n"
 UNPROTECTED = {
     "hosts/destroy_override.tf": f'resource "aws_ebs_volume" "data" {UNPROTECTED_BODY}',
-    "backups/destroy_override.tf": f'resource "aws_s3_bucket" "backups" {UNPROTECTED_BODY}',
+    "bucket/destroy_override.tf": f'resource "aws_s3_bucket" "this" {UNPROTECTED_BODY}',
 }
 
 

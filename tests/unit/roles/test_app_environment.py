@@ -9,6 +9,7 @@ from ansible.errors import AnsibleFilterError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from plugins.filter.bucket import bucket_variables
 from plugins.filter.mail import mail_variables
 from tests.unit.roles.modules import read_yaml, render
 from tests.unit.roles.test_settings import GROUPS, HOSTS, variables
@@ -33,7 +34,8 @@ def environment(**given: Any) -> dict[str, str]:
             for name, value in read_yaml("roles/app/vars/main.yml")["__app_fleet_variables"].items()
         }
     )
-    values = fleet | mail_variables(templar.template(found["app_mail_url"]), templar.template(found["app_mail_from"]))
+    values = fleet | bucket_variables(found["app_s3_bucket"], found["app_s3_region"], found["app_s3_endpoint"])
+    values |= mail_variables(templar.template(found["app_mail_url"]), templar.template(found["app_mail_from"]))
     text = render(
         "app",
         "env.j2",
@@ -112,6 +114,23 @@ def test_the_mail_relay_is_in_the_variables_of_flask_mail(url: str, expected: di
     found = environment(app_mail_url=url, app_mail_from="shop@example.org")
     assert {name: value for name, value in found.items() if name in MAIL} == expected
     assert found.get("MAIL_DEFAULT_SENDER") == ("shop@example.org" if url else None)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"region": "eu-central-1"}, {}),
+        ({"bucket": "shop-1", "region": "eu-central-1"}, {"S3_BUCKET": "shop-1", "AWS_DEFAULT_REGION": "eu-central-1"}),
+        (
+            {"bucket": "shop-1", "endpoint": "https://s3.example.org"},
+            {"S3_BUCKET": "shop-1", "AWS_ENDPOINT_URL_S3": "https://s3.example.org"},
+        ),
+    ],
+)
+def test_the_bucket_is_in_the_variables_of_boto3_and_tutorials(given: dict[str, str], expected: dict[str, str]) -> None:
+    found = environment(**{f"app_s3_{name}": value for name, value in given.items()})
+    shown = ("S3_BUCKET", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3")
+    assert {name: found[name] for name in shown if name in found} == expected
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ mock_provider "aws" {
 variables {
   fleet          = "test"
   ssh_public_key = "ssh-ed25519 AAAA"
-  backup_profile = "backups"
+  profiles       = { postgres = "backups", app = "uploads" }
   tiers = {
     app = { instance_type = "t3.medium", memory_mb = 2048, data_gb = 0 }
     postgres = {
@@ -57,8 +57,10 @@ run "the_number_of_a_host_determines_its_zone_and_address" {
     error_message = "instance metadata must require a token, and root volumes must be encrypted"
   }
   assert {
-    condition     = aws_instance.host["db1"].iam_instance_profile == "backups"
-    error_message = "Postgres hosts must have access to the backups"
+    condition = [
+      for name in ["db1", "db2", "app1"] : aws_instance.host[name].iam_instance_profile
+    ] == ["backups", "backups", "uploads"]
+    error_message = "the hosts of a tier must have its profile"
   }
 }
 
