@@ -1,5 +1,7 @@
 """What a project depends on: its packages, the Python that they need, and the database driver."""
 
+import ast
+import configparser
 import json
 import re
 import tomllib
@@ -11,9 +13,9 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from tools.project.tree import Finding, ProjectError, Tree, table
+from tools.release import pipenv
+from tools.release.lock import INPUTS
 
-# In this order the first one that exists is what a release is built from.
-INPUTS = ("pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "requirements.txt", "pyproject.toml")
 ELSEWHERE = (
     *("requirements/prod.txt", "requirements/production.txt", "requirements/docker.txt", "requirements/base.txt"),
     *("requirements/requirements.txt", "requirements/common.txt", "requirements/main.txt", "requirements/app.txt"),
@@ -78,13 +80,53 @@ def read(tree: Tree) -> Dependencies:
     found.input = next(
         (name for name in INPUTS if name in tree.files and (name != "pyproject.toml" or packaged)), ""
     ) or tree.first(*ELSEWHERE)
-    if found.input.endswith((".txt", ".in")):
-        for line in requirement_lines(tree, found.input):
+    if not found.input:
+        raise ProjectError(
+            f"{tree.root} does not name its packages: it has none of {', '.join(INPUTS)}; {way_out(tree)}."
+        )
+    if found.input.endswith((".txt", ".in", ".py", ".cfg")) or found.input.startswith("Pipfile"):
+        for line in listed(tree, found.input):
             add(found, line)
     elif found.input.endswith((".lock", "pylock.toml")):
         lock = toml(tree, found.input)
         found.versions |= locked(lock.get("package") or lock.get("packages") or [], found.direct)
     return found
+
+
+def way_out(tree: Tree) -> str:
+    """Return what the owner of a project without a list of packages can do."""
+    folders = sorted(name.rpartition("/")[0] for name in tree.files if name.rpartition("/")[2] in INPUTS)
+    own = [folder for folder in folders if any(n.startswith(f"{folder}/") and n.endswith(".py") for n in tree.files)]
+    if own:
+        return f"{own[0]} has one, so describe that folder: bin/fleet init {tree.root}/{own[0]}"
+    if conda := tree.first("environment.yml", "environment.yaml"):
+        return f"{conda} is for conda, which the fleet does not use; write a requirements.txt with the same packages"
+    return "write a requirements.txt (pip freeze)"
+
+
+def listed(tree: Tree, name: str) -> list[str]:
+    """Return the requirements of a file that is not a lock file in TOML."""
+    try:
+        if name == "Pipfile":
+            return pipenv.listed(tree.read(name)).splitlines()
+        if name == "Pipfile.lock":
+            return [line.partition(" --hash")[0] for line in pipenv.locked(tree.read(name)).splitlines()]
+        if name == "setup.cfg":
+            parser = configparser.ConfigParser(interpolation=None)
+            parser.read_string(tree.read(name))
+            return parser.get("options", "install_requires", fallback="").split("\n")
+        if name == "setup.py":
+            found = [
+                word.value
+                for node in ast.walk(ast.parse(tree.read(name)))
+                if isinstance(node, ast.Call)
+                for word in node.keywords
+                if word.arg == "install_requires"
+            ]
+            return [str(item.value) for node in found for item in ast.walk(node) if isinstance(item, ast.Constant)]
+    except (ValueError, SyntaxError, configparser.Error) as error:
+        raise ProjectError(f"{name} cannot be read: {error}; correct it.") from error
+    return requirement_lines(tree, name)
 
 
 def locked(packages: list[dict[str, Any]], direct: set[str]) -> dict[str, str]:

@@ -11,7 +11,8 @@ from tools.project.code import Code
 from tools.project.commands import Command
 from tools.project.environment import CONTRACT
 from tools.project.settings import Settings
-from tools.project.tree import Finding, ProjectError, Tree
+from tools.project.tree import Finding, Tree
+from tools.release.lock import INPUTS
 
 TAKEN_OVER = {
     "workers": "app_workers",
@@ -63,11 +64,6 @@ def detect(tree: Tree, choices: Choices) -> Project:
     lines, others = commands.procfile(tree), list(commands.others(tree))
     module = web.choose(flask, [c for c in lines if c.name == "web"] + others, flask_app(tree), choices.app)
     needs = dependencies.read(tree)
-    if not needs.input:
-        raise ProjectError(
-            f"{tree.root} does not name its packages: it has none of {', '.join(dependencies.INPUTS)}; "
-            "write a requirements.txt (pip freeze)."
-        )
     project.add(module)
     packages(project, tree, needs)
     gunicorn_options(project, lines)
@@ -111,7 +107,7 @@ def flask_app(tree: Tree) -> tuple[str, str] | None:
 
 def packages(project: Project, tree: Tree, needs: dependencies.Dependencies) -> None:
     """Add what follows from the packages: lock file, Python, database driver, build."""
-    if needs.input not in dependencies.INPUTS:
+    if needs.input not in INPUTS:
         project.add(Finding("app_requirements", needs.input, "there is no requirements.txt"))
     project.add(dependencies.python(tree, needs))
     project.add(dependencies.driver(needs))

@@ -27,11 +27,13 @@ def choose(apps: Apps, commands: list[Command], flask_app: tuple[str, str] | Non
     if asked:
         return Finding("app_module", asked, "--app")
     for command in commands:
+        folder = ""
         for words in command.steps:
+            folder = words[1] if words[0] == "cd" and len(words) > 1 else folder
             found = gunicorn(words)
             if found is None or not found.target:
                 continue
-            folder = found.options.get("chdir") or found.options.get("pythonpath") or ""
+            folder = folder or found.options.get("chdir") or found.options.get("pythonpath") or ""
             inside = f"{folder.strip('./')}/{found.target.split(':')[0].replace('.', '/')}"
             if folder and apps.code.tree.first(f"{inside}.py", f"{inside}/__init__.py"):
                 raise ProjectError(

@@ -9,13 +9,16 @@ import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tools.release import requirements
+from tools.release import pipenv, requirements
 from tools.release.errors import ReleaseError, uv
 from tools.release.target import Target
 from tools.release.wheels import unavailable
 
 # The first one that exists is used.
-INPUTS = ("pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "requirements.txt", "pyproject.toml")
+INPUTS = (
+    *("pylock.toml", "uv.lock", "poetry.lock", "pdm.lock", "requirements.txt", "pyproject.toml"),
+    *("Pipfile.lock", "Pipfile", "setup.py", "setup.cfg"),
+)
 SERVER = "gunicorn"
 # Part of the fingerprint. Increase it to lock again everywhere.
 VERSION = 1
@@ -90,6 +93,8 @@ def _exported(path: Path) -> str:
         return uv("export", "--format=requirements-txt", *options, what=what)
     if path.name == "pdm.lock":
         return requirements.from_pdm(path)
+    if path.name == "Pipfile.lock":
+        return pipenv.locked(requirements.read(path).decode())
     if path.name == "poetry.lock":
         # In a copy, because Poetry may write into the project.
         with tempfile.TemporaryDirectory() as work:
@@ -103,19 +108,24 @@ def _exported(path: Path) -> str:
 def compiled(path: Path, target: Target, known: str) -> str:
     """Return the exact versions of all dependencies, with hashes. Versions in `known` stay if they still fit."""
     exported = _exported(path)
+    listed = ""
+    if path.name == "Pipfile":
+        listed = pipenv.listed(requirements.read(path).decode())
+    elif requirements.unhashed(exported):  # the package index has no hashes; uv computes them
+        exported, listed = "", exported
     if exported and SERVER in requirements.names(exported):
         return exported
     with tempfile.TemporaryDirectory() as work:
         output, constraints = Path(work) / "requirements.lock", Path(work) / "constraints.txt"
         output.write_text(known)
         constraints.write_text(exported)
-        inputs = [f"--constraint={constraints}"] if exported else [str(path)]
+        inputs = [f"--constraint={constraints}"] if exported else [] if listed else [str(path)]
         options = ["--quiet", "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links"]
         try:
             uv(
                 *("pip", "compile", *options, *target.for_uv(), f"--output-file={output}", *inputs, "-"),
                 what=f"lock the dependencies of {path} for {target}",
-                text=f"{SERVER}\n",
+                text=f"{listed}{SERVER}\n",
                 cwd=path.parent,
             )
         except ReleaseError as error:

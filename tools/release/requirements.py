@@ -38,6 +38,11 @@ def is_locked(text: str) -> bool:
     return bool(found) and all("--hash=" in line or line.startswith("--") for line in found)
 
 
+def unhashed(text: str) -> bool:
+    """Return whether a requirement has neither a hash nor a commit."""
+    return any("--hash=" not in line and not COMMIT.search(line.partition(" ;")[0]) for line in lines(text))
+
+
 def names(text: str) -> set[str]:
     """Return the names of the packages that a requirements file lists itself."""
     found = (re.match(r"[A-Za-z0-9][\w.-]*", line) for line in lines(text))

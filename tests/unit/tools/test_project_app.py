@@ -60,6 +60,7 @@ def test_the_application_is_found(tmp_path: Path, files: dict[str, str], module:
             {"back/main.py": APP, "Procfile": "web: gunicorn --chdir ./back main:app"},
             "Procfile:1 starts gunicorn in the folder ./back; describe that folder instead: bin/fleet init .*/back",
         ),
+        ({"back/main.py": APP, "Procfile": "web: cd back && gunicorn main:app"}, "in the folder back; describe that"),
         ({"one.py": APP, "two.py": APP}, r"2 Flask applications: one:app \(one.py:2\) and two:app .*one with --app"),
         ({"shop.py": NEEDY}, r"create_app\(\) in shop.py cannot be called without arguments, .*--app"),
         (
@@ -89,11 +90,35 @@ def test_what_cannot_be_described_is_refused_in_one_sentence(
         found(tmp_path, files)
 
 
-def test_a_project_without_a_list_of_packages_is_refused(tmp_path: Path) -> None:
-    tree = write(tmp_path, {"app.py": APP})
+@pytest.mark.parametrize(
+    ("files", "way_out"),
+    [
+        ({}, r"write a requirements.txt \(pip freeze\)"),
+        ({"server/app.py": APP, "server/requirements.txt": "flask"}, "describe that folder: bin/fleet init .*/server"),
+        ({"environment.yml": "dependencies: [flask]"}, "environment.yml is for conda, .* write a requirements.txt"),
+    ],
+)
+def test_a_project_without_a_list_of_packages_is_refused(tmp_path: Path, files: dict[str, str], way_out: str) -> None:
+    tree = write(tmp_path, {"app.py": APP, **files})
     (tree.root / "requirements.txt").unlink()
-    with pytest.raises(ProjectError, match=r"does not name its packages: .*write a requirements.txt"):
+    with pytest.raises(ProjectError, match=f"does not name its packages: .*; .*{way_out}"):
         detect(tree, Choices())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("Pipfile", "[packages]\nflask = '*'\npsycopg2 = '*'"),
+        ("Pipfile.lock", '{"default": {"psycopg2": {"version": "==2.9"}}}'),
+        ("setup.py", "from setuptools import setup\nsetup(name='shop', install_requires=['psycopg2>=2'])"),
+        ("setup.cfg", "[options]\ninstall_requires =\n    psycopg2"),
+    ],
+)
+def test_other_lists_of_packages_are_read(tmp_path: Path, name: str, content: str) -> None:
+    tree = write(tmp_path, {"app.py": APP, name: content})
+    (tree.root / "requirements.txt").unlink()
+    project = detect(tree, Choices())
+    assert (project.value("app_database_driver"), project.value("app_requirements")) == ("none", None)
 
 
 def test_the_choice_of_the_user_wins(tmp_path: Path) -> None:

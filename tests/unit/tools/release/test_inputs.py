@@ -1,0 +1,64 @@
+"""Lists of packages that other tools write, and lock files without hashes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.unit.tools.release.projects import TARGET
+from tools.release import lock as locking
+from tools.release import pipenv
+
+PIPFILE = """\
+[packages]
+flask = "*"
+celery = {version = "~=5.4", extras = ["redis"], markers = "python_version >= '3.9'"}
+tool = {git = "https://h/tool.git", ref = "v1"}
+shop = {path = ".", editable = true}
+
+[dev-packages]
+pytest = "*"
+"""
+
+
+def test_a_pipfile_becomes_requirements() -> None:
+    assert pipenv.listed(PIPFILE).splitlines() == [
+        "flask",
+        "celery[redis]~=5.4 ; python_version >= '3.9'",
+        "tool @ git+https://h/tool.git@v1",
+    ]
+
+
+def test_a_lock_of_pipenv_becomes_requirements_with_hashes() -> None:
+    packages: dict[str, Any] = {
+        "flask": {"version": "==3.1.3", "hashes": ["sha256:aa", "sha256:bb"], "markers": "python_version >= '3.9'"},
+        "shop": {"path": ".", "editable": True},
+    }
+    text = json.dumps({"default": packages, "develop": {"pytest": {"version": "==9"}}})
+    assert pipenv.locked(text) == "flask==3.1.3 ; python_version >= '3.9' --hash=sha256:aa --hash=sha256:bb\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "text", "named"),
+    [
+        ("Pipfile", PIPFILE.partition("celery")[0], "flask\ngunicorn\n", []),
+        # An index without hashes leaves them out of the project's lock file.
+        ("Pipfile.lock", '{"default": {"own": {"version": "==1"}}}', "own==1\ngunicorn\n", []),
+        ("setup.py", "from setuptools import setup", "gunicorn\n", ["setup.py"]),
+    ],
+)
+def test_what_has_no_hashes_is_given_to_uv(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, content: str, text: str, named: list[str]
+) -> None:
+    (path := tmp_path / name).write_text(content)
+    calls = []
+
+    def uv(*arguments: str, text: str, **_: object) -> str:
+        files = [Path(word).name for word in arguments if Path(word) == path or word.startswith("--constraint")]
+        calls.append((text, files))
+        return ""
+
+    monkeypatch.setattr(locking, "uv", uv)
+    locking.compiled(path, TARGET, "")
+    assert calls == [(text, named)]
