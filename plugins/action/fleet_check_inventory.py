@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from plugins import processes
+from plugins import arguments, processes
 from plugins.control_node import ControlNodeAction
 from plugins.filter.mail import mail_failure
 from plugins.folders import FOLDERS, wrong_folders
@@ -264,6 +264,9 @@ class ActionModule(ControlNodeAction):
         for extra in self.values(["fleet_extra_ports"]).values():
             taken = [rule["name"] for rule in shared.get("fleet_ports", []) if "name" in rule]
             failures += wrong_ports(extra, groups, "fleet_extra_ports", taken)
+        secrets = self.defined(name for name in self.variables if name.startswith("vault_"))
+        for warning in arguments.warnings(self.defined(arguments.VARIABLES), secrets):
+            self._display.warning(warning)
 
         # Only literal values are checked here. Ansible checks templated ones when their role runs.
         roles = specifications(Path(self.arguments["roles"]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import Any
 
+from plugins.arguments import without_addresses
 from tools.project import commands
 from tools.project.apps import Apps, Target
 from tools.project.code import dotted
@@ -155,13 +156,8 @@ def sort_step(found: Processes, words: list[str], source: str) -> None:
 
 
 def add(found: Processes, command: Command) -> None:
-    """Add one process. The fleet runs its line in a shell, as Heroku does."""
-    entry = {"command": command.line}
-    words = settings(command.steps[0])[1] if len(command.steps) == 1 else []
-    if words[:2] == ["rq", "worker"] and not {"-u", "--url", "-c", "--config"} & {word.split("=")[0] for word in words}:
-        # Without it, rq looks for Redis on its default port.
-        entry["command"] = command.line.replace("rq worker", 'rq worker --url "$REDIS_URL"', 1)
-    found.processes[command.name] = entry
+    """Add one process. The fleet runs its line in a shell, as Heroku does, but without a password among its words."""
+    found.processes[command.name] = {"command": without_addresses(command.line)}
     found.sources.append(command.source)
 
 

@@ -51,7 +51,7 @@ def environment(**given: Any) -> dict[str, str]:
 def test_redis_clients_get_the_local_addresses_and_sentinel_clients_the_others() -> None:
     found = environment()
     assert found["CACHE_URL"] == f"{REDIS}:16379/0"
-    assert found["REDIS_URL"] == found["CELERY_BROKER_URL"] == f"{REDIS}:16380/0"
+    assert found["REDIS_URL"] == found["RQ_REDIS_URL"] == found["CELERY_BROKER_URL"] == f"{REDIS}:16380/0"
     assert found["CELERY_RESULT_BACKEND"] == f"{REDIS}:16380/1"
     assert found["CACHE_SENTINEL_URL"] == "sentinel://app:x@192.0.2.16:26379/0?master=cache"
     assert found["STORE_URL"] == found["STORE_SENTINEL_URL"] == "sentinel://app:x@192.0.2.16:26379/0?master=store"

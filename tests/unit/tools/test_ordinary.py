@@ -19,7 +19,7 @@ FOUND: dict[str, dict[str, Any]] = {
         "app_database_driver": "psycopg2",
         "app_migrate_command": "flask --app app:app db upgrade",
         "app_release_command": "flask seed",
-        "app_processes": {"worker": {"command": "rq worker --url $REDIS_URL letters"}},
+        "app_processes": {"worker": {"command": "rq worker letters"}},
         "app_health_path": "/",
         "nginx_static_source": "static",
     },

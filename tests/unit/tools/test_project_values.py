@@ -116,12 +116,12 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
                 "app_workers": 3,
                 "app_threads": 4,
                 "app_request_timeout": 60,
-                "app_processes": {"q": {"command": "rq worker -u $REDIS_URL"}},
+                "app_processes": {"q": {"command": "rq worker"}},
             },
         ),
         (
             {"Procfile": "worker: rq worker mail"},
-            {"app_processes": {"worker": {"command": 'rq worker --url "$REDIS_URL" mail'}}},
+            {"app_processes": {"worker": {"command": "rq worker mail"}}},
         ),
         (
             {"Procfile": "web: flask db upgrade;flask translate compile; gunicorn app:app\nrelease: flask x && ./x"},
