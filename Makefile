@@ -5,6 +5,9 @@ export FLEET ?= $(INVENTORY)
 export INVENTORY ?= sandbox
 export ENGINE ?= podman
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Container images often set it. Then each start of Ansible compiles all of its modules again, which doubles its time.
+unexport PYTHONDONTWRITEBYTECODE
+export PYTHONPYCACHEPREFIX := $(CURDIR)/.cache/python
 python := .venv/bin/python
 fleet := $(python) -m tools.fleet
 checks := $(python) -m tools.checks

@@ -1,5 +1,6 @@
 """The checks themselves: what runs in which tier, what a change needs, and what is reported."""
 
+import os
 import subprocess
 import sys
 from fnmatch import fnmatch
@@ -23,6 +24,14 @@ def settings(name: str) -> dict[str, object]:
 def tracked() -> list[str]:
     """Return every file that git tracks."""
     return subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_programs_that_make_starts_keep_their_bytecode_also_if_the_machine_forbids_it() -> None:
+    command = ["make", "--silent", "--eval=show: ; @env", "show"]
+    given = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}
+    shown = subprocess.run(command, cwd=ROOT, env=given, capture_output=True, text=True, check=True).stdout
+    assert f"PYTHONPYCACHEPREFIX={ROOT}/.cache/python\n" in shown
+    assert "PYTHONDONTWRITEBYTECODE" not in shown
 
 
 def test_scenarios_that_share_a_fleet_run_in_a_fixed_order_and_converge_it_once() -> None:
