@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 import yaml
 from werkzeug import Request
 
+from tests.unit.playbooks import plain
 from tests.unit.roles.json_server import answering
 from tests.unit.roles.modules import ROLES
 
@@ -57,16 +56,7 @@ def test_a_member_is_emptied_only_if_the_others_are_a_majority(
         task = {"ansible.builtin.include_role": {"name": "etcd", "tasks_from": "reinit"}, "vars": variables}
         play = {"hosts": "db2", "gather_facts": False, "connection": "local", "tasks": [task]}
         (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-        (tmp_path / "ansible.cfg").touch()
-        result = subprocess.run(
-            ["ansible-playbook", "-i", "db2,", "play.yml"],
-            cwd=tmp_path,
-            env=os.environ | {"ANSIBLE_STRATEGY": "linear", "ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")},
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        result = plain().run("-i", "db2,", "play.yml", folder=tmp_path)
     assert (result.returncode == 0) == emptied, result.stdout + result.stderr
     assert data.exists() != emptied
     assert ("db2 joins again" in result.stdout) == emptied

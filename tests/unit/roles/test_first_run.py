@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from plugins import first_run
+from tests.unit.playbooks import of_the_project
 from tools.fleet.context import ROOT
 
 HOSTS = ("lb1", "app1")
@@ -94,17 +94,8 @@ def test_a_playbook_tells_preflight_what_it_installs(
 ) -> None:
     for host in set_up:
         (folder / f"{host}.example").touch()
-    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
-    environment["FLASKFLEET_VAULT_PASSWORD_FILE"] = str(folder / "password")
-    result = subprocess.run(
-        ["ansible-playbook", f"--inventory={folder}/inventory", playbook, *options],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "FLASKFLEET_VAULT_PASSWORD_FILE": f"{folder}/password"}
+    result = of_the_project().run(f"--inventory={folder}/inventory", playbook, *options, **environment)
     assert result.returncode != 0
     assert "instead of preflight_debian_version" in result.stdout + result.stderr, "preflight has not checked the hosts"
     found = [line for line in (result.stdout + result.stderr).splitlines() if "et up yet" in line]

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from werkzeug import Request
 
+from tests.unit.playbooks import plain
 from tests.unit.roles.json_server import answering
 from tests.unit.roles.modules import read_yaml
 from tools.fleet.context import ROOT
@@ -120,16 +119,7 @@ def test_the_first_patroni_that_answers_describes_the_cluster(alive: str, tmp_pa
             "tasks": [{"ansible.builtin.import_tasks": "cluster.yml"}, {"ansible.builtin.debug": report}],
         }
         (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-        (tmp_path / "ansible.cfg").touch()
-        result = subprocess.run(
-            ["ansible-playbook", "-i", "db1,", "play.yml"],
-            cwd=tmp_path,
-            env=os.environ | {"ANSIBLE_CONFIG": str(tmp_path / "ansible.cfg")},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        result = plain().run("-i", "db1,", "play.yml", folder=tmp_path)
     found = re.findall('FOUND ([^"]*)', result.stdout)
     assert found == ([f"db2 http://127.0.1.{alive}:{port}"] if alive else []), result.stdout + result.stderr
     assert ("Patroni answers on none of db1, db2" in " ".join(result.stdout.split())) == (not alive)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.unit.playbooks import plain
 from tools.fleet.context import ROOT
 
 HOSTS = ["n1", "n2", "n3"]
@@ -65,16 +65,7 @@ def play(
     inventory = {group: {"hosts": hosts or dict.fromkeys(HOSTS)} for group in GROUPS}
     (folder / "hosts.yml").write_text(yaml.safe_dump({"all": {"vars": VARIABLES, "children": inventory}}))
     (folder / "play.yml").write_text(yaml.safe_dump(playbook))
-    (folder / "ansible.cfg").write_text(f"[defaults]\nfilter_plugins={ROOT}/plugins/filter\nroles_path=roles\n")
-    return subprocess.run(
-        ["ansible-playbook", "-i", "hosts.yml", "play.yml", "-e", json.dumps(variables)],
-        cwd=folder,
-        env=os.environ | {"ANSIBLE_CONFIG": str(folder / "ansible.cfg"), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    return plain().run("-i", "hosts.yml", "play.yml", "-e", json.dumps(variables), folder=folder)
 
 
 def events(folder: Path, playbook: str, **variables: Any) -> tuple[bool, list[str]]:

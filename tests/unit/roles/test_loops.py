@@ -5,9 +5,7 @@ hosts leave out items by a condition, this is the order in which the results arr
 that leaves out the whole loop does not matter.
 """
 
-import os
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.unit.playbooks import plain
 from tools.fleet.context import ROOT
 
 Task = dict[str, Any]
@@ -124,16 +123,6 @@ def test_hosts_take_their_turns_in_the_order_of_the_loop(
     )
     play = {"hosts": "all", "gather_facts": False, "connection": "local", "vars": variables, "tasks": [task]}
     (tmp_path / "play.yml").write_text(yaml.safe_dump([play]))
-    config = tmp_path / "ansible.cfg"
-    config.touch()
-    result = subprocess.run(
-        ["ansible-playbook", "-i", f"{','.join(HOSTS)},", "play.yml"],
-        cwd=tmp_path,
-        env=os.environ | {"ANSIBLE_STRATEGY": "linear", "ANSIBLE_CONFIG": str(config), "ANSIBLE_FORKS": "3"},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    result = plain().run("-i", f"{','.join(HOSTS)},", "play.yml", folder=tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert re.findall(r"turn of (\w)", result.stdout) == HOSTS, result.stdout

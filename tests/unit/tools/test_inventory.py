@@ -8,14 +8,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.unit.playbooks import of_the_project
 from tools.fleet.context import ROOT
 
 
 def test_a_playbook_on_a_fleet_without_hosts_fails() -> None:
-    environment = os.environ | {"FLEET": "never-created", "ANSIBLE_NOCOLOR": "1"}
-    result = subprocess.run(
-        ["ansible-playbook", "site.yml"], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60
-    )
+    result = of_the_project().run("site.yml", FLEET="never-created")
     assert result.returncode != 0
     assert "The inventory has no hosts (FLEET=never-created, inventory " in result.stdout
 

@@ -1,0 +1,97 @@
+"""Run ansible-playbook in children of one process that has imported Ansible: the import is most of a small run."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+from tools.fleet.context import ROOT
+
+# Reads one run a line, and answers with its exit code.
+SERVER = """
+import json, os, signal, sys
+from ansible.cli import playbook
+
+for line in sys.stdin:
+    run = json.loads(line)
+    if (child := os.fork()) == 0:
+        signal.alarm(run["timeout"])
+        for number, path in enumerate([os.devnull, *run["output"]]):
+            os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
+        os.environ.clear()
+        os.environ.update(run["environment"])
+        os.chdir(run["folder"])
+        sys.argv = ["ansible-playbook", *run["arguments"]]
+        playbook.main()
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), flush=True)
+"""
+
+
+class Playbooks:
+    """Runs playbooks with one configuration.
+
+    Args:
+        config: Path of ansible.cfg. By default it is empty.
+        prefix: Command that starts another one, such as `nsenter`.
+        settings: Variables of the environment that override the configuration. Ansible reads them at its start.
+    """
+
+    def __init__(self, config: Path | None = None, *prefix: str, **settings: str) -> None:
+        self.output = tempfile.TemporaryDirectory()
+        empty = Path(self.output.name, "ansible.cfg")
+        empty.touch()
+        self.settings = {"ANSIBLE_CONFIG": str(config or empty), "ANSIBLE_NOCOLOR": "1"} | settings
+        self.server = subprocess.Popen(
+            [*prefix, sys.executable, "-Pc", SERVER],
+            cwd=ROOT,
+            env=os.environ | self.settings,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.communicate(timeout=20)
+        self.output.cleanup()
+
+    def run(
+        self, *arguments: str, folder: Path = ROOT, timeout: int = 120, **environment: str
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `ansible-playbook ARGUMENTS` in a folder."""
+        output = [Path(self.output.name, name) for name in ("stdout", "stderr")]
+        given: dict[str, Any] = {"arguments": arguments, "folder": str(folder), "timeout": timeout}
+        given |= {"output": [str(path) for path in output], "environment": os.environ | self.settings | environment}
+        assert self.server.stdin
+        assert self.server.stdout
+        self.server.stdin.write(json.dumps(given) + "\n")
+        self.server.stdin.flush()
+        code = int(self.server.stdout.readline())
+        return subprocess.CompletedProcess(arguments, code, *(path.read_text() for path in output))
+
+
+@cache
+def of_the_project() -> Playbooks:
+    """Playbooks with the ansible.cfg of this project."""
+    return _until_exit(Playbooks(ROOT / "ansible.cfg"))
+
+
+@cache
+def plain() -> Playbooks:
+    """Playbooks with Ansible's defaults, and with this project's filters."""
+    filters = {"PYTHONPATH": str(ROOT), "ANSIBLE_FILTER_PLUGINS": str(ROOT / "plugins/filter")}
+    return _until_exit(Playbooks(LC_ALL="C.UTF-8", **filters))
+
+
+def _until_exit(playbooks: Playbooks) -> Playbooks:
+    atexit.register(playbooks.__exit__)
+    return playbooks
