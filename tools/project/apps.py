@@ -8,6 +8,8 @@ from functools import cached_property
 from tools.project.code import Code, Function, Module, assignments, calls, dotted, text
 
 FLASK = frozenset({"flask.Flask", "flask.app.Flask", "apiflask.APIFlask", "flask_openapi3.OpenAPI"})
+# The attribute of these objects is what a server loads.
+DASH = frozenset({"dash.Dash", "dash.dash.Dash"})
 CELERY = frozenset({"celery.Celery", "celery.app.Celery"})
 ENTRANCES = frozenset({"wsgi", "passenger_wsgi", "celery_worker", "celeryworker", "run_celery", "make_celery"})
 Key = tuple[str, str]
@@ -96,7 +98,7 @@ class Apps:
                 yield Target(module.name, name, module.at(value), (module.name, name))
             elif isinstance(value, ast.Call) and (made := self._root(module, dotted(value.func))):
                 yield Target(module.name, name, module.at(value), made)
-            elif self._is_extension(value):
+            elif self._is_extension(value) or self._is_server(module, value):
                 yield Target(module.name, name, module.at(value), (module.name, name))
         for name, function in module.functions.items():
             if (made := self._root(module, name)) and not needs_arguments(function):
@@ -132,6 +134,19 @@ class Apps:
             and isinstance(value.value, ast.Attribute)
             and value.value.attr == "extensions"
             and text(value.slice) == self.extension
+        )
+
+    def _is_server(self, module: Module, value: ast.expr) -> bool:
+        """Whether it is the attribute `server` of an object of Dash, which is a Flask application."""
+        if not isinstance(value, ast.Attribute) or value.attr != "server" or self.extension:
+            return False
+        source, name = self.code.resolve(module, dotted(value.value))
+        known = self.code.modules.get(source)
+        made = known.assigned.get(name) if known else None
+        return (
+            isinstance(made, ast.Call)
+            and known is not None
+            and ".".join(self.code.resolve(known, dotted(made.func))) in DASH
         )
 
     def needy(self) -> list[str]:

@@ -18,6 +18,11 @@ from tools.project.tree import Finding, Tree
 
 WORKERS = frozenset({"rq", "rqworker", "dramatiq", "huey_consumer", "huey_consumer.py", "arq", "rqscheduler"})
 UPGRADE = re.compile(r"\b(?:flask (?:--app \S+ )?db upgrade|alembic upgrade head|manage\.py db upgrade)\b")
+# Services that are no process beside the web server: the server itself, and commands that end or only wait.
+NO_PROCESS = re.compile(
+    r"\b(run|runserver|test|tests|pytest|tox|lint|bash|sh|sleep|tail|migrate|init|seed|upgrade|shell)\b"
+)
+SERVES = re.compile(r"\b(app|application|server|socketio)\.run\(|\bserve\(")
 BUILDS = re.compile(r"\bflask (?:--app \S+ )?(?:digest compile|translate compile|assets build)\b|\bpybabel compile\b")
 
 
@@ -117,10 +122,13 @@ class Processes:
     release: list[tuple[str, str]] = field(default_factory=list)
     build: list[tuple[str, str]] = field(default_factory=list)
     migrates: str = ""
+    # Services of which it is not sure that they belong beside the web server.
+    guessed: bool = False
+    unknown: list[Command] = field(default_factory=list)
 
 
-def processes(lines: list[Command], others: list[Command], has_celery: bool) -> Processes:
-    """Sort the lines of the Procfile, and the known workers of a Compose file."""
+def processes(tree: Tree, lines: list[Command], others: list[Command], has_celery: bool) -> Processes:
+    """Sort the lines of the Procfile, or else the services of a Compose file that the project's image runs."""
     found = Processes()
     workers = 0
     for command in lines:
@@ -138,9 +146,26 @@ def processes(lines: list[Command], others: list[Command], has_celery: bool) -> 
         else:
             add(found, command)
     for command in others if not lines else ():
-        if command.name and command.name != "RUN" and any(commands.program(w) in WORKERS for w in command.steps):
+        if not command.name or command.name == "RUN" or command.name in found.processes:
+            continue
+        if any(commands.program(words) in WORKERS for words in command.steps):
             add(found, command)
+        elif command.beside:
+            guess(found, tree, command)
     return found
+
+
+def guess(found: Processes, tree: Tree, command: Command) -> None:
+    """Take a service that runs Python code and does not serve as a process. Others are left to the owner."""
+    servers = any(commands.gunicorn(words) or commands.celery(words) for words in command.steps)
+    code = "".join(tree.read(word.removeprefix("./")) for words in command.steps for word in words)
+    if servers or NO_PROCESS.search(command.line) or SERVES.search(code) or UPGRADE.search(command.line):
+        return
+    if re.match(r"(\S*/)?(python3?|flask)\s", command.line):
+        add(found, command)
+        found.guessed = True
+    else:
+        found.unknown.append(command)
 
 
 def sort_step(found: Processes, words: list[str], source: str) -> None:

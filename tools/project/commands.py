@@ -26,16 +26,21 @@ GUNICORN_FLAGS = re.compile(
 SHORT = {"-w": "--workers", "-t": "--timeout", "-k": "--worker-class", "-b": "--bind", "-c": "--config", "-e": "--env"}
 SCRIPT = re.compile(r"(^|/)(bin|docker|scripts?|deploy[^/]*)/[^/.]+$|\.sh$|(^|/)(docker-)?(entrypoint|run|start)$")
 COMPOSE = re.compile(r"^(docker-)?compose[^/]*\.ya?ml$")
+DEVELOPMENT = re.compile(r"\b(dev|develop|development|test|tests|testing|local|override|ci)\b")
 DOCKERFILE = re.compile(r"(^|/)Dockerfile(\.(prod|production|web))?$|(^|/)prod(uction)?\.Dockerfile$")
 
 
 @dataclass(frozen=True)
 class Command:
-    """A command line. `name` is the process type of a Procfile, or the service of a Compose file."""
+    """A command line. `name` is the process type of a Procfile, or the service of a Compose file.
+
+    `beside` is a service that is built from the project and publishes no port.
+    """
 
     name: str
     line: str
     source: str
+    beside: bool = False
 
     @property
     def steps(self) -> list[list[str]]:
@@ -157,7 +162,7 @@ def procfile(tree: Tree) -> list[Command]:
 
 def others(tree: Tree) -> Iterator[Command]:
     """Yield the commands of Dockerfiles, Compose files and shell scripts, in the order of their weight."""
-    names = sorted(tree.files, key=lambda name: (name.count("/"), name))
+    names = sorted(tree.files, key=lambda name: (name.count("/"), bool(DEVELOPMENT.search(name)), name))
     for name in names:
         if DOCKERFILE.search(name):
             yield from dockerfile(tree.read(name), name)
@@ -241,11 +246,23 @@ def compose(content: str, name: str) -> Iterator[Command]:
         services = (yaml.safe_load(content) or {}).get("services") or {}
     except (yaml.YAMLError, AttributeError):
         return
-    for service, entry in services.items() if isinstance(services, dict) else ():
+    entries = (
+        {n: entry for n, entry in services.items() if isinstance(entry, dict)} if isinstance(services, dict) else {}
+    )
+    images = {entry["image"] for entry in entries.values() if "image" in entry and is_built_here(entry)}
+    for service, entry in entries.items():
+        beside = not entry.get("ports") and (is_built_here(entry) or entry.get("image") in images)
         for key in ("command", "entrypoint"):
-            if isinstance(entry, dict) and entry.get(key):
+            if entry.get(key):
                 line = unlisted(entry[key])
                 # `sh -c "…"` runs the line inside.
                 words = Command("", line, "").steps
                 inner = words[0][2] if words and words[0][:2] in (["sh", "-c"], ["bash", "-c"]) else line
-                yield Command(str(service), inner, f"{name}, service {service}")
+                yield Command(str(service), inner, f"{name}, service {service}", beside)
+
+
+def is_built_here(service: dict[str, Any]) -> bool:
+    """Whether a service of a Compose file is built from the project's own folder."""
+    build = service.get("build")
+    context = build.get("context", ".") if isinstance(build, dict) else build
+    return isinstance(context, str) and not context.strip("./")

@@ -69,7 +69,7 @@ def detect(tree: Tree, choices: Choices) -> Project:
     gunicorn_options(project, lines)
     tasks = list(background.celery(celery, lines + others, choices.celery)) if needs.has("celery") else []
     project.add(*tasks)
-    beside = background.processes(lines, others, has_celery=bool(tasks))
+    beside = background.processes(tree, lines, others, has_celery=bool(tasks))
     settings = Settings(code)
     project.mails = "MAIL_SERVER" in settings.reads
     environment(project, tree, settings, lines)
@@ -85,7 +85,12 @@ def detect(tree: Tree, choices: Choices) -> Project:
         )
     schema(project, tree, flask, needs, module.value, beside, settings)
     if beside.processes:
-        project.add(Finding("app_processes", beside.processes, ", ".join(dict.fromkeys(beside.sources))))
+        sources = ", ".join(dict.fromkeys(beside.sources))
+        project.add(Finding("app_processes", beside.processes, sources, assumed=beside.guessed))
+    for command in beside.unknown:
+        project.notes.append(
+            f"{command.source} runs `{command.line}`; if it belongs beside the web server, add it to app_processes."
+        )
     project.add(timers.timers(tree))
     routes = web.Routes(code)
     project.add(routes.health(), routes.metrics(needs))
@@ -99,10 +104,14 @@ def detect(tree: Tree, choices: Choices) -> Project:
 
 def flask_app(tree: Tree) -> tuple[str, str] | None:
     """Return the value of FLASK_APP in .flaskenv or a Dockerfile, with its place."""
+    set_there = re.compile(r"(?m)^[\s-]*(?:export\s+)?FLASK_APP\s*[=:]\s*[\"']?([^\"'\s#$]+)")
     for name in (".flaskenv", ".env"):
-        if found := re.search(r"(?m)^\s*(?:export\s+)?FLASK_APP\s*=\s*[\"']?([^\"'\s#]+)", tree.read(name)):
+        if found := set_there.search(tree.read(name)):
             return found[1], name
-    return commands.docker_environment(tree).get("FLASK_APP")
+    if image := commands.docker_environment(tree).get("FLASK_APP"):
+        return image
+    files = [name for name in tree.files if commands.COMPOSE.search(name) or commands.SCRIPT.search(name)]
+    return next(((found[1], name) for name in files if (found := set_there.search(tree.read(name)))), None)
 
 
 def packages(project: Project, tree: Tree, needs: dependencies.Dependencies) -> None:

@@ -133,7 +133,7 @@ def notes(code: Code, settings: Settings, needs: Dependencies, has_driver: bool,
             "application works with Postgres, add psycopg2-binary to the dependencies; otherwise run MySQL outside of "
             "the fleet, and set its address in app_environment."
         )
-    elif sqlite:
+    elif sqlite and not has_driver:
         yield (
             f"{sqlite.place} uses SQLite ({sqlite.address}), a file of one host. If data is stored there, move to the "
             "fleet's Postgres: take the address from DATABASE_URL, and add psycopg2-binary to the dependencies. Or "

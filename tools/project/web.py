@@ -9,9 +9,9 @@ from pathlib import PurePosixPath
 
 from tools.project.apps import Apps, Target
 from tools.project.code import Code, Function, Module, dotted, keyword, text
-from tools.project.commands import Command, gunicorn
+from tools.project.commands import Command, gunicorn, settings
 from tools.project.dependencies import Dependencies, ignored
-from tools.project.tree import Finding, ProjectError
+from tools.project.tree import Finding, ProjectError, Tree
 
 CONVENTIONAL = ("wsgi", "passenger_wsgi", "app", "application", "main", "server", "run", "autoapp")
 # The best one first: pages that check connections, then those that only show that the process answers.
@@ -47,9 +47,41 @@ def choose(apps: Apps, commands: list[Command], flask_app: tuple[str, str] | Non
                     f"{command.source} starts gunicorn with {found.target}, but the project has no module "
                     f"{found.target.split(':')[0]}; correct the line, or choose the application with --app."
                 )
+    for target, source in other_servers(apps.code.tree, commands):
+        if exists(apps.code, target):
+            return Finding("app_module", target, f"{source}: {target}")
     if flask_app and (target := from_flask_app(apps, flask_app[0])):
         return Finding("app_module", target, f"{flask_app[1]}: FLASK_APP={flask_app[0]}")
     return from_code(apps)
+
+
+def other_servers(tree: Tree, commands: list[Command]) -> Iterator[tuple[str, str]]:
+    """Yield the targets in configuration files of gunicorn and uWSGI, and in commands of uWSGI and waitress."""
+    for name in tree.files:
+        if re.search(r"(^|/)gunicorn[^/]*\.py$", name):
+            if found := re.search(r"(?m)^wsgi_app\s*=\s*[\"']([^\"']+)", tree.read(name)):
+                yield found[1], name
+        elif name.endswith(".ini") and "[uwsgi]" in (content := tree.read(name)):
+            yield from ((target, name) for target in uwsgi(content))
+    for command in commands:
+        for words in command.steps:
+            _, rest = settings(words)
+            program = rest[0].rpartition("/")[2] if rest else ""
+            if program == "uwsgi":
+                yield from ((target, command.source) for target in uwsgi("\n".join(rest)))
+            elif program == "waitress-serve" and ":" in rest[-1]:
+                yield rest[-1] + ("()" if "--call" in rest else ""), command.source
+
+
+def uwsgi(content: str) -> Iterator[str]:
+    """Yield the target in the options of uWSGI, one a line: `module = shop:app`, or a file and an object's name."""
+    found: dict[str, str] = dict(
+        re.findall(r"(?m)^[\s-]*(module|wsgi|w|wsgi-file|file|callable)\s*[=\s]\s*(\S+)", content)
+    )
+    module = found.get("module") or found.get("wsgi") or found.get("w") or ""
+    module = module or found.get("wsgi-file", found.get("file", "")).removesuffix(".py").strip("./").replace("/", ".")
+    if module:
+        yield module if ":" in module else f"{module}:{found.get('callable', 'application')}"
 
 
 def exists(code: Code, target: str) -> bool:
@@ -93,9 +125,10 @@ def from_code(apps: Apps) -> Finding:
     for target in sorted(apps.targets, key=rank):
         best.setdefault(target.made_by, target)
     found = list(best.values())
-    if len(found) > 1:  # `flask run` looks into wsgi.py and app.py
-        own = [target for target in found if target.module in {"wsgi", "app"}]
-        found = own if len(own) == 1 else found
+    # `flask run` looks into wsgi.py and app.py. Other files of such names make the application that they serve.
+    for usual in (("wsgi", "app"), (*CONVENTIONAL, "manage")):
+        made = {target.made_by for target in apps.targets if target.module in usual}
+        found = [best[one] for one in made] if len(found) > 1 and len(made) == 1 else found
     if len(found) == 1:
         return Finding("app_module", found[0].spelled, found[0].source)
     if found:

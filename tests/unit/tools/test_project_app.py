@@ -37,6 +37,22 @@ from tools.project.tree import ProjectError
         ),
         ({"a.py": APP, "b.py": APP, "boot.sh": "#!/bin/sh\nexec gunicorn \\\n  -b :5000 'b:app'\n"}, "b:app"),
         ({"a.py": FACTORY, "Procfile": "web: gunicorn \"a:create_app('x')\""}, "a:create_app('x')"),
+        # Other servers
+        ({"a.py": APP, "b.py": APP, "docker/gunicorn.conf.py": "workers = 2\nwsgi_app = 'b:app'"}, "b:app"),
+        ({"a.py": APP, "b.py": APP, "docker/uwsgi.ini": "[uwsgi]\nmodule = b:app"}, "b:app"),
+        ({"a.py": APP, "b.py": APP, "uwsgi.ini": "[uwsgi]\nwsgi-file = b.py\ncallable = app"}, "b:app"),
+        ({"a.py": APP, "b.py": APP, "start.sh": "exec uwsgi --http :80 --module b:app"}, "b:app"),
+        ({"a.py": APP, "b.py": FACTORY, "Dockerfile": "CMD waitress-serve --call b:create_app"}, "b:create_app()"),
+        (
+            {"a.py": APP, "b.py": APP, "compose.yaml": "services:\n  x:\n    environment:\n      - FLASK_APP=b.py"},
+            "b:app",
+        ),
+        # A file with a usual name makes the application that it serves.
+        (
+            {"a/__init__.py": FACTORY, "b.py": FACTORY, "manage.py": "from a import create_app\napp = create_app()"},
+            "a:create_app()",
+        ),
+        ({"dash_app.py": "import dash\nx = dash.Dash(__name__)\nserver = x.server"}, "dash_app:server"),
         # Flask itself looks into these files.
         ({"app.py": APP, "tools/mock.py": APP}, "app:app"),
         ({"shop.py": "import flask\napp = flask.Flask('shop')"}, "shop:app"),

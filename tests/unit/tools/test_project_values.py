@@ -131,6 +131,17 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
             {"compose.yaml": "services: {jobs: {command: [dramatiq, shop]}, db: {image: postgres}}"},
             {"app_processes": {"jobs": {"command": "dramatiq shop"}}},
         ),
+        (
+            {
+                "compose.yaml": "services:\n  web: {build: ., image: shop, command: python app.py, ports: ['80:80']}\n"
+                "  queue: {image: shop, command: python manage.py work}\n"
+                "  test: {image: shop, command: python manage.py test}\n"
+                "  proxied: {image: shop, command: python serve.py}\n"
+                "  monitor: {build: ./monitor, command: python monitor.py}",
+                "serve.py": "app.run()",
+            },
+            {"app_processes": {"queue": {"command": "python manage.py work"}}},
+        ),
         ({"Procfile": "web: gunicorn app:app | tee x\nrelease: a | b"}, {"app_release_command": "a | b"}),
         # Pages
         ({}, {"app_health_path": "/", "app_metrics_path": ""}),
@@ -251,6 +262,10 @@ def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dic
         (
             {"Procfile": "web: flask digest compile && gunicorn app:app"},
             "Procfile:1 runs `flask digest compile`, whose",
+        ),
+        (
+            {"compose.yaml": "services: {jobs: {build: {context: .}, command: work}}"},
+            "compose.yaml, service jobs runs `work`; if it belongs beside the web server, add it to app_processes.",
         ),
         ({"Procfile": "web: flask run"}, "Procfile:1 does not start gunicorn"),
         ({"c.py": "db.create_all()"}, "c.py:1 creates tables with create_all()"),
