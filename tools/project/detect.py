@@ -198,12 +198,12 @@ def schema(
         sources = dict.fromkeys(source for _, source in beside.release)
         lines = " && ".join(line for line, _ in beside.release)
         project.add(Finding("app_release_command", lines, ", ".join(sources)))
-    for line, source in beside.build:
-        project.notes.append(
-            f"{source} runs `{line}`, whose result belongs into the source. It needs the application's packages, which "
-            f"app_build_command does not have: commit the result, or set app_build_command to "
-            f"`uv run --with-requirements requirements.txt {line}`."
-        )
+    if beside.build:
+        # The flask command finds an application only if it has one of its usual names.
+        own = f"flask --app {shlex.quote(module.removesuffix('()'))} "
+        lines = " && ".join(re.sub(r"\bflask (?!--app)", own, line) for line, _ in beside.build)
+        sources = dict.fromkeys(source for _, source in beside.build)
+        project.add(Finding("app_build_command", lines, ", ".join(sources)))
     if not found and (place := background.tables_at_load(flask)):
         project.notes.append(
             f"{place} creates tables with create_all(), which the application's database user may not do; "
@@ -213,12 +213,16 @@ def schema(
 
 def assets(project: Project, tree: Tree) -> None:
     """Add the command that builds the static files. It is clear if git leaves them out."""
-    build, own = dependencies.build_script(tree), project.value("app_build_command")
-    if build is None:
+    if (build := dependencies.build_script(tree)) is None:
         return
     static = project.value("nginx_static_source") or "static"
-    if (place := dependencies.ignored(tree, static)) and not own:
-        project.add(Finding("app_build_command", build[0], f"{build[1]}; {place}: {static} is not in git"))
+    if place := dependencies.ignored(tree, static):
+        found = Finding("app_build_command", build[0], f"{build[1]}; {place}: {static} is not in git")
+        # Commands with the application's packages work on the result.
+        for other in [other for other in project.findings if other.variable == found.variable]:
+            project.findings.remove(other)
+            found = Finding(found.variable, f"{found.value} && {other.value}", f"{found.source}; {other.source}")
+        project.add(found)
     else:
         project.notes.append(f"{build[1]} builds assets; if they are not in git, set app_build_command: {build[0]}")
 

@@ -9,21 +9,24 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from packaging.requirements import Requirement
 
-from tools.release import bundle, identity, interpreter, tree, wheels
-from tools.release.errors import ReleaseError, pip, run
+from tools.release import bundle, environment, identity, interpreter, tree, wheels
+from tools.release.errors import ReleaseError, pip
 from tools.release.lock import lock
 from tools.release.requirements import locked
 from tools.release.source import FORMAT, Source, read_project, refuse_other_python
 from tools.release.target import Target
 
+# Runs a build command in a folder.
+Builder = Callable[[str, Path], None]
 KEPT_BUNDLES = 10
 KEPT_WHEELHOUSES = 4
 # What build backends print about a project that has no package, only a tree of files.
@@ -78,13 +81,12 @@ def _build_wheel(source: Source, folder: Path, into: Path) -> Path:
     return wheel
 
 
-def _stage(source: Source, work: Path) -> tuple[list[str], list[Path], list[str]]:
+def _stage(source: Source, work: Path, build: Builder) -> tuple[list[str], list[Path], list[str]]:
     """Make a clean copy and build in it. Return the files to ship, the project's wheel, and notes."""
     copy, names = work / "tree", source.inputs()
     tree.copy(source.root, names, copy)
     if source.build_command:
-        what = f"run app_build_command={source.build_command!r}"
-        run(["sh", "-c", source.build_command], what, cwd=copy)
+        build(source.build_command, copy)
         names = tree.shipped(copy, candidates=tree.everything(copy))
     if not source.package():
         return names, [], []
@@ -102,11 +104,13 @@ def _stage(source: Source, work: Path) -> tuple[list[str], list[Path], list[str]
         return names, [], [f"The project is shipped as a tree only, not installed as a package: {error}."]
 
 
-def _assemble(source: Source, target: Target, name: str, wheelhouse: Path, path: Path, python: str) -> list[str]:
+def _assemble(
+    source: Source, target: Target, name: str, wheelhouse: Path, path: Path, python: str, build: Builder
+) -> list[str]:
     """Write the bundle of a release. Return notes for the user."""
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=".new-") as folder:
         work = Path(folder)
-        names, own, notes = _stage(source, work)
+        names, own, notes = _stage(source, work, build)
         root = work / "tree"
         names = tree.shipped(root, source.paths, candidates=names)
         tree.refuse_links_outside(root, names)
@@ -190,7 +194,10 @@ def build(
         _wheelhouse(wanted.lines, tools, target, wheelhouse, shipped)
         missing = not path.exists()
         if missing:
-            notes += _assemble(source, target, name, wheelhouse, path, python)
+            command = partial(
+                environment.build, lines=wanted.lines, target=target, wheels=wheelhouse / "wheels", python=shipped
+            )
+            notes += _assemble(source, target, name, wheelhouse, path, python, command)
         os.utime(path)
         bundle.prune(releases, "*.tar.gz", KEPT_BUNDLES)
         bundle.prune(cache / "wheels", "[!.]*", KEPT_WHEELHOUSES)

@@ -125,7 +125,7 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
         ),
         (
             {"Procfile": "web: flask db upgrade;flask translate compile; gunicorn app:app\nrelease: flask x && ./x"},
-            {"app_build_command": None, "app_release_command": "flask x && ./x"},
+            {"app_build_command": "flask --app app:app translate compile", "app_release_command": "flask x && ./x"},
         ),
         (
             {"compose.yaml": "services: {jobs: {command: [dramatiq, shop]}, db: {image: postgres}}"},
@@ -195,6 +195,15 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
             {"package.json": '{"scripts": {"build": "x"}}', "package-lock.json": "", ".gitignore": "/static/dist/\n"},
             {"nginx_static_source": "static", "app_build_command": "npm ci && npm run build"},
         ),
+        (
+            {
+                "package.json": '{"scripts": {"build": "x"}}',
+                "package-lock.json": "",
+                ".gitignore": "/static/dist/\n",
+                "Procfile": "web: flask digest compile && gunicorn app:app",
+            },
+            {"app_build_command": "npm ci && npm run build && flask --app app:app digest compile"},
+        ),
         ({"package.json": "[]", "app.json": "[]", "pyproject.toml": "tool = 1"}, {"app_build_command": None}),
         ({"package.json": '{"scripts": {"build": "x"}}', "yarn.lock": ""}, {"app_build_command": None}),
         # Settings and folders
@@ -258,10 +267,6 @@ def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dic
         (
             {"Procfile": "web: gunicorn -k gevent app:app"},
             "Procfile:1: gunicorn's --worker-class gevent is not taken over",
-        ),
-        (
-            {"Procfile": "web: flask digest compile && gunicorn app:app"},
-            "Procfile:1 runs `flask digest compile`, whose",
         ),
         (
             {"compose.yaml": "services: {jobs: {build: {context: .}, command: work}}"},

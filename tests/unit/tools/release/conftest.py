@@ -8,8 +8,8 @@ import pytest
 
 from tests.unit.tools.release.projects import LOCK
 from tools.release import build as building
+from tools.release import environment, wheels
 from tools.release import lock as locking
-from tools.release import wheels
 from tools.release.source import Source
 from tools.release.target import Target
 
@@ -53,6 +53,7 @@ def wheelhouse(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
             (into / "flask-3.1.3-py3-none-any.whl").write_bytes(b"flask")
 
     monkeypatch.setattr(wheels, "fetch", fetch)
+    monkeypatch.setattr(environment, "make", lambda *_: "")
     return downloads
 
 
