@@ -13,6 +13,7 @@ from tools.project.environment import CONTRACT
 from tools.project.settings import Settings
 from tools.project.tree import Finding, Tree
 from tools.release.lock import INPUTS
+from tools.release.target import HOST_PYTHON
 
 TAKEN_OVER = {
     "workers": "app_workers",
@@ -57,15 +58,18 @@ class Choices:
     hosts: str | None = None
 
 
-def detect(tree: Tree, choices: Choices) -> Project:
-    """Describe a project. It raises ProjectError if there is not exactly one application in it."""
+def detect(tree: Tree, choices: Choices, better: dependencies.Better | None = None) -> Project:
+    """Describe a project. It raises ProjectError if there is not exactly one application in it.
+
+    `better` looks in the package index for a Python for which more packages have wheels.
+    """
     project, code = Project(), Code(tree)
     flask, celery = Apps(code, FLASK), Apps(code, CELERY, extension="celery")
     lines, others = commands.procfile(tree), list(commands.others(tree))
     module = web.choose(flask, [c for c in lines if c.name == "web"] + others, flask_app(tree), choices.app)
     needs = dependencies.read(tree)
     project.add(module)
-    packages(project, tree, needs)
+    packages(project, tree, needs, better)
     gunicorn_options(project, lines)
     tasks = list(background.celery(celery, lines + others, choices.celery)) if needs.has("celery") else []
     project.add(*tasks)
@@ -114,11 +118,13 @@ def flask_app(tree: Tree) -> tuple[str, str] | None:
     return next(((found[1], name) for name in files if (found := set_there.search(tree.read(name)))), None)
 
 
-def packages(project: Project, tree: Tree, needs: dependencies.Dependencies) -> None:
+def packages(
+    project: Project, tree: Tree, needs: dependencies.Dependencies, better: dependencies.Better | None
+) -> None:
     """Add what follows from the packages: lock file, Python, database driver, build."""
     if needs.input not in INPUTS:
         project.add(Finding("app_requirements", needs.input, "there is no requirements.txt"))
-    project.add(dependencies.python(tree, needs))
+    project.add(dependencies.python(tree, needs, better))
     project.add(dependencies.driver(needs))
 
 
@@ -141,7 +147,7 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
     """Add the environment variables that the application reads under other names, or that choose its configuration."""
     values: dict[str, str] = {}
     sources: list[str] = []
-    python = project.value("app_python") or dependencies.DEFAULT_PYTHON
+    python = project.value("app_python") or HOST_PYTHON
     for name, (own, place) in settings.aliases().items():
         values[name] = python if own == "app_python" else f"{{{{ {own} }}}}"
         sources.append(f"{place}: {name}")

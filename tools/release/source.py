@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 from tools.release import tree
 from tools.release.errors import ReleaseError
 from tools.release.requirements import locked
-from tools.release.target import HOST_PYTHON, Target
+from tools.release.target import HOST_PYTHON, PYTHONS, Target, fits
 
 # Part of every id. Increase it when the layout of a bundle or of an installed release changes.
 FORMAT = 3
@@ -37,11 +37,12 @@ def refuse_other_python(root: Path, python: str) -> None:
             f"app_python={python} is not a version of Python; write it like {HOST_PYTHON!r}, with quotes"
         )
     required = _required_python(read_project(root))
-    # The last number stands for any bug fix release.
-    if required and not SpecifierSet(required).contains(f"{python}.99"):
+    specifier = SpecifierSet(required)
+    if not fits(python, specifier):
+        better = next((version for version in PYTHONS if fits(version, specifier)), "")
+        remedy = f'set app_python = "{better}", or change requires-python' if better else "change requires-python"
         raise ReleaseError(
-            f"app_python={python} does not fit requires-python = {required!r} of {root / 'pyproject.toml'}; "
-            "change one of them"
+            f"app_python={python} does not fit requires-python = {required!r} of {root / 'pyproject.toml'}; {remedy}"
         )
 
 

@@ -2,12 +2,21 @@
 
 from dataclasses import dataclass
 
+from packaging.specifiers import SpecifierSet
+
 # Debian 13's Python.
 HOST_PYTHON = "3.13"
+# Those that uv can fetch, the best one first. 3.14 is the last resort, because fewer packages support it.
+PYTHONS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.14")
 # The version of Debian 13's C library. Wheels for this or an older version run on the target.
 GLIBC = (2, 41)
 # The newest one that uv knows. It only decides which versions are chosen.
 UV_GLIBC = "2_40"
+
+
+def fits(python: str, specifier: SpecifierSet) -> bool:
+    """Return whether a specifier allows a bug fix release of this Python."""
+    return any(specifier.contains(f"{python}.{number}") for number in range(100))
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,20 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-from packaging.utils import parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from tools.release import builder
 from tools.release.errors import ReleaseError, pip, uv
-from tools.release.target import Target
+from tools.release.target import PYTHONS, Target
 
 ONLY_WHEELS = "--only-binary=:all:"
-NO_WHEEL = re.compile(r"no usable wheels|no wheels|building from source is disabled|no matching .* tag", re.IGNORECASE)
+NO_WHEEL = re.compile(
+    r"no usable wheels|no wheels|building from source is disabled|no matching .* tag|does not satisfy Python",
+    re.IGNORECASE,
+)
 ABSENT = re.compile(r"not found in the package registry|there is no version of|was not found")
 
 
@@ -53,26 +57,58 @@ def _download(lines: Sequence[str], indexes: Sequence[str], target: Target, into
 
 
 def _resolve(requirement: str, target: Target, *more: str, indexes: Sequence[str] = ()) -> str:
-    """Return what uv chooses for a requirement, without its dependencies."""
+    """Return what uv chooses for a requirement, or for one in each line, without their dependencies."""
     options = ["--quiet", "--no-deps", "--no-header", "--no-annotate", "--no-emit-index-url", "--no-emit-find-links"]
     text = "\n".join([*indexes, requirement])
     arguments = [*options, *target.for_uv(), *more, "-"]
-    return uv("pip", "compile", *arguments, what=f"find {requirement}", text=text).strip()
+    return uv("pip", "compile", *arguments, what=f"find {requirement.splitlines()[0]}", text=text).strip()
 
 
 def without_wheel(requirements: Sequence[str], target: Target, indexes: Sequence[str] = ()) -> list[str]:
-    """Return the requirements that have no wheel for the target."""
+    """Return the requirements that have no wheel for the target.
 
-    def lacks(requirement: str) -> bool:
-        try:
-            return not _resolve(requirement, target, ONLY_WHEELS, indexes=indexes)
-        except ReleaseError as error:
-            if NO_WHEEL.search(str(error)) or ABSENT.search(str(error)):
-                return True
+    All are resolved together, without those that uv names in its error: that is faster than one at a time.
+    """
+    if not requirements:
+        return []
+    try:
+        _resolve("\n".join(requirements), target, ONLY_WHEELS, indexes=indexes)
+    except ReleaseError as error:
+        reason = str(error).partition(": ")[2]
+        lacking = NO_WHEEL.search(reason) or ABSENT.search(reason)
+        if not lacking and ("unsatisfiable" not in reason or len(requirements) == 1):
             raise
+    else:
+        return []
+    named = [line for line in requirements if len(requirements) == 1 or _names(reason, line)]
+    if lacking and len(named) == 1:
+        found = set(named)
+    else:
+        named = named if 0 < len(named) < len(requirements) else list(requirements[: len(requirements) // 2])
+        found = set(without_wheel(named, target, indexes))
+    found |= set(without_wheel([line for line in requirements if line not in named], target, indexes))
+    return [line for line in requirements if line in found]
 
-    with ThreadPoolExecutor(8) as pool:
-        return [name for name, lacking in zip(requirements, pool.map(lacks, requirements), strict=True) if lacking]
+
+def _names(reason: str, requirement: str) -> bool:
+    """Return whether uv's error is about a requirement."""
+    name = re.escape(canonicalize_name(requirement.partition("==")[0]))
+    return bool(re.search(rf"(?<![\w.-]){name}(?:==| was )", reason))
+
+
+def better_python(pins: Sequence[str], target: Target, pythons: Sequence[str] = PYTHONS) -> tuple[str, list[str]]:
+    """Return the first Python for which the most pins have a wheel, and those that have none for the target's.
+
+    Both are empty if no other Python is better. A pin without a wheel for any Python is in most cases pure Python, and
+    is built.
+    """
+    lacking = without_wheel(pins, target)
+    best, missing = "", lacking
+    for python in pythons:
+        less = without_wheel(missing, replace(target, python=python)) if python != target.python else missing
+        if len(less) < len(missing):
+            best, missing = python, less
+    return best, [pin for pin in lacking if pin not in missing]
 
 
 def build_all(lines: Sequence[str], target: Target, into: Path, python: Path | None) -> None:
@@ -121,7 +157,9 @@ def _named(failures: dict[str, str], target: Target) -> str:
         f"{pin} ({reason}; {f'version {version} has a wheel' if version else 'no version has a wheel'})"
         for (pin, reason), version in zip(failures.items(), newest, strict=True)
     ]
-    return f"These packages cannot be had for {target}: {', '.join(parts)}. Choose other versions"
+    python, pins = better_python([pin for pin in failures if "==" in pin], target)
+    hint = f', or app_python = "{python}", for which {", ".join(pins)} can be had as a wheel' if python else ""
+    return f"These packages cannot be had for {target}: {', '.join(parts)}. Choose other versions{hint}"
 
 
 def unavailable(pins: Sequence[str], target: Target) -> str:

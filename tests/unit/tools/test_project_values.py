@@ -26,11 +26,11 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
 @pytest.mark.parametrize(
     ("files", "values"),
     [
-        # Dependencies and Python
-        ({}, {"app_requirements": None, "app_python": None, "app_database_driver": None}),
+        # Dependencies
+        ({}, {"app_requirements": None, "app_database_driver": None}),
         (
             {"requirements.txt": "psycopg2-binary==2.9.11\nsqlalchemy"},
-            {"app_database_driver": "psycopg2", "app_python": None},
+            {"app_database_driver": "psycopg2"},
         ),
         (
             {"requirements.txt": "-r requirements/prod.txt", "requirements/prod.txt": "asyncpg\nSQLAlchemy[asyncio]"},
@@ -41,16 +41,6 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
             {"pyproject.toml": PYPROJECT, "uv.lock": "[[package]]\nname='psycopg2'\nversion='2'"},
             {"app_database_driver": "psycopg"},
         ),
-        ({"pyproject.toml": "[project]\nrequires-python = '>=3.11,<3.12'"}, {"app_python": "3.11"}),
-        (
-            {"pyproject.toml": "[project]\nrequires-python = '>=3.13'", "Dockerfile": "FROM python:3.14"},
-            {"app_python": None},
-        ),
-        ({"pyproject.toml": "[tool.poetry.dependencies]\npython = '~3.12'\nflask = '*'"}, {"app_python": "3.12"}),
-        ({".python-version": "3.12.4\n"}, {"app_python": "3.12"}),
-        ({"runtime.txt": "python-3.11.9"}, {"app_python": "3.11"}),
-        ({"Dockerfile": "FROM --platform=linux/amd64 docker.io/python:3.12-slim AS base"}, {"app_python": "3.12"}),
-        ({"requirements.txt": "greenlet==3.0.1\nsqlalchemy==2.0.23"}, {"app_python": "3.12"}),
         # Migrations
         (
             {"ext.py": MIGRATE, "requirements.txt": "flask-migrate", **MIGRATIONS},
