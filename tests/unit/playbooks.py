@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -16,13 +17,17 @@ from tools.fleet.context import ROOT
 
 # Reads one run a line, and answers with its exit code.
 SERVER = """
-import json, os, signal, sys
+import json, os, signal, sys, warnings
 from ansible.cli import playbook
+from ansible.plugins.loader import init_plugin_loader
 
+init_plugin_loader()
+import ansible_collections.ansible.builtin
+warnings.filterwarnings("ignore", "AnsibleCollectionFinder has already been configured")
 for line in sys.stdin:
     run = json.loads(line)
     if (child := os.fork()) == 0:
-        signal.alarm(run["timeout"])
+        signal.alarm(120)
         for number, path in enumerate([os.devnull, *run["output"]]):
             os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC), number)
         os.environ.clear()
@@ -38,16 +43,16 @@ class Playbooks:
     """Runs playbooks with one configuration.
 
     Args:
-        config: Path of ansible.cfg. By default it is empty.
-        prefix: Command that starts another one, such as `nsenter`.
-        settings: Variables of the environment that override the configuration. Ansible reads them at its start.
+        config: Path of ansible.cfg, or None for an empty one.
+        settings: Variables of the environment that override the configuration. Ansible reads them when it is imported.
+        prefix: A command that starts another one, such as `nsenter`.
     """
 
-    def __init__(self, config: Path | None = None, *prefix: str, **settings: str) -> None:
+    def __init__(self, config: Path | None, settings: Mapping[str, str], prefix: Sequence[str] = ()) -> None:
         self.output = tempfile.TemporaryDirectory()
         empty = Path(self.output.name, "ansible.cfg")
         empty.touch()
-        self.settings = {"ANSIBLE_CONFIG": str(config or empty), "ANSIBLE_NOCOLOR": "1"} | settings
+        self.settings = {"ANSIBLE_CONFIG": str(config or empty), "ANSIBLE_NOCOLOR": "1", **settings}
         self.server = subprocess.Popen(
             [*prefix, sys.executable, "-Pc", SERVER],
             cwd=ROOT,
@@ -65,12 +70,12 @@ class Playbooks:
         self.output.cleanup()
 
     def run(
-        self, *arguments: str, folder: Path = ROOT, timeout: int = 120, **environment: str
+        self, *arguments: str, folder: Path = ROOT, environment: Mapping[str, str] = os.environ
     ) -> subprocess.CompletedProcess[str]:
         """Run `ansible-playbook ARGUMENTS` in a folder."""
         output = [Path(self.output.name, name) for name in ("stdout", "stderr")]
-        given: dict[str, Any] = {"arguments": arguments, "folder": str(folder), "timeout": timeout}
-        given |= {"output": [str(path) for path in output], "environment": os.environ | self.settings | environment}
+        given: dict[str, Any] = {"arguments": arguments, "folder": str(folder)}
+        given |= {"output": [str(path) for path in output], "environment": {**environment, **self.settings}}
         assert self.server.stdin
         assert self.server.stdout
         self.server.stdin.write(json.dumps(given) + "\n")
@@ -82,14 +87,14 @@ class Playbooks:
 @cache
 def of_the_project() -> Playbooks:
     """Playbooks with the ansible.cfg of this project."""
-    return _until_exit(Playbooks(ROOT / "ansible.cfg"))
+    return _until_exit(Playbooks(ROOT / "ansible.cfg", {}))
 
 
 @cache
 def plain() -> Playbooks:
     """Playbooks with Ansible's defaults, and with this project's filters."""
-    filters = {"PYTHONPATH": str(ROOT), "ANSIBLE_FILTER_PLUGINS": str(ROOT / "plugins/filter")}
-    return _until_exit(Playbooks(LC_ALL="C.UTF-8", **filters))
+    filters = {"ANSIBLE_FILTER_PLUGINS": str(ROOT / "plugins/filter"), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
+    return _until_exit(Playbooks(None, filters))
 
 
 def _until_exit(playbooks: Playbooks) -> Playbooks:

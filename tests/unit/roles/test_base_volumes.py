@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,10 +10,13 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[3]
+from tests.unit.playbooks import Playbooks
+from tools.fleet.context import ROOT
+
 PLAYBOOK = """\
 - hosts: localhost
   connection: local
+  gather_subset: ["!all", "!min", mounts]  # the only facts that the role reads
   tasks:
     - ansible.builtin.include_role: {name: base, tasks_from: volumes}
 """
@@ -40,19 +42,13 @@ class Machine:
     """A mount namespace in which the role runs, and a block device."""
 
     def __init__(self, pid: int, directory: Path, device: str) -> None:
-        self.pid, self.directory, self.device = pid, directory, device
+        self.directory, self.device = directory, device
+        self.inside = ["nsenter", f"--mount=/proc/{pid}/ns/mnt"]
+        self.playbooks = Playbooks(ROOT / "ansible.cfg", {"ANSIBLE_STRATEGY": "linear"}, self.inside)
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """Run a command in the namespace."""
-        environment = os.environ | {
-            "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"),
-            "ANSIBLE_STRATEGY": "linear",
-            "ANSIBLE_NOCOLOR": "1",
-        }
-        inside = ["nsenter", f"--mount=/proc/{self.pid}/ns/mnt", *command]
-        return subprocess.run(
-            inside, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+        return subprocess.run([*self.inside, *command], capture_output=True, text=True, timeout=60, check=False)
 
     def shell(self, script: str) -> str:
         """Run a script in the test's folder; return its output."""
@@ -65,7 +61,7 @@ class Machine:
         self.shell(f"echo '{PLAYBOOK}' >volumes.yml")
         given = {"base_data_volumes": [{"device": self.device, "path": str(self.directory / folder)}]}
         playbook = str(self.directory / "volumes.yml")
-        done = self.run("ansible-playbook", "-i", "localhost,", "-e", json.dumps(given), playbook, *options)
+        done = self.playbooks.run("-i", "localhost,", "-e", json.dumps(given), playbook, *options)
         return done.stdout + done.stderr
 
 
@@ -82,7 +78,8 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
             )
         machine = Machine(holder.pid, tmp_path, device)
         try:
-            yield machine
+            with machine.playbooks:
+                yield machine
         finally:
             machine.run("umount", "--quiet", device)
             machine.run("losetup", "--detach", device)

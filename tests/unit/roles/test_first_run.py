@@ -94,8 +94,9 @@ def test_a_playbook_tells_preflight_what_it_installs(
 ) -> None:
     for host in set_up:
         (folder / f"{host}.example").touch()
-    environment = {"PATH": f"{folder}:{os.environ['PATH']}", "FLASKFLEET_VAULT_PASSWORD_FILE": f"{folder}/password"}
-    result = of_the_project().run(f"--inventory={folder}/inventory", playbook, *options, **environment)
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    environment["FLASKFLEET_VAULT_PASSWORD_FILE"] = str(folder / "password")
+    result = of_the_project().run(f"--inventory={folder}/inventory", playbook, *options, environment=environment)
     assert result.returncode != 0
     assert "instead of preflight_debian_version" in result.stdout + result.stderr, "preflight has not checked the hosts"
     found = [line for line in (result.stdout + result.stderr).splitlines() if "et up yet" in line]

@@ -13,7 +13,7 @@ from tools.fleet.context import ROOT
 
 
 def test_a_playbook_on_a_fleet_without_hosts_fails() -> None:
-    result = of_the_project().run("site.yml", FLEET="never-created")
+    result = of_the_project().run("site.yml", environment=os.environ | {"FLEET": "never-created"})
     assert result.returncode != 0
     assert "The inventory has no hosts (FLEET=never-created, inventory " in result.stdout
 

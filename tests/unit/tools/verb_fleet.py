@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from ansible.parsing.vault import VaultLib, VaultSecret
 
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS
 from tools.fleet.__main__ import main
 from tools.fleet.context import ROOT
 
+VAULT = VaultLib([("default", VaultSecret(b"a password"))])
 # The probe's answer is a file. Other scripts run here, with the programs of `fakes` in front of the real ones.
 SSH = r"""#!/bin/sh
 fakes=$(dirname "$0")/fakes
@@ -65,10 +67,8 @@ class VerbFleet:
         (self.folder / "group_vars/all/zz.yml").write_text(yaml.safe_dump(application | variables))
         (folder / "password").write_text("a password")
         self.vault = self.folder / "group_vars/all/vault.yml"
-        self.vault.write_text("---\nvault_redis_admin_password: s3cret\nvault_sentry_key: sk3y\n")
-        subprocess.run(
-            ["ansible-vault", "encrypt", self.vault], cwd=ROOT, env=self.environment(), capture_output=True, check=True
-        )
+        secrets = "---\nvault_redis_admin_password: s3cret\nvault_sentry_key: sk3y\n"
+        self.vault.write_bytes(VAULT.encrypt(secrets))
         for host in HOSTS:
             (folder / host.address).write_text(json.dumps(HEALTHY[host.name]))
         programs = dict.fromkeys(("news", "journalctl", "runuser", "redis-cli", "ansible-playbook"), PROGRAM)
@@ -120,6 +120,4 @@ class VerbFleet:
 
     def secrets(self) -> dict[str, str]:
         """Return the decrypted vault."""
-        command = ["ansible-vault", "view", str(self.vault)]
-        result = subprocess.run(command, cwd=ROOT, env=self.environment(), capture_output=True, text=True, check=True)
-        return dict(yaml.safe_load(result.stdout))
+        return dict(yaml.safe_load(VAULT.decrypt(self.vault.read_bytes())))
