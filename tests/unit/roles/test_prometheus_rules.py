@@ -1,4 +1,7 @@
-"""Every alert fires in a test of promtool, has a severity and a tier, and has a section in the runbook."""
+"""Every alert fires in a test of promtool, has a severity and a tier, and has a section in the runbook.
+
+The queues that they watch are scraped one by one.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.unit.roles.modules import read_yaml
+from tests.unit.roles.modules import read_yaml, render
 from tests.unit.roles.programs import find_program
 from tools.fleet.context import ROOT
 
@@ -64,3 +68,32 @@ def test_the_runbook_has_one_section_for_each_alert() -> None:
 def test_recorded_names_are_unique() -> None:
     names = [rule["record"] for rule in rules("record")]
     assert len(names) == len(set(names))
+
+
+def test_every_queue_is_scraped_apart() -> None:
+    """The Redis exporter of Debian 13 reports no key after an empty one."""
+    member = {"name": "cache1", "address": "192.0.2.11"}
+    store = {"port": 9121, "metrics_path": "/scrape", "params": {"target": ["redis://127.0.0.1:6380"]}}
+    jobs = [
+        {"job": "redis-store", **store, "members": [member]},
+        {"job": "redis-queue", **store, "redis_keys": ["celery", "rq:queue:low"], "members": [member]},
+        {"job": "redis-queue", **store, "redis_keys": [], "members": [member]},
+    ]
+    settings: dict[str, Any] = {
+        "prometheus_probes": [],
+        "prometheus_external_labels": {},
+        "prometheus_alertmanagers": [],
+    }
+    text = render(
+        "prometheus", "prometheus.yml.j2", prometheus_scrape_interval=15, prometheus_scrape_jobs=jobs, **settings
+    )
+    found = {job["job_name"]: job for job in yaml.safe_load(text)["scrape_configs"]}
+    keys = {name: job["params"].get("check-single-keys") for name, job in found.items()}
+    assert keys == {
+        "redis-store": None,
+        "redis-queue:celery": ["db0=celery"],
+        "redis-queue:rq:queue:low": ["db0=rq:queue:low"],
+    }
+    assert "metric_relabel_configs" not in found["redis-store"]
+    (kept,) = found["redis-queue:celery"]["metric_relabel_configs"]
+    assert kept == {"source_labels": ["__name__"], "regex": "redis_key_size", "action": "keep"}
