@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.project import background, commands, dependencies, servers, timers, web
+from tools.project import background, commands, dependencies, image, servers, timers, web
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
@@ -77,17 +77,14 @@ def detect(tree: Tree, choices: Choices, better: dependencies.Better | None = No
     settings = Settings(code)
     project.mails = "MAIL_SERVER" in settings.reads
     environment(project, tree, settings, lines)
-    has_address = (
-        "DATABASE_URL" in settings.reads
-        or "{{ app_database_url }}" in (project.value("app_environment") or {}).values()
-    )
+    has_address = settings.has_database_url() or bool(settings.database_parts())
     driver = project.value("app_database_driver")
     project.notes += servers.notes(code, settings, needs, has_driver=bool(driver), has_address=has_address)
     if driver and not has_address:
         project.notes.append(
             "No code reads DATABASE_URL, the address of the fleet's database; the application must take it from there."
         )
-    schema(project, tree, flask, needs, module.value, beside, settings)
+    schema(project, tree, flask, needs, module.value, beside)
     if beside.processes:
         sources = ", ".join(dict.fromkeys(beside.sources))
         project.add(Finding("app_processes", beside.processes, sources, assumed=beside.guessed))
@@ -125,7 +122,7 @@ def packages(
     if needs.input not in INPUTS:
         project.add(Finding("app_requirements", needs.input, "there is no requirements.txt"))
     project.add(dependencies.python(tree, needs, better))
-    project.add(dependencies.driver(needs))
+    project.add(dependencies.driver(needs), image.packages(tree))
 
 
 def gunicorn_options(project: Project, lines: list[Command]) -> None:
@@ -151,6 +148,11 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
     for name, (own, place) in settings.aliases().items():
         values[name] = python if own == "app_python" else f"{{{{ {own} }}}}"
         sources.append(f"{place}: {name}")
+    parts = settings.database_parts()
+    if parts and not settings.has_database_url():
+        values |= {name: value for name, (value, _) in parts.items()}
+        sources += [f"{place}: {name}" for name, (_, place) in parts.items()]
+        project.add(Finding("app_database_via", "proxy", "the code reads host and port of the database"))
     for name, (own, place) in servers.replacements(settings.code, list(servers.fixed(settings.code))).items():
         values[name] = f"{{{{ {own} }}}}"
         sources.append(f"{place}: a fixed address")
@@ -175,8 +177,10 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
 
 def wanted(name: str) -> bool:
     """Whether a variable that a Dockerfile sets belongs to the application, and not to the image or the fleet."""
-    images = ("PYTHON", "PIP_", "UV_", "NODE_", "FLASK_APP", "PORT")
-    return not CONTRACT.fullmatch(name) and not name.startswith(images)
+    images = ("PYTHON", "PIP_", "UV_", "NODE_", "FLASK_APP", "FLASK_ENV", "PORT")
+    return (
+        not re.search(r"(^|_)(DEBUG|TESTING)$", name) and not CONTRACT.fullmatch(name) and not name.startswith(images)
+    )
 
 
 def schema(
@@ -186,16 +190,10 @@ def schema(
     needs: dependencies.Dependencies,
     module: str,
     beside: background.Processes,
-    settings: Settings,
 ) -> None:
     """Add migrations, and the commands that run once for each release or build."""
     found = list(background.migrations(tree, flask, needs, module))
-    names = [name for name, (own, _) in settings.aliases().items() if own == "app_database_url"]
-    for finding in found:
-        # Migrations run as the owner of the schema, whose URL is in DATABASE_URL only.
-        prefix = "".join(f"{name}=$DATABASE_URL " for name in names)
-        line = f"sh -c {shlex.quote(f'{prefix}exec {finding.value}')}" if names else finding.value
-        project.add(Finding(finding.variable, line, finding.source))
+    project.add(*found)
     if beside.migrates and not found:
         project.notes.append(
             f"{beside.migrates} migrates the schema, but no migrations were found; set app_migrate_command."
@@ -220,6 +218,12 @@ def schema(
 def assets(project: Project, tree: Tree) -> None:
     """Add the command that builds the static files. It is clear if git leaves them out."""
     if (build := dependencies.build_script(tree)) is None:
+        if place := image.assets(tree):
+            folder = next((name.rpartition("/")[0] for name in tree.files if name.endswith("/package.json")), "")
+            project.notes.append(
+                f"{place}, which the fleet does not do; if it makes static files that are not in git, set "
+                f"app_build_command to these commands{f', such as `cd {folder} && …`' if folder else ''}."
+            )
         return
     static = project.value("nginx_static_source") or "static"
     if place := dependencies.ignored(tree, static):

@@ -24,6 +24,16 @@ ALIASES = {
 }
 # Names in Flask's configuration. What they take from the environment under another name is the fleet's, too.
 CONFIGURATION = {"SECRET_KEY": "app_secret_key", "SQLALCHEMY_DATABASE_URI": "app_database_url"}
+# The parts of the database's address, for code that reads them one by one.
+DATABASE = r"(?:\w+_)?(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG|SQL|RDS)_?"
+DATABASE_PARTS = {
+    "host": (r"HOST|HOSTNAME|HOST_NAME|SERVER|ADDR|ADDRESS|ENDPOINT", "127.0.0.1"),
+    "port": ("PORT", "{{ haproxy_postgres_primary_port }}"),
+    "user": ("USER|USERNAME|USER_NAME|LOGIN", "{{ postgres_app_user }}"),
+    "password": ("PASS|PASSWORD|PASSWD|PW|PWD", "{{ postgres_app_password }}"),
+    "name": ("NAME|DB|DATABASE|DBNAME|DB_NAME", "{{ postgres_database }}"),
+    "engine": ("ENGINE|DIALECT", "postgresql"),
+}
 NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
 MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")
 # Classes of libraries whose objects read a variable when they are called.

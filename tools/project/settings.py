@@ -8,7 +8,18 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from tools.project.code import Code, Module, dotted, text
-from tools.project.environment import ALIASES, CONFIGURATION, CONTRACT, MODES, NOT_OURS, Read, guarded, reads_of
+from tools.project.environment import (
+    ALIASES,
+    CONFIGURATION,
+    CONTRACT,
+    DATABASE,
+    DATABASE_PARTS,
+    MODES,
+    NOT_OURS,
+    Read,
+    guarded,
+    reads_of,
+)
 
 FOLDERS = re.compile(
     "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)", re.I
@@ -60,6 +71,21 @@ class Settings:
                     if reads and not any(CONTRACT.fullmatch(r.name) or NOT_OURS.search(r.name) for r in reads):
                         found[reads[0].name] = (CONFIGURATION[name], reads[0].place)
         return found
+
+    def has_database_url(self) -> bool:
+        """Whether the application reads the address of the database as one URL."""
+        return "DATABASE_URL" in self.reads or "app_database_url" in {own for own, _ in self.aliases().values()}
+
+    def database_parts(self) -> dict[str, tuple[str, str]]:
+        """Return the variables with the parts of the database's address: name → value, place."""
+        found: dict[str, tuple[str, str]] = {}
+        kinds = set()
+        for name, read in self.reads.items():
+            for kind, (pattern, value) in DATABASE_PARTS.items():
+                if re.fullmatch(f"{DATABASE}(?:{pattern})", name) and not NOT_OURS.search(name):
+                    found[name] = (value, read.place)
+                    kinds.add(kind)
+        return found if {"host", "user", "password"} <= kinds else {}
 
     def missing(self, given: set[str]) -> list[Read]:
         """Return the variables without which the code raises KeyError, and which nobody sets."""

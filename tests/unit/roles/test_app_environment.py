@@ -11,6 +11,7 @@ from ansible.template import Templar, trust_as_template
 
 from plugins.filter.bucket import bucket_variables
 from plugins.filter.mail import mail_variables
+from plugins.filter.owner import owner_variables
 from tests.unit.roles.modules import read_yaml, render
 from tests.unit.roles.test_settings import GROUPS, HOSTS, variables
 
@@ -154,3 +155,33 @@ def test_psycopg_gets_the_library_of_the_host(driver: str, named: list[str], ins
     packages = trust_as_template(read_yaml("roles/app/vars/main.yml")["__app_packages"])
     templar = Templar(DataLoader(), {"app_packages": named, "app_database_driver": driver})
     assert templar.template(packages) == installed
+
+
+def test_commands_that_change_the_schema_have_the_owner_under_every_name() -> None:
+    url, owner = "postgresql://shop_app:x@/shop?host=a&host=b", "postgresql://shop_owner:y@/shop?host=a&host=b"
+    given = {
+        "DB_URI": url,
+        "ASYNC": url.replace("postgresql:", "pg:"),
+        "DB_USER": "shop_app",
+        "DB_PASSWORD": "x",
+        "A": 1,
+    }
+    assert owner_variables(given, url, owner) == {
+        "DB_URI": owner,
+        "ASYNC": owner.replace("postgresql:", "pg:"),
+        "DB_USER": "shop_owner",
+        "DB_PASSWORD": "y",
+    }
+    assert owner_variables({"A": "", "B": "x@"}, "", "") == {}
+
+
+def test_the_owner_is_given_by_standard_input() -> None:
+    text = read_yaml("roles/app/vars/main.yml")["__app_owner"]
+    url, owner = "postgresql://shop_app:x@/shop", "postgresql://shop_owner:y@/shop"
+    values = {
+        "app_database_url": url,
+        "app_database_migration_url": owner,
+        "__app_all_variables": {"DB": url, "A": "b"},
+    }
+    rendered = Templar(DataLoader(), values).template(trust_as_template(text))
+    assert rendered == f"DB={owner}\nDATABASE_URL={owner}\nDATABASE_MIGRATION_URL={owner}\n"

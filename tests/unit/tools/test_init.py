@@ -1,6 +1,7 @@
 """`bin/fleet init`: what it writes, prints and refuses. It writes into a clone that has nothing else."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from tests.unit.tools.projects import APP, UP, write
 from tools.fleet import __main__ as command
 from tools.fleet.context import ROOT
 from tools.fleet.verbs import init
-from tools.project.environment import ALIASES, CONFIGURATION
+from tools.project.environment import ALIASES, CONFIGURATION, DATABASE_PARTS
 
 Known = Mapping[str, Mapping[str, Mapping[str, Any]]]
 Run = Callable[..., tuple[int, str, str]]
@@ -203,4 +204,5 @@ def shared() -> dict[str, Any]:
 
 def test_values_are_taken_from_variables_that_exist() -> None:
     names = {variable for variable, _ in ALIASES.values()} | {*CONFIGURATION.values()}
+    names |= {name for _, value in DATABASE_PARTS.values() for name in re.findall(r"{{ (\w+) }}", value)}
     assert names <= shared().keys()

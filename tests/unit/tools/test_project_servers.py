@@ -80,3 +80,24 @@ def test_variables_replace_fixed_addresses_where_flask_reads_them(tmp_path: Path
 )
 def test_a_variable_whose_absence_the_code_handles_is_not_required(tmp_path: Path, code: str) -> None:
     assert found(tmp_path, {"app.py": APP, "c.py": f"import os\n{code}"}).notes == []
+
+
+def test_the_parts_of_the_address_are_given_to_code_that_reads_them(tmp_path: Path) -> None:
+    code = (
+        "import os\nos.getenv('DB_HOST')\nos.getenv('DB_USERNAME')\nos.environ['DB_PASS']\nos.getenv('TEST_DB_HOST')\n"
+    )
+    files = {"app.py": APP, "requirements.txt": "sqlalchemy\npsycopg2", "c.py": code + "os.getenv('POSTGRES_DB', 'x')"}
+    project = found(tmp_path, files)
+    assert project.notes == []
+    assert project.value("app_database_via") == "proxy"
+    assert project.value("app_environment") == {
+        "DB_HOST": "127.0.0.1",
+        "DB_USERNAME": "{{ postgres_app_user }}",
+        "DB_PASS": "{{ postgres_app_password }}",
+        "POSTGRES_DB": "{{ postgres_database }}",
+    }
+
+
+def test_an_application_that_reads_a_url_needs_no_parts(tmp_path: Path) -> None:
+    code = "import os\nos.getenv('DB_HOST'), os.getenv('DB_USER'), os.getenv('DB_PASSWORD'), os.getenv('DATABASE_URL')"
+    assert found(tmp_path, {"app.py": APP, "c.py": code}).value("app_environment") is None

@@ -61,7 +61,7 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
         (
             {"ext.py": MIGRATE + "import os\nos.environ['DB_URL']", "requirements.txt": "flask-migrate", **MIGRATIONS},
             {
-                "app_migrate_command": "sh -c 'DB_URL=$DATABASE_URL exec flask --app app:app db upgrade'",
+                "app_migrate_command": "flask --app app:app db upgrade",
                 "app_environment": {"DB_URL": "{{ app_database_url }}"},
             },
         ),

@@ -1,0 +1,77 @@
+"""Finds what a Dockerfile installs and builds: Debian packages that the application needs, and assets."""
+
+import re
+from collections.abc import Iterator
+
+from tools.project.commands import DEVELOPMENT, DOCKERFILE, Command, logical_lines, settings
+from tools.project.tree import Finding, Tree
+
+# Packages that only a build needs, that every host has, or whose work the fleet does.
+NOT_NEEDED = re.compile(
+    r".*-dev|lib[\w+-]*\d\.\d.*|build-essential|gcc.*|g\+\+|make|cmake|clang|ninja-build|pkg-config|pkgconf|cargo|rustc|git(-core)?|virtualenv|curl|wget|"
+    r"gnupg2?|ca-certificates|apt-.*|software-properties-common|lsb-release|netcat.*|vim|nano|less|sudo|procps|bash|"
+    r"tzdata|locales|dumb-init|tini|gosu|supervisor|nginx|cron|python3?([.\d-].*)?|node.*|npm|yarn|"
+    r"(postgresql|mysql|mariadb|redis)-.*|default-mysql-client|lib(ssl|ffi|pq)\d.*|zlib1g"
+)
+NODE = frozenset({"npm", "yarn", "pnpm", "bun", "npx"})
+
+
+def packages(tree: Tree) -> Finding | None:
+    """Return the Debian packages that Heroku's Aptfile lists, or that a Dockerfile installs in its last stage."""
+    listed = [line.strip() for line in tree.read("Aptfile").splitlines()]
+    if names := [name for name in listed if re.fullmatch(r"[a-z0-9][\w.+-]*", name) and not NOT_NEEDED.fullmatch(name)]:
+        return Finding("app_packages", names, "Aptfile", assumed=True)
+    for file in dockerfiles(tree):
+        found: dict[str, str] = {}
+        for place, words in last_stage(tree, file):
+            for name in installed(words):
+                found.setdefault(name, place)
+        if found:
+            places = ", ".join(dict.fromkeys(found.values()))
+            return Finding("app_packages", list(found), f"{places}: apt-get install", assumed=True)
+    return None
+
+
+def dockerfiles(tree: Tree) -> list[str]:
+    """Return the names of the Dockerfiles that may make the application's image, that of the project's folder first."""
+    found = [name for name in tree.files if DOCKERFILE.search(name) and not DEVELOPMENT.search(name)]
+    return sorted(found, key=lambda name: (name.count("/"), name))
+
+
+def last_stage(tree: Tree, file: str) -> Iterator[tuple[str, list[str]]]:
+    """Yield place and words of the commands that make the image of a Dockerfile, without those of other stages."""
+    stages: list[tuple[str, str, list[tuple[str, list[str]]]]] = []
+    for number, line in logical_lines(tree.read(file)):
+        word, _, rest = line.partition(" ")
+        if word.upper() == "FROM":
+            names = [name for name in rest.split() if not name.startswith("--")]
+            stages.append((names[-1] if len(names) > 2 else "", names[0] if names else "", []))
+        elif word.upper() == "RUN" and stages:
+            stages[-1][2].extend((f"{file}:{number}", words) for words in Command("", rest, "").steps)
+    wanted = stages[-1][0] or None if stages else None
+    for index in range(len(stages) - 1, -1, -1):
+        name, base, commands = stages[index]
+        if index == len(stages) - 1 or name == wanted:
+            yield from commands
+            wanted = base
+
+
+def installed(words: list[str]) -> Iterator[str]:
+    """Yield the packages that a command of apt installs and that the application may need."""
+    _, rest = settings(words)
+    if rest and rest[0] in {"apt-get", "apt"} and "install" in rest:
+        for word in rest[rest.index("install") + 1 :]:
+            name = word.partition("=")[0]
+            if re.fullmatch(r"[a-z0-9][\w.+-]*", name) and not NOT_NEEDED.fullmatch(name):
+                yield name
+
+
+def assets(tree: Tree) -> str:
+    """Return where a Dockerfile runs Node's tools, with the command. It is empty if none does."""
+    for file in dockerfiles(tree):
+        for number, line in logical_lines(tree.read(file)):
+            word, _, rest = line.partition(" ")
+            for words in Command("", rest, "").steps if word.upper() == "RUN" else ():
+                if settings(words)[1][:1] and settings(words)[1][0] in NODE:
+                    return f"{file}:{number} runs `{' '.join(words)}`"
+    return ""
