@@ -18,9 +18,9 @@ from typing import Any
 
 from packaging.requirements import Requirement
 
-from tools.release import bundle, environment, identity, interpreter, tree, wheels
+from tools.release import bundle, environment, identity, indexes, interpreter, tree, wheels
 from tools.release.errors import ReleaseError, pip
-from tools.release.lock import lock
+from tools.release.lock import find, lock
 from tools.release.requirements import locked
 from tools.release.source import FORMAT, Source, read_project, refuse_other_python
 from tools.release.target import Target
@@ -171,13 +171,18 @@ def build(
         return found
     releases = cache / "releases"
     refuse_other_python(source.root, target.python)
-    wanted = lock(source.root, source.requirements, target, source.lock_file, dry_run=dry_run)
+    listed = find(source.root, source.requirements)
+    os.environ.update(indexes.environment(listed))
+    try:
+        wanted = lock(source.root, source.requirements, target, source.lock_file, dry_run=dry_run)
+    except ReleaseError as error:
+        raise indexes.explained(error) from error
     tools = locked(source.tools, target, only="uv")
     digest = source.digest(target, wanted.lines)
     built = [path.name.removesuffix(".tar.gz") for path in releases.glob("*.tar.gz")]
     name = identity.known_as(digest, known) or identity.known_as(digest, built) or identity.new(digest, source.commit)
     path = releases / f"{name}.tar.gz"
-    notes = [*wanted.notes, *_untracked(source)]
+    notes = [*wanted.notes, *indexes.written_out(listed), *_untracked(source)]
     if dry_run:
         python = interpreter.find(cache, target)
         dependencies = bundle.dependencies(cache, _key(target, wanted.lines, tools, python))
@@ -191,7 +196,10 @@ def build(
         key = _key(target, wanted.lines, tools, python)
         wheelhouse = Path(bundle.dependencies(cache, key)["path"]).parent
         shipped = Path(bundle.interpreter(cache, python)["path"]) if python else None
-        _wheelhouse(wanted.lines, tools, target, wheelhouse, shipped)
+        try:
+            _wheelhouse(wanted.lines, tools, target, wheelhouse, shipped)
+        except ReleaseError as error:
+            raise indexes.explained(error) from error
         missing = not path.exists()
         if missing:
             command = partial(

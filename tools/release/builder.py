@@ -65,11 +65,11 @@ def no_engine() -> str:
 
 def container(work: Path) -> list[str]:
     """Return the options of a container that reaches the same package index as this machine."""
-    environment = {name: os.environ[name] for name in PASSED if name in os.environ}
+    # Names only: the engine takes the values from its environment, and the list of processes shows no password.
+    passed = [f"--env={name}" for name in PASSED if name in os.environ]
     if CERTIFICATES.exists():
         shutil.copy(CERTIFICATES, work / "ca.crt")
-        environment["PIP_CERT"] = "/build/ca.crt"
-    passed = [f"--env={name}={value}" for name, value in environment.items()]
+        passed.append("--env=PIP_CERT=/build/ca.crt")
     return ["--network=host", f"--volume={work}:/build", *passed]
 
 

@@ -69,15 +69,25 @@ def pip(*arguments: str, what: str) -> None:
 
 
 @cache
-def _uv_environment() -> dict[str, str]:
-    """Return uv's environment. uv does not read pip's configuration, so the package indexes set there are passed on."""
+def _pip_config() -> dict[str, str]:
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "config", "list"]
     output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
-    settings = dict(re.findall(r"^(?:global|:env:|install)\.([\w-]+)='(.*)'$", output, re.MULTILINE))
+    found = re.findall(r"^(?:global|:env:|install)\.([\w-]+)='(.*)'$", output, re.MULTILINE)
+    return {name: " ".join(re.split(r"(?:\\n|\s)+", value)) for name, value in found}
+
+
+def pip_settings() -> dict[str, str]:
+    """Return pip's settings for package indexes: from its configuration, and from variables, which have precedence."""
+    names = ("index-url", "extra-index-url", "find-links")
+    given = {name: os.environ.get(f"PIP_{name.upper().replace('-', '_')}", "") for name in names}
+    return _pip_config() | {name: value for name, value in given.items() if value}
+
+
+def _uv_environment() -> dict[str, str]:
+    """Return uv's environment. uv does not read pip's configuration, so the package indexes set there are passed on."""
+    settings = pip_settings()
     names = {"index-url": "UV_DEFAULT_INDEX", "extra-index-url": "UV_INDEX", "find-links": "UV_FIND_LINKS"}
-    passed = {
-        names[name]: " ".join(re.split(r"(?:\\n|\s)+", value)) for name, value in settings.items() if name in names
-    }
+    passed = {names[name]: value for name, value in settings.items() if name in names}
     if passed:
         # As pip: an index that is given in addition does not hide the versions of the others.
         passed["UV_INDEX_STRATEGY"] = "unsafe-best-match"
