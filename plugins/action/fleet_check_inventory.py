@@ -15,6 +15,7 @@ from plugins.control_node import ControlNodeAction
 from plugins.filter.mail import mail_failure
 from plugins.folders import FOLDERS, wrong_folders
 from tools.release.errors import ReleaseError
+from tools.release.extras import Extras
 from tools.release.fetch import is_remote
 from tools.release.lock import find
 from tools.release.source import refuse_other_python
@@ -34,6 +35,8 @@ APPLICATION_OPTIONS = (
     "app_migrate_sql_command",
     "app_mail_url",
     "app_requirements",
+    "app_extras",
+    "app_extra_packages",
     "app_python",
 )
 SECRET = ("password", "secret", "_key", "token", "certificate")
@@ -184,7 +187,8 @@ def wrong_source(source: str, settings: Mapping[str, Any]) -> list[str]:
     if not root.is_dir():
         return [f"app_source = {source} is not a folder; set it to the application's folder, git URL or archive."]
     try:
-        find(root, settings.get("app_requirements") or "")
+        more = Extras(tuple(settings.get("app_extras") or ()), tuple(settings.get("app_extra_packages") or ()))
+        more.check(find(root, settings.get("app_requirements") or ""))
         refuse_other_python(root, str(settings.get("app_python") or HOST_PYTHON))
     except ReleaseError as error:
         return [f"{error}."]

@@ -49,8 +49,8 @@ class Dependencies:
     direct: set[str] = field(default_factory=set)
     versions: dict[str, str] = field(default_factory=dict)
     requires_python: str = ""
-    # Those that have a driver of Postgres.
-    extras: list[str] = field(default_factory=list)
+    # Those that have a driver of Postgres, and which.
+    extras: dict[str, str] = field(default_factory=dict)
 
     def has(self, *names: str) -> bool:
         """Whether one of these packages is installed."""
@@ -73,11 +73,10 @@ def read(tree: Tree) -> Dependencies:
     found.requires_python = str(own.get("requires-python") or poetry_python(poetry.get("python", "")))
     for line in own.get("dependencies", []):
         add(found, line)
-    found.extras = [
-        name
-        for name, lines in table(own, "optional-dependencies").items()
-        if any(re.match(r"psycopg|asyncpg", str(line)) for line in lines)
-    ]
+    for name, lines in table(own, "optional-dependencies").items():
+        packages = (re.match(r"[\w.-]+", str(line)) for line in lines)
+        if drivers := [match[0] for match in packages if match and match[0] in DRIVERS]:
+            found.extras[name] = drivers[0]
     found.direct |= {canonicalize_name(name) for name in poetry if name != "python"}
     packaged = bool(found.direct)
     found.input = next(
@@ -253,6 +252,19 @@ def driver(dependencies: Dependencies) -> Finding | None:
     if not dependencies.has("sqlalchemy", "flask-sqlalchemy", "peewee", "pony"):
         return Finding("app_database_driver", "none", f"{dependencies.input}: {named[0]} without SQLAlchemy")
     return Finding("app_database_driver", DRIVERS[named[0]], f"{dependencies.input}: {named[0]}")
+
+
+def added_driver(dependencies: Dependencies) -> list[Finding]:
+    """Return the extra or the package that gives an application with SQLAlchemy a driver of Postgres."""
+    if not dependencies.has("sqlalchemy", "flask-sqlalchemy"):
+        return []
+    reason = f"{dependencies.input} has no driver for Postgres, the fleet's database"
+    for name, package in dependencies.extras.items():
+        if dependencies.input in ("uv.lock", "poetry.lock", "pdm.lock", "pyproject.toml"):
+            found = Finding("app_extras", [name], f"{reason}; this extra has one")
+            return [found, Finding("app_database_driver", DRIVERS[package], f"extra {name}: {package}")]
+    found = Finding("app_extra_packages", ["psycopg2-binary"], reason, assumed=True)
+    return [found, Finding("app_database_driver", "psycopg2", "app_extra_packages: psycopg2-binary")]
 
 
 def build_script(tree: Tree) -> tuple[str, str] | None:

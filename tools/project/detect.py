@@ -78,6 +78,8 @@ def detect(tree: Tree, choices: Choices, better: dependencies.Better | None = No
     project.mails = "MAIL_SERVER" in settings.reads
     environment(project, tree, settings, lines)
     has_address = settings.has_database_url() or bool(settings.database_parts())
+    if has_address and not project.value("app_database_driver"):
+        project.add(*dependencies.added_driver(needs))
     driver = project.value("app_database_driver")
     project.notes += servers.notes(code, settings, needs, has_driver=bool(driver), has_address=has_address)
     if driver and not has_address:

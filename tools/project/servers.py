@@ -130,20 +130,19 @@ def notes(code: Code, settings: Settings, needs: Dependencies, has_driver: bool,
     if mysql and not has_driver:
         yield (
             f"{needs.input} has {mysql[0]}, a driver of MySQL, and none of Postgres, the fleet's database. If the "
-            "application works with Postgres, add psycopg2-binary to the dependencies; otherwise run MySQL outside of "
-            "the fleet, and set its address in app_environment."
+            "application works with Postgres, set app_extra_packages: [psycopg2-binary]; otherwise run MySQL outside "
+            "of the fleet, and set its address in app_environment."
         )
     elif sqlite and not has_driver:
         yield (
             f"{sqlite.place} uses SQLite ({sqlite.address}), a file of one host. If data is stored there, move to the "
-            "fleet's Postgres: take the address from DATABASE_URL, and add psycopg2-binary to the dependencies. Or "
+            "fleet's Postgres: take the address from DATABASE_URL, and set app_extra_packages: [psycopg2-binary]. Or "
             "stay on one host (--hosts one), with the file in a folder that app_persistent_dirs names."
         )
-    elif not has_driver and needs.has("sqlalchemy", "flask-sqlalchemy"):
-        extra = next((f" (its extra `{name}` has one)" for name in needs.extras), "")
+    elif not has_driver and not has_address and needs.has("sqlalchemy", "flask-sqlalchemy"):
         yield (
-            f"{needs.input} has no driver for Postgres{extra}, the fleet's database; add psycopg2-binary to the "
-            "dependencies."
+            f"{needs.input} has no driver for Postgres, the fleet's database, and no code reads DATABASE_URL, its "
+            "address; take the address from there, and set app_extra_packages: [psycopg2-binary]."
         )
     for server, packages in OTHERS.items():
         if package := next((name for name in packages if name in needs.direct), ""):

@@ -24,6 +24,7 @@ from pathlib import Path
 from tools.fleet.context import ROOT
 from tools.release.build import build
 from tools.release.errors import ReleaseError
+from tools.release.extras import Extras
 from tools.release.fetch import checkout
 from tools.release.source import Source
 from tools.release.target import Target
@@ -43,6 +44,8 @@ def main(argv: list[str] | None = None) -> int:
     command.add_argument(
         "--requirements", default="", help="file with the dependencies, relative to SOURCE; default: found by its name"
     )
+    command.add_argument("--extra", action="append", default=[], help="an extra or a group of the project")
+    command.add_argument("--extra-package", action="append", default=[], help="a package that the project lacks")
     command.add_argument("--lock-file", type=Path, help="file for the exact versions of what has no hashes")
     command.add_argument("--build-command", default="", help="command that runs in a clean copy of the source")
     command.add_argument(
@@ -65,6 +68,7 @@ def main(argv: list[str] | None = None) -> int:
             tools=ROOT / "requirements" / "control.txt",
             lock_file=(options.lock_file or cache / "requirements.lock").expanduser().resolve(),
             requirements=options.requirements,
+            more=Extras(tuple(options.extra), tuple(options.extra_package)),
             paths=tuple(options.path),
             build_command=options.build_command,
             commit=found.commit,

@@ -174,7 +174,7 @@ def build(
     listed = find(source.root, source.requirements)
     os.environ.update(indexes.environment(listed))
     try:
-        wanted = lock(source.root, source.requirements, target, source.lock_file, dry_run=dry_run)
+        wanted = lock(source.root, source.requirements, target, source.lock_file, more=source.more, dry_run=dry_run)
     except ReleaseError as error:
         raise indexes.explained(error) from error
     tools = locked(source.tools, target, only="uv")

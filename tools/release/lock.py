@@ -11,6 +11,7 @@ from pathlib import Path
 
 from tools.release import pipenv, requirements
 from tools.release.errors import ReleaseError, uv
+from tools.release.extras import NO_EXTRAS, Extras
 from tools.release.target import Target
 from tools.release.wheels import unavailable
 
@@ -62,37 +63,40 @@ def _lists(path: Path) -> bool:
     return path.name != "pyproject.toml" or "project" in tomllib.loads(path.read_text())
 
 
-def _input(path: Path) -> list[str]:
+def _input(path: Path, more: Extras) -> list[str]:
     """Return what the locked versions depend on: the file and those that it includes."""
     text = requirements.read(path).decode()
     if path.name == "pyproject.toml":
         settings = tomllib.loads(text)
         project, tool = settings.get("project", {}), settings.get("tool", {}).get("uv", {})
         used = ("dependencies", "dynamic", "requires-python")
-        return [json.dumps([{name: project.get(name) for name in used}, tool], sort_keys=True)]
+        own = [json.dumps([{name: project.get(name) for name in used}, tool], sort_keys=True)]
+        return own + [json.dumps(more.tables(path), sort_keys=True)] * bool(more.names)
     included = []
     if path.suffix not in (".lock", ".toml"):
         found = re.findall(r"^\s*(?:-r|-c|--requirement|--constraint)[\s=]+(\S+)", text, re.MULTILINE)
-        included = [part for name in found for part in _input(path.parent / name)]
+        included = [part for name in found for part in _input(path.parent / name, more)]
     return [text, *included]
 
 
-def fingerprint(path: Path, target: Target) -> str:
+def fingerprint(path: Path, target: Target, more: Extras = NO_EXTRAS) -> str:
     """Return the hash of everything that the locked versions depend on."""
-    wanted = [VERSION, path.name, target.python, target.machine, *_input(path)]
+    wanted = [VERSION, path.name, target.python, target.machine, *_input(path, more)]
+    if more:
+        wanted += [more.names, more.packages]
     return hashlib.sha256(json.dumps(wanted).encode()).hexdigest()
 
 
-def _exported(path: Path) -> str:
+def _exported(path: Path, more: Extras) -> str:
     """Return a project's dependencies as requirements, with hashes if its own lock file has them."""
     what, folder = f"export the dependencies of {path}", str(path.parent)
     if path.name == "pylock.toml":
         return requirements.from_pylock(path)
     if path.name == "uv.lock":
         options = ["--frozen", "--no-dev", "--no-emit-project", "--no-header", "--no-annotate", f"--project={folder}"]
-        return uv("export", "--format=requirements-txt", *options, what=what)
+        return uv("export", "--format=requirements-txt", *options, *more.options(path), what=what)
     if path.name == "pdm.lock":
-        return requirements.from_pdm(path)
+        return requirements.from_pdm(path, {"default", *more.names})
     if path.name == "Pipfile.lock":
         return pipenv.locked(requirements.read(path).decode())
     if path.name == "poetry.lock":
@@ -100,41 +104,44 @@ def _exported(path: Path) -> str:
         with tempfile.TemporaryDirectory() as work:
             for name in ("pyproject.toml", "poetry.lock"):
                 shutil.copy(path.parent / name, work)
-            export = ["poetry", "export", "--format=requirements.txt", "--only=main", "--no-interaction"]
+            export = ["poetry", "export", "--format=requirements.txt", "--no-interaction"]
+            export += more.options(path, "--extras", "--with")
             return uv("tool", "run", "--from=poetry", "--with=poetry-plugin-export", *export, what=what, cwd=Path(work))
     return ""
 
 
-def compiled(path: Path, target: Target, known: str) -> str:
+def compiled(path: Path, target: Target, known: str, more: Extras = NO_EXTRAS) -> str:
     """Return the exact versions of all dependencies, with hashes. Versions in `known` stay if they still fit."""
-    exported = _exported(path)
+    exported = _exported(path, more)
     listed = ""
     if path.name == "Pipfile":
         listed = pipenv.listed(requirements.read(path).decode())
     elif requirements.unhashed(exported):  # the package index has no hashes; uv computes them
         exported, listed = "", exported
-    if exported and SERVER in requirements.names(exported):
+    added = more.added(SERVER)
+    if exported and requirements.names(added) <= requirements.names(exported):
         return exported
     with tempfile.TemporaryDirectory() as work:
         output, constraints = Path(work) / "requirements.lock", Path(work) / "constraints.txt"
         output.write_text(known)
         constraints.write_text(exported)
-        inputs = [f"--constraint={constraints}"] if exported else [] if listed else [str(path)]
+        own = [] if listed else [*more.options(path), str(path)]
+        inputs = [f"--constraint={constraints}"] if exported else own
         options = ["--quiet", "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links"]
         try:
             uv(
                 *("pip", "compile", *options, *target.for_uv(), f"--output-file={output}", *inputs, "-"),
                 what=f"lock the dependencies of {path} for {target}",
-                text=f"{listed}{SERVER}\n",
+                text=f"{listed}{added}",
                 cwd=path.parent,
             )
         except ReleaseError as error:
-            if problems := unavailable(requirements.pins(_input(path)), target):
+            if problems := unavailable(requirements.pins(_input(path, more)), target):
                 raise ReleaseError(f"{str(error).rstrip('.')}. {problems}") from error
             raise
-        added = requirements.lines(output.read_text())
+        resolved = requirements.lines(output.read_text())
         exported_names = requirements.names(exported)
-        new = [line for line in added if not requirements.names(line) & exported_names]
+        new = [line for line in resolved if not requirements.names(line) & exported_names]
         return exported + "\n".join(new) + "\n" if exported else output.read_text()
 
 
@@ -153,19 +160,22 @@ def _without_the_project(text: str, path: Path, root: Path) -> str:
     return "".join(kept)
 
 
-def lock(root: Path, given: str, target: Target, file: Path, *, dry_run: bool = False) -> Lock:
+def lock(
+    root: Path, given: str, target: Target, file: Path, *, more: Extras = NO_EXTRAS, dry_run: bool = False
+) -> Lock:
     """Return the locked requirements. What has no hashes is locked into `file`, which stays until its input changes."""
     path = find(root, given)
+    more.check(path)
     text = requirements.read(path).decode()
     indexes = requirements.indexes(text) if path.suffix not in (".lock", ".toml") else []
-    complete = requirements.is_locked(text) and SERVER in requirements.names(text)
+    complete = requirements.is_locked(text) and requirements.names(more.added(SERVER)) <= requirements.names(text)
     if path.suffix not in (".lock", ".toml") and complete:
         return Lock(indexes + requirements.locked(path, target))
-    header = HEADER.format(target=target, name=path.name, fingerprint=fingerprint(path, target))
+    header = HEADER.format(target=target, name=path.name, fingerprint=fingerprint(path, target, more))
     known = file.read_text() if file.is_file() else ""
     if header.splitlines()[-1] in known.splitlines():
         return Lock(indexes + requirements.parse(known, file, target))
-    content = header + _without_the_project(compiled(path, target, known), path, root)
+    content = header + _without_the_project(compiled(path, target, known, more), path, root)
     found = indexes + requirements.parse(content, file, target)
     if dry_run:
         return Lock(found)

@@ -94,11 +94,11 @@ def parse(text: str, requirements: Path, target: Target, only: str | None = None
     return kept
 
 
-def from_pdm(path: Path) -> str:
-    """Return the packages of a pdm.lock as requirements with hashes. Groups other than the default are left out."""
+def from_pdm(path: Path, groups: set[str]) -> str:
+    """Return the packages of a pdm.lock that belong to groups, as requirements with hashes."""
     found: dict[tuple[str, str], str] = {}
     for package in tomllib.loads(read(path).decode()).get("package", []):
-        if "default" not in package.get("groups", ["default"]) or "path" in package:
+        if not groups & {*package.get("groups", ["default"])} or "path" in package:
             continue
         version = f"=={package['version']}"
         if "git" in package:

@@ -14,6 +14,7 @@ from packaging.utils import canonicalize_name
 
 from tools.release import tree
 from tools.release.errors import ReleaseError
+from tools.release.extras import NO_EXTRAS, Extras
 from tools.release.requirements import locked
 from tools.release.target import HOST_PYTHON, PYTHONS, Target, fits
 
@@ -68,6 +69,7 @@ class Source:
         root: Folder of the application.
         tools: Lock file of the control node, which pins uv.
         requirements: File that lists the dependencies, relative to `root`. Empty finds one.
+        more: Extras of the project and further packages.
         lock_file: File for the exact versions of dependencies that have no hashes.
         paths: Files and folders of `root` that are shipped. Empty ships everything.
         build_command: Command that runs in a clean copy before it is packed.
@@ -79,6 +81,7 @@ class Source:
     tools: Path
     lock_file: Path
     requirements: str = ""
+    more: Extras = NO_EXTRAS
     paths: tuple[str, ...] = ()
     build_command: str = ""
     commit: str = "nogit"

@@ -24,14 +24,7 @@ app.config.from_prefixed_env()
             {"requirements.txt": "flask-sqlalchemy\npymysql"},
             "requirements.txt has pymysql, a driver of MySQL, and none",
         ),
-        ({"c.py": OWN, **ORM}, "requirements.txt has no driver for Postgres, the fleet's database"),
-        (
-            {
-                "requirements.txt": "sqlalchemy",
-                "pyproject.toml": "[project]\nname = 'x'\n[project.optional-dependencies]\npg = ['psycopg[binary]']",
-            },
-            "no driver for Postgres (its extra `pg` has one)",
-        ),
+        (ORM, "requirements.txt has no driver for Postgres, the fleet's database, and no code reads DATABASE_URL"),
         (
             {"requirements.txt": "Flask-PyMongo", "c.py": "import os\nos.getenv('MONGO_URI')"},
             "outside of the fleet, and set its address in app_environment (MONGO_URI).",
@@ -44,6 +37,29 @@ app.config.from_prefixed_env()
 def test_a_server_that_the_fleet_does_not_have_is_named(tmp_path: Path, files: dict[str, str], note: str) -> None:
     (written,) = found(tmp_path, {"app.py": APP, **files}).notes
     assert note in written
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        (ORM, {"app_extra_packages": ["psycopg2-binary"], "app_database_driver": "psycopg2"}),
+        (
+            {
+                "uv.lock": "[[package]]\nname = 'sqlalchemy'\nversion = '2.0.50'\n",
+                "pyproject.toml": "[project]\nname = 'x'\ndependencies = ['flask', 'sqlalchemy']\n"
+                "[project.optional-dependencies]\ndev = ['pytest']\npg = ['psycopg[binary]>=3']\n",
+            },
+            {"app_extras": ["pg"], "app_database_driver": "psycopg"},
+        ),
+    ],
+)
+def test_an_application_without_a_driver_of_postgres_gets_one(
+    tmp_path: Path, files: dict[str, str], expected: dict[str, object]
+) -> None:
+    project = found(tmp_path, {"app.py": APP, "c.py": OWN, **files})
+    names = ("app_extras", "app_extra_packages", "app_database_driver")
+    assert {name: value for name in names if (value := project.value(name))} == expected
+    assert not project.notes
 
 
 @pytest.mark.parametrize(

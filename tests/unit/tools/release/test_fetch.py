@@ -75,7 +75,10 @@ def test_the_default_group_of_a_pdm_lock_becomes_requirements(tmp_path: Path) ->
         '[[package]]\nname = "pytest"\nversion = "8.0"\ngroups = ["dev"]\n'
         '[[package]]\nname = "six"\nversion = "1.16"\nmarker = "python_version < \'4\'"\n'
     )
-    assert from_pdm(file) == "django==3.2 --hash=sha256:bb --hash=sha256:aa\nsix==1.16 ; python_version < '4'\n"
+    assert (
+        from_pdm(file, {"default"})
+        == "django==3.2 --hash=sha256:bb --hash=sha256:aa\nsix==1.16 ; python_version < '4'\n"
+    )
 
 
 def test_gunicorn_is_added_to_an_export_that_lacks_it(
