@@ -38,7 +38,8 @@ sed -i "s/\\b$suite\\b/$SUITE/g" sources/*
 cd packages
 get() {
     apt-get --quiet -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$work/sources" \
-        -o Dir::State::Lists="$work/lists" -o APT::Architecture="$MACHINE" -o APT::Architectures="$MACHINE" "$@"
+        -o Dir::State::Lists="$work/lists" -o APT::Architecture="$MACHINE" -o APT::Architectures="$MACHINE" \
+        "$@" >/dev/null
 }
 get update --error-on=any
 get download "$PYTHON-minimal" "lib$PYTHON-minimal" "lib$PYTHON-stdlib" "lib$PYTHON-dev"

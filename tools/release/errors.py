@@ -34,10 +34,9 @@ def cause(output: str) -> str:
     """Return the first line of a program's real error, without secrets."""
     lines = [line.strip(" \t│╰─▶>╭├\N{MULTIPLICATION SIGN}") for line in output.splitlines() if line.strip()]
     real = [line for line in lines if not GENERIC.search(line)] or lines
-    for pattern in (EXCEPTION, ERROR):
-        if found := next((line for line in real if pattern.search(line)), None):
-            return masked(re.sub(r"^(?:ERROR|error|cause|fatal): ", "", found))
-    return masked(real[-1] if real else "it printed nothing")
+    found = [line for pattern in (EXCEPTION, ERROR) for line in real if pattern.search(line)]
+    reason = (found or real[-1:] or ["it printed nothing"])[0]
+    return masked(re.sub(r"^(?:ERROR|error|cause|fatal|E): ", "", reason))
 
 
 def run(

@@ -113,6 +113,10 @@ def test_requires_python_is_judged_for_the_hosts_not_for_this_machine(
             "ModuleNotFoundError: No module 'x'",
         ),
         ("fatal: cannot read https://me:secret@host/x\n", "cannot read https://***@host/x"),
+        (
+            "E: The repository 'http://x bookworm Release' does not have a Release file.\n",
+            "The repository 'http://x bookworm Release' does not have a Release file.",
+        ),
         ("", "it printed nothing"),
     ],
 )
