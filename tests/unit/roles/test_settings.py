@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,7 @@ OTHER: dict[str, Any] = {
 }
 
 
+@cache
 def variables() -> dict[str, Any]:
     """Return the variables of the host app1: defaults of all roles, shared ones, and those of the fleet."""
     found: dict[str, Any] = {}
