@@ -1,5 +1,6 @@
 """Check the inventory: groups, quorums, addresses, the VIP, the port matrix, and the types of role variables."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from ipaddress import ip_address, ip_network
@@ -38,7 +39,10 @@ APPLICATION_OPTIONS = (
     "app_extras",
     "app_extra_packages",
     "app_python",
+    "app_config_files",
 )
+# Files of role app in the same folder.
+RESERVED = ("env", "gunicorn.conf.py")
 SECRET = ("password", "secret", "_key", "token", "certificate")
 MAX_VALUE_LENGTH = 60
 # Suffix of a variable's name → allowed range. The first match counts. Any other number must be at least 0.
@@ -157,6 +161,11 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
     ]
     if source := settings.get("app_source"):
         failures += wrong_source(source, settings)
+    failures += [
+        f"app_config_files names {name!r}; use the plain name of a file, other than {', '.join(RESERVED)}."
+        for name in settings.get("app_config_files") or {}
+        if name in RESERVED or not re.fullmatch(r"\w[\w.-]*", name)
+    ]
     static, celery, migrate, status, sql = map(settings.get, APPLICATION_OPTIONS[:5])
     # The folder of a built or fetched source does not exist yet.
     if static and Path(static).is_absolute() and not Path(static).is_dir():

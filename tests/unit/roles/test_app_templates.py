@@ -54,6 +54,13 @@ def test_a_variable_of_the_application_overrides_the_roles_one() -> None:
     assert [line for line in text.splitlines() if line.startswith("LOG_LEVEL")] == ['LOG_LEVEL="DEBUG"']
 
 
+def test_a_changed_configuration_file_changes_the_environment_file_without_its_content() -> None:
+    texts = [rendered("env.j2", __app_variables={}, app_config_files={"shop.cfg": f"KEY={key}"}) for key in "ab"]
+    assert texts[0] != texts[1]
+    assert "/shop.cfg: " in texts[0]
+    assert "KEY=" not in texts[0]
+
+
 @pytest.mark.parametrize(("given", "seen"), [("", "unset"), ("\n", "unset"), ("TOKEN=a b=c\n", "a b=c")])
 def test_a_command_gets_variables_from_standard_input(given: str, seen: str) -> None:
     (block,) = re.findall(r'^if \[ -n "\$from_stdin" \]; then\n.*?^fi$', rendered("cli.j2"), re.MULTILINE | re.DOTALL)

@@ -74,6 +74,9 @@ def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any])
             {"app_migrate_command": "shop migrate", "app_migrate_sql_command": "shop sql {current}"},
             "app_migrate_sql_command = 'shop sql {current}' needs the schema's revision; ",
         ),
+        ({"app_config_files": {"../env": ""}}, "app_config_files names '../env'; use the plain name of a file, "),
+        ({"app_config_files": {"env": ""}}, "app_config_files names 'env'; use the plain name of a file, "),
+        ({"app_extra_packages": ["a b"]}, "app_extra_packages has 'a b', which is not a requirement "),
         ({"app_mail_url": "mail.example.org"}, "app_mail_url is not the address of a mail relay; write smtp://"),
         (
             {"app_migrate_status_command": "shop status"},
