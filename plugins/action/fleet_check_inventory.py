@@ -15,12 +15,7 @@ from plugins import arguments, processes
 from plugins.control_node import ControlNodeAction
 from plugins.filter.mail import mail_failure
 from plugins.folders import FOLDERS, wrong_folders
-from tools.release.errors import ReleaseError
-from tools.release.extras import Extras
-from tools.release.fetch import is_remote
-from tools.release.lock import find
-from tools.release.source import refuse_other_python
-from tools.release.target import HOST_PYTHON
+from plugins.source import unreadable, wrong_source
 
 TIERS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
 # Groups that may be missing for wrong_ports: wrong_groups reports missing tiers, and not every application has workers.
@@ -188,22 +183,6 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
     return failures
 
 
-def wrong_source(source: str, settings: Mapping[str, Any]) -> list[str]:
-    """A sentence for each mistake in the application's source that shows without building it."""
-    root = Path(source).expanduser()
-    if is_remote(source):
-        return []  # it is fetched before the first host changes
-    if not root.is_dir():
-        return [f"app_source = {source} is not a folder; set it to the application's folder, git URL or archive."]
-    try:
-        more = Extras(tuple(settings.get("app_extras") or ()), tuple(settings.get("app_extra_packages") or ()))
-        more.check(find(root, settings.get("app_requirements") or ""))
-        refuse_other_python(root, str(settings.get("app_python") or HOST_PYTHON))
-    except ReleaseError as error:
-        return [f"{error}."]
-    return []
-
-
 def shown(name: str, value: Any) -> str:
     """A value as messages show it: short, and without secrets."""
     text = "…" if any(word in name for word in SECRET) else repr(value)
@@ -268,6 +247,8 @@ class ActionModule(ControlNodeAction):
         if "fleet_admin_networks" in shared:
             failures += wrong_networks(shared["fleet_admin_networks"])
         failures += wrong_application(self.values((*APPLICATION, *APPLICATION_OPTIONS)), groups.get("workers", []))
+        if self.arguments["fetches_source"]:
+            failures += unreadable(str(self.values(["app_source"]).get("app_source", "")))
         members = self.defined(["app_members", "app_worker_members"]).values()
         names = dict.fromkeys(member["name"] for group in members for member in group)
         failures += wrong_folders(self.values(FOLDERS), list(names))

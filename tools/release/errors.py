@@ -19,6 +19,8 @@ GENERIC = re.compile(
 )
 EXCEPTION = re.compile(r"^\W*(?:[\w.]+\.)?\w*(?:Error|Exception)\b: \S")
 ERROR = re.compile(r"\berror\b|\bERR!|^\W*(?:fatal|cause):|not found|\bfailed\b|\bdenied\b", re.IGNORECASE)
+# git fails instead of asking for a password that nobody can type.
+QUIET_GIT = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=10"}
 
 
 class ReleaseError(Exception):
@@ -64,7 +66,7 @@ def pip(*arguments: str, what: str) -> None:
     # Two builds of a source distribution give the same bytes. A tree without git has no version of its own.
     extra = {"SOURCE_DATE_EPOCH": "315532800", "SETUPTOOLS_SCM_PRETEND_VERSION": "0.0.0"}
     command = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments]
-    run(command, what, environment=extra | os.environ)
+    run(command, what, environment=QUIET_GIT | extra | os.environ)
 
 
 @cache
@@ -97,4 +99,4 @@ def _uv_environment() -> dict[str, str]:
 def uv(*arguments: str, what: str, text: str = "", cwd: Path | None = None) -> str:
     """Run uv and return its output."""
     command = [str(Path(sys.executable).with_name("uv")), "--no-config", *arguments]
-    return run(command, what, cwd=cwd, text=text, environment=_uv_environment())
+    return run(command, what, cwd=cwd, text=text, environment=QUIET_GIT | _uv_environment())

@@ -10,11 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tools.release import bundle, identity
-from tools.release.errors import ReleaseError, masked, run
+from tools.release.errors import QUIET_GIT, ReleaseError, masked, run
 
 ARCHIVE = re.compile(r"\.(tar(\.(gz|bz2|xz|zst))?|tgz|tbz2?|txz|zip)$")
 GIT = re.compile(r"^(git\+)?(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
 COMMIT = re.compile(r"[0-9a-f]{40}")
+DENIED = re.compile(
+    r"could not read (Username|Password)|Permission denied|Authentication failed|not found|access denied|"
+    r"Host key verification failed|\b40[134]\b",
+    re.IGNORECASE,
+)
 KEPT = 5
 TIMEOUT = 60
 
@@ -58,9 +63,24 @@ def checkout(source: str, cache: Path) -> Checkout:
 
 def _git(*arguments: str, what: str) -> str:
     inherited = {name: value for name, value in os.environ.items() if not name.startswith("GIT_DIR")}
-    # Fail instead of asking for a password that nobody can type.
-    quiet = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=10"}
-    return run(["git", *arguments], what, environment=quiet | inherited).strip()
+    try:
+        return run(["git", *arguments], what, environment=QUIET_GIT | inherited).strip()
+    except ReleaseError as error:
+        if not DENIED.search(str(error)):
+            raise
+        fix = "If the repository is private, give this machine access: an SSH key, or a credential helper of git"
+        raise ReleaseError(f"{str(error).rstrip('.')}. {fix}") from error
+
+
+def refuse_unreadable(source: str) -> None:
+    """Refuse a git repository that this machine cannot read, or that lacks the wanted branch or tag."""
+    if ARCHIVE.search(source.partition("#")[0]) or not GIT.match(source):
+        return
+    address, _, ref = source.removeprefix("git+").partition("#")
+    found = _git("ls-remote", "--quiet", address, what=f"read app_source={masked(source)}")
+    names = {"HEAD", *(line.partition("\t")[2].split("/", 2)[-1] for line in found.splitlines())}
+    if ref and not re.fullmatch(r"refs/.*|[0-9a-f]{7,40}", ref) and ref not in names:
+        raise ReleaseError(f"app_source={masked(source)} has no branch or tag {ref}; correct what follows #")
 
 
 def _repository(source: str, sources: Path) -> Checkout:

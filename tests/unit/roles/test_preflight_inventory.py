@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from plugins import source
 from plugins.action import fleet_check_inventory as check
 from tests.unit.roles.modules import ROLES, port_matrix, read_yaml
 
@@ -94,6 +95,12 @@ def test_an_application_that_could_not_be_deployed_is_explained(
 def test_each_missing_application_variable_is_named() -> None:
     sentences = check.wrong_application({}, workers=["a"])
     assert [sentence.split()[0] for sentence in sentences] == ["app_name", "app_source", "app_module"]
+
+
+def test_a_repository_that_cannot_be_read_is_one_sentence() -> None:
+    (sentence,) = source.unreadable("file:///nowhere.git#v1")
+    assert sentence.startswith("cannot read app_source=file:///nowhere.git#v1: '/nowhere.git' does not appear to be a ")
+    assert source.unreadable("/nowhere") == source.unreadable("https://h/shop.tar.gz") == []
 
 
 def test_an_even_quorum_is_refused() -> None:

@@ -11,7 +11,7 @@ import pytest
 from tests.unit.tools.release.projects import TARGET
 from tools.release import lock as locking
 from tools.release.errors import ReleaseError
-from tools.release.fetch import checkout
+from tools.release.fetch import checkout, refuse_unreadable
 from tools.release.requirements import from_pdm
 from tools.release.source import Source
 
@@ -63,6 +63,26 @@ def test_an_archive_is_unpacked_without_the_folder_that_it_has(flat: Source, tmp
 def test_a_source_that_cannot_be_fetched_is_explained(tmp_path: Path, source: str, message: str) -> None:
     with pytest.raises(ReleaseError, match=f"^{message}"):
         checkout(source, tmp_path)
+
+
+def test_a_repository_that_can_be_read_passes(repository: Path) -> None:
+    commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
+    for ref in ("", "#v1", "#HEAD", f"#{commit}"):
+        refuse_unreadable(f"file://{repository}{ref}")
+    with pytest.raises(ReleaseError, match=r"has no branch or tag v2; correct what follows #$"):
+        refuse_unreadable(f"file://{repository}#v2")
+
+
+def test_a_private_repository_is_refused_with_the_ways_to_get_access(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = "#!/bin/sh\necho \"fatal: could not read Username for 'https://h': $GIT_TERMINAL_PROMPT\" >&2; exit 128\n"
+    (tmp_path / "git").write_text(program)
+    (tmp_path / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    begin = r"^cannot read app_source=https://\*\*\*@h/x.git#v1: could not read Username for 'https://h': 0. "
+    with pytest.raises(ReleaseError, match=f"{begin}If the repository is private, give this machine access: "):
+        refuse_unreadable("https://me:secret@h/x.git#v1")
 
 
 def test_the_default_group_of_a_pdm_lock_becomes_requirements(tmp_path: Path) -> None:
