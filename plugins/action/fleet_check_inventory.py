@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
 from math import inf
 from pathlib import Path
@@ -34,7 +34,6 @@ APPLICATION_OPTIONS = (
     "app_extras",
     "app_extra_packages",
     "app_python",
-    "app_config_files",
 )
 # Files of role app in the same folder.
 RESERVED = ("env", "gunicorn.conf.py")
@@ -156,11 +155,6 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
     ]
     if source := settings.get("app_source"):
         failures += wrong_source(source, settings)
-    failures += [
-        f"app_config_files names {name!r}; use the plain name of a file, other than {', '.join(RESERVED)}."
-        for name in settings.get("app_config_files") or {}
-        if name in RESERVED or not re.fullmatch(r"\w[\w.-]*", name)
-    ]
     static, celery, migrate, status, sql = map(settings.get, APPLICATION_OPTIONS[:5])
     # The folder of a built or fetched source does not exist yet.
     if static and Path(static).is_absolute() and not Path(static).is_dir():
@@ -187,6 +181,15 @@ def shown(name: str, value: Any) -> str:
     """A value as messages show it: short, and without secrets."""
     text = "…" if any(word in name for word in SECRET) else repr(value)
     return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
+
+
+def wrong_file_names(names: Iterable[str]) -> list[str]:
+    """A sentence for each name of a configuration file that role app cannot use."""
+    return [
+        f"app_config_files names {name!r}; use the plain name of a file, other than {', '.join(RESERVED)}."
+        for name in names
+        if name in RESERVED or not re.fullmatch(r"\w[\w.-]*", name)
+    ]
 
 
 def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> list[str]:
@@ -247,6 +250,9 @@ class ActionModule(ControlNodeAction):
         if "fleet_admin_networks" in shared:
             failures += wrong_networks(shared["fleet_admin_networks"])
         failures += wrong_application(self.values((*APPLICATION, *APPLICATION_OPTIONS)), groups.get("workers", []))
+        # Only the names: on the first run, the secrets in the files do not exist yet.
+        files = self.variables.get("app_config_files")
+        failures += wrong_file_names(files if isinstance(files, Mapping) else ())
         if self.arguments["fetches_source"]:
             failures += unreadable(str(self.values(["app_source"]).get("app_source", "")))
         members = self.defined(["app_members", "app_worker_members"]).values()

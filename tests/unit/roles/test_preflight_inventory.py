@@ -75,8 +75,6 @@ def test_an_application_with_nothing_but_a_page_passes(settings: dict[str, Any])
             {"app_migrate_command": "shop migrate", "app_migrate_sql_command": "shop sql {current}"},
             "app_migrate_sql_command = 'shop sql {current}' needs the schema's revision; ",
         ),
-        ({"app_config_files": {"../env": ""}}, "app_config_files names '../env'; use the plain name of a file, "),
-        ({"app_config_files": {"env": ""}}, "app_config_files names 'env'; use the plain name of a file, "),
         ({"app_extra_packages": ["a b"]}, "app_extra_packages has 'a b', which is not a requirement "),
         ({"app_mail_url": "mail.example.org"}, "app_mail_url is not the address of a mail relay; write smtp://"),
         (
@@ -90,6 +88,12 @@ def test_an_application_that_could_not_be_deployed_is_explained(
 ) -> None:
     (sentence,) = check.wrong_application(settings | change, workers=[])
     assert sentence.startswith(message)
+
+
+@pytest.mark.parametrize("name", ["../env", "env", "gunicorn.conf.py", "a/b", ""])
+def test_a_configuration_file_needs_a_plain_name(name: str) -> None:
+    (sentence,) = check.wrong_file_names([name, "shop.cfg"])
+    assert sentence.startswith(f"app_config_files names {name!r}; use the plain name of a file, other than env, ")
 
 
 def test_each_missing_application_variable_is_named() -> None:
