@@ -35,16 +35,11 @@ def migrations(tree: Tree, apps: Apps, dependencies: Dependencies, module: str) 
         return
     folder = sorted(used, key=lambda name: (name.count("/"), name))[0]
     offline = "offline" in tree.read(used[folder])
-    migrate = [
-        found.at(call)
-        for found in apps.code.modules.values()
-        for call in found.calls
-        if ".".join(apps.code.resolve(found, dotted(call.func))) == "flask_migrate.Migrate"
-    ]
+    migrate = flask_migrate(apps)
     if migrate and dependencies.has("flask-migrate"):
         program, source = (
             f"flask --app {shlex.quote(module.removesuffix('()'))} db",
-            f"{migrate[0]}: Flask-Migrate, {folder}/",
+            f"{migrate}: Flask-Migrate, {folder}/",
         )
         sql = f"{program} upgrade --sql {{current}}:head"
         yield Finding("app_migrate_command", f"{program} upgrade", source)
@@ -57,6 +52,15 @@ def migrations(tree: Tree, apps: Apps, dependencies: Dependencies, module: str) 
     yield Finding("app_migrate_status_command", f"{program} current", source)
     if offline:
         yield Finding("app_migrate_sql_command", sql, f"{used[folder]} has an offline mode")
+
+
+def flask_migrate(apps: Apps) -> str:
+    """Return where the code uses Flask-Migrate. It is empty if it does not."""
+    for found in apps.code.modules.values():
+        for call in found.calls:
+            if ".".join(apps.code.resolve(found, dotted(call.func))) == "flask_migrate.Migrate":
+                return found.at(call)
+    return ""
 
 
 def has_revision(tree: Tree, name: str, folder: str) -> bool:
@@ -122,6 +126,8 @@ class Processes:
     release: list[tuple[str, str]] = field(default_factory=list)
     build: list[tuple[str, str]] = field(default_factory=list)
     migrates: str = ""
+    # What a script runs before gunicorn.
+    before: list[tuple[str, str]] = field(default_factory=list)
     # Services of which it is not sure that they belong beside the web server.
     guessed: bool = False
     unknown: list[Command] = field(default_factory=list)
@@ -152,7 +158,22 @@ def processes(tree: Tree, lines: list[Command], others: list[Command], has_celer
             add(found, command)
         elif command.beside:
             guess(found, tree, command)
+    for command in others:
+        if any(commands.gunicorn(words) for words in command.steps):
+            found.before += run_before(others, command)
     return found
+
+
+def run_before(others: list[Command], server: Command) -> Iterator[tuple[str, str]]:
+    """Yield the commands of Python and Flask that a script runs before gunicorn, with their place."""
+    file, _, number = server.source.rpartition(":")
+    for command in others:
+        name, _, place = command.source.rpartition(":")
+        if (command.name, name, server.name) != ("", file, "") or not commands.SCRIPT.search(file):
+            continue
+        left_out = UPGRADE.search(command.line) or BUILDS.search(command.line)
+        if int(place) < int(number) and not left_out and re.match(r"(python3?|flask|alembic)\s", command.line):
+            yield command.line, command.source
 
 
 def guess(found: Processes, tree: Tree, command: Command) -> None:

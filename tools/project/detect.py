@@ -1,5 +1,6 @@
 """Puts together what was found in a project: the values of variables, and notes for its owner."""
 
+import json
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from tools.project.code import Code
 from tools.project.commands import Command
 from tools.project.environment import CONTRACT
 from tools.project.settings import Settings
-from tools.project.tree import Finding, Tree
+from tools.project.tree import Finding, Tree, table
 from tools.release.lock import INPUTS
 from tools.release.target import HOST_PYTHON
 
@@ -37,6 +38,8 @@ class Project:
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    # Variables that the code reads if they are set.
+    optional: list[str] = field(default_factory=list)
     single: bool = False
     mails: bool = False
 
@@ -171,10 +174,38 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
     if "LOG_TO_STDOUT" in settings.reads:
         values["LOG_TO_STDOUT"] = "1"
         sources.append(f"{settings.reads['LOG_TO_STDOUT'].place}: LOG_TO_STDOUT")
+    for name, entry in app_json(tree):
+        if name not in values and not CONTRACT.fullmatch(name):
+            if entry.get("generator") == "secret":
+                values[name] = "{{ app_secret_key }}"
+                sources.append(f"app.json: {name}")
+            elif entry.get("required", True) and "value" not in entry and name not in settings.reads:
+                project.notes.append(f"app.json requires the variable {name}; set it in app_environment.")
     if values:
         project.add(Finding("app_environment", values, "; ".join(sources)))
+    project.optional = settings.optional(set(values))
+    if place := settings.fixed_secret():
+        project.notes.append(
+            f"{place}: SECRET_KEY is fixed in the code, so its readers can forge sessions; take it from the variable "
+            "SECRET_KEY."
+        )
     for read in settings.missing(set(values)):
-        project.notes.append(f"{read.place} needs the variable {read.name}; set it in app_environment.")
+        if read.file:
+            project.notes.append(
+                f"{read.place} reads a file with settings. Add one to the project that takes its values from the "
+                f"environment (os.environ['DATABASE_URL']), and set its path, {read.name}, in app_environment."
+            )
+        else:
+            project.notes.append(f"{read.place} needs the variable {read.name}; set it in app_environment.")
+
+
+def app_json(tree: Tree) -> list[tuple[str, dict[str, Any]]]:
+    """Return the variables that Heroku's app.json describes."""
+    try:
+        found = table(json.loads(tree.read("app.json") or "{}"), "env")
+    except ValueError:
+        return []
+    return [(name, entry) for name, entry in found.items() if isinstance(entry, dict)]
 
 
 def wanted(name: str) -> bool:
@@ -199,6 +230,15 @@ def schema(
     if beside.migrates and not found:
         project.notes.append(
             f"{beside.migrates} migrates the schema, but no migrations were found; set app_migrate_command."
+        )
+    elif not found and (place := background.flask_migrate(flask)):
+        project.notes.append(
+            f"{place} uses Flask-Migrate, but the project has no migrations, so a new database has no tables; create "
+            "them (flask db init, flask db migrate) and commit the folder."
+        )
+    for line, source in beside.before:
+        project.notes.append(
+            f"{source} runs `{line}` before gunicorn; if every release needs it, set app_release_command: {line}"
         )
     if beside.release:
         sources = dict.fromkeys(source for _, source in beside.release)

@@ -43,12 +43,16 @@ SETTINGS = frozenset({"pydantic_settings.BaseSettings", "pydantic.BaseSettings"}
 
 @dataclass(frozen=True)
 class Read:
-    """A variable of the environment that the code reads. Without it, `required` ones raise an error."""
+    """A variable of the environment that the code reads. Without it, `required` ones raise an error.
+
+    `file` is the path of a file with settings.
+    """
 
     name: str
     place: str
     required: bool
     default: bool = False
+    file: bool = False
 
 
 def guarded(module: Module) -> tuple[set[int], set[str]]:
@@ -96,8 +100,8 @@ def called(code: Code, module: Module, node: ast.Call) -> Iterator[Read]:
         return
     elif function in {"os.environ.get", "os.getenv"}:
         yield Read(name, place, required=False, default=default)
-    elif function.endswith(".from_envvar") and len(node.args) + len(node.keywords) == 1:
-        yield Read(name, place, required=True)
+    elif function.endswith(".from_envvar"):
+        yield Read(name, place, required=len(node.args) + len(node.keywords) == 1, file=True)
     elif function == "decouple.config" or is_reader(code, module, node.func):
         yield Read(name, place, required=not default, default=default)
 

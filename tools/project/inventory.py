@@ -144,6 +144,9 @@ def application(project: Project) -> str:
     ]
     for finding in project.findings:
         lines += ["", *comment(finding), *entry(finding.variable, finding.value)]
+    if project.optional:
+        text = f"The code also reads these variables, if app_environment sets them: {', '.join(project.optional)}."
+        lines += ["", *textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ")]
     if project.notes:
         lines += ["", "# Not decided by `bin/fleet init`:"]
         for note in project.notes:

@@ -30,6 +30,7 @@ OTHERS = {
     "Neo4j": ("neo4j",),
     "RabbitMQ": ("pika", "librabbitmq"),
 }
+SOCKETS = ("flask-socketio", "flask-sock", "flask-sockets")
 REDIS = frozenset({"redis.Redis", "redis.StrictRedis", "redis.client.Redis", "redis.client.StrictRedis"})
 
 
@@ -152,6 +153,11 @@ def notes(code: Code, settings: Settings, needs: Dependencies, has_driver: bool,
                 f"{needs.input} has {package}, but the fleet has no {server}. If the application needs it, run it "
                 f"outside of the fleet, and set its address in app_environment{where}."
             )
+    if package := next((name for name in SOCKETS if name in needs.direct), ""):
+        yield (
+            f"{needs.input} has {package}, but the fleet passes no WebSockets, and each request of a client may reach "
+            "another process. Long polling works with one process: app_workers: 1 and --hosts one."
+        )
     for one in found:
         if one.kind in {"redis", "rediss", "amqp"} and one.place not in replaced:
             name = "CELERY_BROKER_URL" if one.kind == "amqp" else "REDIS_URL"

@@ -88,11 +88,11 @@ class Settings:
         return found if {"host", "user", "password"} <= kinds else {}
 
     def missing(self, given: set[str]) -> list[Read]:
-        """Return the variables without which the code raises KeyError, and which nobody sets."""
+        """Return the variables without which the code raises KeyError, or that name files, and which nobody sets."""
         return [
             read
             for name, read in self.reads.items()
-            if read.required and name not in given and not CONTRACT.fullmatch(name)
+            if (read.required or read.file) and name not in given and not CONTRACT.fullmatch(name)
         ]
 
     def production(self) -> dict[str, tuple[str, str]]:
@@ -102,7 +102,41 @@ class Settings:
             for node in module.nodes:
                 if isinstance(node, ast.Dict) and len(node.keys) > 1 and "production" in map(text, node.keys):
                     return {names[0]: ("production", f"{self.reads[names[0]].place}, {module.at(node)}")}
+        # `app.config.from_object(os.environ["APP_SETTINGS"])` takes the path of a class.
+        asked = [name for name in names if "SETTINGS" in name and not self.reads[name].default]
+        classes = [
+            (f"{module.name}.{name}", module.at(node))
+            for module in self.code.modules.values()
+            for name, node in module.classes.items()
+            if re.fullmatch("Prod(uction)?(Config(uration)?|Settings)?", name)
+        ]
+        if asked and len(classes) == 1:
+            return {asked[0]: (classes[0][0], f"{self.reads[asked[0]].place}, {classes[0][1]}")}
         return {}
+
+    def optional(self, given: set[str]) -> list[str]:
+        """Return the other variables that the code reads, and that nobody sets."""
+        own = re.compile("PORT|HOST|WEB_CONCURRENCY|(FLASK_)?(DEBUG|ENV)|CI|GITHUB_.*|PYTEST_.*|.*TEST.*")
+        names = {name for name, read in self.reads.items() if not read.required and not read.file} - given
+        return sorted(name for name in names if not CONTRACT.fullmatch(name) and not own.fullmatch(name))
+
+    def fixed_secret(self) -> str:
+        """Return where the key of sessions is a constant of the code, if no variable can set it."""
+        if "SECRET_KEY" in self.reads or "app_secret_key" in {own for own, _ in self.aliases().values()}:
+            return ""
+        for module in self.code.modules.values():
+            others = {
+                id(part)
+                for node in module.nodes
+                if isinstance(node, ast.ClassDef)
+                if NOT_OURS.search(node.name.upper())
+                for part in ast.walk(node)
+            }
+            for node in module.nodes:
+                for name, value in named_values(node):
+                    if name in {"SECRET_KEY", "secret_key"} and text(value) and id(value) not in others:
+                        return module.at(value)
+        return ""
 
     def max_upload(self) -> tuple[int, str] | None:
         """Return the largest upload that the application accepts, in MiB, and the place."""
@@ -155,6 +189,8 @@ def named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
                 yield target.id, node.value
             elif isinstance(target, ast.Subscript) and (key := text(target.slice)):
                 yield key, node.value
+            elif isinstance(target, ast.Attribute):
+                yield target.attr, node.value
     elif isinstance(node, ast.AnnAssign) and node.value and isinstance(node.target, ast.Name):
         yield node.target.id, node.value
     elif isinstance(node, ast.Dict):

@@ -14,7 +14,8 @@ ASSIGNED = re.compile(r"(?i)((?:token|passwo?r?d|secret|api_?key)\w*[\"']?\s*[=:
 GENERIC = re.compile(
     r"subprocess-exited-with-error|CalledProcessError|No solution found when|metadata-generation-failed|exit code: |"
     r"Request failed after|This (error|is an issue)|build backend returned an error|Error while generating|"
-    r"legacy-install|Call to `|Failed building wheel|Failed to build|Failed to (?:download|install)",
+    r"legacy-install|Ignored the following|Call to `|Failed building wheel|Failed to build|"
+    r"Failed to (?:download|install)",
     re.IGNORECASE,
 )
 EXCEPTION = re.compile(r"^\W*(?:[\w.]+\.)?\w*(?:Error|Exception)\b: \S")

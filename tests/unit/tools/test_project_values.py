@@ -252,7 +252,7 @@ def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dic
             {"c.py": "import os\nos.environ['STRIPE_KEY']"},
             "c.py:2 needs the variable STRIPE_KEY; set it in app_environment.",
         ),
-        ({"c.py": "app.config.from_envvar('SHOP_SETTINGS')"}, "c.py:1 needs the variable SHOP_SETTINGS;"),
+        ({"c.py": "app.config.from_envvar('SHOP_SETTINGS')"}, "set its path, SHOP_SETTINGS, in app_environment."),
         ({"requirements.txt": "psycopg2", "c.py": "from environs import Env"}, "No code reads DATABASE_URL"),
         (
             {"Procfile": "web: gunicorn -k gevent app:app"},

@@ -15,6 +15,9 @@ from tools.release import fetch
 from tools.release.errors import ReleaseError, masked
 from tools.release.wheels import better_python
 
+# Names of optional variables on the screen.
+SHOWN = 8
+
 
 def arguments(parser: ArgumentParser) -> None:
     """Add the arguments of the verb. The option --inventory is that of all verbs."""
@@ -98,6 +101,10 @@ def print_text(found: Project, place: inventory.Place, written: list[Path], proj
             lines = inventory.entry(finding.variable, finding.value)
             echo("\n".join(f"  {line}" for line in lines))
             echo(f"      {finding.source}")
+    if found.optional:
+        more = len(found.optional) - SHOWN
+        rest = f" and {more} others, which application.yml lists" if more > 0 else ""
+        echo(f"Also read, if app_environment sets them: {', '.join(found.optional[:SHOWN])}{rest}")
     if found.notes:
         echo("To do:")
     for note in found.notes:

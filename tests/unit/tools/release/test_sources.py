@@ -117,6 +117,10 @@ def test_requires_python_is_judged_for_the_hosts_not_for_this_machine(
             "E: The repository 'http://x bookworm Release' does not have a Release file.\n",
             "The repository 'http://x bookworm Release' does not have a Release file.",
         ),
+        (
+            "ERROR: Ignored the following yanked versions: 5.0.6\nERROR: No matching distribution found for vine==9\n",
+            "No matching distribution found for vine==9",
+        ),
         ("", "it printed nothing"),
     ],
 )

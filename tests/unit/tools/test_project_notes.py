@@ -1,0 +1,77 @@
+"""What `bin/fleet init` leaves to the owner: settings, secrets, tables and commands that nothing else runs."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.unit.tools.projects import APP, found
+from tools.project import inventory
+
+MIGRATE = {"requirements.txt": "flask-migrate", "ext.py": "from flask_migrate import Migrate\nm = Migrate()"}
+BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask shell\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "note"),
+    [
+        ({"c.py": "SECRET_KEY = 'dev'"}, "c.py:1: SECRET_KEY is fixed in the code, so its readers can forge sessions;"),
+        ({"c.py": "app.secret_key = 'dev'"}, "c.py:1: SECRET_KEY is fixed in the code"),
+        ({"c.py": "app.config.from_envvar('SHOP', silent=True)"}, "c.py:1 reads a file with settings. Add one to the"),
+        (MIGRATE, "ext.py:2 uses Flask-Migrate, but the project has no migrations, so a new database has no tables;"),
+        ({"boot.sh": BOOT}, "boot.sh:3 runs `flask deploy` before gunicorn; if every release needs it, set"),
+        (
+            {"app.json": '{"env": {"KEY": {"required": true}, "B": {"value": "1"}, "C": {"required": false}}}'},
+            "KEY; set",
+        ),
+        (
+            {"requirements.txt": "Flask-SocketIO"},
+            "requirements.txt has flask-socketio, but the fleet passes no WebSockets",
+        ),
+    ],
+)
+def test_what_only_the_owner_can_do_is_noted(tmp_path: Path, files: dict[str, str], note: str) -> None:
+    (written,) = found(tmp_path, {"app.py": APP, **files}).notes
+    assert note in written
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nSECRET_KEY = os.getenv('SECRET_KEY')\nclass Other:\n    SECRET_KEY = 'x'",
+        "class TestConfig:\n    SECRET_KEY = 'x'",
+        "SECRET_KEY = make()",
+    ],
+)
+def test_a_secret_that_a_variable_sets_or_that_serves_tests_is_not_noted(tmp_path: Path, code: str) -> None:
+    assert found(tmp_path, {"app.py": APP, "c.py": code}).notes == []
+
+
+@pytest.mark.parametrize(
+    ("files", "values"),
+    [
+        (
+            {"config.py": "import os\nclass ProductionConfig: ...\nclass TestConfig: ...\nos.environ['APP_SETTINGS']"},
+            {"APP_SETTINGS": "config.ProductionConfig"},
+        ),
+        (
+            {"config.py": "import os\nclass ProdConfig: ...\nos.getenv('APP_SETTINGS', 'config.ProdConfig')"},
+            None,
+        ),
+        ({"app.json": '{"env": {"SALT": {"generator": "secret"}}}'}, {"SALT": "{{ app_secret_key }}"}),
+    ],
+)
+def test_settings_of_production_are_chosen(
+    tmp_path: Path, files: dict[str, str], values: dict[str, str] | None
+) -> None:
+    assert found(tmp_path, {"app.py": APP, **files}).value("app_environment") == values
+
+
+def test_optional_variables_are_listed(tmp_path: Path) -> None:
+    code = (
+        "import os\n[os.getenv('STRIPE_KEY'), os.environ.get('TITLE', 'x'), os.getenv('DEBUG'), os.getenv('LOG_LEVEL')]"
+    )
+    project = found(tmp_path, {"app.py": APP, "c.py": code})
+    assert project.optional == ["STRIPE_KEY", "TITLE"]
+    assert "# The code also reads these variables, if app_environment sets them: STRIPE_KEY, TITLE.\n" in (
+        inventory.application(project)
+    )
