@@ -10,6 +10,7 @@ from tools.release.fetch import is_remote, refuse_unreadable
 from tools.release.lock import find
 from tools.release.source import refuse_other_python
 from tools.release.target import HOST_PYTHON
+from tools.release.tree import refuse_incomplete, shipped
 
 
 def wrong_source(source: str, settings: Mapping[str, Any]) -> list[str]:
@@ -22,6 +23,9 @@ def wrong_source(source: str, settings: Mapping[str, Any]) -> list[str]:
     try:
         more = Extras(tuple(settings.get("app_extras") or ()), tuple(settings.get("app_extra_packages") or ()))
         more.check(find(root, settings.get("app_requirements") or ""))
+        # A build command may read every file.
+        paths = () if settings.get("app_build_command") else settings.get("app_release_paths") or ()
+        refuse_incomplete(root, shipped(root, paths), paths)
         refuse_other_python(root, str(settings.get("app_python") or HOST_PYTHON))
     except ReleaseError as error:
         return [f"{error}."]

@@ -31,6 +31,8 @@ APPLICATION_OPTIONS = (
     "app_migrate_sql_command",
     "app_mail_url",
     "app_requirements",
+    "app_release_paths",
+    "app_build_command",
     "app_extras",
     "app_extra_packages",
     "app_python",

@@ -171,6 +171,7 @@ def build(
         return found
     releases = cache / "releases"
     refuse_other_python(source.root, target.python)
+    tree.refuse_incomplete(source.root, source.read(), () if source.build_command else source.paths)
     listed = find(source.root, source.requirements)
     os.environ.update(indexes.environment(listed))
     try:

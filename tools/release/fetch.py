@@ -100,10 +100,25 @@ def _repository(source: str, sources: Path) -> Checkout:
                 tree.mkdir()
                 options = ["-c", "core.bare=false", repository, f"--work-tree={tree}"]
                 _git(*options, "checkout", "--quiet", "--force", ref, "--", ".", what=what)
+                if (tree / ".gitmodules").is_file():
+                    _fetch_submodules(tree, folder / "repository", address, ref)
                 tree.rename(folder / ref)
             bundle.prune(folder, "[0-9a-f]" * 40, KEPT)
     os.utime(folder / ref)
     return Checkout(folder / ref, ref[:7], f"{address}#{ref}", complete=True)
+
+
+def _fetch_submodules(tree: Path, repository: Path, address: str, ref: str) -> None:
+    """Fetch the submodules of a tree, each at the commit that it names."""
+    what, here = f"fetch the submodules of app_source={masked(address)}", ["-C", str(tree)]
+    _git("init", "--quiet", str(tree), what=what)
+    (tree / ".git/objects/info/alternates").write_text(f"{repository / 'objects'}\n")
+    # Their addresses may be relative to this one.
+    _git(*here, "remote", "add", "origin", address, what=what)
+    _git(*here, "read-tree", ref, what=what)
+    _git(*here, "submodule", "--quiet", "update", "--init", "--recursive", "--depth=1", what=what)
+    for file in tree.rglob(".git"):
+        shutil.rmtree(file) if file.is_dir() else file.unlink()
 
 
 def _archive(source: str, sources: Path) -> Checkout:

@@ -95,6 +95,10 @@ class Source:
         """Return the files that a build starts with."""
         return replace(self, paths=()).files()
 
+    def read(self) -> list[str]:
+        """Return the files that determine a release: a build command may read every one."""
+        return self.inputs() if self.build_command else self.files()
+
     def package(self) -> str:
         """Return the name under which the project is installed as a package, empty if it is not one."""
         settings = read_project(self.root)
@@ -109,8 +113,7 @@ class Source:
         """Return the hash of everything that determines the content of a bundle."""
         settings = [FORMAT, asdict(target), locked(self.tools, target, only="uv"), requirements, self.build_command]
         digest = hashlib.sha256(json.dumps(settings).encode())
-        # A build command may read every file.
-        for name in self.inputs() if self.build_command else self.files():
+        for name in self.read():
             path = self.root / name
             digest.update(f"\0{name}\0".encode())
             if path.is_symlink():

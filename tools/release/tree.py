@@ -1,6 +1,7 @@
 """The files of an application's source: which of them are shipped, and a clean copy to build in."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +14,9 @@ from tools.release.errors import ReleaseError
 LEFT_OUT = {".git", "__pycache__"}
 # Left out as well, unless git tracks them.
 GENERATED = {"node_modules", ".venv", ".tox", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+
+LFS = b"version https://git-lfs.github.com/spec/"
+SUBMODULE = re.compile(r"^\s*path\s*=\s*(.+?)\s*$", re.MULTILINE)
 
 
 def _git(root: Path, *arguments: str) -> list[str] | None:
@@ -79,6 +83,43 @@ def shipped(root: Path, paths: Iterable[str] = (), candidates: Iterable[str] | N
 def _below(name: str, path: str) -> bool:
     path = os.path.normpath(path)
     return path == "." or name == path or name.startswith(f"{path}/")
+
+
+def refuse_incomplete(root: Path, names: Iterable[str], paths: Iterable[str] = ()) -> None:
+    """Refuse a source without its submodules, or with pointers in place of the files that Git LFS stores."""
+    wanted = list(paths)
+    if empty := [name for name in _empty_submodules(root) if not wanted or any(_related(name, p) for p in wanted)]:
+        raise ReleaseError(
+            f"{', '.join(empty)} in app_source={root} is a git submodule without its files; run `git submodule update "
+            "--init --recursive` there. An archive has no submodules: set app_source to the git URL instead"
+        )
+    if pointers := [name for name in names if _is_pointer(root / name)]:
+        more = f" and {len(pointers) - 3} more" if len(pointers) > 3 else ""
+        raise ReleaseError(
+            f"{', '.join(pointers[:3])}{more} in app_source={root} has only a pointer to a file in Git LFS; install "
+            "git-lfs, run `git lfs install && git lfs pull` in a clone, and set app_source to that folder"
+        )
+
+
+def _empty_submodules(root: Path) -> list[str]:
+    """Return the submodules that are not checked out, also those of submodules."""
+    file = root / ".gitmodules"
+    found = SUBMODULE.findall(file.read_text(errors="replace")) if file.is_file() else []
+    folders = [name for name in found if (root / name).is_dir()]
+    empty = [name for name in folders if not any((root / name).iterdir())]
+    inner = [f"{name}/{path}" for name in folders for path in _empty_submodules(root / name)]
+    return empty + inner
+
+
+def _is_pointer(path: Path) -> bool:
+    if path.is_symlink() or not path.is_file() or path.stat().st_size > 1024:
+        return False
+    with path.open("rb") as file:
+        return file.read(len(LFS)) == LFS
+
+
+def _related(one: str, other: str) -> bool:
+    return _below(one, other) or _below(other, one)
 
 
 def refuse_links_outside(root: Path, names: Iterable[str]) -> None:

@@ -65,6 +65,26 @@ def test_a_source_that_cannot_be_fetched_is_explained(tmp_path: Path, source: st
         checkout(source, tmp_path)
 
 
+def test_submodules_are_fetched_with_their_parent(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # git fetches no submodules from folders, unless this allows it.
+    for name, value in {"COUNT": "1", "KEY_0": "protocol.file.allow", "VALUE_0": "always"}.items():
+        monkeypatch.setenv(f"GIT_CONFIG_{name}", value)
+    parent = tmp_path / "parent"
+    shutil.copytree(repository, parent)
+    git = "git -c user.name=a -c user.email=a@b"
+    command = f"git submodule --quiet add {repository.resolve()} libs/own && {git} commit -qam three && touch x"
+    subprocess.run(command, shell=True, cwd=parent, check=True)
+    # The submodule stays at its commit.
+    subprocess.run(f"touch later && git add . && {git} commit -qm later", shell=True, cwd=repository, check=True)
+    found = checkout(f"file://{parent}", tmp_path / "cache")
+    assert (found.root / "libs/own/two").exists()
+    assert not (found.root / "libs/own/later").exists()
+    assert not list(found.root.rglob(".git"))
+    assert checkout(found.pinned, tmp_path / "cache") == found
+
+
 def test_a_repository_that_can_be_read_passes(repository: Path) -> None:
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
     for ref in ("", "#v1", "#HEAD", f"#{commit}"):

@@ -132,3 +132,35 @@ def test_secrets_are_masked() -> None:
     assert masked("git clone https://x:y@h/z API_KEY=abc 'password': 'x'") == (
         "git clone https://***@h/z API_KEY=*** 'password': ***"
     )
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 12345\n"
+SUBMODULE = {".gitmodules": "[submodule 'x']\n  path = libs/own\n"}
+
+
+@pytest.mark.usefixtures("wheelhouse", "compiled")
+@pytest.mark.parametrize(
+    ("files", "paths", "message"),
+    [
+        (
+            {"static/logo.png": POINTER},
+            (),
+            "static/logo.png in app_source=.* has only a pointer to a file in Git LFS; ",
+        ),
+        ({f"static/{n}.png": POINTER for n in range(5)}, (), "static/0.png, static/1.png, static/2.png and 2 more in "),
+        ({"docs/logo.png": POINTER}, ("app.py",), ""),
+        (SUBMODULE, (), "libs/own in app_source=.* is a git submodule without its files; "),
+        (SUBMODULE, ("app.py",), ""),
+        (SUBMODULE | {"libs/own/x": ""}, (), ""),
+        ({".gitmodules": "[submodule 'x']\n  path = gone\n"}, (), ""),
+    ],
+)
+def test_a_source_without_some_of_its_files_is_refused(
+    flat: Source, tmp_path: Path, files: dict[str, str], paths: tuple[str, ...], message: str
+) -> None:
+    (flat.root / "libs/own").mkdir(parents=True)
+    for name, text in files.items():
+        (flat.root / name).parent.mkdir(exist_ok=True)
+        (flat.root / name).write_text(text)
+    with pytest.raises(ReleaseError, match=f"^{message}") if message else nullcontext():
+        build(replace(flat, paths=paths), TARGET, tmp_path / "cache")
