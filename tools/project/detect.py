@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass, field
 from typing import Any
 
-from tools.project import background, commands, dependencies, image, servers, timers, web
+from tools.project import background, commands, dependencies, image, interpreter, servers, timers, web
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
@@ -61,10 +61,16 @@ class Choices:
     hosts: str | None = None
 
 
-def detect(tree: Tree, choices: Choices, better: dependencies.Better | None = None) -> Project:
+def detect(
+    tree: Tree,
+    choices: Choices,
+    better: interpreter.Better | None = None,
+    can_be_had: interpreter.Available = lambda _: True,
+) -> Project:
     """Describe a project. It raises ProjectError if there is not exactly one application in it.
 
-    `better` looks in the package index for a Python for which more packages have wheels.
+    `better` looks in the package index for a Python for which more packages have wheels. `can_be_had` tells whether
+    this control node can get another Python than the hosts'.
     """
     project, code = Project(), Code(tree)
     flask, celery = Apps(code, FLASK), Apps(code, CELERY, extension="celery")
@@ -72,7 +78,7 @@ def detect(tree: Tree, choices: Choices, better: dependencies.Better | None = No
     module = web.choose(flask, [c for c in lines if c.name == "web"] + others, flask_app(tree), choices.app)
     needs = dependencies.read(tree)
     project.add(module)
-    packages(project, tree, needs, better)
+    packages(project, tree, needs, interpreter.python(tree, needs, better, can_be_had))
     gunicorn_options(project, lines)
     tasks = list(background.celery(celery, lines + others, choices.celery)) if needs.has("celery") else []
     project.add(*tasks)
@@ -120,13 +126,11 @@ def flask_app(tree: Tree) -> tuple[str, str] | None:
     return next(((found[1], name) for name in files if (found := set_there.search(tree.read(name)))), None)
 
 
-def packages(
-    project: Project, tree: Tree, needs: dependencies.Dependencies, better: dependencies.Better | None
-) -> None:
+def packages(project: Project, tree: Tree, needs: dependencies.Dependencies, python: Finding | None) -> None:
     """Add what follows from the packages: lock file, Python, database driver, build."""
     if needs.input not in INPUTS:
         project.add(Finding("app_requirements", needs.input, "there is no requirements.txt"))
-    project.add(dependencies.python(tree, needs, better))
+    project.add(python)
     project.add(dependencies.driver(needs), image.packages(tree))
 
 

@@ -1,13 +1,19 @@
 """Python interpreters other than the hosts' own: fetched by uv or from an older Debian, and shipped as a bundle."""
 
+import functools
 import json
 import os
 import tempfile
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 from tools.release import bundle, debian
 from tools.release.errors import ReleaseError, uv
 from tools.release.target import HOST_PYTHON, Target
+
+UV_SERVER = "https://github.com/astral-sh/python-build-standalone/releases"
+ANSWER_TIMEOUT_SECONDS = 5
 
 
 def find(cache: Path, target: Target) -> str:
@@ -25,6 +31,22 @@ def find(cache: Path, target: Target) -> str:
         raise ReleaseError(f"app_python={target.python} does not exist for {target.machine}; choose another version")
     is_here = Path(bundle.interpreter(cache, keys[0])["path"]).exists()
     return keys[0] if is_here else debian.cached(cache, target) or keys[0]
+
+
+def can_be_had(python: str) -> bool:
+    """Return whether this control node can get an interpreter: from an older Debian, or from uv's server or mirror."""
+    return python in debian.RELEASES or _answers(os.environ.get("UV_PYTHON_INSTALL_MIRROR", UV_SERVER))
+
+
+@functools.cache
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=ANSWER_TIMEOUT_SECONDS):
+            return True
+    except urllib.error.HTTPError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def fetch(cache: Path, target: Target) -> tuple[str, list[str]]:

@@ -73,3 +73,17 @@ def test_without_a_package_index_only_what_is_known_decides(tmp_path: Path) -> N
 
     files = {"app.py": APP, "requirements.txt": "rare==1.0\ngreenlet==3.0.1"}
     assert detect(write(tmp_path, files), Choices(), better).value("app_python") == "3.12"
+
+
+@pytest.mark.parametrize(
+    ("files", "python"),
+    [
+        ({"Dockerfile": "FROM python:3.12-slim"}, None),
+        ({"runtime.txt": "python-3.11.9"}, "3.11"),
+        ({"requirements.txt": "greenlet==3.0.1"}, "3.11"),
+        ({"pyproject.toml": "[project]\nrequires-python = '==3.12.*'"}, "3.12"),
+    ],
+)
+def test_a_python_that_can_be_had_is_preferred(tmp_path: Path, files: dict[str, str], python: str | None) -> None:
+    project = detect(write(tmp_path, {"app.py": APP, **files}), Choices(), None, lambda version: version == "3.11")
+    assert project.value("app_python") == python

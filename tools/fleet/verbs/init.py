@@ -11,7 +11,7 @@ from tools.fleet.context import ROOT, FleetError, echo
 from tools.project import inventory
 from tools.project.detect import Choices, Project, detect
 from tools.project.tree import Finding, ProjectError, Tree
-from tools.release import fetch
+from tools.release import fetch, interpreter
 from tools.release.errors import ReleaseError, masked
 from tools.release.wheels import better_python
 
@@ -47,7 +47,7 @@ def init(
             raise ProjectError(f"{default} cannot be made a name of an application; choose one with --name.")
         place = inventory.Place(ROOT, name, os.environ.get("INVENTORY") or name)
         place.check(force or dry_run)
-        found = detect(tree, Choices(app, celery, hosts), better_python)
+        found = detect(tree, Choices(app, celery, hosts), better_python, interpreter.can_be_had)
         found.findings[:0] = [
             Finding("app_name", name, origin),
             Finding("app_source", source, "PROJECT of bin/fleet init"),
