@@ -29,6 +29,7 @@ READ_BY = {
     "rqworker": RQ,
     "rqscheduler": RQ,
     "celery": "remove --broker and --result-backend, because Celery reads CELERY_BROKER_URL and CELERY_RESULT_BACKEND",
+    "psql": "remove the address, because psql reads PGHOST and the other variables of libpq, which the fleet sets",
     "flower": "set FLOWER_ and the name of the option in app_environment, because Flower reads that",
 }
 STORE = r"""(?:\s+|=)["']?\$\{?(?:\w*REDIS(?:TOGO|CLOUD)?_URL|(?:\w+_)?BROKER(?:_URL)?)\}?["']?(?=\s|$)"""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from plugins.filter.bucket import bucket_variables
+from plugins.filter.libpq import libpq_variables
 from plugins.filter.mail import mail_variables
 from plugins.filter.owner import owner_variables
 from tests.unit.roles.modules import read_yaml, render
-from tests.unit.roles.test_settings import GROUPS, HOSTS, variables
+from tests.unit.roles.test_settings import GROUPS, HOSTS, trust, variables
+from tools.fleet.context import ROOT
 
 MAIL = {"MAIL_SERVER", "MAIL_PORT", "MAIL_USE_TLS", "MAIL_USE_SSL", "MAIL_USERNAME", "MAIL_PASSWORD"}
 REDIS = "redis://app:x@127.0.0.1"
@@ -36,6 +39,7 @@ def environment(**given: Any) -> dict[str, str]:
         }
     )
     values = fleet | bucket_variables(found["app_s3_bucket"], found["app_s3_region"], found["app_s3_endpoint"])
+    values |= libpq_variables(fleet["DATABASE_URL"])
     values |= mail_variables(templar.template(found["app_mail_url"]), templar.template(found["app_mail_from"]))
     text = render(
         "app",
@@ -44,6 +48,7 @@ def environment(**given: Any) -> dict[str, str]:
         __app_cli="shop",
         app_environment=templar.template(found["app_environment"]),
         app_environment_overrides={},
+        app_config_files={},
     )
     lines = [line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#")]
     return {name: value[1:-1] for name, value in lines}
@@ -81,6 +86,29 @@ def test_through_the_proxy_the_database_urls_are_plain() -> None:
     found = environment(app_database_via="proxy", app_database_driver="none")
     assert found["DATABASE_URL"] == "postgresql://shop_app:x@127.0.0.1:15432/shop"
     assert found["DATABASE_REPLICA_URL"] == "postgresql://shop_app:x@127.0.0.1:15433/shop"
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg", "asyncpg", "none"])
+def test_the_variables_of_libpq_follow_a_failover(driver: str) -> None:
+    found = environment(app_database_driver=driver)
+    assert (found["PGHOST"], found["PGPORT"]) == ("192.0.2.15,192.0.2.18", "5432")
+    assert (found["PGUSER"], found["PGPASSWORD"], found["PGDATABASE"]) == ("shop_app", "x", "shop")
+    assert found["PGTARGETSESSIONATTRS"] == "read-write"
+    proxied = environment(app_database_driver=driver, app_database_via="proxy")
+    assert (proxied["PGHOST"], proxied["PGPORT"]) == ("127.0.0.1", "15432")
+    # It would also count for the replica's address.
+    assert "PGTARGETSESSIONATTRS" not in proxied
+
+
+def test_the_variables_for_settings_in_parts_exist() -> None:
+    """The example of docs/your-application.md."""
+    text = (ROOT / "docs/your-application.md").read_text().split("<!-- settings in parts -->")[1]
+    example = yaml.safe_load(text.partition("```yaml")[2].partition("```")[0])
+    found = environment(**{name: trust(value) for name, value in example.items()})
+    assert found["DB_HOST"] == found["REDIS_HOST"] == "127.0.0.1"
+    assert (found["DB_PORT"], found["REDIS_PORT"]) == ("15432", "16380")
+    assert (found["DB_USER"], found["DB_PASSWORD"], found["DB_NAME"]) == ("shop_app", "x", "shop")
+    assert (found["REDIS_USERNAME"], found["REDIS_PASSWORD"]) == ("app", "x")
 
 
 def test_the_news_application_keeps_sentinel() -> None:
