@@ -18,15 +18,19 @@ from ansible.plugins.loader import become_loader, filter_loader
 
 from plugins import first_run, settings
 from plugins.control_node import ControlNodeAction
+from plugins.ports import taken_by_another
+from plugins.silent import too_many_silent
 
 # `$SSH_CONNECTION` is "client port server port" as the host sees it, and so will its firewall.
-# SET_UP is a file of role base, IDENTITY and ADDRESS are records of roles postgres and base. Standard input has the
-# password of sudo. On one line, for the login shells of others.
+# SET_UP is a file of role base, LISTENS are the ports in use, IDENTITY and ADDRESS are records of roles postgres and
+# base. Standard input has the password of sudo. On one line, for the login shells of others.
 PROBE = r"""
 cat /etc/os-release
 echo "SSH_CONNECTION=$SSH_CONNECTION"
 echo "LOGIN=$(id -un)"
 [ ! -e /etc/ssh/sshd_config.d/00-fleet.conf ] || echo SET_UP=yes
+echo "LISTENS=$(ss -Htln 2>/dev/null | awk '{print $4}' | sed 's/.*://' | sort -u | tr '\n' ' ')"
+echo "APP_SOCKET=$(systemctl show --property=Listen --value app.socket 2>/dev/null | tr '\n' ' ')"
 echo "IDENTITY=$(cat /etc/patroni/identity.json 2>/dev/null)"
 sed -n '/BEGIN of the fleet/,/END of the fleet/s/^\([0-9.]*\) \(.*\)$/ADDRESS \2=\1/p' /etc/hosts
 [ "$(id -u)" = 0 ] || output=$({become} 2>&1) || echo "BECOME_ERROR=$(echo "$output" | tail -n 1)"
@@ -38,8 +42,6 @@ DOWN = re.compile(r"timed out|No route to host|Connection (refused|reset|closed)
 CONSEQUENCE = re.compile(
     r"kex_exchange_identification: |stdio forwarding failed|Connection (closed by|to) UNKNOWN port"
 )
-# A run cannot succeed if a quorum has no majority, or if all hosts with the data are down.
-QUORUMS, DATA = ("etcd", "sentinel"), ("postgres", "redis")
 PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
 BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
 BECOME_PROGRAMS = ("ansible_become_exe", "ansible_sudo_exe")
@@ -172,24 +174,6 @@ def set_up(answers: Iterable[Answer]) -> dict[str, bool]:
     return {answer.host: "SET_UP" in answer.fields for answer in answers if not answer.error}
 
 
-def too_many_silent(silent: Mapping[str, str], probed: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
-    """A sentence for each reason why a run without the silent hosts cannot succeed."""
-    failures = []
-    for group in (*QUORUMS, *DATA):
-        hosts = groups.get(group, [])
-        down = [host for host in hosts if host in silent]
-        if down and (2 * len(down) >= len(hosts) if group in QUORUMS else len(down) == len(hosts)):
-            missing = "majority" if group in QUORUMS else "host that answers"
-            them = "it" if len(down) == 1 else "them"
-            failures.append(
-                f"Group {group} has no {missing} without {', '.join(down)}; start {them} first, "
-                f"{first_run.ALLOW.format(them)}."
-            )
-    if silent and not failures and len(silent) == len(probed):
-        failures.append("No host answers; start one, or correct the connection variables.")
-    return [f"{sentence}." for sentence in silent.values()] + failures if failures else []
-
-
 def wrong_system(answer: Answer, version: str) -> list[str]:
     """A sentence if the host does not run the supported version of Debian."""
     found = (answer.fields.get("ID"), answer.fields.get("VERSION_ID"))
@@ -254,6 +238,11 @@ class ActionModule(ControlNodeAction):
         failures += first_run.refused(self.arguments["new_hosts"], set_up(answers), elsewhere, left_out)
         failures += [
             sentence for answer in answers for sentence in locked_out(answer, self._firewall_rules(answer.host))
+        ]
+        app_port = str(self.defined(["app_port"]).get("app_port", ""))
+        serving = [answer for answer in answers if answer.host in self.variables["groups"].get("app", [])]
+        failures += [
+            sentence for answer in serving for sentence in taken_by_another(answer.fields, answer.host, app_port)
         ]
         addresses = {host: str(hosts[host].get("fleet_address")) for host in hosts}
         kept = settings.kept_defaults(self.arguments["root"]) | self.defined(settings.KEPT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,8 @@ from typing import Any
 import pytest
 
 from plugins.action import fleet_check_hosts as check
+from plugins.ports import taken_by_another
+from plugins.silent import too_many_silent
 
 TRIXIE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n'
 SSH_RULE = {"name": "ssh", "protocol": "tcp", "port": 22, "sources": ["198.51.100.0/24"]}
@@ -99,6 +102,30 @@ def test_a_host_without_python_is_reported() -> None:
     (sentence,) = check.cannot_work(found)
     assert "python9: not found; install it there with 'apt-get install python3'" in sentence
     assert found.fields["ID"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "taken"),
+    [
+        ({"LISTENS": "22 8000", "APP_SOCKET": ""}, True),
+        ({"LISTENS": "22 8000 ", "APP_SOCKET": "10.0.0.21:5000 (Stream) 127.0.0.1:5000 (Stream) "}, True),
+        ({"LISTENS": "22 8000", "APP_SOCKET": "10.0.0.21:8000 (Stream) 127.0.0.1:8000 (Stream)"}, False),
+        ({"LISTENS": "22 18000"}, False),
+        ({}, False),
+    ],
+)
+def test_a_port_of_another_program_is_reported(fields: dict[str, str], taken: bool) -> None:
+    sentences = taken_by_another(fields, "app1", "8000")
+    assert [s.startswith("app_port = 8000 is in use by another program on app1 ") for s in sentences] == [True] * taken
+
+
+@pytest.mark.usefixtures("programs")
+def test_a_host_reports_the_ports_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = str(server.getsockname()[1])
+        found = ask({"ansible_become_password": "secret"}).fields
+        assert taken_by_another(found, "app1", port)
+    assert found["APP_SOCKET"] == ""
 
 
 REFUSED = "kim@bastion: Permission denied (publickey)."
@@ -196,7 +223,7 @@ def test_a_connection_mistake_is_reported_with_address_and_reason(error: str) ->
 
 @pytest.mark.parametrize("hosts", [[], ["app1"], ["mon1"], ["db1"], ["db2", "cache1", "app1"]], ids="-".join)
 def test_a_run_continues_without_hosts_that_the_fleet_does_not_need(hosts: list[str]) -> None:
-    assert check.too_many_silent(silent(*hosts), HOSTS, GROUPS) == []
+    assert too_many_silent(silent(*hosts), HOSTS, GROUPS) == []
 
 
 @pytest.mark.parametrize(
@@ -211,7 +238,7 @@ def test_a_run_continues_without_hosts_that_the_fleet_does_not_need(hosts: list[
     ],
 )
 def test_a_run_that_cannot_succeed_is_refused(hosts: list[str], message: str) -> None:
-    sentences = check.too_many_silent(silent(*hosts), HOSTS, GROUPS)
+    sentences = too_many_silent(silent(*hosts), HOSTS, GROUPS)
     assert sentences[: len(hosts)] == [
         f"{host} (ansible_host = 10.0.0.11) does not answer over SSH: Connection timed out." for host in hosts
     ]
@@ -219,7 +246,7 @@ def test_a_run_that_cannot_succeed_is_refused(hosts: list[str], message: str) ->
 
 
 def test_the_only_host_of_a_group_is_not_plural() -> None:
-    sentences = check.too_many_silent(silent("db1"), ["db1", "app1"], {"postgres": ["db1"], "app": ["app1"]})
+    sentences = too_many_silent(silent("db1"), ["db1", "app1"], {"postgres": ["db1"], "app": ["app1"]})
     assert sentences[-1] == (
         "Group postgres has no host that answers without db1; start it first, or continue without it with -e "
         "preflight_allow_unreachable=true."
@@ -227,7 +254,7 @@ def test_the_only_host_of_a_group_is_not_plural() -> None:
 
 
 def test_a_run_without_any_host_is_refused() -> None:
-    failures = check.too_many_silent(silent("app1"), ["app1"], GROUPS)
+    failures = too_many_silent(silent("app1"), ["app1"], GROUPS)
     assert failures[-1] == "No host answers; start one, or correct the connection variables."
 
 
