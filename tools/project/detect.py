@@ -298,5 +298,5 @@ def folders(project: Project, settings: Settings, choices: Choices) -> None:
     elif users:
         project.notes.append(
             f"The application writes to {', '.join(sorted(users))} ({', '.join(users.values())}), and every host has "
-            "files of its own; set app_persistent_dirs and app_shared_mount, or store them in S3."
+            "files of its own; set app_persistent_dirs and app_shared_mount, or store them in S3 (app_s3_bucket)."
         )
