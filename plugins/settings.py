@@ -67,6 +67,7 @@ FOLLOWERS = {
         "fleet_database_scheme",
         "fleet_database_standby",
     ),
+    "app_database_owner": ("app_database_replica_url", "app_database_url", "fleet_database_login"),
     "app_database_via": (
         "app_database_migration_url",
         "app_database_replica_url",
@@ -90,7 +91,7 @@ FOLLOWERS = {
     "haproxy_store_port": ("app_celery_result_url", "app_redis_url"),
     "haproxy_postgres_primary_port": (),
     "haproxy_postgres_replica_port": (),
-    "postgres_app_user": ("app_database_replica_url", "app_database_url"),
+    "postgres_app_user": ("app_database_replica_url", "app_database_url", "fleet_database_login"),
     "postgres_database": (
         "app_database_migration_url",
         "app_database_replica_url",
@@ -98,6 +99,7 @@ FOLLOWERS = {
         "fleet_database_of_primary",
         "fleet_database_of_replica",
     ),
+    # With app_database_owner also those of postgres_app_user.
     "postgres_owner_user": ("app_database_migration_url",),
 }
 ONLY_IN_INVENTORY = ("fleet_domain", "fleet_vip", "app_port")

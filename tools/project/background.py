@@ -11,7 +11,7 @@ from typing import Any
 from plugins.arguments import without_addresses
 from tools.project import commands
 from tools.project.apps import Apps, Target
-from tools.project.code import dotted
+from tools.project.code import Code, Function, calls, dotted
 from tools.project.commands import Command, settings
 from tools.project.dependencies import Dependencies
 from tools.project.tree import Finding, Tree
@@ -207,10 +207,22 @@ def add(found: Processes, command: Command) -> None:
     found.sources.append(command.source)
 
 
-def tables_at_load(apps: Apps) -> str:
-    """Return where the code calls `create_all()`, if it does."""
-    for module in apps.code.modules.values():
+def schema_at_start(code: Code) -> dict[str, str]:
+    """Return what the code may call to change the schema when it starts, with the place. Commands do not count."""
+    found: dict[str, str] = {}
+    for module in code.modules.values():
+        commands = [
+            node
+            for node in module.nodes
+            if isinstance(node, Function)
+            for decorator in node.decorator_list
+            if dotted(decorator.func if isinstance(decorator, ast.Call) else decorator).endswith("command")
+        ]
+        typed = {id(call) for command in commands for call in calls(command)}
         for call in module.calls:
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "create_all":
-                return module.at(call)
-    return ""
+            name = dotted(call.func)
+            if id(call) not in typed and isinstance(call.func, ast.Attribute) and call.func.attr == "create_all":
+                found.setdefault("create_all()", module.at(call))
+            if id(call) not in typed and name and code.resolve(module, name) == ("flask_migrate", "upgrade"):
+                found.setdefault("upgrade()", module.at(call))
+    return found

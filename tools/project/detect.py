@@ -254,11 +254,11 @@ def schema(
         lines = " && ".join(re.sub(r"\bflask (?!--app)", own, line) for line, _ in beside.build)
         sources = dict.fromkeys(source for _, source in beside.build)
         project.add(Finding("app_build_command", lines, ", ".join(sources)))
-    if not found and (place := background.tables_at_load(flask)):
-        project.notes.append(
-            f"{place} creates tables with create_all(), which the application's database user may not do; "
-            "run it in app_release_command, or use Flask-Migrate."
-        )
+    calls = background.schema_at_start(flask.code)
+    what = "upgrade()" if "upgrade()" in calls else "create_all()"
+    if what in calls and (what == "upgrade()" or not found):
+        reason = f"{calls[what]}: {what}; remove this if it does not run when the application starts"
+        project.add(Finding("app_database_owner", True, reason, assumed=True))
 
 
 def assets(project: Project, tree: Tree) -> None:

@@ -57,6 +57,7 @@ OTHER: dict[str, Any] = {
     "app_metrics_path": "",
     "app_database_driver": "none",
     "app_database_via": "proxy",
+    "app_database_owner": True,
     "app_mail_from": "shop@example.org",
     "app_mail_url": "smtp://mail.example.org",
     "haproxy_cache_port": 7001,

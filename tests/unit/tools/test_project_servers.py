@@ -117,3 +117,26 @@ def test_the_parts_of_the_address_are_given_to_code_that_reads_them(tmp_path: Pa
 def test_an_application_that_reads_a_url_needs_no_parts(tmp_path: Path) -> None:
     code = "import os\nos.getenv('DB_HOST'), os.getenv('DB_USER'), os.getenv('DB_PASSWORD'), os.getenv('DATABASE_URL')"
     assert found(tmp_path, {"app.py": APP, "c.py": code}).value("app_environment") is None
+
+
+@pytest.mark.parametrize(
+    ("files", "owner"),
+    [
+        ({"c.py": "db.create_all()"}, True),
+        ({"c.py": "@app.cli.command('init-db')\ndef init():\n    db.create_all()"}, None),
+        (
+            {
+                "c.py": "db.create_all()",
+                "migrations/env.py": "",
+                "d.py": "from flask_migrate import Migrate\nMigrate()",
+            },
+            None,
+        ),
+        ({"c.py": "from flask_migrate import upgrade\ndef make():\n    upgrade('migrations')"}, True),
+        ({"c.py": "from plugins import upgrade\nupgrade()"}, None),
+    ],
+)
+def test_an_application_that_changes_its_schema_at_its_start_is_the_owner(
+    tmp_path: Path, files: dict[str, str], owner: bool | None
+) -> None:
+    assert found(tmp_path, {"app.py": APP, **files}).value("app_database_owner") is owner

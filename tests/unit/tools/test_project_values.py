@@ -263,7 +263,6 @@ def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dic
             "compose.yaml, service jobs runs `work`; if it belongs beside the web server, add it to app_processes.",
         ),
         ({"Procfile": "web: flask run"}, "Procfile:1 does not start gunicorn"),
-        ({"c.py": "db.create_all()"}, "c.py:1 creates tables with create_all()"),
         ({"Procfile": "release: flask db upgrade"}, "Procfile:1 migrates the schema, but no migrations were found"),
         ({"package.json": '{"scripts": {"build": "x"}}'}, "package.json: script build builds assets"),
     ],
