@@ -1,5 +1,6 @@
 """The wheels of the dependencies: downloaded, or built from source where a package has no wheel for the target."""
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -115,12 +116,33 @@ def build_all(lines: Sequence[str], target: Target, into: Path, python: Path | N
     """Build packages from source. All that cannot be built are named in one error."""
     compiled = []
     for line in lines:
+        if _is_compiled(line):
+            compiled.append(line)
+            continue
         try:
             _build(line, into)
         except ReleaseError:
             compiled.append(line)
     if failures := builder.build(compiled, target, into, python) if compiled else {}:
         raise ReleaseError(_named({line.split()[0]: reason for line, reason in failures.items()}, target))
+
+
+def _is_compiled(line: str) -> bool:
+    """Return whether a package has compiled code, if its wheel for this machine's own Python shows it.
+
+    Such a package is not built twice: numpy takes ten minutes.
+    """
+    if " @ " in line:
+        return False
+    with tempfile.TemporaryDirectory() as work, contextlib.suppress(ReleaseError):
+        pip("download", "--quiet", "--no-deps", ONLY_WHEELS, f"--dest={work}", line.split()[0], what="download it")
+        found = list(Path(work).glob("*.whl"))
+        return bool(found) and not any(_is_pure(wheel) for wheel in found)
+    return False
+
+
+def _is_pure(wheel: Path) -> bool:
+    return any(tag.platform == "any" for tag in parse_wheel_filename(wheel.name)[3])
 
 
 def _build(line: str, into: Path) -> None:
@@ -136,7 +158,7 @@ def _build(line: str, into: Path) -> None:
             what="build it",
         )
         wheel = next(Path(work).glob("*.whl"))
-        if not any(tag.platform == "any" for tag in parse_wheel_filename(wheel.name)[3]):
+        if not _is_pure(wheel):
             raise ReleaseError("it contains compiled code")
         shutil.move(wheel, into / wheel.name)
 

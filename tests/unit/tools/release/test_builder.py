@@ -49,6 +49,8 @@ def test_only_a_machine_of_the_same_type_can_compile(engine: list[str], tmp_path
 @pytest.mark.usefixtures("engine")
 def test_only_what_this_machine_cannot_build_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def pip(*arguments: str, **_: object) -> None:
+        if arguments[0] == "download":
+            raise ReleaseError("there is no wheel")
         folder = next(Path(a.partition("=")[2]) for a in arguments if a.startswith("--wheel-dir="))
         name = "pure-1.0-py3-none-any.whl" if "--no-binary=pure" in arguments else "x-1.0-cp311-cp311-linux_x86_64.whl"
         (folder / name).touch()
@@ -57,3 +59,19 @@ def test_only_what_this_machine_cannot_build_is_compiled(tmp_path: Path, monkeyp
     with pytest.raises(ReleaseError, match=r"broken==1.0 \(fatal error: broken.h"):
         wheels.build_all([*LINES, "pure==1.0 --hash=sha256:cc"], TARGET, tmp_path, None)
     assert sorted(path.name.partition("-")[0] for path in tmp_path.iterdir()) == ["psycopg2", "pure"]
+
+
+def test_a_package_that_has_a_compiled_wheel_here_is_not_built_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def pip(command: str, *arguments: str, what: str) -> None:
+        calls.append(command)
+        folder = next(word.partition("=")[2] for word in arguments if word.startswith("--dest="))
+        (Path(folder) / "numpy-2.0.1-cp311-cp311-manylinux_2_17_x86_64.whl").write_bytes(what.encode())
+
+    monkeypatch.setattr(wheels, "pip", pip)
+    monkeypatch.setattr(builder, "build", lambda lines, *_: calls.extend(lines))
+    wheels.build_all(["numpy==2.0.1 --hash=sha256:aa"], TARGET, tmp_path, None)
+    assert calls == ["download", "numpy==2.0.1 --hash=sha256:aa"]
