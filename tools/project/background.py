@@ -35,7 +35,9 @@ def migrations(tree: Tree, apps: Apps, dependencies: Dependencies, module: str) 
         return
     folder = sorted(used, key=lambda name: (name.count("/"), name))[0]
     offline = "offline" in tree.read(used[folder])
-    migrate = flask_migrate(apps)
+    # The environment of Flask-Migrate needs the application, even if its extension is made in an unusual way.
+    own = used[folder] if re.search(r"(?m)^from flask import current_app", tree.read(used[folder])) else ""
+    migrate = flask_migrate(apps) or own
     if migrate and dependencies.has("flask-migrate"):
         program, source = (
             f"flask --app {shlex.quote(module.removesuffix('()'))} db",

@@ -63,12 +63,17 @@ def read(tree: Tree) -> Dependencies:
     packaged = bool(found.direct)
     found.input = next(
         (name for name in INPUTS if name in tree.files and (name != "pyproject.toml" or packaged)), ""
-    ) or tree.first(*ELSEWHERE)
-    if not found.input:
+    ) or tree.first(*ELSEWHERE, *(f"{package}/requirements.txt" for package in own_packages(tree)))
+    if not found.input and (tree.root.parent / ".git").exists() and (tree.root.parent / "requirements.txt").is_file():
+        # The application is in a folder of a repository that lists the packages.
+        found.input = "../requirements.txt"
+        for line in requirement_lines(Tree(tree.root.parent), "requirements.txt"):
+            add(found, line)
+    elif not found.input:
         raise ProjectError(
             f"{tree.root} does not name its packages: it has none of {', '.join(INPUTS)}; {way_out(tree)}."
         )
-    if found.input.endswith((".txt", ".in", ".py", ".cfg")) or found.input.startswith("Pipfile"):
+    elif found.input.endswith((".txt", ".in", ".py", ".cfg")) or found.input.startswith("Pipfile"):
         for line in listed(tree, found.input):
             add(found, line)
     elif found.input.endswith((".lock", "pylock.toml")):
@@ -77,9 +82,21 @@ def read(tree: Tree) -> Dependencies:
     return found
 
 
+def own_packages(tree: Tree) -> list[str]:
+    """Return the packages in the project's own folder."""
+    return [name.removesuffix("/__init__.py") for name in tree.files if re.fullmatch(r"[^/]+/__init__\.py", name)]
+
+
+def outside(tree: Tree, folder: str) -> str:
+    """Return the folder from which a package is imported, or the folder itself if it is no package."""
+    while f"{folder}/__init__.py" in tree.files:
+        folder = folder.rpartition("/")[0]
+    return folder
+
+
 def way_out(tree: Tree) -> str:
     """Return what the owner of a project without a list of packages can do."""
-    folders = sorted(name.rpartition("/")[0] for name in tree.files if name.rpartition("/")[2] in INPUTS)
+    folders = sorted(outside(tree, name.rpartition("/")[0]) for name in tree.files if name.rpartition("/")[2] in INPUTS)
     own = [folder for folder in folders if any(n.startswith(f"{folder}/") and n.endswith(".py") for n in tree.files)]
     if own:
         return f"{own[0]} has one, so describe that folder: bin/fleet init {tree.root}/{own[0]}"

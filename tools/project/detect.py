@@ -1,6 +1,5 @@
 """Puts together what was found in a project: the values of variables, and notes for its owner."""
 
-import json
 import re
 import shlex
 from dataclasses import dataclass, field
@@ -10,9 +9,9 @@ from tools.project import background, commands, dependencies, image, interpreter
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
-from tools.project.environment import CONTRACT
+from tools.project.environment import CONTRACT, app_json
 from tools.project.settings import Settings
-from tools.project.tree import Finding, Tree, table
+from tools.project.tree import Finding, Tree
 from tools.release.lock import INPUTS
 from tools.release.target import HOST_PYTHON
 
@@ -75,8 +74,9 @@ def detect(
     project, code = Project(), Code(tree)
     flask, celery = Apps(code, FLASK), Apps(code, CELERY, extension="celery")
     lines, others = commands.procfile(tree), list(commands.others(tree))
-    module = web.choose(flask, [c for c in lines if c.name == "web"] + others, flask_app(tree), choices.app)
     needs = dependencies.read(tree)
+    module = web.choose(flask, [c for c in lines if c.name == "web"] + others, flask_app(tree), choices.app)
+    web.refuse_other_folder(code, module, needs)
     project.add(module)
     packages(project, tree, needs, interpreter.python(tree, needs, better, can_be_had))
     gunicorn_options(project, lines)
@@ -201,15 +201,6 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
             )
         else:
             project.notes.append(f"{read.place} needs the variable {read.name}; set it in app_environment.")
-
-
-def app_json(tree: Tree) -> list[tuple[str, dict[str, Any]]]:
-    """Return the variables that Heroku's app.json describes."""
-    try:
-        found = table(json.loads(tree.read("app.json") or "{}"), "env")
-    except ValueError:
-        return []
-    return [(name, entry) for name, entry in found.items() if isinstance(entry, dict)]
 
 
 def wanted(name: str) -> bool:

@@ -1,11 +1,14 @@
 """The variables of the environment: those that the fleet sets, and those that a module reads."""
 
 import ast
+import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from tools.project.code import Code, Module, dotted, keyword, text
+from tools.project.tree import Tree, table
 
 # What the fleet sets for every application. See docs/your-application.md.
 CONTRACT = re.compile(
@@ -124,3 +127,12 @@ def fields(code: Code, module: Module, node: ast.ClassDef) -> Iterator[Read]:
             if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
                 given = field.value is not None
                 yield Read(field.target.id.upper(), module.at(field), required=not given, default=given)
+
+
+def app_json(tree: Tree) -> list[tuple[str, dict[str, Any]]]:
+    """Return the variables that Heroku's app.json describes."""
+    try:
+        found = table(json.loads(tree.read("app.json") or "{}"), "env")
+    except ValueError:
+        return []
+    return [(name, entry) for name, entry in found.items() if isinstance(entry, dict)]

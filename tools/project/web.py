@@ -2,6 +2,7 @@
 
 import ast
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -53,6 +54,29 @@ def choose(apps: Apps, commands: list[Command], flask_app: tuple[str, str] | Non
     if flask_app and (target := from_flask_app(apps, flask_app[0])):
         return Finding("app_module", target, f"{flask_app[1]}: FLASK_APP={flask_app[0]}")
     return from_code(apps)
+
+
+def refuse_other_folder(code: Code, module: Finding, needs: Dependencies) -> None:
+    """Refuse a module that imports its neighbours by their plain names, as it can in its own folder only."""
+    known = code.modules.get(module.value.split(":")[0])
+    if known is None or module.source == "--app" or "." not in known.name:
+        return
+    package = known.name.rpartition(".")[0]
+    folder = known.path.rpartition("/")[0]
+    sources = {source for source, _ in known.imported.values()}
+    if any(source.split(".")[0] == package.split(".")[0] for source in sources):
+        return
+    for first in sorted(source.split(".")[0] for source in sources):
+        inside = {name for name in code.modules if f"{name}.".startswith((f"{package}.{first}.", f"{first}."))}
+        if (
+            inside
+            and not any(f"{name}.".startswith(f"{first}.") for name in inside)
+            and first not in (sys.stdlib_module_names | needs.direct)
+        ):
+            raise ProjectError(
+                f"{known.path} imports {first}, which is in its own folder, so gunicorn must start there; describe it "
+                f"instead: bin/fleet init {code.tree.root}/{folder}."
+            )
 
 
 def other_servers(tree: Tree, commands: list[Command]) -> Iterator[tuple[str, str]]:

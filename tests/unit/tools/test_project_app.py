@@ -6,7 +6,7 @@ import pytest
 
 from tests.unit.tools.projects import APP, FACTORY, NEEDY, found, write
 from tools.project.detect import Choices, detect
-from tools.project.tree import ProjectError
+from tools.project.tree import ProjectError, Tree
 
 
 @pytest.mark.parametrize(
@@ -77,6 +77,10 @@ def test_the_application_is_found(tmp_path: Path, files: dict[str, str], module:
             "Procfile:1 starts gunicorn in the folder ./back; describe that folder instead: bin/fleet init .*/back",
         ),
         ({"back/main.py": APP, "Procfile": "web: cd back && gunicorn main:app"}, "in the folder back; describe that"),
+        (
+            {"back/main.py": APP + "import models", "back/models.py": ""},
+            "back/main.py imports models, which is in its own folder, .* bin/fleet init .*/back",
+        ),
         ({"one.py": APP, "two.py": APP}, r"2 Flask applications: one:app \(one.py:2\) and two:app .*one with --app"),
         ({"shop.py": NEEDY}, r"create_app\(\) in shop.py cannot be called without arguments, .*--app"),
         (
@@ -111,6 +115,7 @@ def test_what_cannot_be_described_is_refused_in_one_sentence(
     [
         ({}, r"write a requirements.txt \(pip freeze\)"),
         ({"server/app.py": APP, "server/requirements.txt": "flask"}, "describe that folder: bin/fleet init .*/server"),
+        ({"web/shop/__init__.py": "", "web/shop/requirements.txt": "flask"}, "describe that folder: .*/web"),
         ({"environment.yml": "dependencies: [flask]"}, "environment.yml is for conda, .* write a requirements.txt"),
     ],
 )
@@ -139,3 +144,27 @@ def test_other_lists_of_packages_are_read(tmp_path: Path, name: str, content: st
 
 def test_the_choice_of_the_user_wins(tmp_path: Path) -> None:
     assert found(tmp_path, {"one.py": APP, "two.py": APP}, app="two:app").value("app_module") == "two:app"
+
+
+@pytest.mark.parametrize(
+    "code", ["import redis", "from shop.models import x\nimport jwt", "from . import models\nimport jwt"]
+)
+def test_a_module_may_have_the_name_of_a_package(tmp_path: Path, code: str) -> None:
+    files = {
+        "shop/__init__.py": "",
+        "shop/main.py": f"{code}\n{APP}",
+        "shop/models.py": "",
+        "requirements.txt": "redis",
+    }
+    files |= {"shop/redis.py": "", "shop/jwt.py": ""}
+    assert found(tmp_path, files).value("app_module") == "shop.main:app"
+
+
+def test_the_list_of_packages_may_be_inside_the_package_or_beside_the_folder(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    inner = write(tmp_path / "back", {"app.py": APP})
+    (inner.root / "requirements.txt").rename(tmp_path / "requirements.txt")
+    assert detect(Tree(inner.root, complete=True), Choices()).value("app_requirements") == "../requirements.txt"
+    package = write(tmp_path / "two", {"app.py": APP, "shop/__init__.py": "", "shop/requirements.txt": "flask"})
+    (package.root / "requirements.txt").unlink()
+    assert detect(Tree(package.root, complete=True), Choices()).value("app_requirements") == "shop/requirements.txt"

@@ -51,6 +51,15 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
             },
         ),
         (
+            {
+                "requirements.txt": "flask-migrate",
+                **MIGRATIONS,
+                "migrations/env.py": "from flask import current_app",
+                "migrations/alembic.ini": "",
+            },
+            {"app_migrate_command": "flask --app app:app db upgrade"},
+        ),
+        (
             {"ext.py": MIGRATE, "requirements.txt": "flask-migrate", "migrations/env.py": ""},
             {"app_migrate_command": None},
         ),
