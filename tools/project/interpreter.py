@@ -10,7 +10,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from tools.project.dependencies import Dependencies
 from tools.project.tree import Finding, ProjectError, Tree
 from tools.release.errors import ReleaseError
-from tools.release.target import HOST_PYTHON, PYTHONS, Target, fits
+from tools.release.target import HOST_PYTHON, MAINTAINED, PYTHONS, Target, fits
 
 # Releases that have no wheel for a Python, or fail at import on it.
 TOO_OLD = {
@@ -65,8 +65,11 @@ def python(
 def with_wheels(dependencies: Dependencies, pythons: list[str], better: Better) -> tuple[str, list[str]]:
     """Return the Python for which the most pinned packages have a wheel, and those that the first one has none for."""
     pins = [f"{name}=={version}" for name, version in dependencies.versions.items()]
+    maintained = [version for version in pythons if version in MAINTAINED]
+    if pythons[0] not in MAINTAINED or not pins:
+        return pythons[0], []
     try:
-        best, lacking = better(pins, Target(pythons[0], platform.machine()), pythons)
+        best, lacking = better(pins, Target(pythons[0], platform.machine()), maintained)
     except ReleaseError:  # no package index can be reached
         return pythons[0], []
     return best or pythons[0], lacking

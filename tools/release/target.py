@@ -8,6 +8,8 @@ from packaging.specifiers import SpecifierSet
 HOST_PYTHON = "3.13"
 # Those that uv can fetch, the best one first. 3.14 is the last resort, because fewer packages support it.
 PYTHONS = ("3.13", "3.12", "3.11", "3.10", "3.9", "3.8", "3.14")
+# Those that get security fixes. An older one is taken only if the project cannot run on these.
+MAINTAINED = ("3.13", "3.12", "3.11")
 # The version of Debian 13's C library. Wheels for this or an older version run on the target.
 GLIBC = (2, 41)
 # The newest one that uv knows. It only decides which versions are chosen.

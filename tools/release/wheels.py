@@ -13,7 +13,7 @@ from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from tools.release import builder
 from tools.release.errors import ReleaseError, pip, uv
-from tools.release.target import PYTHONS, Target
+from tools.release.target import MAINTAINED, Target
 
 ONLY_WHEELS = "--only-binary=:all:"
 NO_WHEEL = re.compile(
@@ -97,7 +97,7 @@ def _names(reason: str, requirement: str) -> bool:
     return bool(re.search(rf"(?<![\w.-]){name}(?:==| was )", reason))
 
 
-def better_python(pins: Sequence[str], target: Target, pythons: Sequence[str] = PYTHONS) -> tuple[str, list[str]]:
+def better_python(pins: Sequence[str], target: Target, pythons: Sequence[str] = MAINTAINED) -> tuple[str, list[str]]:
     """Return the first Python for which the most pins have a wheel, and those that have none for the target's.
 
     Both are empty if no other Python is better. A pin without a wheel for any Python is in most cases pure Python, and

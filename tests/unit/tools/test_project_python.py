@@ -48,6 +48,7 @@ def test_the_python_is_that_of_the_project_or_the_newest_that_works(
     [
         ({"requirements.txt": "rare==1.0\npure==1.0"}, {"rare==1.0": "3.11", "pure==1.0": "3.11"}, "3.11"),
         ({"requirements.txt": "rare==1.0"}, {}, None),
+        ({"requirements.txt": "rare==1.0"}, {"rare==1.0": "3.9"}, None),
         ({"requirements.txt": "rare"}, {"rare": "3.11"}, None),
         ({"requirements.txt": "rare==1.0", ".python-version": "3.12"}, {"rare==1.0": "3.11"}, "3.12"),
         ({"requirements.txt": "rare==1.0\ngreenlet==3.0.1"}, {"rare==1.0": "3.13"}, "3.12"),

@@ -7,7 +7,7 @@ import pytest
 from tests.unit.tools.release.projects import TARGET
 from tools.release import wheels
 from tools.release.errors import ReleaseError
-from tools.release.target import PYTHONS
+from tools.release.target import MAINTAINED
 
 # The newest Python for which a pin has wheels, and whether uv names the packages that it is about.
 NEWEST = {"greenlet==3.0.1": "3.12", "multidict==6.0.4": "3.11", "langdetect==1.0.9": "", "unnamed==1.0": "3.12"}
@@ -61,9 +61,8 @@ def test_errors_that_name_no_package_or_several_are_taken_apart() -> None:
 def test_the_better_python_is_the_newest_with_the_most_wheels(
     calls: list[str], pins: list[str], python: str, lacking: list[str]
 ) -> None:
-    pythons = [version for version in PYTHONS if version > "3.10"]
-    assert wheels.better_python(pins, TARGET, pythons) == (python, lacking)
-    assert set(calls) <= set(pythons)
+    assert wheels.better_python(pins, TARGET) == (python, lacking)
+    assert set(calls) <= set(MAINTAINED)
 
 
 def test_packages_that_cannot_be_had_are_named_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
