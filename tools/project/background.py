@@ -39,19 +39,22 @@ def migrations(tree: Tree, apps: Apps, dependencies: Dependencies, module: str) 
     own = used[folder] if re.search(r"(?m)^from flask import current_app", tree.read(used[folder])) else ""
     migrate = flask_migrate(apps) or own
     if migrate and dependencies.has("flask-migrate"):
+        # Its own default is relative to the working directory, whatever folder the code is in.
+        place = "" if folder == "migrations" else f" --directory {shlex.quote(folder)}"
         program, source = (
             f"flask --app {shlex.quote(module.removesuffix('()'))} db",
             f"{migrate}: Flask-Migrate, {folder}/",
         )
-        sql = f"{program} upgrade --sql {{current}}:head"
-        yield Finding("app_migrate_command", f"{program} upgrade", source)
+        sql = f"{program} upgrade{place} --sql {{current}}:head"
+        yield Finding("app_migrate_command", f"{program} upgrade{place}", source)
     elif (ini := tree.first("alembic.ini")) or (ini := tree.first(f"{folder}/alembic.ini")):
         program, source = "alembic" if ini == "alembic.ini" else f"alembic --config {ini}", f"{ini}, {folder}/"
         sql = f"{program} upgrade {{current}}:head --sql"
         yield Finding("app_migrate_command", f"{program} upgrade head", source)
+        place = ""
     else:
         return
-    yield Finding("app_migrate_status_command", f"{program} current", source)
+    yield Finding("app_migrate_status_command", f"{program} current{place}", source)
     if offline:
         yield Finding("app_migrate_sql_command", sql, f"{used[folder]} has an offline mode")
 

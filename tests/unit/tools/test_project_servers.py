@@ -124,14 +124,6 @@ def test_an_application_that_reads_a_url_needs_no_parts(tmp_path: Path) -> None:
     [
         ({"c.py": "db.create_all()"}, True),
         ({"c.py": "@app.cli.command('init-db')\ndef init():\n    db.create_all()"}, None),
-        (
-            {
-                "c.py": "db.create_all()",
-                "migrations/env.py": "",
-                "d.py": "from flask_migrate import Migrate\nMigrate()",
-            },
-            None,
-        ),
         ({"c.py": "from flask_migrate import upgrade\ndef make():\n    upgrade('migrations')"}, True),
         ({"c.py": "from plugins import upgrade\nupgrade()"}, None),
     ],

@@ -12,8 +12,7 @@ MIGRATIONS = {
     "migrations/env.py": "def run_migrations_offline(): ...",
     "migrations/versions/1_a.py": "down_revision = None",
 }
-
-
+INNER_MIGRATIONS = {f"shop/{name}": text for name, text in MIGRATIONS.items()}
 DB_URL = {"DB_URL": "{{ app_database_url }}"}
 PREFIXED = {
     "FLASK_SECRET_KEY": "{{ app_secret_key }}",
@@ -58,6 +57,13 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
                 "migrations/alembic.ini": "",
             },
             {"app_migrate_command": "flask --app app:app db upgrade"},
+        ),
+        (
+            {"shop/ext.py": MIGRATE, "requirements.txt": "flask-migrate", **INNER_MIGRATIONS},
+            {
+                "app_migrate_command": "flask --app app:app db upgrade --directory shop/migrations",
+                "app_migrate_status_command": "flask --app app:app db current --directory shop/migrations",
+            },
         ),
         (
             {"ext.py": MIGRATE, "requirements.txt": "flask-migrate", "migrations/env.py": ""},
