@@ -12,7 +12,7 @@ from tools.fleet.context import ROOT
 # Addresses outside of the fleet.
 OUTSIDE = ("{{ grafana_apt_repository }}",)
 # It fetches an application's source from the internet.
-FETCH = ROOT / "tools/release/fetch.py"
+INTERNET = {ROOT / "tools/release" / name for name in ("fetch.py", "interpreter.py")}
 # What honours the proxy, and the words without which a call of it does.
 CALLS = {
     r"urlopen\(": "-",
@@ -62,4 +62,4 @@ def calls(path: Path) -> Iterator[str]:
 def test_programs_request_the_fleet_without_a_proxy() -> None:
     folders = ("app", "bin", "molecule", "playbooks", "plugins", "roles", "terraform", "tests/support", "tools")
     paths = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
-    assert [call for path in paths if path != FETCH for call in calls(path)] == []
+    assert [call for path in paths if path not in INTERNET for call in calls(path)] == []
