@@ -2,7 +2,7 @@
 
 import platform
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from packaging.requirements import Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -24,7 +24,7 @@ TOO_OLD = {
 }
 TOO_OLD["3.14"] = TOO_OLD["3.13"]
 # Such as better_python of tools.release.wheels.
-Better = Callable[[list[str], Target, list[str]], tuple[str, list[str]]]
+Better = Callable[[list[str], Target, Iterable[str]], tuple[str, list[str]]]
 Available = Callable[[str], bool]
 
 
@@ -49,7 +49,7 @@ def python(
     fitting = [version for version in allowed if not too_old(dependencies, version)] or allowed
     # Without a way to the others, the one that can be had is better than the newest one.
     usable = fitting if fitting[0] == HOST_PYTHON else [v for v in fitting if can_be_had(v)] or fitting
-    best, pins = with_wheels(dependencies, usable, better) if better else (usable[0], [])
+    best, pins = with_wheels(dependencies, usable, better, can_be_had) if better else (usable[0], [])
     if best == HOST_PYTHON:
         return None
     if pins:
@@ -62,14 +62,17 @@ def python(
     return Finding("app_python", best, reason, assumed=True)
 
 
-def with_wheels(dependencies: Dependencies, pythons: list[str], better: Better) -> tuple[str, list[str]]:
+def with_wheels(
+    dependencies: Dependencies, pythons: list[str], better: Better, can_be_had: Available
+) -> tuple[str, list[str]]:
     """Return the Python for which the most pinned packages have a wheel, and those that the first one has none for."""
     pins = [f"{name}=={version}" for name, version in dependencies.versions.items()]
-    maintained = [version for version in pythons if version in MAINTAINED]
+    # Lazy: whether an interpreter can be had is only of interest if a wheel is missing.
+    others = (v for v in pythons[1:] if v in MAINTAINED and can_be_had(v))
     if pythons[0] not in MAINTAINED or not pins:
         return pythons[0], []
     try:
-        best, lacking = better(pins, Target(pythons[0], platform.machine()), maintained)
+        best, lacking = better(pins, Target(pythons[0], platform.machine()), others)
     except ReleaseError:  # no package index can be reached
         return pythons[0], []
     return best or pythons[0], lacking

@@ -4,7 +4,7 @@ import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -97,7 +97,7 @@ def _names(reason: str, requirement: str) -> bool:
     return bool(re.search(rf"(?<![\w.-]){name}(?:==| was )", reason))
 
 
-def better_python(pins: Sequence[str], target: Target, pythons: Sequence[str] = MAINTAINED) -> tuple[str, list[str]]:
+def better_python(pins: Sequence[str], target: Target, pythons: Iterable[str] = MAINTAINED) -> tuple[str, list[str]]:
     """Return the first Python for which the most pins have a wheel, and those that have none for the target's.
 
     Both are empty if no other Python is better. A pin without a wheel for any Python is in most cases pure Python, and
@@ -105,7 +105,7 @@ def better_python(pins: Sequence[str], target: Target, pythons: Sequence[str] = 
     """
     lacking = without_wheel(pins, target)
     best, missing = "", lacking
-    for python in pythons:
+    for python in pythons if lacking else ():
         less = without_wheel(missing, replace(target, python=python)) if python != target.python else missing
         if len(less) < len(missing):
             best, missing = python, less

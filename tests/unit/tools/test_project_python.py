@@ -1,5 +1,6 @@
 """The Python that `bin/fleet init` chooses for a project. Nothing asks a package index."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -57,9 +58,10 @@ def test_the_python_is_that_of_the_project_or_the_newest_that_works(
 def test_the_python_is_the_newest_for_which_pinned_packages_have_wheels(
     tmp_path: Path, files: dict[str, str], wheels: dict[str, str], python: str | None
 ) -> None:
-    def better(pins: list[str], target: Target, pythons: list[str]) -> tuple[str, list[str]]:
+    def better(pins: list[str], target: Target, pythons: Iterable[str]) -> tuple[str, list[str]]:
         lacking = [pin for pin in pins if wheels.get(pin, target.python) != target.python]
-        return next((wheels[pin] for pin in lacking if wheels[pin] in pythons), ""), lacking
+        others = list(pythons) if lacking else []
+        return next((wheels[pin] for pin in lacking if wheels[pin] in others), ""), lacking
 
     project = detect(write(tmp_path, {"app.py": APP, **files}), Choices(), better)
     assert project.value("app_python") == python
@@ -88,3 +90,13 @@ def test_without_a_package_index_only_what_is_known_decides(tmp_path: Path) -> N
 def test_a_python_that_can_be_had_is_preferred(tmp_path: Path, files: dict[str, str], python: str | None) -> None:
     project = detect(write(tmp_path, {"app.py": APP, **files}), Choices(), None, lambda version: version == "3.11")
     assert project.value("app_python") == python
+
+
+def test_a_python_with_more_wheels_is_taken_only_if_it_can_be_had(tmp_path: Path) -> None:
+    def better(_: list[str], __: Target, pythons: Iterable[str]) -> tuple[str, list[str]]:
+        return next(iter(pythons), ""), ["rare==1.0"]
+
+    files = {"app.py": APP, "requirements.txt": "rare==1.0"}
+    for had, python in (("3.11 3.12", "3.12"), ("3.11", "3.11"), ("", None)):
+        project = detect(write(tmp_path, files), Choices(), better, had.split().__contains__)
+        assert project.value("app_python") == python
