@@ -11,7 +11,7 @@ from tools.fleet.context import ROOT
 
 # Addresses outside of the fleet.
 OUTSIDE = ("{{ grafana_apt_repository }}",)
-# It fetches an application's source from the internet.
+# They fetch from the Internet.
 INTERNET = {ROOT / "tools/release" / name for name in ("fetch.py", "interpreter.py")}
 # What honours the proxy, and the words without which a call of it does.
 CALLS = {
