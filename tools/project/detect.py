@@ -131,7 +131,7 @@ def packages(project: Project, tree: Tree, needs: dependencies.Dependencies, pyt
     if needs.input not in INPUTS:
         project.add(Finding("app_requirements", needs.input, "there is no requirements.txt"))
     project.add(python)
-    project.add(dependencies.driver(needs), image.packages(tree))
+    project.add(dependencies.driver(needs), image.packages(tree, needs))
 
 
 def gunicorn_options(project: Project, lines: list[Command]) -> None:

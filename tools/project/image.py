@@ -4,8 +4,10 @@ import re
 from collections.abc import Iterator
 
 from tools.project.commands import DEVELOPMENT, DOCKERFILE, Command, logical_lines, settings
+from tools.project.dependencies import Dependencies
 from tools.project.tree import Finding, Tree
 
+NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 # Packages that only a build needs, that every host has, or whose work the fleet does.
 NOT_NEEDED = re.compile(
     r".*-dev|lib[\w+-]*\d\.\d.*|build-essential|gcc.*|g\+\+|make|cmake|clang|ninja-build|pkg-config|pkgconf|cargo|rustc|git(-core)?|virtualenv|curl|wget|"
@@ -13,23 +15,38 @@ NOT_NEEDED = re.compile(
     r"tzdata|locales|dumb-init|tini|gosu|supervisor|nginx|cron|python3?([.\d-].*)?|node.*|npm|yarn|"
     r"(postgresql|mysql|mariadb|redis)-.*|default-mysql-client|lib(ssl|ffi|pq)\d.*|zlib1g"
 )
+# Python packages that load a library or run a program of the host, with the names of these in Debian 13.
+LIBRARIES = {
+    "cairosvg": "libcairo2",
+    "graphviz": "graphviz",
+    "opencv-python": "libgl1",
+    "pdf2image": "poppler-utils",
+    "pydub": "ffmpeg",
+    "pytesseract": "tesseract-ocr",
+    "python-magic": "libmagic1t64",
+    "pyzbar": "libzbar0t64",
+    "weasyprint": "libpangoft2-1.0-0 libharfbuzz-subset0",
+}
 NODE = frozenset({"npm", "yarn", "pnpm", "bun", "npx"})
 
 
-def packages(tree: Tree) -> Finding | None:
-    """Return the Debian packages that Heroku's Aptfile lists, or that a Dockerfile installs in its last stage."""
+def packages(tree: Tree, needs: Dependencies) -> Finding | None:
+    """Return the Debian packages that the application probably needs, with their places."""
+    found = {name: place for name, place in named(tree) if not NOT_NEEDED.fullmatch(name)}
+    for package, names in LIBRARIES.items():
+        if needs.has(package):
+            found |= dict.fromkeys(names.split(), f"{needs.input}: {package}")
+    places = ", ".join(dict.fromkeys(found.values()))
+    return Finding("app_packages", list(found), places, assumed=True) if found else None
+
+
+def named(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Yield the packages of Heroku's Aptfile, or else those that a Dockerfile installs, with their place."""
     listed = [line.strip() for line in tree.read("Aptfile").splitlines()]
-    if names := [name for name in listed if re.fullmatch(r"[a-z0-9][\w.+-]*", name) and not NOT_NEEDED.fullmatch(name)]:
-        return Finding("app_packages", names, "Aptfile", assumed=True)
+    found = [(name, "Aptfile") for name in listed if NAME.fullmatch(name)]
     for file in dockerfiles(tree):
-        found: dict[str, str] = {}
-        for place, words in last_stage(tree, file):
-            for name in installed(words):
-                found.setdefault(name, place)
-        if found:
-            places = ", ".join(dict.fromkeys(found.values()))
-            return Finding("app_packages", list(found), f"{places}: apt-get install", assumed=True)
-    return None
+        found = found or [(name, place) for place, words in last_stage(tree, file) for name in installed(words)]
+    yield from found
 
 
 def dockerfiles(tree: Tree) -> list[str]:
@@ -57,12 +74,11 @@ def last_stage(tree: Tree, file: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def installed(words: list[str]) -> Iterator[str]:
-    """Yield the packages that a command of apt installs and that the application may need."""
+    """Yield the packages that a command of apt installs."""
     _, rest = settings(words)
     if rest and rest[0] in {"apt-get", "apt"} and "install" in rest:
         for word in rest[rest.index("install") + 1 :]:
-            name = word.partition("=")[0]
-            if re.fullmatch(r"[a-z0-9][\w.+-]*", name) and not NOT_NEEDED.fullmatch(name):
+            if NAME.fullmatch(name := word.partition("=")[0]):
                 yield name
 
 

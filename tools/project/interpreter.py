@@ -20,9 +20,11 @@ TOO_OLD = {
     "pillow<10.1 psycopg2-binary<2.9.9 pydantic-core<2.6 pyyaml<6.0.1",
     "3.11": "cffi<1.15.1 gevent<22.10 greenlet<1.1.3 lxml<4.9.1 markupsafe<2.1 multidict<6.0.3 numpy<1.23.2 pandas<1.5 "
     "pillow<9.3 psycopg2-binary<2.9.5 pyyaml<6",
-    "3.10": "flask<1.1 jinja2<2.11 markupsafe<2 psycopg2-binary<2.9.2 pyyaml<6",
+    "3.10": "markupsafe<2 psycopg2-binary<2.9.2 pyyaml<6",
 }
 TOO_OLD["3.14"] = TOO_OLD["3.13"]
+# They import names from `collections` that Python 3.10 has removed.
+TOO_OLD = {version: f"{old} flask<1.1 jinja2<2.11 sqlalchemy<1.3 werkzeug<1" for version, old in TOO_OLD.items()}
 # Such as better_python of tools.release.wheels.
 Better = Callable[[list[str], Target, Iterable[str]], tuple[str, list[str]]]
 Available = Callable[[str], bool]

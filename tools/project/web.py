@@ -61,8 +61,7 @@ def refuse_other_folder(code: Code, module: Finding, needs: Dependencies) -> Non
     known = code.modules.get(module.value.split(":")[0])
     if known is None or module.source == "--app" or "." not in known.name:
         return
-    package = known.name.rpartition(".")[0]
-    folder = known.path.rpartition("/")[0]
+    package, folder = known.name.rpartition(".")[0], known.path.rpartition("/")[0]
     sources = {source for source, _ in known.imported.values()}
     if any(source.split(".")[0] == package.split(".")[0] for source in sources):
         return
@@ -156,7 +155,8 @@ def from_code(apps: Apps) -> Finding:
     if len(found) == 1:
         return Finding("app_module", found[0].spelled, found[0].source)
     if found:
-        names = " and ".join(f"{target.spelled} ({target.source})" for target in found)
+        some = [f"{target.spelled} ({target.source})" for target in found[:3]]
+        names = " and ".join(some + [f"{len(found) - 3} others"] * (len(found) > 3))
         raise ProjectError(f"The project has {len(found)} Flask applications: {names}; choose one with --app.")
     if needy := apps.needy():
         raise ProjectError(

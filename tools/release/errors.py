@@ -39,7 +39,8 @@ def cause(output: str) -> str:
     real = [line for line in lines if not GENERIC.search(line)] or lines
     found = [line for pattern in (EXCEPTION, ERROR) for line in real if pattern.search(line)]
     reason = (found or real[-1:] or ["it printed nothing"])[0]
-    return masked(re.sub(r"^(?:ERROR|error|cause|fatal|E): ", "", reason))
+    # pip lists all versions of a package that it cannot use.
+    return masked(re.sub(r"^(?:ERROR|error|cause|fatal|E): | \(from versions: [^)]*\)", "", reason))
 
 
 def run(

@@ -20,6 +20,10 @@ from tests.unit.tools.projects import APP, found
             {"app_packages": ["libmagic1", "ffmpeg", "poppler-utils"]},
         ),
         ({"Dockerfile": "FROM python:3.13\nRUN apt-get install -y git curl libpq5"}, {"app_packages": None}),
+        (
+            {"requirements.txt": "python-magic", "Dockerfile": "FROM x\nRUN apt-get install -y ffmpeg"},
+            {"app_packages": ["ffmpeg", "libmagic1t64"]},
+        ),
         ({"Aptfile": "# maps\ngdal-bin\nhttps://h/x.deb\nlibgeos-dev"}, {"app_packages": ["gdal-bin"]}),
         ({"Dockerfile": "ENV DEBUG=True", "c.py": "import os\nos.getenv('DEBUG')"}, {"app_environment": None}),
     ],

@@ -35,6 +35,7 @@ from tools.release.target import Target
             None,
         ),
         ({"requirements.txt": "greenlet==3.0.1\nsqlalchemy==2.0.23"}, "3.12"),
+        ({"requirements.txt": "sqlalchemy==1.1.9"}, "3.9"),
         ({"requirements.txt": "greenlet==3.0.1\nmultidict==6.0.4\nsqlalchemy==2.0.23"}, "3.11"),
     ],
 )

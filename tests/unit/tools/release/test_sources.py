@@ -121,6 +121,7 @@ def test_requires_python_is_judged_for_the_hosts_not_for_this_machine(
             "ERROR: Ignored the following yanked versions: 5.0.6\nERROR: No matching distribution found for vine==9\n",
             "No matching distribution found for vine==9",
         ),
+        ("ERROR: Could not find celery==4.4.1 (from versions: 3.1.3, 4.0.0)", "Could not find celery==4.4.1"),
         ("", "it printed nothing"),
     ],
 )
