@@ -20,6 +20,13 @@ ELSEWHERE = (
     *("requirements/requirements.txt", "requirements/common.txt", "requirements/main.txt", "requirements/app.txt"),
     *("requirements/heroku.txt", "requirements-prod.txt", "requirements.in"),
 )
+# Releases that fail at import with newer releases of other packages, which they do not exclude.
+LIMITS = {
+    "flask<2": "werkzeug<2 jinja2<3.1 itsdangerous<2.1 markupsafe<2.1",
+    "flask>=2,<2.2.5": "werkzeug<3",
+    "flask-login<0.6.3": "werkzeug<3",
+    "flask-sqlalchemy<3": "sqlalchemy<2",
+}
 DRIVERS = {"psycopg2": "psycopg2", "psycopg2-binary": "psycopg2", "psycopg": "psycopg", "asyncpg": "asyncpg"}
 
 
@@ -206,6 +213,20 @@ def added_driver(dependencies: Dependencies) -> list[Finding]:
             return [found, Finding("app_database_driver", DRIVERS[package], f"extra {name}: {package}")]
     found = Finding("app_extra_packages", ["psycopg2-binary"], reason, assumed=True)
     return [found, Finding("app_database_driver", "psycopg2", "app_extra_packages: psycopg2-binary")]
+
+
+def limits(dependencies: Dependencies) -> Finding | None:
+    """Return older releases that pinned packages need, where the project does not pin these itself."""
+    found: dict[str, str] = {}
+    for line, others in LIMITS.items():
+        old = Requirement(line)
+        pinned = dependencies.versions.get(old.name, "")
+        if re.fullmatch(r"[\d.]+", pinned) and pinned in old.specifier:
+            for other in others.split():
+                if Requirement(other).name not in dependencies.versions:
+                    found.setdefault(other, f"{dependencies.input}: {old.name} {pinned}")
+    reason = f"{', '.join(dict.fromkeys(found.values()))}, which newer releases break"
+    return Finding("app_extra_packages", list(found), reason, assumed=True) if found else None
 
 
 def build_script(tree: Tree) -> tuple[str, str] | None:

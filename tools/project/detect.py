@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from tools.project import background, commands, dependencies, image, interpreter, servers, timers, web
@@ -43,8 +43,13 @@ class Project:
     mails: bool = False
 
     def add(self, *found: Finding | None) -> None:
-        """Add what was found."""
-        self.findings += [finding for finding in found if finding]
+        """Add what was found. Packages of several findings are joined."""
+        for new in found:
+            old = next((f for f in self.findings if new and f.variable == new.variable == "app_extra_packages"), None)
+            if old and new:
+                self.findings.remove(old)
+                new = replace(new, value=[*old.value, *new.value], source=f"{old.source}; {new.source}")
+            self.findings += [new] if new else []
 
     def value(self, variable: str) -> Any:
         """Return the value that was found for a variable, or None."""
@@ -89,6 +94,7 @@ def detect(
     has_address = settings.has_database_url() or bool(settings.database_parts())
     if has_address and not project.value("app_database_driver"):
         project.add(*dependencies.added_driver(needs))
+    project.add(dependencies.limits(needs))
     driver = project.value("app_database_driver")
     project.notes += servers.notes(code, settings, needs, has_driver=bool(driver), has_address=has_address)
     if driver and not has_address:

@@ -158,6 +158,11 @@ def notes(code: Code, settings: Settings, needs: Dependencies, has_driver: bool,
             f"{needs.input} has {package}, but the fleet passes no WebSockets, and each request of a client may reach "
             "another process. Long polling works with one process: app_workers: 1 and --hosts one."
         )
+    if needs.has("flask-assets", "webassets"):
+        yield (
+            f"{needs.input} has flask-assets or webassets, which writes bundles into the static folder at run time. "
+            "Build them with app_build_command (flask assets build), or name the folder in app_writable_dirs."
+        )
     for one in found:
         if one.kind in {"redis", "rediss", "amqp"} and one.place not in replaced:
             name = "CELERY_BROKER_URL" if one.kind == "amqp" else "REDIS_URL"

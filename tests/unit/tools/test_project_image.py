@@ -1,4 +1,4 @@
-"""What `bin/fleet init` takes from a Dockerfile and an Aptfile: Debian packages and assets."""
+"""What `bin/fleet init` adds to the packages of an application: those of Debian, drivers, limits; and assets."""
 
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,12 @@ from tests.unit.tools.projects import APP, found
             {"requirements.txt": "python-magic", "Dockerfile": "FROM x\nRUN apt-get install -y ffmpeg"},
             {"app_packages": ["ffmpeg", "libmagic1t64"]},
         ),
+        (
+            {"requirements.txt": "flask==2.0.2\nflask-sqlalchemy==2.5", "c.py": "import os\nos.getenv('DATABASE_URL')"},
+            {"app_extra_packages": ["psycopg2-binary", "werkzeug<3", "sqlalchemy<2"]},
+        ),
+        ({"requirements.txt": "flask==2.0.2\nwerkzeug==2.0.1"}, {"app_extra_packages": None}),
+        ({"requirements.txt": "flask==2.3.0"}, {"app_extra_packages": None}),
         ({"Aptfile": "# maps\ngdal-bin\nhttps://h/x.deb\nlibgeos-dev"}, {"app_packages": ["gdal-bin"]}),
         ({"Dockerfile": "ENV DEBUG=True", "c.py": "import os\nos.getenv('DEBUG')"}, {"app_environment": None}),
     ],
