@@ -9,7 +9,7 @@ from tools.project import background, commands, dependencies, image, interpreter
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
-from tools.project.environment import CONTRACT, app_json
+from tools.project.environment import CONTRACT, app_json, needed
 from tools.project.settings import Settings
 from tools.project.tree import Finding, Tree
 from tools.release.lock import INPUTS
@@ -199,14 +199,7 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
             f"{place}: SECRET_KEY is fixed in the code, so its readers can forge sessions; take it from the variable "
             "SECRET_KEY."
         )
-    for read in settings.missing(set(values)):
-        if read.file:
-            project.notes.append(
-                f"{read.place} reads a file with settings. Add one to the project that takes its values from the "
-                f"environment (os.environ['DATABASE_URL']), and set its path, {read.name}, in app_environment."
-            )
-        else:
-            project.notes.append(f"{read.place} needs the variable {read.name}; set it in app_environment.")
+    project.notes += [needed(tree, read) for read in settings.missing(set(values))]
 
 
 def wanted(name: str) -> bool:

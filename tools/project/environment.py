@@ -37,6 +37,7 @@ DATABASE_PARTS = {
     "name": ("NAME|DB|DATABASE|DBNAME|DB_NAME", "{{ postgres_database }}"),
     "engine": ("ENGINE|DIALECT", "postgresql"),
 }
+EXAMPLE = re.compile(r"\.?env\.(example|sample|dist|template)|(example|sample)\.env")
 NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
 MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")
 # Classes of libraries whose objects read a variable when they are called.
@@ -136,3 +137,20 @@ def app_json(tree: Tree) -> list[tuple[str, dict[str, Any]]]:
     except ValueError:
         return []
     return [(name, entry) for name, entry in found.items() if isinstance(entry, dict)]
+
+
+def needed(tree: Tree, read: Read) -> str:
+    """Return the note about a variable that the application needs, with its value in an example of .env."""
+    if read.file:
+        return (
+            f"{read.place} reads a file with settings. Add one to the project that takes its values from the "
+            f"environment (os.environ['DATABASE_URL']), and set its path, {read.name}, in app_environment."
+        )
+    for name in tree.files:
+        if EXAMPLE.fullmatch(name):
+            value = re.search(rf"(?m)^(?:export )?{re.escape(read.name)}=[\"']?([^\"'\s#]+)", tree.read(name))
+            if value:
+                return (
+                    f"{read.place} needs the variable {read.name} ({name} has {value[1]}); set it in app_environment."
+                )
+    return f"{read.place} needs the variable {read.name}; set it in app_environment."

@@ -17,6 +17,7 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
         ({"c.py": "SECRET_KEY = 'dev'"}, "c.py:1: SECRET_KEY is fixed in the code, so its readers can forge sessions;"),
         ({"c.py": "app.secret_key = 'dev'"}, "c.py:1: SECRET_KEY is fixed in the code"),
         ({"c.py": "app.config.from_envvar('SHOP', silent=True)"}, "c.py:1 reads a file with settings. Add one to the"),
+        ({"c.py": "import os\nos.environ['LIMIT']", ".env.example": "LIMIT='5'"}, "LIMIT (.env.example has 5); set it"),
         (MIGRATE, "ext.py:2 uses Flask-Migrate, but the project has no migrations, so a new database has no tables;"),
         ({"boot.sh": BOOT}, "boot.sh:3 runs `flask deploy` before gunicorn; if every release needs it, set"),
         (
