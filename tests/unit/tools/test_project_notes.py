@@ -28,6 +28,23 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
             {"requirements.txt": "Flask-SocketIO"},
             "requirements.txt has flask-socketio, but the fleet passes no WebSockets",
         ),
+        (
+            {"c.py": "import os\nos.environ['STRIPE_KEY']"},
+            "c.py:2 needs the variable STRIPE_KEY; set it in app_environment.",
+        ),
+        ({"c.py": "app.config.from_envvar('SHOP_SETTINGS')"}, "set its path, SHOP_SETTINGS, in app_environment."),
+        ({"requirements.txt": "psycopg2", "c.py": "from environs import Env"}, "No code reads DATABASE_URL"),
+        (
+            {"Procfile": "web: gunicorn -k gevent app:app"},
+            "Procfile:1: gunicorn's --worker-class gevent is not taken over",
+        ),
+        (
+            {"compose.yaml": "services: {jobs: {build: {context: .}, command: work}}"},
+            "compose.yaml, service jobs runs `work`; if it belongs beside the web server, add it to app_processes.",
+        ),
+        ({"Procfile": "web: flask run"}, "Procfile:1 does not start gunicorn"),
+        ({"Procfile": "release: flask db upgrade"}, "Procfile:1 migrates the schema, but no migrations were found"),
+        ({"package.json": '{"scripts": {"build": "x"}}'}, "package.json: script build builds assets"),
     ],
 )
 def test_what_only_the_owner_can_do_is_noted(tmp_path: Path, files: dict[str, str], note: str) -> None:

@@ -260,33 +260,6 @@ def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dic
     assert {name: project.value(name) for name in values} == values
 
 
-@pytest.mark.parametrize(
-    ("files", "note"),
-    [
-        (
-            {"c.py": "import os\nos.environ['STRIPE_KEY']"},
-            "c.py:2 needs the variable STRIPE_KEY; set it in app_environment.",
-        ),
-        ({"c.py": "app.config.from_envvar('SHOP_SETTINGS')"}, "set its path, SHOP_SETTINGS, in app_environment."),
-        ({"requirements.txt": "psycopg2", "c.py": "from environs import Env"}, "No code reads DATABASE_URL"),
-        (
-            {"Procfile": "web: gunicorn -k gevent app:app"},
-            "Procfile:1: gunicorn's --worker-class gevent is not taken over",
-        ),
-        (
-            {"compose.yaml": "services: {jobs: {build: {context: .}, command: work}}"},
-            "compose.yaml, service jobs runs `work`; if it belongs beside the web server, add it to app_processes.",
-        ),
-        ({"Procfile": "web: flask run"}, "Procfile:1 does not start gunicorn"),
-        ({"Procfile": "release: flask db upgrade"}, "Procfile:1 migrates the schema, but no migrations were found"),
-        ({"package.json": '{"scripts": {"build": "x"}}'}, "package.json: script build builds assets"),
-    ],
-)
-def test_what_the_owner_must_decide_is_noted(tmp_path: Path, files: dict[str, str], note: str) -> None:
-    (written,) = found(tmp_path, {"app.py": APP, **files}).notes
-    assert note in written
-
-
 def test_several_hosts_share_no_folder(tmp_path: Path) -> None:
     files = {"app.py": APP + "UPLOAD_FOLDER = 'uploads'"}
     one, ten = found(tmp_path, files), found(tmp_path, files, hosts="ten")
