@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tools.project.code import Code, Module, dotted, keyword, text
+from tools.project.commands import DEVELOPMENT
 from tools.project.dependencies import Dependencies
 from tools.project.environment import NOT_OURS, reads_of
 from tools.project.settings import Settings, named_values
@@ -47,6 +48,8 @@ class Fixed:
 def fixed(code: Code) -> Iterator[Fixed]:
     """Yield the addresses in the code that no variable replaces. Those for development and tests are left out."""
     for module in code.modules.values():
+        if DEVELOPMENT.search(module.path):
+            continue
         for call in module.calls:
             if ".".join(code.resolve(module, dotted(call.func))) == "sqlite3.connect":
                 yield Fixed("sqlite3", "sqlite3.connect()", module.at(call))
@@ -163,7 +166,10 @@ def notes(code: Code, settings: Settings, needs: Dependencies, has_driver: bool,
             f"{needs.input} has flask-assets or webassets, which writes bundles into the static folder at run time. "
             "Build them with app_build_command (flask assets build), or name the folder in app_writable_dirs."
         )
+    places: dict[tuple[str, str], list[str]] = {}
     for one in found:
         if one.kind in {"redis", "rediss", "amqp"} and one.place not in replaced:
             name = "CELERY_BROKER_URL" if one.kind == "amqp" else "REDIS_URL"
-            yield f"{one.place} has the fixed address {one.address}, where no server is; take it from {name}."
+            places.setdefault((one.address, name), []).append(one.place)
+    for (address, name), where_from in places.items():
+        yield f"The fixed address {address} ({', '.join(where_from)}) leads to no server; take it from {name}."

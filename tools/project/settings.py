@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from tools.project.code import Code, Module, dotted, text
+from tools.project.commands import DEVELOPMENT
 from tools.project.environment import (
     ALIASES,
     CONFIGURATION,
@@ -92,7 +93,9 @@ class Settings:
         return [
             read
             for name, read in self.reads.items()
-            if (read.required or read.file) and name not in given and not CONTRACT.fullmatch(name)
+            if (read.required or (read.file and not self.has_database_url()))
+            and name not in given
+            and not CONTRACT.fullmatch(name)
         ]
 
     def production(self) -> dict[str, tuple[str, str]]:
@@ -125,6 +128,8 @@ class Settings:
         if "SECRET_KEY" in self.reads or "app_secret_key" in {own for own, _ in self.aliases().values()}:
             return ""
         for module in self.code.modules.values():
+            if DEVELOPMENT.search(module.path):
+                continue
             others = {
                 id(part)
                 for node in module.nodes

@@ -29,9 +29,15 @@ app.config.from_prefixed_env()
             {"requirements.txt": "Flask-PyMongo", "c.py": "import os\nos.getenv('MONGO_URI')"},
             "outside of the fleet, and set its address in app_environment (MONGO_URI).",
         ),
-        ({"c.py": "BROKER = 'redis://redis:6379/0'"}, "c.py:1 has the fixed address redis://redis:6379/0, where no"),
+        (
+            {"c.py": "BROKER = 'redis://redis:6379/0'"},
+            "The fixed address redis://redis:6379/0 (c.py:1) leads to no server; take",
+        ),
         ({"c.py": "URL = 'amqp://guest@mq//'"}, "take it from CELERY_BROKER_URL."),
-        ({"c.py": "from redis import Redis\nr = Redis(host='redis')"}, "c.py:2 has the fixed address redis, where"),
+        (
+            {"c.py": "from redis import Redis\nr = Redis(host='redis')"},
+            "The fixed address redis (c.py:2) leads to no server",
+        ),
     ],
 )
 def test_a_server_that_the_fleet_does_not_have_is_named(tmp_path: Path, files: dict[str, str], note: str) -> None:
