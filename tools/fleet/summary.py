@@ -23,14 +23,16 @@ def summary(fleet: Fleet, durations: dict[str, float]) -> None:
     for name, seconds in durations.items():
         echo(f"  {seconds:6.1f} s  {name}")
     echo("")
+    up = {name for name, url in urls.items() if responds(url)}
     for name, url in urls.items():
         problem = "not installed: site.yml printed the reason" if name == "grafana" else "does not answer"
-        echo(f"  {name:<13} {url if responds(url) else f'{url} ({problem})'}")
+        echo(f"  {name:<13} {url if name in up else f'{url} ({problem})'}")
     echo("")
     for line in log_ins(lambda name: known(inventory, name), suffix):
         echo(f"  {line}")
-    echo(f"  Log in      Grafana: admin, password: make secret NAME=grafana_admin_password{suffix}")
-    echo(f"              hosts: make ssh HOST={inventory.hosts[-1].name}{suffix}")
+    if "grafana" in up:
+        echo(f"  Grafana     log in as admin, password: make secret NAME=grafana_admin_password{suffix}")
+    echo(f"  Hosts       make ssh HOST={inventory.hosts[-1].name}{suffix}")
     echo(f"  Try next    curl --noproxy '*' --insecure {urls['site']}")
     echo(f"              make status{suffix}           shows the primary and whether everything is healthy")
     echo(f"              make down{suffix}             removes everything")
