@@ -86,7 +86,7 @@ def test_settings_of_production_are_chosen(
 
 def test_optional_variables_are_listed(tmp_path: Path) -> None:
     code = (
-        "import os\n[os.getenv('STRIPE_KEY'), os.environ.get('TITLE', 'x'), os.getenv('DEBUG'), os.getenv('LOG_LEVEL')]"
+        "import os\n[os.getenv('STRIPE_KEY'), os.environ.get('TITLE', 'x'), os.getenv('DEBUG'), os.getenv('DB_HOST')]"
     )
     project = found(tmp_path, {"app.py": APP, "c.py": code})
     assert project.optional == ["STRIPE_KEY", "TITLE"]
