@@ -67,8 +67,13 @@ def run(name: str, command: Sequence[str], environment: Mapping[str, str], *, bu
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Return the environment of all phases: this clone's tools first, no colours, Molecule's state in this clone."""
+    """Return the environment of all phases: this clone's tools first, no colours, Molecule's state in this clone.
+
+    FLEET and INVENTORY are the defaults of the Makefile, so that those of the user's shell change no test.
+    """
     return os.environ | {
+        "FLEET": "sandbox",
+        "INVENTORY": "sandbox",
         "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
         "PY_COLORS": "0",
         "NO_COLOR": "1",

@@ -34,6 +34,12 @@ def test_programs_that_make_starts_keep_their_bytecode_also_if_the_machine_forbi
     assert "PYTHONDONTWRITEBYTECODE" not in shown
 
 
+def test_the_fleet_of_the_users_shell_changes_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("FLEET", "INVENTORY"):
+        monkeypatch.setenv(name, "shop")
+    assert {runner.environment()[name] for name in ("FLEET", "INVENTORY")} == {"sandbox"}
+
+
 def test_scenarios_that_share_a_fleet_run_in_a_fixed_order_and_converge_it_once() -> None:
     shared, alone = groups(["single", "failover", "default"])
     assert list(shared.setup) == [f"molecule {step} default" for step in ("destroy", "create", "converge")]
