@@ -10,7 +10,7 @@ from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
 from tools.project.environment import CONTRACT, app_json, needed
-from tools.project.settings import Settings
+from tools.project.settings import FILE, Settings
 from tools.project.tree import Finding, Tree
 from tools.release.lock import INPUTS
 from tools.release.target import HOST_PYTHON
@@ -90,8 +90,9 @@ def detect(
     beside = background.processes(tree, lines, others, has_celery=bool(tasks))
     settings = Settings(code)
     project.mails = "MAIL_SERVER" in settings.reads
+    project.add(settings.own_file(has_orm=needs.has("sqlalchemy", "flask-sqlalchemy")))
     environment(project, tree, settings, lines)
-    has_address = settings.has_database_url() or bool(settings.database_parts())
+    has_address = settings.has_database_url() or bool(settings.database_parts() or settings.file())
     if has_address and not project.value("app_database_driver"):
         project.add(*dependencies.added_driver(needs))
     project.add(dependencies.limits(needs))
@@ -171,6 +172,9 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
     for name, (own, place) in servers.replacements(settings.code, list(servers.fixed(settings.code))).items():
         values[name] = f"{{{{ {own} }}}}"
         sources.append(f"{place}: a fixed address")
+    if file := settings.file():
+        values[file.name] = f"/etc/{{{{ app_name }}}}/{FILE}"
+        sources.append(f"{file.place}: {file.name}")
     for command in lines:
         for words in command.steps if command.name == "web" else ():
             if found := commands.gunicorn(words):
@@ -194,7 +198,7 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
     if values:
         project.add(Finding("app_environment", values, "; ".join(sources)))
     project.optional = settings.optional(set(values))
-    if place := settings.fixed_secret():
+    if (place := settings.fixed_secret()) and not settings.file():
         project.notes.append(
             f"{place}: SECRET_KEY is fixed in the code, so its readers can forge sessions; take it from the variable "
             "SECRET_KEY."

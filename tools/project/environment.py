@@ -4,10 +4,10 @@ import ast
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from tools.project.code import Code, Module, dotted, keyword, text
+from tools.project.code import Code, Module, assignments, dotted, keyword, text
 from tools.project.tree import Tree, table
 
 # What the fleet sets for every application. See docs/your-application.md.
@@ -96,7 +96,9 @@ def called(code: Code, module: Module, node: ast.Call) -> Iterator[Read]:
     name, place = text(node.args[0]) if node.args else None, module.at(node)
     function = ".".join(code.resolve(module, dotted(node.func)))
     default = len(node.args) > 1 or keyword(node, "default") is not None
-    if function.endswith(".from_prefixed_env"):
+    if function.endswith(".from_pyfile") and node.args:
+        yield from (replace(read, file=True, required=False) for read in taken(code, module, node.args[0]))
+    elif function.endswith(".from_prefixed_env"):
         prefix = name or text(keyword(node, "prefix")) or "FLASK"
         for setting in ("SECRET_KEY", "SQLALCHEMY_DATABASE_URI"):
             yield Read(f"{prefix}_{setting}", place, required=False)
@@ -108,6 +110,18 @@ def called(code: Code, module: Module, node: ast.Call) -> Iterator[Read]:
         yield Read(name, place, required=len(node.args) + len(node.keywords) == 1, file=True)
     elif function == "decouple.config" or is_reader(code, module, node.func):
         yield Read(name, place, required=not default, default=default)
+
+
+def taken(code: Code, module: Module, value: ast.expr) -> Iterator[Read]:
+    """Yield the variables of the environment from which a value comes, also by way of a name."""
+    yield from reads_of(code, module, ast.walk(value))
+    for node in module.nodes if isinstance(value, ast.Name) else ():
+        yield from (
+            read
+            for name, given in assignments(node)
+            if name == dotted(value)
+            for read in reads_of(code, module, ast.walk(given))
+        )
 
 
 def is_reader(code: Code, module: Module, function: ast.expr) -> bool:
@@ -141,11 +155,6 @@ def app_json(tree: Tree) -> list[tuple[str, dict[str, Any]]]:
 
 def needed(tree: Tree, read: Read) -> str:
     """Return the note about a variable that the application needs, with its value in an example of .env."""
-    if read.file:
-        return (
-            f"{read.place} reads a file with settings. Add one to the project that takes its values from the "
-            f"environment (os.environ['DATABASE_URL']), and set its path, {read.name}, in app_environment."
-        )
     for name in tree.files:
         if EXAMPLE.fullmatch(name):
             value = re.search(rf"(?m)^(?:export )?{re.escape(read.name)}=[\"']?([^\"'\s#]+)", tree.read(name))

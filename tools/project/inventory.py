@@ -54,6 +54,13 @@ class Indented(yaml.SafeDumper):
         del indentless
         super().increase_indent(flow, False)
 
+    def block(self, text: str) -> yaml.ScalarNode:
+        """Write text of several lines as a block."""
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+Indented.add_representer(str, Indented.block)
+
 
 @dataclass(frozen=True)
 class Place:

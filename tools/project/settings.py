@@ -21,7 +21,10 @@ from tools.project.environment import (
     guarded,
     reads_of,
 )
+from tools.project.tree import Finding
 
+# The name in /etc/APP_NAME of a file with settings.
+FILE = "settings.cfg"
 FOLDERS = re.compile(
     "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)", re.I
 )
@@ -43,8 +46,10 @@ class Settings:
                 for read in reads_of(self.code, module, [node]):
                     safe = id(node) in caught or read.name in asked
                     read = replace(read, required=read.required and not safe)
-                    if read.name not in found or (read.required and not found[read.name].required):
-                        found[read.name] = read
+                    known = found.setdefault(read.name, read)
+                    found[read.name] = replace(
+                        read if read.required and not known.required else known, file=read.file or known.file
+                    )
         return found
 
     def aliases(self) -> dict[str, tuple[str, str]]:
@@ -77,6 +82,19 @@ class Settings:
         """Whether the application reads the address of the database as one URL."""
         return "DATABASE_URL" in self.reads or "app_database_url" in {own for own, _ in self.aliases().values()}
 
+    def file(self) -> Read | None:
+        """Return the variable with the path of a file with settings, if the database's address can come from there."""
+        return next((read for read in self.reads.values() if read.file and not self.has_database_url()), None)
+
+    def own_file(self, has_orm: bool) -> Finding | None:
+        """Return a file with the fleet's values, for an application that reads one instead of the environment."""
+        if (read := self.file()) is None:
+            return None
+        # From the environment, because there migrations have the owner of the schema.
+        content = 'import os\n\nSECRET_KEY = os.environ["SECRET_KEY"]\n'
+        content += 'SQLALCHEMY_DATABASE_URI = os.environ["DATABASE_URL"]\n' if has_orm else ""
+        return Finding("app_config_files", {FILE: content}, f"{read.place} reads a file with settings", assumed=True)
+
     def database_parts(self) -> dict[str, tuple[str, str]]:
         """Return the variables with the parts of the database's address: name → value, place."""
         found: dict[str, tuple[str, str]] = {}
@@ -89,13 +107,11 @@ class Settings:
         return found if {"host", "user", "password"} <= kinds else {}
 
     def missing(self, given: set[str]) -> list[Read]:
-        """Return the variables without which the code raises KeyError, or that name files, and which nobody sets."""
+        """Return the variables without which the code raises KeyError, and which nobody sets."""
         return [
             read
             for name, read in self.reads.items()
-            if (read.required or (read.file and not self.has_database_url()))
-            and name not in given
-            and not CONTRACT.fullmatch(name)
+            if read.required and name not in given and not CONTRACT.fullmatch(name)
         ]
 
     def production(self) -> dict[str, tuple[str, str]]:

@@ -16,7 +16,6 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
     [
         ({"c.py": "SECRET_KEY = 'dev'"}, "c.py:1: SECRET_KEY is fixed in the code, so its readers can forge sessions;"),
         ({"c.py": "app.secret_key = 'dev'"}, "c.py:1: SECRET_KEY is fixed in the code"),
-        ({"c.py": "app.config.from_envvar('SHOP', silent=True)"}, "c.py:1 reads a file with settings. Add one to the"),
         ({"c.py": "import os\nos.environ['LIMIT']", ".env.example": "LIMIT='5'"}, "LIMIT (.env.example has 5); set it"),
         (MIGRATE, "ext.py:2 uses Flask-Migrate, but the project has no migrations, so a new database has no tables;"),
         ({"boot.sh": BOOT}, "boot.sh:3 runs `flask deploy` before gunicorn; if every release needs it, set"),
@@ -32,7 +31,6 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
             {"c.py": "import os\nos.environ['STRIPE_KEY']"},
             "c.py:2 needs the variable STRIPE_KEY; set it in app_environment.",
         ),
-        ({"c.py": "app.config.from_envvar('SHOP_SETTINGS')"}, "set its path, SHOP_SETTINGS, in app_environment."),
         ({"requirements.txt": "psycopg2", "c.py": "from environs import Env"}, "No code reads DATABASE_URL"),
         (
             {"Procfile": "web: gunicorn -k gevent app:app"},
@@ -50,6 +48,36 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
 def test_what_only_the_owner_can_do_is_noted(tmp_path: Path, files: dict[str, str], note: str) -> None:
     (written,) = found(tmp_path, {"app.py": APP, **files}).notes
     assert note in written
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "app.config.from_envvar('SHOP')",
+        "app.config.from_envvar('SHOP', silent=True)",
+        "import os\ndef create():\n    path = os.environ.get('SHOP')\n    app.config.from_pyfile(path)",
+    ],
+)
+def test_an_application_that_reads_a_file_with_settings_gets_one(tmp_path: Path, code: str) -> None:
+    sqlite = "SECRET_KEY = 'x'\nSQLALCHEMY_DATABASE_URI = 'sqlite:///x.db'"
+    project = found(tmp_path, {"app.py": APP, "c.py": code, "d.py": sqlite, "requirements.txt": "flask-sqlalchemy"})
+    assert not project.notes
+    assert project.value("app_environment") == {"SHOP": "/etc/{{ app_name }}/settings.cfg"}
+    assert project.value("app_extra_packages") == ["psycopg2-binary"]
+    (content,) = project.value("app_config_files").values()
+    lines = ["import os", "", 'SECRET_KEY = os.environ["SECRET_KEY"]']
+    assert content.splitlines() == [*lines, 'SQLALCHEMY_DATABASE_URI = os.environ["DATABASE_URL"]']
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import os\nURI = os.environ['DATABASE_URL']\napp.config.from_envvar('SHOP')",
+        "app.config.from_pyfile('config.py')",
+    ],
+)
+def test_an_application_that_reads_the_environment_needs_no_file(tmp_path: Path, code: str) -> None:
+    assert found(tmp_path, {"app.py": APP, "c.py": code}).value("app_config_files") is None
 
 
 @pytest.mark.parametrize(
