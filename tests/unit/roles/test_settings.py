@@ -123,6 +123,18 @@ def test_the_table_names_all_variables_that_follow_another_one(before: dict[str,
     assert followers == set(settings.FOLLOWERS[name])
 
 
+def test_the_addresses_of_the_application_need_no_default_of_a_role() -> None:
+    """A process or a timer may have one in its environment, and its role knows no defaults of role app."""
+    files = [*sorted((ROOT / "inventories/shared").glob("*.yml")), "inventories/applications/news.yml"]
+    given = {name: trust(value) for path in files for name, value in read_yaml(path).items()}
+    secrets = {text[3:-3]: "x" for text in read_yaml("inventories/shared/secrets.yml").values()}
+    templar = Templar(DataLoader(), given | secrets | FLEET)
+    urls = [name for name in given if name.startswith("app_") and name.endswith("_url")]
+    assert "app_database_url" in urls
+    for name in urls:
+        templar.template(given[name])
+
+
 def test_every_setting_of_the_fleet_is_in_the_table() -> None:
     shared = [*read_yaml("inventories/shared/fleet.yml"), *REQUIRED]
     assert set(shared) <= settings.FOLLOWERS.keys() == OTHER.keys()
