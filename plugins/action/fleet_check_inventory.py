@@ -37,8 +37,8 @@ APPLICATION_OPTIONS = (
     "app_extra_packages",
     "app_python",
 )
-# Files of role app in the same folder.
-RESERVED = ("env", "gunicorn.conf.py")
+# Files of role app in the same folder, or in the one of saved settings, where the command line tool is app_name.
+RESERVED = ("env", "gunicorn.conf.py", "app.service", "app.socket")
 SECRET = ("password", "secret", "_key", "token", "certificate")
 MAX_VALUE_LENGTH = 60
 # Suffix of a variable's name → allowed range. The first match counts. Any other number must be at least 0.
@@ -185,12 +185,13 @@ def shown(name: str, value: Any) -> str:
     return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
 
 
-def wrong_file_names(names: Iterable[str]) -> list[str]:
+def wrong_file_names(names: Iterable[str], app_name: str) -> list[str]:
     """A sentence for each name of a configuration file that role app cannot use."""
+    reserved = [*RESERVED, app_name]
     return [
-        f"app_config_files names {name!r}; use the plain name of a file, other than {', '.join(RESERVED)}."
-        for name in names
-        if name in RESERVED or not re.fullmatch(r"\w[\w.-]*", name)
+        f"app_config_files names {name!r}; use the plain name of a file, other than {', '.join(reserved)}."
+        for name in map(str, names)
+        if name in reserved or not re.fullmatch(r"\w[\w.-]*", name)
     ]
 
 
@@ -254,7 +255,8 @@ class ActionModule(ControlNodeAction):
         failures += wrong_application(self.values((*APPLICATION, *APPLICATION_OPTIONS)), groups.get("workers", []))
         # Only the names: on the first run, the secrets in the files do not exist yet.
         files = self.variables.get("app_config_files")
-        failures += wrong_file_names(files if isinstance(files, Mapping) else ())
+        app_name = str(self.defined(["app_name"]).get("app_name", ""))
+        failures += wrong_file_names(files if isinstance(files, Mapping) else (), app_name)
         if self.arguments["fetches_source"]:
             failures += unreadable(str(self.values(["app_source"]).get("app_source", "")))
         members = self.defined(["app_members", "app_worker_members"]).values()

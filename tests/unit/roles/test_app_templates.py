@@ -11,12 +11,15 @@ from types import ModuleType, SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 from flask import Flask, request
 from jinja2 import Environment
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from tests.unit.roles.modules import read_yaml, render
+from tests.unit.roles.test_settings import trust
 
 PRIVATE = {"__app_home": "/opt/shop", "__app_etc": "/etc/shop", "__app_cli": "/usr/local/sbin/shop"}
 FLEET = {
@@ -59,6 +62,13 @@ def test_a_changed_configuration_file_changes_the_environment_file_without_its_c
     assert texts[0] != texts[1]
     assert "/shop.cfg: " in texts[0]
     assert "KEY=" not in texts[0]
+
+
+def test_only_configuration_files_that_are_no_longer_listed_are_removed() -> None:
+    saved = ["env", "shop", "gunicorn.conf.py", "app.service", "app.socket", "old.cfg", "shop.cfg"]
+    given = {"app_found": {"settings": saved}, "app_config_files": {"shop.cfg": "x"}, "app_name": "shop"}
+    role = {name: trust(value) for name, value in read_yaml("roles/app/vars/main.yml").items()}
+    assert Templar(DataLoader(), role | given).template(role["__app_former_files"]) == ["old.cfg"]
 
 
 @pytest.mark.parametrize(("given", "seen"), [("", "unset"), ("\n", "unset"), ("TOKEN=a b=c\n", "a b=c")])

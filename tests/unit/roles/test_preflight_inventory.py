@@ -90,9 +90,9 @@ def test_an_application_that_could_not_be_deployed_is_explained(
     assert sentence.startswith(message)
 
 
-@pytest.mark.parametrize("name", ["../env", "env", "gunicorn.conf.py", "a/b", ""])
+@pytest.mark.parametrize("name", ["../env", "env", "gunicorn.conf.py", "a/b", "", "app.socket", "shop"])
 def test_a_configuration_file_needs_a_plain_name(name: str) -> None:
-    (sentence,) = check.wrong_file_names([name, "shop.cfg"])
+    (sentence,) = check.wrong_file_names([name, "shop.cfg"], "shop")
     assert sentence.startswith(f"app_config_files names {name!r}; use the plain name of a file, other than env, ")
 
 
