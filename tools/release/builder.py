@@ -95,10 +95,17 @@ def _image(work: Path) -> str:
     return image
 
 
-def build(lines: Sequence[str], target: Target, into: Path, python: Path | None) -> dict[str, str]:
+def build(
+    lines: Sequence[str], target: Target, into: Path, python: Path | None, indexes: Sequence[str] = ()
+) -> dict[str, str]:
     """Build locked requirements, and return the reason for each that cannot be built.
 
-    `python` is the bundle of the target's interpreter, if it is not the hosts' own.
+    Args:
+        lines: The requirements.
+        target: The hosts' Python and machine.
+        into: Folder for the wheels.
+        python: Bundle of the target's interpreter, if it is not the hosts' own.
+        indexes: Options that name package indexes. The container does not have the variables in their URLs.
     """
     if reason := no_engine():
         return dict.fromkeys(lines, f"it has compiled code, which needs a container, and {reason}")
@@ -113,7 +120,7 @@ def build(lines: Sequence[str], target: Target, into: Path, python: Path | None)
         for number, line in enumerate(lines):
             (own := work / str(number)).mkdir()
             (own / "name").write_text(line.split()[0].partition("==")[0])
-            (own / "requirements.txt").write_text(f"{line}\n")
+            (own / "requirements.txt").write_text("\n".join([*map(os.path.expandvars, indexes), line]))
         script = BUILD.replace("PLATFORM", f"manylinux_{GLIBC[0]}_{GLIBC[1]}_{target.machine}")
         options = ["--rm", *container(work)]
         engine("run", *options, _image(work), "sh", "-c", script, what="compile packages")

@@ -136,7 +136,9 @@ def compiled(path: Path, target: Target, known: str, more: Extras = NO_EXTRAS) -
                 cwd=path.parent,
             )
         except ReleaseError as error:
-            if problems := unavailable(requirements.pins(_input(path, more)), target):
+            texts = _input(path, more)
+            indexes = [line for text in texts for line in requirements.indexes(text)]
+            if problems := unavailable(requirements.pins(texts), target, indexes):
                 raise ReleaseError(f"{str(error).rstrip('.')}. {problems}") from error
             raise
         resolved = requirements.lines(output.read_text())

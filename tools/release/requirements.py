@@ -39,8 +39,9 @@ def is_locked(text: str) -> bool:
 
 
 def unhashed(text: str) -> bool:
-    """Return whether a requirement has neither a hash nor a commit."""
-    return any("--hash=" not in line and not COMMIT.search(line.partition(" ;")[0]) for line in lines(text))
+    """Return whether a requirement has neither a hash nor a commit. Poetry also exports options for package indexes."""
+    found = [line for line in lines(text) if not INDEX.match(line)]
+    return any("--hash=" not in line and not COMMIT.search(line.partition(" ;")[0]) for line in found)
 
 
 def names(text: str) -> set[str]:

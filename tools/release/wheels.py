@@ -38,10 +38,10 @@ def fetch(lines: Sequence[str], target: Target, into: Path, python: Path | None 
         if not missing:
             raise
         source_only = [line for line in packages if line.split()[0] in missing]
-        build_all([*source_only, *from_git], target, into, python)
+        build_all([*source_only, *from_git], target, into, python, indexes)
         _download([line for line in packages if line not in source_only], indexes, target, into)
     else:
-        build_all(from_git, target, into, python)
+        build_all(from_git, target, into, python, indexes)
 
 
 def _download(lines: Sequence[str], indexes: Sequence[str], target: Target, into: Path) -> None:
@@ -97,22 +97,27 @@ def _names(reason: str, requirement: str) -> bool:
     return bool(re.search(rf"(?<![\w.-]){name}(?:==| was )", reason))
 
 
-def better_python(pins: Sequence[str], target: Target, pythons: Iterable[str] = MAINTAINED) -> tuple[str, list[str]]:
+def better_python(
+    pins: Sequence[str], target: Target, pythons: Iterable[str] = MAINTAINED, indexes: Sequence[str] = ()
+) -> tuple[str, list[str]]:
     """Return the first Python for which the most pins have a wheel, and those that have none for the target's.
 
     Both are empty if no other Python is better. A pin without a wheel for any Python is in most cases pure Python, and
     is built.
     """
-    lacking = without_wheel(pins, target)
+    lacking = without_wheel(pins, target, indexes)
     best, missing = "", lacking
     for python in pythons if lacking else ():
-        less = without_wheel(missing, replace(target, python=python)) if python != target.python else missing
+        other = replace(target, python=python)
+        less = without_wheel(missing, other, indexes) if other != target else missing
         if len(less) < len(missing):
             best, missing = python, less
     return best, [pin for pin in lacking if pin not in missing]
 
 
-def build_all(lines: Sequence[str], target: Target, into: Path, python: Path | None) -> None:
+def build_all(
+    lines: Sequence[str], target: Target, into: Path, python: Path | None, indexes: Sequence[str] = ()
+) -> None:
     """Build packages from source. All that cannot be built are named in one error."""
     compiled = []
     for line in lines:
@@ -120,11 +125,11 @@ def build_all(lines: Sequence[str], target: Target, into: Path, python: Path | N
             compiled.append(line)
             continue
         try:
-            _build(line, into)
+            _build(line, into, indexes)
         except ReleaseError:
             compiled.append(line)
-    if failures := builder.build(compiled, target, into, python) if compiled else {}:
-        raise ReleaseError(_named({line.split()[0]: reason for line, reason in failures.items()}, target))
+    if failures := builder.build(compiled, target, into, python, indexes) if compiled else {}:
+        raise ReleaseError(_named({line.split()[0]: reason for line, reason in failures.items()}, target, indexes))
 
 
 def _is_compiled(line: str) -> bool:
@@ -145,12 +150,12 @@ def _is_pure(wheel: Path) -> bool:
     return any(tag.platform == "any" for tag in parse_wheel_filename(wheel.name)[3])
 
 
-def _build(line: str, into: Path) -> None:
+def _build(line: str, into: Path, indexes: Sequence[str]) -> None:
     """Build a package on this machine. That works if it is pure Python."""
     name = line.split()[0].partition("==")[0]
     with tempfile.TemporaryDirectory() as work:
         file = Path(work) / "requirements.txt"
-        file.write_text(f"{line}\n")
+        file.write_text("\n".join([*indexes, line]))
         hashes = ["--require-hashes"] if "--hash=" in line else []
         pip(
             *("wheel", "--quiet", "--no-deps", *hashes, f"--no-binary={name}", "--ignore-requires-python"),
@@ -163,34 +168,34 @@ def _build(line: str, into: Path) -> None:
         shutil.move(wheel, into / wheel.name)
 
 
-def _newest(name: str, target: Target) -> str:
+def _newest(name: str, target: Target, indexes: Sequence[str]) -> str:
     """Return the newest version that has a wheel, empty if there is none."""
     try:
-        return _resolve(name, target, ONLY_WHEELS).partition("==")[2]
+        return _resolve(name, target, ONLY_WHEELS, indexes=indexes).partition("==")[2]
     except ReleaseError:
         return ""
 
 
-def _named(failures: dict[str, str], target: Target) -> str:
+def _named(failures: dict[str, str], target: Target, indexes: Sequence[str]) -> str:
     """Return one sentence about packages that cannot be had, with the newest versions that would do."""
     with ThreadPoolExecutor(8) as pool:
-        newest = list(pool.map(lambda pin: _newest(pin.partition("==")[0], target), failures))
+        newest = list(pool.map(lambda pin: _newest(pin.partition("==")[0], target, indexes), failures))
     parts = [
         f"{pin} ({reason}; {f'version {version} has a wheel' if version else 'no version has a wheel'})"
         for (pin, reason), version in zip(failures.items(), newest, strict=True)
     ]
-    python, pins = better_python([pin for pin in failures if "==" in pin], target)
+    python, pins = better_python([pin for pin in failures if "==" in pin], target, indexes=indexes)
     hint = f', or app_python = "{python}", for which {", ".join(pins)} can be had as a wheel' if python else ""
     return f"These packages cannot be had for {target}: {', '.join(parts)}. Choose other versions{hint}"
 
 
-def unavailable(pins: Sequence[str], target: Target) -> str:
+def unavailable(pins: Sequence[str], target: Target, indexes: Sequence[str] = ()) -> str:
     """Return one sentence about pinned versions that do not exist or cannot be read. Empty if there are none."""
     failures = {}
-    for pin in without_wheel(pins, target):
+    for pin in without_wheel(pins, target, indexes):
         try:
-            _resolve(pin, target)
+            _resolve(pin, target, indexes=indexes)
         except ReleaseError as error:
             reason = str(error).partition(": ")[2]
             failures[pin] = "there is no such version" if ABSENT.search(reason) else reason
-    return _named(failures, target) if failures else ""
+    return _named(failures, target, indexes) if failures else ""

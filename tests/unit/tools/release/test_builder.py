@@ -18,10 +18,10 @@ def engine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     calls: list[str] = []
 
     def run(*arguments: str, what: str) -> str:
-        calls.append(what)
         volume = next(argument for argument in arguments if argument.startswith("--volume="))
         work = Path(volume.removeprefix("--volume=").removesuffix(":/build"))
-        assert (work / "0/name").read_text() == "psycopg2"
+        assert (work / "0/name").read_text() == "psycopg2", what
+        calls.append((work / "0/requirements.txt").read_text())
         (work / "0/repaired").mkdir()
         (work / "0/repaired/psycopg2-2.9-cp313-cp313-manylinux_2_41_x86_64.whl").touch()
         (work / "1/log").write_text("error: subprocess-exited-with-error\nfatal error: broken.h: No such file\n")
@@ -38,6 +38,27 @@ def test_each_package_gets_its_wheel_or_a_reason(engine: list[str], tmp_path: Pa
     assert builder.build(LINES, TARGET, tmp_path, None) == {LINES[1]: "fatal error: broken.h: No such file"}
     assert [path.name for path in tmp_path.iterdir()] == ["psycopg2-2.9-cp313-cp313-manylinux_2_41_x86_64.whl"]
     assert len(engine) == 1
+
+
+def test_packages_from_source_are_taken_from_the_projects_own_index(
+    engine: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = []
+
+    def pip(command: str, *arguments: str, **_: object) -> None:
+        if command == "wheel":
+            given.append(Path(arguments[-1].partition("=")[2]).read_text())
+        raise ReleaseError("it has compiled code")
+
+    monkeypatch.setattr(wheels, "pip", pip)
+    monkeypatch.setattr(wheels, "_named", lambda *_: "refused")
+    monkeypatch.setenv("TOKEN", "s3cret")
+    index = "--extra-index-url https://kim:${TOKEN}@h/simple"
+    with pytest.raises(ReleaseError, match="refused"):
+        wheels.build_all(LINES, TARGET, tmp_path, None, [index])
+    # pip of this machine knows the variable, and that of the container does not.
+    assert given == [f"{index}\n{line}" for line in LINES]
+    assert engine == [f"--extra-index-url https://kim:s3cret@h/simple\n{LINES[0]}"]
 
 
 def test_only_a_machine_of_the_same_type_can_compile(engine: list[str], tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.tools.release.projects import TARGET
 from tools.release import lock as locking
-from tools.release import pipenv
+from tools.release import pipenv, requirements
 
 PIPFILE = """\
 [packages]
@@ -37,6 +37,14 @@ def test_a_lock_of_pipenv_becomes_requirements_with_hashes() -> None:
     }
     text = json.dumps({"default": packages, "develop": {"pytest": {"version": "==9"}}})
     assert pipenv.locked(text) == "flask==3.1.3 ; python_version >= '3.9' --hash=sha256:aa --hash=sha256:bb\n"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"), [("flask==3.1.3 --hash=sha256:aa", False), ("flask @ git+https://h/f@v1", True)]
+)
+def test_an_option_for_an_index_is_no_package_without_a_hash(line: str, expected: bool) -> None:
+    """Poetry exports one for each of its sources."""
+    assert requirements.unhashed(f"--extra-index-url https://h/simple\n\n{line}\n") is expected
 
 
 @pytest.mark.parametrize(

@@ -82,3 +82,15 @@ def test_packages_that_cannot_be_had_are_named_at_once(tmp_path: Path, monkeypat
         f"greenlet==3.0.1 ({reason}; version 9.9 has a wheel), langdetect==1.0.9 ({reason}; version 9.9 has a wheel). "
         'Choose other versions, or app_python = "3.12", for which greenlet==3.0.1 can be had as a wheel'
     )
+
+
+def test_packages_of_another_index_are_not_named_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    index, texts = "--extra-index-url https://h/simple", []
+
+    def uv(*_: str, what: str, text: str, **__: object) -> str:
+        texts.append(text)
+        raise ReleaseError(f"cannot {what}: Because own was not found in the package registry")
+
+    monkeypatch.setattr(wheels, "uv", uv)
+    assert wheels.unavailable(["own==1.0"], TARGET, [index])
+    assert {text.splitlines()[0] for text in texts} == {index}
