@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tools.fleet.context import ROOT
 from tools.release.errors import ReleaseError
 from tools.release.extras import Extras
 from tools.release.fetch import is_remote, refuse_unreadable
@@ -35,7 +36,7 @@ def wrong_source(source: str, settings: Mapping[str, Any]) -> list[str]:
 def unreadable(source: str) -> list[str]:
     """A sentence if this machine cannot read the git repository of the application."""
     try:
-        refuse_unreadable(source)
+        refuse_unreadable(source, ROOT / ".cache")
     except ReleaseError as error:
         return [f"{error}."]
     return []

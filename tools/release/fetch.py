@@ -72,21 +72,31 @@ def _git(*arguments: str, what: str) -> str:
         raise ReleaseError(f"{str(error).rstrip('.')}. {fix}") from error
 
 
-def refuse_unreadable(source: str) -> None:
-    """Refuse a git repository that this machine cannot read, or that lacks the wanted branch or tag."""
+def refuse_unreadable(source: str, cache: Path) -> None:
+    """Refuse a git repository that this machine cannot read, or that lacks the wanted branch or tag.
+
+    A commit that was fetched before needs no repository.
+    """
     if ARCHIVE.search(source.partition("#")[0]) or not GIT.match(source):
         return
     address, _, ref = source.removeprefix("git+").partition("#")
+    if COMMIT.fullmatch(ref) and (_folder(address, cache / "sources") / ref).is_dir():
+        return
     found = _git("ls-remote", "--quiet", address, what=f"read app_source={masked(source)}")
-    names = {"HEAD", *(line.partition("\t")[2].split("/", 2)[-1] for line in found.splitlines())}
-    if ref and not re.fullmatch(r"refs/.*|[0-9a-f]{7,40}", ref) and ref not in names:
+    names = [line.partition("\t")[2] for line in found.splitlines()]
+    if ref and not re.fullmatch(r"HEAD|[0-9a-f]{7,40}", ref) and not any(f"/{n}".endswith(f"/{ref}") for n in names):
         raise ReleaseError(f"app_source={masked(source)} has no branch or tag {ref}; correct what follows #")
+
+
+def _folder(address: str, sources: Path) -> Path:
+    """Return the folder for the commits of a repository."""
+    return sources / f"git-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
 
 
 def _repository(source: str, sources: Path) -> Checkout:
     address, _, ref = source.removeprefix("git+").partition("#")
     ref = ref or "HEAD"
-    folder = sources / f"git-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+    folder = _folder(address, sources)
     what = f"fetch app_source={masked(source)}"
     if not (COMMIT.fullmatch(ref) and (folder / ref).is_dir()):
         folder.mkdir(parents=True, exist_ok=True)

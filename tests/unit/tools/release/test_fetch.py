@@ -85,12 +85,16 @@ def test_submodules_are_fetched_with_their_parent(
     assert checkout(found.pinned, tmp_path / "cache") == found
 
 
-def test_a_repository_that_can_be_read_passes(repository: Path) -> None:
+def test_a_repository_that_can_be_read_passes(repository: Path, tmp_path: Path) -> None:
     commit = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=repository, text=True).strip()
-    for ref in ("", "#v1", "#HEAD", f"#{commit}"):
-        refuse_unreadable(f"file://{repository}{ref}")
+    subprocess.run(["git", "update-ref", "refs/pull/7/head", commit], cwd=repository, check=True)
+    for ref in ("", "#v1", "#HEAD", "#tags/v1", "#refs/tags/v1", "#pull/7/head", f"#{commit}"):
+        refuse_unreadable(f"file://{repository}{ref}", tmp_path)
+        assert checkout(f"file://{repository}{ref}", tmp_path).root.is_dir()
     with pytest.raises(ReleaseError, match=r"has no branch or tag v2; correct what follows #$"):
-        refuse_unreadable(f"file://{repository}#v2")
+        refuse_unreadable(f"file://{repository}#v2", tmp_path)
+    shutil.rmtree(repository)
+    refuse_unreadable(f"file://{repository}#{commit}", tmp_path)
 
 
 def test_a_private_repository_is_refused_with_the_ways_to_get_access(
@@ -102,7 +106,7 @@ def test_a_private_repository_is_refused_with_the_ways_to_get_access(
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     begin = r"^cannot read app_source=https://\*\*\*@h/x.git#v1: could not read Username for 'https://h': 0. "
     with pytest.raises(ReleaseError, match=f"{begin}If the repository is private, give this machine access: "):
-        refuse_unreadable("https://me:secret@h/x.git#v1")
+        refuse_unreadable("https://me:secret@h/x.git#v1", tmp_path)
 
 
 def test_the_default_group_of_a_pdm_lock_becomes_requirements(tmp_path: Path) -> None:
