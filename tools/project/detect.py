@@ -248,11 +248,9 @@ def schema(
         lines = " && ".join(re.sub(r"\bflask (?!--app)", own, line) for line, _ in beside.build)
         sources = dict.fromkeys(source for _, source in beside.build)
         project.add(Finding("app_build_command", lines, ", ".join(sources)))
-    calls = background.schema_at_start(flask.code)
-    what = "upgrade()" if "upgrade()" in calls else "create_all()"
-    if what in calls and (what == "upgrade()" or not found):
-        reason = f"{calls[what]}: {what}; remove this if it does not run when the application starts"
-        project.add(Finding("app_database_owner", True, reason, assumed=True))
+    owner, note = background.owner(flask.code, module.partition(":")[0], migrates=bool(found))
+    project.add(owner)
+    project.notes += [note] if note and not beside.release else []
 
 
 def assets(project: Project, tree: Tree) -> None:
