@@ -76,7 +76,7 @@ def test_every_queue_is_scraped_apart() -> None:
     store = {"port": 9121, "metrics_path": "/scrape", "params": {"target": ["redis://127.0.0.1:6380"]}}
     jobs = [
         {"job": "redis-store", **store, "members": [member]},
-        {"job": "redis-queue", **store, "redis_keys": ["celery", "rq:queue:low"], "members": [member]},
+        {"job": "redis-queue", **store, "redis_keys": ["celery", "rq:queue:low", "celery"], "members": [member]},
         {"job": "redis-queue", **store, "redis_keys": [], "members": [member]},
     ]
     settings: dict[str, Any] = {
@@ -87,7 +87,9 @@ def test_every_queue_is_scraped_apart() -> None:
     text = render(
         "prometheus", "prometheus.yml.j2", prometheus_scrape_interval=15, prometheus_scrape_jobs=jobs, **settings
     )
-    found = {job["job_name"]: job for job in yaml.safe_load(text)["scrape_configs"]}
+    all_jobs = yaml.safe_load(text)["scrape_configs"]
+    found = {job["job_name"]: job for job in all_jobs}
+    assert len(found) == len(all_jobs), "Prometheus refuses two jobs of the same name"
     keys = {name: job["params"].get("check-single-keys") for name, job in found.items()}
     assert keys == {
         "redis-store": None,
