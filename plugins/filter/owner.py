@@ -19,7 +19,7 @@ def owner_variables(variables: Mapping[str, Any], url: str, owner_url: str) -> d
     for name, value in variables.items():
         text = str(value)
         replaced = exact.get(text, text.replace(f"{user}@", f"{owner}@") if user else text)
-        if replaced != text:
+        if replaced != text and "\n" not in text:  # the command line tool reads one variable a line
             found[name] = replaced
     return found
 

@@ -11,6 +11,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
 from plugins.filter.bucket import bucket_variables
+from plugins.filter.cause import without_secrets
 from plugins.filter.libpq import libpq_variables
 from plugins.filter.mail import mail_variables
 from plugins.filter.owner import owner_variables
@@ -209,7 +210,19 @@ def test_the_owner_is_given_by_standard_input() -> None:
     values = {
         "app_database_url": url,
         "app_database_migration_url": owner,
-        "__app_all_variables": {"DB": url, "A": "b"},
+        "__app_all_variables": {"DB": url, "A": "b", "TWO_LINES": f"{url}\n{url}"},
     }
-    rendered = Templar(DataLoader(), values).template(trust_as_template(text))
+    templar = Templar(DataLoader(), values)
+    rendered = templar.template(trust_as_template(text))
     assert rendered == f"DB={owner}\nDATABASE_URL={owner}\nDATABASE_MIGRATION_URL={owner}\n"
+
+
+def test_the_owners_password_is_hidden_in_messages() -> None:
+    text = trust_as_template(read_yaml("roles/app/vars/main.yml")["__app_owner_secrets"])
+    values = {"app_database_migration_url": "postgresql://shop_owner:0wners@/shop", "__app_all_variables": {"A": "b"}}
+    secrets = Templar(DataLoader(), values).template(text)
+    assert without_secrets("no user with the password 0wners", secrets) == "no user with the password ***"
+    for task in ("migrate", "pending", "release_command"):
+        used = (ROOT / f"roles/app/tasks/{task}.yml").read_text()
+        assert "__app_owner }}" in used
+        assert "__app_all_variables" not in used
