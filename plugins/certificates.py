@@ -1,5 +1,6 @@
-"""The self-signed certificate of the site: creates it, and compares the names in a certificate with the site's."""
+"""The self-signed certificate of the site, and the CA of the backups: creates them, and compares names."""
 
+import secrets
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
@@ -11,6 +12,18 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 # Long, so that a forgotten self-signed certificate does not take the site down when it expires.
 VALID = timedelta(days=3650, hours=1)
+# What a key may be used for.
+USAGES = (
+    "digital_signature",
+    "content_commitment",
+    "key_encipherment",
+    "data_encipherment",
+    "key_agreement",
+    "key_cert_sign",
+    "crl_sign",
+    "encipher_only",
+    "decipher_only",
+)
 
 
 def tls_pair(domain: str, address: str = "", more: Iterable[str] = ()) -> tuple[str, str]:
@@ -33,8 +46,29 @@ def tls_pair(domain: str, address: str = "", more: Iterable[str] = ()) -> tuple[
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
         .sign(key, hashes.SHA256())
     )
-    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    return pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
+    return _pem(key, certificate)
+
+
+def ca_pair(label: str) -> tuple[str, str]:
+    """A new private key of a CA and its certificate, both PEM. The CA signs certificates of hosts, and no other CA."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{label.strip('_')} {secrets.token_hex(4)}")])
+    begin = datetime.now(UTC) - timedelta(days=1)
+    usage = dict.fromkeys(USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + VALID)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(x509.KeyUsage(**usage), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    return _pem(key, certificate)
 
 
 def names(certificate: str) -> list[str]:
@@ -67,6 +101,11 @@ def covers(certificate: str, name: str) -> bool:
 def leaf(certificate: str) -> x509.Certificate:
     """The first certificate of a PEM chain."""
     return x509.load_pem_x509_certificates(certificate.encode())[0]
+
+
+def _pem(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> tuple[str, str]:
+    pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
 
 
 def _general(name: str) -> x509.GeneralName:

@@ -91,6 +91,12 @@ FOLLOWERS = {
     "haproxy_store_port": ("app_celery_result_url", "app_redis_url"),
     "haproxy_postgres_primary_port": (),
     "haproxy_postgres_replica_port": (),
+    "pgbackrest_repositories": (
+        "fleet_backed_up",
+        "postgres_archive_command",
+        "postgres_replica_command",
+        "postgres_restore_command",
+    ),
     "postgres_app_user": ("app_database_replica_url", "app_database_url", "fleet_database_login"),
     "postgres_database": (
         "app_database_migration_url",
@@ -115,6 +121,7 @@ PORTS = {
     "nginx_exporter_port": "nginx-exporter",
     "haproxy_metrics_port": "haproxy-metrics",
     "nginx_upstream_port": "app",
+    "pgbackrest_port": "pgbackrest",
     "prometheus_port": "prometheus",
 }
 # An sshd may listen on another port.

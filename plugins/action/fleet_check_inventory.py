@@ -12,14 +12,15 @@ import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from plugins import arguments, processes
+from plugins.backups import wrong_repositories
 from plugins.control_node import ControlNodeAction
 from plugins.filter.mail import mail_failure
 from plugins.folders import FOLDERS, wrong_folders
 from plugins.source import unreadable, wrong_source
 
 TIERS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
-# Groups that may be missing for wrong_ports: wrong_groups reports missing tiers, and not every application has workers.
-OPTIONAL_GROUPS = (*TIERS, "workers")
+# Groups that may be missing for wrong_ports: wrong_groups reports missing tiers, and not every fleet has the others.
+OPTIONAL_GROUPS = (*TIERS, "workers", "backup")
 QUORUMS = ("etcd", "sentinel")
 REQUIRED = ("fleet_name", "fleet_domain", "fleet_subnet", "fleet_vip", "fleet_admin_networks", "fleet_ports")
 APPLICATION = ("app_name", "app_source", "app_module")
@@ -262,6 +263,8 @@ class ActionModule(ControlNodeAction):
         members = self.defined(["app_members", "app_worker_members"]).values()
         names = dict.fromkeys(member["name"] for group in members for member in group)
         failures += wrong_folders(self.values(FOLDERS), list(names))
+        for repositories in self.values(["pgbackrest_repositories"]).values():
+            failures += wrong_repositories(repositories, groups.get("backup", []))
         failures += processes.wrong(self.values(processes.VARIABLES), groups)
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)

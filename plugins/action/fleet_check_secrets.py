@@ -86,7 +86,7 @@ class ActionModule(ControlNodeAction):
     def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
         values = {name: str(value) for name, value in self.values(self.arguments["names"]).items()}
-        passwords = {name: value for name, value in values.items() if "_tls_" not in name}
+        passwords = {name: value for name, value in values.items() if "_tls_" not in name and "_ca_" not in name}
         failures = weak_passwords(passwords, int(self.arguments["length"]))
         now = datetime.now(UTC)
         for stem in sorted({name.partition("_tls_")[0] for name in self.arguments["names"] if "_tls_" in name}):

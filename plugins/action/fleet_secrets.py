@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,26 +23,30 @@ HEADER = (
     "If you remove a line, its value is generated again.\n"
 )
 NOT_VALID = "The site's generated certificate is not valid for fleet_domain = {} and fleet_vip = {!r}."
+# The key or the certificate of a server, or of a CA.
+HALF = re.compile(r"(.+_(?:tls|ca)_)(key|certificate)")
 PAIR = "set both, or remove both to have a pair generated"
 
 
 def generate(names: Sequence[str], domain: str, address: str = "") -> dict[str, str]:
-    """A value for each of `names`: matching TLS keys and certificates, and random URL-safe strings.
+    """A value for each of `names`: matching keys and certificates, and random URL-safe strings.
 
     Raises:
         ValueError: only one half of a TLS pair is requested. A generated half would not match the existing one.
     """
     values = {}
     for name in names:
-        stem, _, half = name.rpartition("_tls_")
-        if not stem:
+        half = HALF.fullmatch(name)
+        if not half:
             values[name] = secrets.token_urlsafe(BYTES)
-        elif half == "key":
-            if f"{stem}_tls_certificate" not in names:
-                raise ValueError(f"{stem}_tls_certificate is set and {name} is not; {PAIR}.")
-            values[name], values[f"{stem}_tls_certificate"] = certificates.tls_pair(domain, address)
-        elif f"{stem}_tls_key" not in names:
-            raise ValueError(f"{stem}_tls_key is set and {name} is not; {PAIR}.")
+            continue
+        other = half[1] + ("certificate" if half[2] == "key" else "key")
+        if other not in names:
+            raise ValueError(f"{other} is set and {name} is not; {PAIR}.")
+        if half[2] == "key":
+            ca = half[1].endswith("_ca_")
+            pair = certificates.ca_pair(half[1]) if ca else certificates.tls_pair(domain, address)
+            values[name], values[other] = pair
     return {name: values[name] for name in names}
 
 

@@ -10,7 +10,7 @@ locals {
     redis         = { prefix = "cache", offset = 50 }
     monitoring    = { prefix = "mon", offset = 60 }
   }
-  groups = concat(keys(local.tiers), ["etcd", "sentinel"])
+  groups = concat(keys(local.tiers), ["backup", "etcd", "sentinel"])
 
   quorum = {
     etcd = (
@@ -25,6 +25,9 @@ locals {
     )
   }
 
+  # The host that has the repository of the backups, and starts them.
+  backup = [var.single_host ? "node1" : "mon1"]
+
   tier_hosts = merge([
     for tier, plan in local.tiers : {
       for position in range(1, var.hosts_per_tier[tier] + 1) :
@@ -36,7 +39,11 @@ locals {
   hosts = {
     for name, host in local.placed_hosts : name => {
       number = host.number
-      groups = sort(concat(host.groups, [for group, names in local.quorum : group if contains(names, name)]))
+      groups = sort(concat(
+        host.groups,
+        [for group, names in local.quorum : group if contains(names, name)],
+        contains(local.backup, name) ? ["backup"] : [],
+      ))
     }
   }
 

@@ -15,6 +15,10 @@ run "the_default_fleet_has_ten_hosts" {
     condition     = module.topology.groups.sentinel == ["cache1", "cache2", "mon1"]
     error_message = "Sentinel must be on both Redis hosts and the witness"
   }
+  assert {
+    condition     = module.topology.groups.backup == ["mon1"]
+    error_message = "the repository of the backups must not be on a database host"
+  }
 }
 
 run "a_growing_tier_changes_no_other_host" {
@@ -53,8 +57,8 @@ run "a_single_host_is_in_every_group" {
   variables { single_host = true }
 
   assert {
-    condition     = keys(module.topology.hosts) == ["node1"] && length(module.topology.hosts["node1"].groups) == 8
-    error_message = "node1 must be in all eight groups"
+    condition     = keys(module.topology.hosts) == ["node1"] && length(module.topology.hosts["node1"].groups) == 9
+    error_message = "node1 must be in all nine groups"
   }
 }
 

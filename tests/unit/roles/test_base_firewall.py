@@ -22,6 +22,7 @@ GROUPS = {
     "redis": ["cache1"],
     "sentinel": ["cache1", "mon1", "db1"],
     "monitoring": ["mon1"],
+    "backup": ["mon1"],
 }
 ADDRESSES = {name: f"10.0.0.{number}" for number, name in enumerate(GROUPS["all"], 11)}
 ADMIN = ["198.51.100.0/24"]
@@ -70,7 +71,7 @@ def test_an_inventory_adds_ports_without_a_copy_of_the_matrix() -> None:
     extra = {"name": "relay", "port": 2525, "protocol": "tcp", "to": ["monitoring"], "from": ["app"]}
     shared = read_yaml("inventories/shared/topology.yml")
     fleet: dict[str, Any] = {"fleet_ports": MATRIX, "fleet_addresses": ADDRESSES, "fleet_admin_networks": ADMIN}
-    host = {"inventory_hostname": "mon1", "groups": GROUPS, "fleet_vip": "10.0.0.5"}
+    host = {"inventory_hostname": "mon1", "groups": GROUPS, "fleet_vip": "10.0.0.5", "fleet_backed_up": True}
 
     def names(**more: Any) -> set[str]:
         found = Templar(None, fleet | host | more).template(trust_as_template(shared["base_firewall_rules"]))
@@ -78,6 +79,7 @@ def test_an_inventory_adds_ports_without_a_copy_of_the_matrix() -> None:
 
     assert names(fleet_extra_ports=[extra]) == names() | {"relay"}
     assert names() == set(rules("mon1"))
+    assert names(fleet_backed_up=False) == names() - {"pgbackrest"}
 
 
 def test_overlapping_networks_are_merged_because_nftables_refuses_them() -> None:

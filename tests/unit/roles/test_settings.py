@@ -73,6 +73,7 @@ OTHER: dict[str, Any] = {
     "fleet_name": "other",
     "nginx_static_source": "",
     "fleet_subnet": "198.51.100.0/24",
+    "pgbackrest_repositories": [{"type": "host"}],
     "postgres_app_user": "other",
     "postgres_owner_user": "other",
     "postgres_database": "other",
