@@ -9,7 +9,8 @@ from functools import cache
 from pathlib import Path
 
 CREDENTIALS = re.compile(r"(?<=://)[^/@\s]+(?=@)")
-ASSIGNED = re.compile(r"(?i)((?:token|passwo?r?d|secret|api_?key)\w*[\"']?\s*[=:]\s*)\S+")
+# Not tokenizers==0.19.
+ASSIGNED = re.compile(r"(?i)((?:token|passwo?r?d|secret|api_?key)\w*[\"']?\s*(?:=(?!=)|:)\s*)\S+")
 # Lines that only announce an error, or that repeat that a program failed.
 GENERIC = re.compile(
     r"subprocess-exited-with-error|CalledProcessError|No solution found when|metadata-generation-failed|exit code: |"

@@ -133,6 +133,7 @@ def test_secrets_are_masked() -> None:
     assert masked("git clone https://x:y@h/z API_KEY=abc 'password': 'x'") == (
         "git clone https://***@h/z API_KEY=*** 'password': ***"
     )
+    assert masked("tokenizers==0.19 has no wheel") == "tokenizers==0.19 has no wheel"
 
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:aa\nsize 12345\n"
