@@ -8,7 +8,8 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from tools.release.errors import ReleaseError
+from tools.release.errors import ReleaseError, masked
+from tools.release.indexes import PASSWORD
 
 
 @dataclass(frozen=True)
@@ -42,11 +43,16 @@ class Extras:
     def check(self, path: Path) -> None:
         """Refuse additions that cannot be had from the file that lists the dependencies."""
         for line in self.packages:
+            if PASSWORD.search(line):
+                raise ReleaseError(
+                    f"app_extra_packages has a password in {masked(line)!r}, which the lock file and each host would "
+                    "get; remove it, and use an SSH URL, or git's credential helper"
+                )
             try:
                 Requirement(line)
             except InvalidRequirement as error:
                 raise ReleaseError(
-                    f"app_extra_packages has {line!r}, which is not a requirement ({error}); write it like "
+                    f"app_extra_packages has {masked(line)!r}, which is not a requirement ({error}); write it like "
                     "'psycopg2-binary' or 'psycopg2-binary==2.9.10'"
                 ) from error
         if not self.names or path.name in ("setup.py", "setup.cfg"):

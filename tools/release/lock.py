@@ -119,7 +119,7 @@ def compiled(path: Path, target: Target, known: str, more: Extras = NO_EXTRAS) -
     elif requirements.unhashed(exported):  # the package index has no hashes; uv computes them
         exported, listed = "", exported
     added = more.added(SERVER)
-    if exported and requirements.names(added) <= requirements.names(exported):
+    if exported and requirements.includes(exported, added):
         return exported
     with tempfile.TemporaryDirectory() as work:
         output, constraints = Path(work) / "requirements.lock", Path(work) / "constraints.txt"
@@ -170,7 +170,7 @@ def lock(
     more.check(path)
     text = requirements.read(path).decode()
     indexes = requirements.indexes(text) if path.suffix not in (".lock", ".toml") else []
-    complete = requirements.is_locked(text) and requirements.names(more.added(SERVER)) <= requirements.names(text)
+    complete = requirements.is_locked(text) and requirements.includes(text, more.added(SERVER))
     if path.suffix not in (".lock", ".toml") and complete:
         return Lock(indexes + requirements.locked(path, target))
     header = HEADER.format(target=target, name=path.name, fingerprint=fingerprint(path, target, more))

@@ -58,6 +58,17 @@ def pins(texts: Iterable[str]) -> list[str]:
     return [f"{match[1]}=={match[2]}" for match in found if match]
 
 
+def includes(text: str, wanted: str) -> bool:
+    """Return whether a lock file's text has all of the wanted requirements, in versions that fit."""
+    locked_names = names(text)
+    versions = {canonicalize_name(pin.partition("==")[0]): pin.partition("==")[2] for pin in pins([text])}
+    for requirement in map(Requirement, lines(wanted)):
+        name = canonicalize_name(requirement.name)
+        if name not in locked_names or not requirement.specifier.contains(versions.get(name, "0"), prereleases=True):
+            return False
+    return True
+
+
 def indexes(text: str) -> list[str]:
     """Return a file's options that name package indexes."""
     return [line for line in lines(text) if INDEX.match(line)]

@@ -75,6 +75,10 @@ def test_a_complete_lock_file_is_used_only_if_it_has_the_further_packages(
     assert not calls
     locking.lock(flat.root, "", TARGET, flat.lock_file, more=Extras(packages=("psycopg2-binary",)))
     assert calls
+    calls.clear()
+    # uv reports the contradiction.
+    locking.lock(flat.root, "", TARGET, flat.lock_file, more=Extras(packages=("six<1.17",)))
+    assert calls
 
 
 @pytest.mark.parametrize(
@@ -89,6 +93,11 @@ def test_a_complete_lock_file_is_used_only_if_it_has_the_further_packages(
             "pyproject.toml",
             Extras(("pg",)),
             "app_extras names pg, which is neither an extra nor a group of .*; it has post",
+        ),
+        (
+            "requirements.txt",
+            Extras(packages=("x @ git+https://kim:s3cret@h/x.git",)),
+            r"has a password in 'x @ git\+https://\*\*\*@h/x.git', which the lock file",
         ),
         ("requirements.txt", Extras(packages=("a b",)), "app_extra_packages has 'a b', which is not a requirement"),
     ],
