@@ -13,7 +13,8 @@ from tools.project.tree import Tree
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 # Folders and files whose code is not part of the running application.
 OTHERS = re.compile(
-    r"(^|/)(tests?|docs?|examples?|e2e|cypress|bin|scripts?|node_modules|venv|env|site-packages|build|dist|versions|\.[^/]+)/"
+    r"(^|/)(tests?|docs?|examples?|e2e|cypress|bin|scripts?|node_modules|venv|env|site-packages|build|dist|versions|"
+    r"\.[^/]+)/"
     r"|(^|/)(test_[^/]*|[^/]*_tests?|tests?|conftest|setup|noxfile|fabfile)\.py$"
 )
 MAX_HOPS = 10

@@ -10,7 +10,8 @@ from tools.project.tree import Finding, Tree
 NAME = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 # Packages that only a build needs, that every host has, or whose work the fleet does.
 NOT_NEEDED = re.compile(
-    r".*-dev|lib[\w+-]*\d\.\d.*|build-essential|gcc.*|g\+\+|make|cmake|clang|ninja-build|pkg-config|pkgconf|cargo|rustc|git(-core)?|virtualenv|curl|wget|"
+    r".*-dev|lib[\w+-]*\d\.\d.*|build-essential|gcc.*|g\+\+|make|cmake|clang|ninja-build|pkg-config|pkgconf|cargo|"
+    r"rustc|git(-core)?|virtualenv|curl|wget|"
     r"gnupg2?|ca-certificates|apt-.*|software-properties-common|lsb-release|netcat.*|vim|nano|less|sudo|procps|bash|"
     r"tzdata|locales|dumb-init|tini|gosu|supervisor|nginx|cron|python3?([.\d-].*)?|node.*|npm|yarn|"
     r"(postgresql|mysql|mariadb|redis)-.*|default-mysql-client|lib(ssl|ffi|pq)\d.*|zlib1g"

@@ -45,7 +45,8 @@ run "pages_of_the_site_may_send_files" {
 
   assert {
     condition = (
-      tolist(aws_s3_bucket_cors_configuration.this[0].cors_rule)[0].allowed_origins == toset(["https://news.example.org"])
+      tolist(aws_s3_bucket_cors_configuration.this[0].cors_rule)[0].allowed_origins
+      == toset(["https://news.example.org"])
     )
     error_message = "only pages of the site may upload from browsers"
   }
