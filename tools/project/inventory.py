@@ -16,7 +16,8 @@ NAME = re.compile("[a-z][a-z0-9-]{0,19}")
 # Programs of a host. The application's own command, /usr/local/sbin/NAME, would hide them.
 PROGRAMS = re.compile(
     "alembic|apt|bash|celery|dpkg|etcd|etcdctl|env|flask|git|grafana|gunicorn|haproxy|init|ip|journalctl|nginx|nft|"
-    "patroni|patronictl|pip|postgres|prometheus|psql|python|python3|reboot|rq|rsync|sh|ssh|sshd|su|sudo|systemctl|tar|test|uv"
+    "patroni|patronictl|pip|postgres|prometheus|psql|python|python3|reboot|rq|rsync|sh|ssh|sshd|su|sudo|systemctl|"
+    "tar|test|uv"
 )
 WIDTH = 120
 TOPOLOGY = """\
