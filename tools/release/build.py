@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -36,14 +36,20 @@ NO_PACKAGE = re.compile(
 )
 
 
-def _wheelhouse(lines: list[str], tools: list[str], target: Target, folder: Path, python: Path | None) -> None:
-    """Download the wheels of the dependencies and of uv into a folder, and bundle them, unless that was done."""
+def _wheelhouse(
+    lines: list[str], tools: list[str], target: Target, folder: Path, python: Path | None, own: Mapping[str, str]
+) -> None:
+    """Download the wheels of the dependencies and of uv into a folder, and bundle them, unless that was done.
+
+    `own` are the package indexes of this machine: a project's index may not have uv.
+    """
     if not folder.is_dir():
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".new-") as work:
             new = Path(work) / "wheelhouse"
             wheels.fetch(lines, target, new / "wheels", python)
-            wheels.fetch(tools, target, new / "installer")
+            with indexes.replaced(own):
+                wheels.fetch(tools, target, new / "installer")
             new.rename(folder)
     os.utime(folder)
     if not (folder / "bundle.tar.gz").exists():
@@ -173,7 +179,9 @@ def build(
     refuse_other_python(source.root, target.python)
     tree.refuse_incomplete(source.root, source.read(), () if source.build_command else source.paths)
     listed = find(source.root, source.requirements)
-    os.environ.update(indexes.environment(listed))
+    variables = indexes.environment(listed)
+    own = {name: os.environ.get(name, "") for name in variables}
+    os.environ.update(variables)
     try:
         wanted = lock(source.root, source.requirements, target, source.lock_file, more=source.more, dry_run=dry_run)
     except ReleaseError as error:
@@ -198,7 +206,7 @@ def build(
         wheelhouse = Path(bundle.dependencies(cache, key)["path"]).parent
         shipped = Path(bundle.interpreter(cache, python)["path"]) if python else None
         try:
-            _wheelhouse(wanted.lines, tools, target, wheelhouse, shipped)
+            _wheelhouse(wanted.lines, tools, target, wheelhouse, shipped, own)
         except ReleaseError as error:
             raise indexes.explained(error) from error
         missing = not path.exists()

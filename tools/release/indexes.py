@@ -7,6 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -35,6 +36,17 @@ def environment(path: Path) -> dict[str, str]:
     known = pip_settings().get("extra-index-url", "").split()
     variables = {"PIP_INDEX_URL": " ".join(default), "PIP_EXTRA_INDEX_URL": " ".join(dict.fromkeys([*known, *more]))}
     return {name: value for name, value in variables.items() if value} if found else {}
+
+
+@contextmanager
+def replaced(variables: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment for a while."""
+    known = {name: os.environ.get(name, "") for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        os.environ.update(known)
 
 
 def _indexes(settings: Mapping[str, Any]) -> Iterator[tuple[str, bool]]:

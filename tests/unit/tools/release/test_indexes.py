@@ -1,5 +1,6 @@
 """Private package indexes: their credentials come from this machine's environment, and go nowhere else."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from tools.release import errors, indexes, wheels
 from tools.release.build import build
 from tools.release.errors import ReleaseError
 from tools.release.source import Source
+from tools.release.target import Target
 
 PROJECT = "[project]\nname = 'shop'\nversion = '1'\ndependencies = ['flask']\n"
 UV = "[[tool.uv.index]]\nname = 'my-own'\nurl = 'https://h/simple'\n"
@@ -59,6 +61,24 @@ def test_an_index_of_this_machine_stays_in_use(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(errors, "_pip_config", lambda: {"extra-index-url": "https://mirror/simple"})
     (tmp_path / "pyproject.toml").write_text(UV)
     assert indexes.environment(tmp_path / "uv.lock") == {"PIP_EXTRA_INDEX_URL": f"https://mirror/simple {GIVEN}"}
+
+
+@pytest.mark.usefixtures("wheelhouse", "compiled")
+def test_the_installer_comes_from_the_indexes_of_this_machine(
+    flat: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A private index that replaces PyPI need not have uv."""
+    (flat.root / "requirements.txt").unlink()
+    (flat.root / "pyproject.toml").write_text(PROJECT + UV + "default = true\n")
+    simulated, used = wheels.fetch, {}
+
+    def fetch(lines: list[str], target: Target, into: Path, python: Path | None = None) -> None:
+        used[into.name] = os.environ["PIP_INDEX_URL"]
+        simulated(lines, target, into, python)
+
+    monkeypatch.setattr(wheels, "fetch", fetch)
+    build(flat, TARGET, tmp_path / "cache")
+    assert used == {"wheels": GIVEN, "installer": ""}
 
 
 @pytest.mark.usefixtures("wheelhouse")
