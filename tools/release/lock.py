@@ -60,7 +60,14 @@ def find(root: Path, given: str) -> Path:
 
 def _lists(path: Path) -> bool:
     """Return whether a file lists dependencies. A pyproject.toml may only have settings of tools."""
-    return path.name != "pyproject.toml" or "project" in tomllib.loads(path.read_text())
+    try:
+        return path.name != "pyproject.toml" or "project" in tomllib.loads(path.read_text())
+    except ValueError as error:
+        raise _invalid(path, error) from error
+
+
+def _invalid(path: Path, error: ValueError) -> ReleaseError:
+    return ReleaseError(f"{path} cannot be read: {error}; correct it")
 
 
 def _input(path: Path, more: Extras) -> list[str]:
@@ -112,11 +119,12 @@ def _exported(path: Path, more: Extras) -> str:
 
 def compiled(path: Path, target: Target, known: str, more: Extras = NO_EXTRAS) -> str:
     """Return the exact versions of all dependencies, with hashes. Versions in `known` stay if they still fit."""
-    exported = _exported(path, more)
-    listed = ""
-    if path.name == "Pipfile":
-        listed = pipenv.listed(requirements.read(path).decode())
-    elif requirements.unhashed(exported):  # the package index has no hashes; uv computes them
+    try:
+        exported = _exported(path, more)
+        listed = pipenv.listed(requirements.read(path).decode()) if path.name == "Pipfile" else ""
+    except ValueError as error:
+        raise _invalid(path, error) from error
+    if requirements.unhashed(exported):  # the package index has no hashes; uv computes them
         exported, listed = "", exported
     added = more.added(SERVER)
     if exported and requirements.includes(exported, added):

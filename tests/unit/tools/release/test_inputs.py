@@ -9,6 +9,7 @@ import pytest
 from tests.unit.tools.release.projects import TARGET
 from tools.release import lock as locking
 from tools.release import pipenv, requirements
+from tools.release.errors import ReleaseError
 
 PIPFILE = """\
 [packages]
@@ -37,6 +38,13 @@ def test_a_lock_of_pipenv_becomes_requirements_with_hashes() -> None:
     }
     text = json.dumps({"default": packages, "develop": {"pytest": {"version": "==9"}}})
     assert pipenv.locked(text) == "flask==3.1.3 ; python_version >= '3.9' --hash=sha256:aa --hash=sha256:bb\n"
+
+
+@pytest.mark.parametrize("name", ["Pipfile", "Pipfile.lock", "pdm.lock", "pylock.toml", "pyproject.toml"])
+def test_a_file_with_a_mistake_is_named(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("[")
+    with pytest.raises(ReleaseError, match=f"{name} cannot be read: .*; correct it$"):
+        locking.compiled(locking.find(tmp_path, ""), TARGET, "")
 
 
 @pytest.mark.parametrize(
