@@ -12,48 +12,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
-import pytest
 import yaml
 
+from tests.support.live.commands import Command, environment
 from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT
 
-Command = Callable[..., subprocess.CompletedProcess[str]]
 # A user outside of the fleet and of fleet_admin_networks: another address of a load balancer.
 USER = "198.51.100.7"
-
-
-def environment(fleet: LiveFleet) -> dict[str, str]:
-    return fleet.fleet.environment | {"INVENTORY": fleet.fleet.inventory}
-
-
-@pytest.fixture
-def command(fleet: LiveFleet) -> Command:
-    """Run a verb from another folder."""
-
-    def run(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [ROOT / "bin/fleet", *arguments],
-            cwd="/",
-            env=environment(fleet),
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-
-    return run
-
-
-@pytest.fixture
-def settings(fleet: LiveFleet) -> Iterator[Path]:
-    """The folder of the inventory's variables. Files that a test adds are removed."""
-    folder = ROOT / "inventories" / fleet.fleet.inventory / "group_vars/all"
-    before = set(folder.iterdir())
-    yield folder
-    for path in set(folder.iterdir()) - before - {folder / "vault.yml"}:
-        path.unlink()
 
 
 def test_commands_run_as_the_application_with_their_words_input_and_exit_code(
@@ -144,29 +110,6 @@ def test_logs_are_followed_until_ctrl_c(fleet: LiveFleet, site: httpx.Client) ->
         os.killpg(process.pid, signal.SIGINT)
         assert process.wait(20) == 130
     assert "/?followed" in line
-
-
-def test_settings_and_secrets_are_live_after_a_deploy(settings: Path, command: Command) -> None:
-    values = {"COMMANDS_TEXT": 'a "b" {{ c }}', "COMMANDS_SECRET": "s3cret $x"}
-    printenv = ["exec", "--", "printenv", *values]
-    try:
-        assert command("env", "set", f"COMMANDS_TEXT={values['COMMANDS_TEXT']}").returncode == 0
-        assert command("secret", "set", "COMMANDS_SECRET", given=f"{values['COMMANDS_SECRET']}\n").returncode == 0
-        assert command("secret", "get", "COMMANDS_SECRET").stdout == f"{values['COMMANDS_SECRET']}\n"
-        listed = command("env", "list").stdout
-        assert "COMMANDS_SECRET=(secret)" in listed
-        assert values["COMMANDS_SECRET"] not in listed + (settings / "environment.yml").read_text()
-        assert command(*printenv).stdout == ""
-        deploy = command("deploy")
-        assert deploy.returncode == 0, deploy.stdout[-3000:]
-        assert values["COMMANDS_SECRET"] not in deploy.stdout
-        assert command(*printenv).stdout.splitlines() == [*values.values()]
-    finally:
-        command("env", "unset", "COMMANDS_TEXT")
-        command("secret", "unset", "COMMANDS_SECRET")
-        assert command("deploy").returncode == 0
-    assert command(*printenv).stdout == ""
-    assert "COMMANDS_SECRET" not in command("secret", "list").stdout
 
 
 def test_releases_are_listed_and_a_release_that_no_host_has_is_refused(fleet: LiveFleet, command: Command) -> None:
