@@ -172,7 +172,7 @@ def test_a_killed_deploy_leaves_a_working_fleet_and_the_next_run_continues(runne
         for task, host in KILL_POINTS:
             runner.kill(task, host, variant)
         assert runner.running() != before
-        run = runner.deploy(variant).succeeded()
+        run = runner.deploy(variant, deploy_canary_seconds=0).succeeded()
     assert not runner.running() & before
     assert_unharmed(runner, traffic, run)
 
