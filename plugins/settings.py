@@ -96,6 +96,7 @@ FOLLOWERS = {
         "postgres_archive_command",
         "postgres_replica_command",
         "postgres_restore_command",
+        "prometheus_rule_files_left_out",
     ),
     "postgres_app_user": ("app_database_replica_url", "app_database_url", "fleet_database_login"),
     "postgres_database": (

@@ -19,8 +19,8 @@ from plugins.folders import FOLDERS, wrong_folders
 from plugins.source import unreadable, wrong_source
 
 TIERS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
-# Groups that may be missing for wrong_ports: wrong_groups reports missing tiers, and not every fleet has the others.
-OPTIONAL_GROUPS = (*TIERS, "workers", "backup")
+# Groups that may be missing for wrong_ports: wrong_groups reports missing tiers, and not every application has workers.
+OPTIONAL_GROUPS = (*TIERS, "workers")
 QUORUMS = ("etcd", "sentinel")
 REQUIRED = ("fleet_name", "fleet_domain", "fleet_subnet", "fleet_vip", "fleet_admin_networks", "fleet_ports")
 APPLICATION = ("app_name", "app_source", "app_module")
@@ -144,7 +144,7 @@ def wrong_ports(
                 f"{where}: {side} names {group!r}, which is not a group of the inventory; "
                 f"use a group{', any or admin' if keywords else ''}."
                 for group in named
-                if group not in keywords and group not in groups and group not in OPTIONAL_GROUPS
+                if group not in keywords and group not in (*groups, *OPTIONAL_GROUPS, "backup")
             ]
     return failures
 

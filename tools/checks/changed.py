@@ -32,7 +32,7 @@ ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     *(((name,), (f"tests/applications/{name}/*",)) for name in ORDINARY),
     (("contract",), ("tests/applications/*",)),
     (SANDBOX, ("tests/*",)),
-    (DATA, ("roles/postgres/*", "roles/etcd/*", "roles/redis/*", "roles/haproxy/*")),
+    (DATA, ("roles/postgres/*", "roles/pgbackrest/*", "roles/etcd/*", "roles/redis/*", "roles/haproxy/*")),
     (EDGE, ("roles/nginx/*", "roles/keepalived/*")),
     (RELEASE, ("roles/app/*", "roles/celery/*", "roles/deploy/*", "roles/processes/*")),
     (("operations",), ("roles/maintain/*", "playbooks/maintain.yml")),

@@ -14,7 +14,7 @@ from tools.fleet.down import down, prune
 from tools.fleet.inventory import read
 from tools.fleet.status import status
 from tools.fleet.up import create_hosts, up
-from tools.fleet.verbs import application, completion, databases, environment, init, logs, playbooks, vault
+from tools.fleet.verbs import application, backups, completion, databases, environment, init, logs, playbooks, vault
 from tools.fleet.verbs.verb import Verb, parse, parser_of
 
 PROGRAM = "bin/fleet"
@@ -121,6 +121,16 @@ VERBS: dict[str, Verb] = {
     ),
     "releases": Verb(
         playbooks.releases, "list the releases and the log of deploys", as_json, "any", "bin/fleet releases --json"
+    ),
+    "backup": Verb(
+        backups.backup, "back up the database now", backups.backup_arguments, "any", "bin/fleet backup --type full"
+    ),
+    "backups": Verb(
+        backups.backups,
+        "list the backups, and to which points in time the database can go back",
+        as_json,
+        "any",
+        "bin/fleet backups --json",
     ),
     "maintenance": Verb(
         playbooks.maintenance,

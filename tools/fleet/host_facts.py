@@ -21,6 +21,8 @@ OUT_OF_MEMORY = "MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef"
 UPGRADES = Path("/var/lib/prometheus/node-exporter/upgrades.prom")
 # Written by /usr/local/sbin/redis-after-failure.
 # Written by roles/nginx/tasks/maintenance_files.yml.
+# Written by /usr/local/sbin/backup-metrics.
+BACKUPS = Path("/var/lib/prometheus/node-exporter/backups.prom")
 MAINTENANCE = Path("/var/lib/flaskfleet/maintenance.json")
 DAMAGED_STORE = Path("/run/redis@store.damaged")
 PROCESSES = Path("/proc")
@@ -144,6 +146,17 @@ def waiting_upgrades() -> list[str]:
     """Return the packages whose upgrade waits for a maintenance."""
     text = UPGRADES.read_text() if UPGRADES.exists() else ""
     return re.findall(r'^fleet_upgrade_waiting\{package="([^"]+)"\}', text, re.MULTILINE)
+
+
+def backups() -> Facts:
+    """Return when the last backup in each repository ended, in seconds since 1970, and the age of one that is too old.
+
+    0 means that a repository has no backup.
+    """
+    text = BACKUPS.read_text()
+    last = re.findall(r'^flaskfleet_backup_last_seconds{repository="(\d+)"} (\S+)$', text, re.MULTILINE)
+    limit = re.findall(r"^flaskfleet_backup_max_age_seconds (\S+)$", text, re.MULTILINE)
+    return {"last": {number: float(when) for number, when in last}, "limit": float(limit[0]), "now": time.time()}
 
 
 def outdated() -> list[str]:

@@ -8,6 +8,7 @@ from functools import partial
 from tools.fleet import detect, detect_application
 from tools.fleet.detect import on_each
 from tools.fleet.kinds_application import APPLICATION
+from tools.fleet.kinds_backup import BACKUPS
 from tools.fleet.view import Kind
 
 RUN_SITE = "run `ansible-playbook site.yml`"
@@ -244,5 +245,6 @@ KINDS = (
         detect.former("sentinel_knows", "redis", "sentinel"),
         f"{RUN_SITE}, which makes Sentinel forget it",
     ),
+    *BACKUPS,
     *APPLICATION,
 )

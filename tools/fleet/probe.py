@@ -29,7 +29,8 @@ HAPROXY_PORT = 8404
 SERVER_ERROR = 500
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
 # One row: whether this server accepts writes; for each standby its state, whether commits wait for it, and its lag;
-# the replication slots that no longer keep what their standby needs, and those that nobody uses.
+# the replication slots that no longer keep what their standby needs, and those that nobody uses; and with archiving,
+# when it last archived WAL, and whether it has failed since.
 REPLICATION = """
 select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesce((
     select json_object_agg(application_name, json_build_array(state, sync_state, pg_wal_lsn_diff(
@@ -38,7 +39,12 @@ select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesc
     from pg_stat_replication), '{}'), 'slots', coalesce((
     select json_object_agg(slot_name, wal_status)
     from pg_replication_slots where wal_status in ('lost', 'unreserved')), '{}'), 'unused', coalesce((
-    select json_agg(slot_name) from pg_replication_slots where slot_type = 'physical' and not active), '[]'))
+    select json_agg(slot_name) from pg_replication_slots where slot_type = 'physical' and not active), '[]'),
+    'archiver', (
+    select json_build_object('last', extract(epoch from last_archived_time)::float8,
+        'failing', last_failed_time > coalesce(last_archived_time, '-infinity'),
+        'now', extract(epoch from now())::float8)
+    from pg_stat_archiver where current_setting('archive_mode') <> 'off'))
 """
 
 SEVERAL = ("", "etcd", "candidates", "app")
@@ -220,6 +226,8 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     if "postgres" in groups:
         checks |= {"postgres": postgres, "patroni": lambda: patroni(address), "candidates": lambda: candidates(address)}
         checks["synchronous_mode"] = lambda: synchronous_mode(address)
+    if "backup" in groups and host_facts.BACKUPS.exists():
+        checks["backups"] = host_facts.backups
     if "etcd" in groups:
         checks |= {"etcd": lambda: etcd(address), "deploying": lambda: deploying(address)}
     for name in ["cache", "store"] if "redis" in groups else ["store"] if "sentinel" in groups else []:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tools.fleet.context import Host
 from tools.fleet.troubles import troubles
-from tools.fleet.view import Facts, View, drained, is_leader, size, voters
+from tools.fleet.view import Facts, View, drained, is_leader, size, utc, voters
 
 # The order in which a request passes the tiers. The tiers that only vote come last, because they run on hosts of other
 # tiers.
@@ -83,6 +83,9 @@ def roles(host: Host, hosts: Sequence[Host], view: View, vip: str) -> list[Phras
         found.append(Phrase(f"sentinel {word}{_share('sentinel', hosts, view)}", bool(facts.get("sentinel"))))
     if "monitoring" in host.groups:
         found.append(Phrase("monitoring"))
+    if backups := facts.get("backups"):
+        last = min(backups["last"].values(), default=0)
+        found.append(Phrase(f"last backup {utc(last)}" if last else "no backup yet"))
     if drain := drained(view).get(host.name):
         found.append(Phrase(f"drained{drain.where} by {drain.by} since {drain.when}: {drain.why}"))
     own = [trouble.sentence for trouble in troubles(hosts, view) if trouble.kind.in_row and trouble.host == host.name]
@@ -95,7 +98,8 @@ def postgres(host: Host, view: View) -> Phrase:
     if not own:
         return Phrase("postgres DOWN", False)
     if own["primary"]:
-        return Phrase("postgres primary")
+        archived = (own.get("archiver") or {}).get("last")
+        return Phrase(f"postgres primary, WAL archived until {utc(archived)}" if archived else "postgres primary")
     primary: Facts = next((facts["postgres"] for facts in view.values() if is_leader(facts.get("postgres"))), {})
     if host.name not in primary.get("standbys", {}):
         return Phrase("postgres standby NOT STREAMING", False)

@@ -1,6 +1,7 @@
 """What the probes reported about a fleet, and what a kind of trouble is."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from tools.fleet.context import Host
@@ -98,6 +99,11 @@ def voters(service: str, names: Iterable[str], view: View) -> list[str]:
 def running_deploy(view: View) -> Facts:
     """Return the holder of the deploy lock. It is empty if there is none."""
     return next((facts["deploying"] for facts in view.values() if facts.get("deploying")), {})
+
+
+def utc(seconds: float) -> str:
+    """Format a time in seconds since 1970."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def size(number: float | None) -> str:

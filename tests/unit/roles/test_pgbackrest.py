@@ -15,6 +15,8 @@ DB1, DB2 = ({"name": f"db{number}", "address": f"10.0.0.4{number}"} for number i
 MON1 = {"name": "mon1", "address": "10.0.0.61"}
 NODE1 = {"name": "node1", "address": "10.0.0.11"}
 S3 = {"type": "s3", "bucket": "b", "region": "eu-central-1", "keep_days": 30}
+# Variables of the role that the configuration does not use.
+UNUSED = {"__pgbackrest_present", "__pgbackrest_service", "__pgbackrest_metrics"}
 PASS = "not-a-secret-of-anybody"
 
 
@@ -29,7 +31,7 @@ def configuration(host: dict[str, str], databases: list[Any], backup: dict[str, 
         "pgbackrest_cipher_pass": PASS,
     }
     private = read_yaml("roles/pgbackrest/vars/main.yml")
-    for name, value in ((name, private[name]) for name in private if name != "__pgbackrest_present"):
+    for name, value in ((name, private[name]) for name in private if name not in UNUSED):
         trusted = trust_as_template(value) if isinstance(value, str) else value
         found[name] = Templar(DataLoader(), found).template(trusted)
     return render("pgbackrest", "pgbackrest.conf.j2", **found)

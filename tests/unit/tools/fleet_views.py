@@ -13,7 +13,7 @@ HOSTS = [
     Host("db2", "10.0.0.42", frozenset({"postgres", "etcd"})),
     Host("cache1", "10.0.0.51", frozenset({"redis", "sentinel"})),
     Host("cache2", "10.0.0.52", frozenset({"redis", "sentinel"})),
-    Host("mon1", "10.0.0.61", frozenset({"monitoring", "sentinel", "etcd"})),
+    Host("mon1", "10.0.0.61", frozenset({"monitoring", "sentinel", "etcd", "backup"})),
 ]
 
 # The note of a drained host.
@@ -21,6 +21,8 @@ NOTE = {"by": "kim", "when": "2026-11-23T06:00:00Z", "why": "new disk"}
 RUNNING = {"system": "running", "failed": [], "stopped": []}
 LINKED_REPLICA = {"master": False, "linked": True}
 PATRONI = {"state": "running", "paused": False, "failsafe": False}
+# The facts of backups, which not every fleet has.
+BACKED_UP = {"last": {"1": 1795000000.0}, "limit": 108000.0, "now": 1795000100.0}
 HEALTHY: dict[str, dict[str, Any]] = {
     "lb1": RUNNING | {"vip": True, "drained": {}, "front_page": 302},
     "lb2": RUNNING | {"vip": False, "drained": {}, "front_page": 302},

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 from ansible.playbook.play_context import PlayContext
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, changed
+from tests.unit.tools.fleet_views import BACKED_UP, HEALTHY, HOSTS, NOTE, changed
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
 from tools.fleet.inventory import Inventory, Shell, shell
 from tools.fleet.processes import this_run
 from tools.fleet.status import settings, status
 from tools.fleet.table import render, rows, sorted_by_tier
+from tools.fleet.troubles import troubles
 from tools.fleet.view import size
 
 VIP = "10.0.0.5"
@@ -273,3 +274,14 @@ def test_a_running_deploy_is_shown_and_one_that_died_is_a_problem(
         printed = capsys.readouterr().out
         assert "the deploy of r2 that kim started at 2026-11-23T06:00:00Z " in printed
         assert printed.endswith(ends)
+
+
+def test_rows_show_the_last_backup_and_until_when_wal_is_archived() -> None:
+    archiver = {"last": 1795000050.0, "failing": False, "now": 1795000100.0}
+    view = changed(mon1={"backups": BACKED_UP}, db1={"postgres": HEALTHY["db1"]["postgres"] | {"archiver": archiver}})
+    text = render(rows(HOSTS, view, "10.0.0.5"), 200)
+    assert "postgres primary, WAL archived until 2026-11-18 11:07:30 UTC; etcd" in text
+    assert "monitoring; last backup 2026-11-18 11:06:40 UTC" in text
+    assert troubles(HOSTS, view) == []
+    view = changed(mon1={"backups": BACKED_UP | {"last": {"1": 0.0}}})
+    assert "monitoring; no backup yet" in render(rows(HOSTS, view, "10.0.0.5"), 200)

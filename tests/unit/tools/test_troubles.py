@@ -227,6 +227,18 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         {"upgrades": ["patroni", "etcd-server"]},
         "upgrades of etcd-server, patroni wait on db1",
     ),
+    (
+        "backup-too-old",
+        "mon1",
+        {"backups": {"last": {"1": 1795000000.0, "2": 1795200000.0}, "limit": 108000.0, "now": 1795200000.0}},
+        "mon1 has no backup in repository 1 since 2026-11-18 11:06:40 UTC",
+    ),
+    (
+        "wal-not-archived",
+        "db1",
+        {"postgres": HEALTHY["db1"]["postgres"] | {"archiver": {"last": None, "failing": True, "now": 1795000000.0}}},
+        "db1 has archived no WAL since the beginning",
+    ),
     ("deploy-died", "db1", {"deploying": DEAD_DEPLOY}, "the deploy of r2 that kim started at 06:00 has died"),
 ]
 # Kinds that only exist together with another one, so they have a test of their own.

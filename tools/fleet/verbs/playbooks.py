@@ -52,11 +52,11 @@ def rollback(fleet: Fleet, release: str, take_over: bool) -> int:
     return playbook(fleet, "rollback", {name: value for name, value in chosen.items() if value})
 
 
-def releases(fleet: Fleet, as_json: bool) -> None:
-    """List the releases of each host, and the log of deploys."""
+def results_of(fleet: Fleet, name: str) -> list[tuple[str, str, dict[str, Any]]]:
+    """Run a playbook without printing its output, and return its results: host, name of the task, what it returned."""
     own = {"ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json"}
     result = subprocess.run(
-        ["ansible-playbook", "-i", str(fleet.folder), "playbooks/releases.yml"],
+        ["ansible-playbook", "-i", str(fleet.folder), f"playbooks/{name}.yml"],
         cwd=ROOT,
         env=fleet.environment | own,
         capture_output=True,
@@ -66,14 +66,25 @@ def releases(fleet: Fleet, as_json: bool) -> None:
     try:
         # The time that the run took follows the document.
         document, _ = json.JSONDecoder().raw_decode(result.stdout, result.stdout.index("{"))
-        results = list(task_results(document))
+        return list(task_results(document))
     except ValueError:
-        raise FleetError(f"playbooks/releases.yml failed: {result.stderr.strip() or result.stdout.strip()}") from None
-    failed = {host: one["msg"] for host, _, one in results if one.get("failed") or one.get("unreachable")}
+        reason = result.stderr.strip() or result.stdout.strip()
+        raise FleetError(f"playbooks/{name}.yml failed: {reason}") from None
+
+
+def failures(results: list[tuple[str, str, dict[str, Any]]]) -> dict[str, str]:
+    """Return the hosts that failed or do not answer, with the reasons."""
+    return {host: str(one["msg"]) for host, _, one in results if one.get("failed") or one.get("unreachable")}
+
+
+def releases(fleet: Fleet, as_json: bool) -> None:
+    """List the releases of each host, and the log of deploys."""
+    results = results_of(fleet, "releases")
+    failed = failures(results)
     records: dict[str, Any] = next((one for _, _, one in results if "log" in one and "lock" in one), {})
     if not records:
-        reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items()) or result.stderr.strip()
-        raise FleetError(f"The log of deploys cannot be read: {reasons}")
+        reasons = "; ".join(f"{host}: {reason}" for host, reason in failed.items())
+        raise FleetError(f"The log of deploys cannot be read: {reasons or 'no host answers'}")
     for host, reason in failed.items():
         print(f"{host} is left out: {reason}", file=sys.stderr)
     if as_json:

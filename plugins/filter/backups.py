@@ -1,0 +1,124 @@
+"""Read what pgBackRest prints about its repositories (`pgbackrest info --output=json`)."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+# pgBackRest's codes for a stanza that does not exist in a repository.
+MISSING_STANZA = (1, 3)
+HEADINGS = ("ENDED (UTC)", "TYPE", "REPOSITORY", "DATABASE", "STORED", "TOOK", "LABEL")
+
+
+def backup_rows(text: str) -> list[dict[str, Any]]:
+    """The backups that can be restored, the newest first."""
+    stanza = _stanza(text)
+    rows = [
+        {
+            "label": backup["label"],
+            "type": backup["type"],
+            "repository": backup["database"]["repo-key"],
+            "start": _time(backup["timestamp"]["start"]),
+            "stop": _time(backup["timestamp"]["stop"]),
+            "seconds": backup["timestamp"]["stop"] - backup["timestamp"]["start"],
+            "database_bytes": backup["info"]["size"],
+            "stored_bytes": backup["info"]["repository"]["delta"],
+        }
+        for backup in stanza.get("backup", [])
+        if not backup.get("error")
+    ]
+    return sorted(rows, key=lambda row: str(row["stop"]), reverse=True)
+
+
+def backup_missing_stanza(text: str, repositories: int) -> bool:
+    """Whether the stanza must be created in one of the repositories."""
+    codes = [repository["status"]["code"] for repository in _stanza(text).get("repo", [])]
+    return len(codes) < repositories or any(code in MISSING_STANZA for code in codes)
+
+
+def backup_folders(repositories: Sequence[Mapping[str, Any]], default: str) -> dict[str, str]:
+    """The folders of those repositories that are on the host itself, by number."""
+    return {
+        str(number): str(repository.get("path") or default)
+        for number, repository in enumerate(repositories, 1)
+        if repository["type"] == "host"
+    }
+
+
+def backup_document(text: str, archived: Sequence[Any] = ()) -> dict[str, Any]:
+    """What the repositories contain, and the points in time to which the database can go back.
+
+    Args:
+        text: What pgBackRest prints.
+        archived: When the primary last archived WAL, in seconds since 1970. Of several hosts, or empty.
+    """
+    rows = backup_rows(text)
+    times = [float(each) for each in archived if each]
+    return {
+        "backups": rows,
+        "from": min((str(row["stop"]) for row in rows), default=None),
+        "until": _time(max(times)) if rows and times else None,
+        "repositories": [
+            {"number": repository["key"], "status": repository["status"]["message"]}
+            for repository in _stanza(text).get("repo", [])
+        ],
+    }
+
+
+def backup_table(document: Mapping[str, Any]) -> list[str]:
+    """The lines of a table of the backups, and the points in time that can be reached."""
+    rows = [
+        (
+            _short(row["stop"]),
+            row["type"],
+            str(row["repository"]),
+            _size(row["database_bytes"]),
+            _size(row["stored_bytes"]),
+            f"{row['seconds']} s",
+            row["label"],
+        )
+        for row in document["backups"]
+    ]
+    if not rows:
+        return ["There is no backup yet. `bin/fleet backup` makes one."]
+    widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
+    lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [HEADINGS, *rows]]
+    until = f"{document['until']}" if document["until"] else "an unknown time (the primary has not archived WAL yet)"
+    broken = [f"Repository {r['number']}: {r['status']}." for r in document["repositories"] if r["status"] != "ok"]
+    reach = f"The database can go back to any time from {document['from']} until {until}."
+    return [*(line.rstrip() for line in lines), "", reach, *broken]
+
+
+def _stanza(text: str) -> dict[str, Any]:
+    found = json.loads(text or "[]")
+    return dict(found[0]) if found else {}
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S+00")
+
+
+def _short(time: str) -> str:
+    return time.removesuffix("+00")
+
+
+def _size(number: float) -> str:
+    for unit in ("B", "KiB", "MiB"):
+        if number < 1024:
+            return f"{number:.0f} {unit}"
+        number /= 1024
+    return f"{number:.1f} GiB"
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """The filters by name."""
+        return {
+            "backup_rows": backup_rows,
+            "backup_missing_stanza": backup_missing_stanza,
+            "backup_folders": backup_folders,
+            "backup_document": backup_document,
+            "backup_table": backup_table,
+        }

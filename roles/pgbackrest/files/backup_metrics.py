@@ -1,0 +1,84 @@
+#!/usr/bin/python3 -I
+"""Write what the repositories contain, for the node exporter and for `make status`.
+
+Reads /etc/pgbackrest/backups.json: the stanza, the folders of the repositories on this host by number, and the age
+after which a backup is too old.
+"""
+
+import json
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+SETTINGS = Path("/etc/pgbackrest/backups.json")
+METRICS = Path("/var/lib/prometheus/node-exporter/backups.prom")
+PREFIX = "flaskfleet_backup"
+HELP = {
+    "last_seconds": "When the last backup ended. 0 if there is none.",
+    "oldest_seconds": "When the oldest backup ended: the database can go back to this time.",
+    "max_age_seconds": "Age after which the last backup is too old.",
+    "repository_ok": "Whether pgBackRest can read the repository.",
+    "repository_bytes": "Size of all backups in the repository.",
+    "repository_free_ratio": "Free part of the file system of the repository.",
+}
+Samples = Iterator[tuple[str, dict[str, str], float]]
+
+
+def info(stanza: str) -> list[dict[str, Any]]:
+    """Return what pgBackRest knows about the stanza. Empty if it does not answer."""
+    command = ["pgbackrest", f"--stanza={stanza}", "--log-level-console=off", "info", "--output=json"]
+    done = subprocess.run(
+        ["runuser", "-u", "postgres", "--", *command], capture_output=True, text=True, check=False, timeout=170, cwd="/"
+    )
+    return list(json.loads(done.stdout)) if done.returncode == 0 else []
+
+
+def free(folder: str) -> float:
+    """Return the free part of a file system, as a user other than root sees it."""
+    found = os.statvfs(folder)
+    return found.f_bavail / (found.f_blocks - found.f_bfree + found.f_bavail)
+
+
+def samples(settings: Mapping[str, Any], found: list[dict[str, Any]]) -> Samples:
+    """Yield the metrics: name, labels and value."""
+    yield "max_age_seconds", {}, settings["max_age_seconds"]
+    stanza = found[0] if found else {"repo": [], "backup": []}
+    states = {repository["key"]: repository["status"]["code"] for repository in stanza.get("repo", [])}
+    for number in range(1, settings["repositories"] + 1):
+        labels = {"repository": str(number)}
+        backups = [b for b in stanza.get("backup", []) if b["database"]["repo-key"] == number and not b.get("error")]
+        ends = [backup["timestamp"]["stop"] for backup in backups]
+        # 2 means that there is no backup yet.
+        yield "repository_ok", labels, float(states.get(number) in (0, 2))
+        yield "last_seconds", labels, max(ends, default=0)
+        if ends:
+            yield "oldest_seconds", labels, min(ends)
+            yield "repository_bytes", labels, sum(backup["info"]["repository"]["delta"] for backup in backups)
+        if folder := settings["folders"].get(str(number)):
+            yield "repository_free_ratio", labels, free(folder)
+
+
+def render(found: Samples) -> str:
+    """Return the text of the metrics."""
+    lines: dict[str, list[str]] = {}
+    for name, labels, value in found:
+        inside = "{" + ",".join(f'{key}="{text}"' for key, text in labels.items()) + "}" if labels else ""
+        lines.setdefault(name, []).append(f"{PREFIX}_{name}{inside} {value:.15g}\n")
+    return "".join(
+        f"# HELP {PREFIX}_{name} {HELP[name]}\n# TYPE {PREFIX}_{name} gauge\n{''.join(own)}"
+        for name, own in lines.items()
+    )
+
+
+def main() -> None:
+    settings = json.loads(SETTINGS.read_text())
+    part = METRICS.with_suffix(f".{os.getpid()}.part")
+    part.write_text(render(samples(settings, info(settings["stanza"]))))
+    part.chmod(0o644)
+    part.replace(METRICS)
+
+
+if __name__ == "__main__":
+    main()

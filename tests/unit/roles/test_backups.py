@@ -1,0 +1,136 @@
+"""What pgBackRest prints becomes metrics, a table and JSON."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from plugins.filter.backups import backup_document, backup_folders, backup_missing_stanza, backup_rows, backup_table
+from tests.unit.roles.modules import ROLES, load
+from tools.fleet.context import Fleet, FleetError
+from tools.fleet.verbs import backups
+
+metrics = load(ROLES / "pgbackrest/files/backup_metrics.py")
+FIRST, SECOND = 1_795_000_000, 1_795_086_400
+
+
+def backup(kind: str, stop: int, repository: int = 1, error: bool = False) -> dict[str, Any]:
+    """Return a backup as pgBackRest describes it."""
+    return {
+        "database": {"id": 1, "repo-key": repository},
+        "error": error,
+        "info": {"size": 600 * 1024**2, "delta": 1, "repository": {"delta": 200 * 1024**2}},
+        "label": f"{stop}{kind[0].upper()}",
+        "timestamp": {"start": stop - 12, "stop": stop},
+        "type": kind,
+    }
+
+
+def info(*found: dict[str, Any], code: int = 0, message: str = "ok") -> str:
+    """Return the output of `pgbackrest info --output=json`."""
+    repositories = [{"key": 1, "cipher": "aes-256-cbc", "status": {"code": code, "message": message}}]
+    return json.dumps([{"name": "main", "repo": repositories, "backup": list(found), "status": {"code": code}}])
+
+
+GOOD = info(backup("full", FIRST), backup("diff", SECOND), backup("full", SECOND + 5, error=True))
+
+
+@pytest.mark.parametrize(
+    ("text", "repositories", "missing"),
+    [
+        (GOOD, 1, False),
+        (info(code=2, message="no valid backups"), 1, False),
+        (info(code=1, message="missing stanza path"), 1, True),
+        (info(code=3, message="missing stanza data"), 1, True),
+        (GOOD, 2, True),
+        ("[]", 1, True),
+    ],
+)
+def test_a_stanza_is_created_only_where_it_is_missing(text: str, repositories: int, missing: bool) -> None:
+    assert backup_missing_stanza(text, repositories) is missing
+
+
+def test_the_table_shows_the_newest_backup_first_and_what_can_be_reached() -> None:
+    document = backup_document(GOOD, ["", SECOND + 60.5])
+    lines = backup_table(document)
+    assert lines[0].split() == ["ENDED", "(UTC)", "TYPE", "REPOSITORY", "DATABASE", "STORED", "TOOK", "LABEL"]
+    assert lines[1].startswith("2026-11-19 11:06:40  diff  1           600 MiB   200 MiB  12 s  1795086400D")
+    assert lines[2].split()[2] == "full"
+    assert lines[-1] == (
+        "The database can go back to any time from 2026-11-18 11:06:40+00 until 2026-11-19 11:07:40+00."
+    )
+    assert len(document["backups"]) == 2, "a backup with an error cannot be restored"
+
+
+def test_the_table_reports_what_is_missing() -> None:
+    assert backup_table(backup_document("[]")) == ["There is no backup yet. `bin/fleet backup` makes one."]
+    broken = info(backup("full", FIRST), code=99, message="other")
+    *_, reach, state = backup_table(backup_document(broken))
+    assert reach.endswith("until an unknown time (the primary has not archived WAL yet).")
+    assert state == "Repository 1: other."
+    assert backup_rows("") == []
+
+
+def written(found: str, tmp_path: Path, repositories: int = 1) -> dict[str, float]:
+    """Return the metrics of a host with a repository in a folder."""
+    settings = {"repositories": repositories, "max_age_seconds": 108000, "folders": {"1": str(tmp_path)}}
+    text = metrics.render(metrics.samples(settings, json.loads(found)))
+    lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+    return {name.removeprefix("flaskfleet_backup_"): float(value) for name, value in lines}
+
+
+def test_metrics_show_the_last_and_the_oldest_backup(tmp_path: Path) -> None:
+    found = written(GOOD, tmp_path)
+    assert 0 <= found.pop('repository_free_ratio{repository="1"}') <= 1
+    assert found == {
+        "max_age_seconds": 108000,
+        'repository_ok{repository="1"}': 1,
+        'last_seconds{repository="1"}': SECOND,
+        'oldest_seconds{repository="1"}': FIRST,
+        'repository_bytes{repository="1"}': 400 * 1024**2,
+    }
+
+
+@pytest.mark.parametrize(("text", "ok"), [("[]", 0), (info(code=2), 1), (info(code=99), 0)])
+def test_a_repository_without_a_backup_has_an_old_one_in_the_metrics(text: str, ok: int, tmp_path: Path) -> None:
+    found = written(text, tmp_path, repositories=2)
+    assert (found['last_seconds{repository="1"}'], found['repository_ok{repository="1"}']) == (0, ok)
+    assert found['repository_ok{repository="2"}'] == 0
+    assert 'repository_free_ratio{repository="2"}' not in found
+
+
+def test_only_folders_of_the_host_are_measured() -> None:
+    repositories = [{"type": "s3", "path": "/x"}, {"type": "host"}, {"type": "host", "path": "/srv/backups"}]
+    assert backup_folders(repositories, "/default") == {"2": "/default", "3": "/srv/backups"}
+
+
+def test_the_verb_reads_what_the_playbook_reports(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = backup_document(GOOD)
+    results: dict[str, dict[str, Any]] = {
+        "pgbackrest : Query it": {"db2": {"unreachable": True, "msg": "timed out"}},
+        "pgbackrest : Note what they can do": {"mon1": {"ansible_facts": {"__pgbackrest_document": document}}},
+        "pgbackrest : Show the backups": {"mon1": {"msg": backup_table(document)}},
+    }
+    tasks = [{"task": {"name": name}, "hosts": hosts} for name, hosts in results.items()]
+
+    def answer(chosen: list[dict[str, Any]]) -> None:
+        done = subprocess.CompletedProcess([], 0, json.dumps({"plays": [{"tasks": chosen}]}), "")
+        monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+
+    shop = Fleet("shop", "shop", {})
+    answer(tasks)
+    backups.backups(shop, as_json=False)
+    printed = capsys.readouterr()
+    assert printed.out.splitlines() == backup_table(document)
+    assert printed.err == "db2 is left out: timed out\n"
+    backups.backups(shop, as_json=True)
+    assert json.loads(capsys.readouterr().out) == document
+    answer([{"task": {"name": "Require a repository"}, "hosts": {"mon1": {"failed": True, "msg": "There are none."}}}])
+    with pytest.raises(FleetError, match=r"The backups cannot be listed: There are none\."):
+        backups.backups(shop, as_json=False)
