@@ -52,8 +52,11 @@ def expected(fleet: LiveFleet) -> dict[Flow, bool]:
 
 
 def may_be_unused(fleet: LiveFleet) -> set[Flow]:
-    """Return open flows that may have no listener: Grafana without its package, gossip of a single Alertmanager."""
-    unused = {3000} | ({9094} if len(fleet.group("monitoring")) == 1 else set())
+    """Return open flows that may have no listener.
+
+    They are Grafana without its package, pgBackRest without backups, and the gossip of a single Alertmanager.
+    """
+    unused = {3000, 8432} | ({9094} if len(fleet.group("monitoring")) == 1 else set())
     return {flow for flow in expected(fleet) if flow[2] in unused}
 
 
