@@ -139,6 +139,13 @@ VERBS: dict[str, Verb] = {
         "any",
         "bin/fleet maintenance on --message 'Back at 14:00 UTC.'",
     ),
+    "restore": Verb(
+        playbooks.restore,
+        "show the data of an earlier point in time beside the running database",
+        playbooks.restore_arguments,
+        "any",
+        "bin/fleet restore '2026-11-29 03:00:00+00'",
+    ),
     "completion": Verb(
         print_completion,
         "print the completion script of a shell",

@@ -126,6 +126,10 @@ def test_secrets_come_from_a_prompt_a_pipe_or_a_command(fleet: VerbFleet) -> Non
         (["logs", "--since", "lunch"], 1, "--since lunch is no time; use 90s"),
         (["logs", "--request", "a b"], 1, "it is the answer's header X-Request-Id"),
         (["maintenance", "off", "--message", "x"], 1, "takes neither --message nor --retry-after"),
+        (["restore"], 1, "restore needs one of TIME, --remove and --dump TABLE"),
+        (["restore", "2026-11-29 03:00:00+00", "--remove"], 1, "restore needs one of TIME"),
+        (["restore", "--dump", "article"], 1, "None of db1, db2 shows restored data."),
+        (["psql", "--beside", "--replica"], 1, "exclude each other"),
         (["--inventory", "nowhere", "status"], 1, "INVENTORY=nowhere is not a folder in inventories/"),
     ],
 )
@@ -133,6 +137,21 @@ def test_wrong_use_is_refused_with_the_fix(fleet: VerbFleet, arguments: list[str
     result = fleet.run(*arguments)
     assert (result.returncode, result.stdout) == (code, "")
     assert error in result.stderr
+
+
+def test_restored_data_are_found_on_their_host(fleet: VerbFleet) -> None:
+    beside = fleet.root / "run-postgres-beside"
+    beside.mkdir()
+    for name in (".s.PGSQL.5434", ".s.PGSQL.5434.lock"):
+        (beside / name).touch()
+    fleet.run("psql", "--beside", "--", "-c", "select 1")
+    fleet.run("restore", "--dump", "article", "--", "--data-only")
+    owner = "10.0.0.41 runuser <-u> <postgres> <--> <env> <PGOPTIONS=-c role=news_owner>"
+    place = f"<--host={fleet.root}/fakes/../run-postgres-beside> <--port=5434>"
+    assert fleet.calls() == [
+        f"{owner} <psql> {place} <news> <-c> <select 1>",
+        f"{owner} <pg_dump> {place} <--table=article> <--data-only> <news>",
+    ]
 
 
 def test_no_leader_is_reported_with_the_next_step(fleet: VerbFleet) -> None:
@@ -154,6 +173,9 @@ def test_playbooks_do_the_work_of_deploys(monkeypatch: pytest.MonkeyPatch) -> No
     assert playbooks.deploy(shop, allow_contract=True, take_over=False, words=["--check"]) == 1
     playbooks.rollback(shop, "r1", take_over=False)
     playbooks.maintenance(shop, "on", "Soon", 60)
+    beside: dict[str, Any] = {"remove": False, "dump": "", "words": []}
+    playbooks.restore(shop, "2026-11-29 03:00:00+00", "db2", **beside | {"words": ["--check"]})
+    playbooks.restore(shop, "", "", **beside | {"remove": True})
     begin = ["ansible-playbook", "-i", f"{ROOT}/inventories/shop"]
     assert calls == [
         [*begin, "playbooks/deploy.yml", "--extra-vars", '{"deploy_allow_contract": true}', "--check"],
@@ -162,6 +184,12 @@ def test_playbooks_do_the_work_of_deploys(monkeypatch: pytest.MonkeyPatch) -> No
             *(*begin, "playbooks/maintenance.yml", "--extra-vars"),
             '{"maintenance": "on", "nginx_maintenance_message": "Soon", "nginx_maintenance_retry_after": 60}',
         ],
+        [
+            *(*begin, "playbooks/restore.yml", "--extra-vars"),
+            '{"restore_to": "2026-11-29 03:00:00+00", "restore_host": "db2"}',
+            "--check",
+        ],
+        [*begin, "playbooks/restore.yml", "--extra-vars", '{"restore_remove": true}'],
     ]
 
 

@@ -1,4 +1,4 @@
-"""`deploy`, `rollback`, `releases` and `maintenance`: the playbooks of the same names."""
+"""`deploy`, `rollback`, `releases`, `maintenance` and `restore`: the playbooks of the same names."""
 
 import json
 import subprocess
@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tools.fleet.context import ROOT, Fleet, FleetError, echo
+from tools.fleet.verbs import databases
 from tools.fleet.verbs.verb import add_command
 
 
@@ -120,3 +121,22 @@ def maintenance(fleet: Fleet, state: str, message: str, retry_after: int) -> int
     chosen = {"nginx_maintenance_message": message, "nginx_maintenance_retry_after": retry_after}
     variables = {"maintenance": state} | {name: value for name, value in chosen.items() if value}
     return playbook(fleet, "maintenance", variables)
+
+
+def restore_arguments(parser: ArgumentParser) -> None:
+    """Add the arguments of `restore`."""
+    parser.add_argument("time", nargs="?", default="", metavar="TIME", help="such as '2026-11-29 03:00:00+00'")
+    parser.add_argument("--host", default="", help="on this database host (default: a standby)")
+    parser.add_argument("--remove", action="store_true", help="remove the data that an earlier restore shows")
+    parser.add_argument("--dump", default="", metavar="TABLE", help="print a table of the restored data as SQL")
+    add_command(parser, "options of ansible-playbook, such as --check, or with --dump of pg_dump, such as --data-only")
+
+
+def restore(fleet: Fleet, time: str, host: str, remove: bool, dump: str, words: list[str]) -> int:
+    """Show the data of an earlier point in time beside the running database."""
+    if [bool(time), remove, bool(dump)].count(True) != 1:
+        raise FleetError("restore needs one of TIME, --remove and --dump TABLE; `bin/fleet restore --help` shows them.")
+    if dump:
+        return databases.dump(fleet, dump, words)
+    chosen: dict[str, Any] = {"restore_to": time, "restore_host": host, "restore_remove": remove}
+    return playbook(fleet, "restore", {name: value for name, value in chosen.items() if value}, *words)

@@ -1,0 +1,217 @@
+"""Checks a restore before anything is stopped: its options, the backups in the repository, and disks."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from plugins.filter.cause import first_cause
+
+Options = Mapping[str, Any]
+Backup = Mapping[str, Any]
+TIME = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?) ?(?P<zone>Z|UTC|[+-]\d\d(:?\d\d)?)?")
+EXAMPLE = '"2026-11-29 03:00:00+00"'
+GUIDE = "docs/backups.md explains it"
+# What pgBackRest reports for a repository that it cannot decrypt. None of its messages names the pass.
+WRONG_PASS = re.compile(r"outside of section at line 1|CryptoError|unable to decrypt|invalid salt", re.IGNORECASE)
+# Codes of `pgbackrest info`: neither the stanza's folder nor its data exist, or it has no backup.
+NO_STANZA, NO_BACKUP = (1, 3), 2
+
+
+def parsed(text: str) -> datetime:
+    """Return a point in time in UTC.
+
+    Raises:
+        ValueError: If it is not a time with a time zone. The message says what to write.
+    """
+    found = TIME.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"restore_to = {text!r} is not a point in time. Write it like {EXAMPLE}.")
+    try:
+        moment = datetime.fromisoformat(found["time"])
+    except ValueError as error:
+        raise ValueError(f"restore_to = {text!r} does not exist ({error}). Write it like {EXAMPLE}.") from error
+    if not found["zone"]:
+        raise ValueError(
+            f"restore_to = {text!r} has no time zone, so it may mean another moment than yours. Write "
+            f"{text.strip()}+00 for UTC, or the offset of your zone."
+        )
+    return moment.replace(tzinfo=offset(found["zone"])).astimezone(UTC)
+
+
+def offset(zone: str) -> timezone:
+    """Return the time zone of Z, UTC, +01, +0130 or +01:30."""
+    if zone in ("Z", "UTC"):
+        return UTC
+    digits = zone[1:].replace(":", "").ljust(4, "0")
+    shift = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+    return timezone(-shift if zone[0] == "-" else shift)
+
+
+def target(text: str) -> str:
+    """Return a point in time as Postgres and pgBackRest read it, in UTC. It must be one that `parsed` accepts."""
+    return f"{parsed(text):%Y-%m-%d %H:%M:%S.%f}+00"
+
+
+def shown(moment: datetime | float) -> str:
+    """Return a point in time for a person."""
+    if not isinstance(moment, datetime):
+        moment = datetime.fromtimestamp(moment, UTC)
+    return f"{moment:%Y-%m-%d %H:%M:%S}+00"
+
+
+def request_refusal(options: Options, now: float) -> str:
+    """Why a restore cannot begin, from its options, in a sentence. Empty if it can.
+
+    Args:
+        options: `to`, `remove` and `host`, and of the fleet `hosts` and `repositories`.
+        now: The time of the control node.
+    """
+    if not options["repositories"] and not options["remove"]:
+        return (
+            "pgbackrest_repositories is empty, so this fleet has no backups, and nothing can be restored. Add a "
+            f"repository for the future ({GUIDE})."
+        )
+    if options["host"] and options["host"] not in options["hosts"]:
+        return f"restore_host = {options['host']} must be one of {', '.join(options['hosts'])}."
+    if options["remove"]:
+        return ""
+    if not options["to"]:
+        return f"restore_to is missing: the point in time to go back to. Write -e restore_to={EXAMPLE}."
+    try:
+        moment = parsed(str(options["to"]))
+    except ValueError as error:
+        return str(error)
+    if moment.timestamp() >= now:
+        return f"restore_to = {shown(moment)} is in the future: it is {shown(now)} now. Choose a time that has passed."
+    return ""
+
+
+def repository_refusal(answer: Mapping[str, Any], stanza: str) -> str:
+    """Why the repository cannot be used, in a sentence, from the result of `pgbackrest info --output=json`.
+
+    Args:
+        answer: The result of the command, with rc, stdout and stderr.
+        stanza: Name of the stanza.
+    """
+    output = f"{answer.get('stderr') or ''}\n{answer.get('stdout') or ''}"
+    if WRONG_PASS.search(output):
+        return (
+            "The repository cannot be decrypted: vault_pgbackrest_cipher_pass is not the pass with which it was made. "
+            "Put the old pass back into the inventory's vault and run site.yml."
+        )
+    found = stanzas(answer, stanza)
+    if answer.get("rc") != 0 or found is None:
+        reason = first_cause(output.strip() or answer.get("msg") or "no output")
+        return f"The repository cannot be read: {reason}. Start its host or check the network, then run this again."
+    status = found.get("status", {})
+    if status.get("code") in NO_STANZA:
+        return (
+            f"The repository has no stanza {stanza}: it is new, or its disk is not mounted. Mount it, or run site.yml, "
+            "which creates it."
+        )
+    if not found.get("backup"):
+        reason = "" if status.get("code") in (0, NO_BACKUP) else f" ({status.get('message')})"
+        return f"The repository has no backup{reason}, so nothing can be restored. Make one: playbooks/backup.yml."
+    return ""
+
+
+def stanzas(answer: Mapping[str, Any], stanza: str) -> dict[str, Any] | None:
+    """Return the stanza of the answer, an empty one if the repository has none, or None if it cannot be read."""
+    try:
+        found = json.loads(answer.get("stdout") or "")
+        named = [entry for entry in found if entry["name"] == stanza]
+    except (ValueError, TypeError, KeyError):
+        return None
+    return dict(named[0]) if named else {"status": {"code": NO_STANZA[0]}}
+
+
+def backups(answer: Mapping[str, Any], stanza: str) -> list[Backup]:
+    """Return the backups, the oldest first."""
+    found = (stanzas(answer, stanza) or {}).get("backup") or []
+    return sorted(found, key=lambda backup: int(backup["timestamp"]["stop"]))
+
+
+def base(answer: Mapping[str, Any], stanza: str, moment: float) -> Backup | None:
+    """Return the newest backup that ended before a point in time."""
+    before = [backup for backup in backups(answer, stanza) if backup["timestamp"]["stop"] < moment]
+    return before[-1] if before else None
+
+
+def plan(answer: Mapping[str, Any], options: Options) -> dict[str, Any]:
+    """Return what a restore will do on a host: `refusal`, `target`, `label` and `size`.
+
+    Args:
+        answer: The result of `pgbackrest info --output=json` on that host.
+        options: `to`, `stanza`, `host` and `folder`; `free`, the bytes that its file system has left;
+            `wal`, the bytes that the log may need; `left`, a side restore that is there; `port` with `port_used`.
+    """
+    result: dict[str, Any] = {"refusal": repository_refusal(answer, options["stanza"]), "target": target(options["to"])}
+    if result["refusal"]:
+        return result
+    moment = parsed(options["to"])
+    found = base(answer, options["stanza"], moment.timestamp())
+    if found is None:
+        oldest = backups(answer, options["stanza"])[0]["timestamp"]["stop"]
+        refusal = (
+            f"restore_to = {shown(moment)} is before the end of the oldest backup, {shown(oldest)}. Choose that time "
+            "or a later one."
+        )
+        return result | {"refusal": refusal}
+    size, free, wal = int(found["info"]["size"]), int(options["free"]), int(options["wal"])
+    result |= {"label": found["label"], "size": size}
+    return result | {"refusal": host_refusal(options, size + size // 10 + wal, free)}
+
+
+def host_refusal(options: Options, needed: int, free: int) -> str:
+    """Why a host cannot take the restored data, in a sentence; empty if it can."""
+    host, folder = options["host"], options["folder"]
+    if options["left"]:
+        return (
+            f"{host} still has a side restore in {folder}. Remove it first: -e restore_remove=true -e "
+            f"restore_host={host}."
+        )
+    if options["port_used"]:
+        return f"restore_port = {options['port']} is in use on {host}. Choose another one."
+    if free < needed:
+        return (
+            f"{folder} on {host} needs {megabytes(needed)} MB, and {megabytes(free)} MB are free. Free space there, or "
+            "choose another host with -e restore_host."
+        )
+    return ""
+
+
+def megabytes(size: int) -> int:
+    """Return a number of bytes in megabytes, rounded up."""
+    return -(-size // 1024**2)
+
+
+def choose_host(wanted: str, answering: Sequence[str], clusters: Sequence[Any]) -> str:
+    """Return the host on which to restore: the wanted one, else a standby, else the first one that answers.
+
+    Args:
+        wanted: A host by name, or nothing.
+        answering: Names of the database hosts that answer over SSH.
+        clusters: What Patroni on these hosts reports; other values where it does not answer.
+    """
+    if wanted:
+        return wanted if wanted in answering else ""
+    members: list[dict[str, str]] = next((cluster["members"] for cluster in clusters if isinstance(cluster, dict)), [])
+    leaders = [member["name"] for member in members if member["role"] == "leader"]
+    standbys = [member["name"] for member in members if member["state"] == "streaming"]
+    wishes = [name for name in standbys + leaders if name in answering]
+    return next(iter([*wishes, *answering]), "")
+
+
+class FilterModule:
+    """Ansible's entry point."""
+
+    def filters(self) -> dict[str, Any]:
+        """The filters by name."""
+        return {
+            "restore_host": choose_host,
+            "restore_plan": plan,
+            "restore_request_refusal": request_refusal,
+            "restore_target": target,
+        }

@@ -1,0 +1,66 @@
+#!/usr/bin/python
+"""Query the repository of pgBackRest for its backups."""
+
+from ansible.module_utils.basic import AnsibleModule
+
+DOCUMENTATION = r"""
+module: restore_info
+short_description: Query the repository of pgBackRest for its backups
+description:
+  - Runs C(pgbackrest info) and returns what it printed, also if it fails. With a wrong cipher pass it prints bytes that
+    are no text, which are replaced.
+options:
+  stanza:
+    description: Name of the stanza.
+    type: str
+    required: true
+attributes:
+  check_mode:
+    support: full
+author: [Flaskfleet]
+"""
+
+EXAMPLES = r"""
+- name: Query the repository
+  restore_info:
+    stanza: main
+  become: true
+  become_user: postgres
+"""
+
+RETURN = r"""
+rc:
+  description: Exit code.
+  returned: always
+  type: int
+stdout:
+  description: The backups as JSON.
+  returned: always
+  type: str
+stderr:
+  description: Errors and warnings.
+  returned: always
+  type: str
+"""
+
+
+def printable(output: bytes) -> str:
+    """Return an output without the bytes that are no text."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\n" else "?" for letter in output.decode(errors="replace")
+    )
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule({"stanza": {"type": "str", "required": True}}, supports_check_mode=True)
+    command = ["pgbackrest", f"--stanza={module.params['stanza']}", "--io-timeout=10", "--log-level-console=warn"]
+    command += ["--output=json", "info"]
+    if not module.get_bin_path("pgbackrest"):
+        module.exit_json(changed=False, rc=127, stdout="", stderr="pgBackRest is not installed on this host")
+    code, out, error = module.run_command(command, cwd="/", encoding=None)
+    module.exit_json(changed=False, rc=code, stdout=printable(out), stderr=printable(error))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,254 @@
+"""A restore refuses what cannot succeed, with a sentence, before anything is changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
+from plugins.filter import restore
+from tests.unit.playbooks import of_the_project
+from tests.unit.roles.modules import ROLES, Run, load, read_yaml
+
+reached = load(ROLES / "restore/library/restore_reached.py")
+NOW = restore.parsed("2026-11-29 12:00:00+00").timestamp()
+GB = 1024**3
+OPTIONS: dict[str, Any] = {
+    "to": "2026-11-29 03:00:00+00",
+    "remove": False,
+    "host": "",
+    "hosts": ["db1", "db2"],
+    "repositories": 1,
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "utc"),
+    [
+        ("2026-11-29 03:00:00+00", "2026-11-29 03:00:00.000000+00"),
+        ("2026-11-29T03:00Z", "2026-11-29 03:00:00.000000+00"),
+        ("2026-11-29 03:00:00.25 UTC", "2026-11-29 03:00:00.250000+00"),
+        ("2026-11-29 00:30:00+01:00", "2026-11-28 23:30:00.000000+00"),
+        ("2026-11-29 03:00:00-0330", "2026-11-29 06:30:00.000000+00"),
+    ],
+)
+def test_a_time_is_read_in_its_zone(text: str, utc: str) -> None:
+    assert restore.target(text) == utc
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({}, ""),
+        ({"to": ""}, "restore_to is missing"),
+        ({"to": "2026-11-29 03:00:00"}, "has no time zone, so it may mean another moment than yours. Write 2026-11-29"),
+        ({"to": "2026-11-29"}, "is not a point in time"),
+        ({"to": "29.11.2026 03:00+00"}, "is not a point in time"),
+        ({"to": "yesterday"}, "is not a point in time"),
+        ({"to": "2026-11-31 03:00:00+00"}, "does not exist (day is out of range for month)"),
+        ({"to": "2026-11-29 12:00:00+00"}, "is in the future"),
+        ({"to": "2026-11-29 12:30:00+01"}, ""),
+        ({"repositories": 0}, "pgbackrest_repositories is empty"),
+        ({"repositories": 0, "remove": True}, ""),
+        ({"host": "db3"}, "restore_host = db3 must be one of db1, db2."),
+        ({"to": "", "remove": True}, ""),
+    ],
+)
+def test_options_that_make_no_sense_are_refused(options: dict[str, Any], sentence: str) -> None:
+    found = restore.request_refusal(OPTIONS | options, NOW)
+    assert sentence in found
+    assert bool(found) == bool(sentence)
+
+
+def backup(label: str, stop: str, size: int = GB) -> dict[str, Any]:
+    timestamp = int(restore.parsed(stop).timestamp())
+    return {"label": label, "timestamp": {"start": timestamp - 10, "stop": timestamp}, "info": {"size": size}}
+
+
+FULL = backup("20261122-010000F", "2026-11-22 01:00+00")
+DIFF = backup("20261122-010000F_20261129-010000D", "2026-11-29 01:00+00", 2 * GB)
+LATE = backup("20261122-010000F_20261129-100000I", "2026-11-29 10:00+00", 8 * GB)
+
+
+def info(backups: list[dict[str, Any]], code: int = 0, name: str = "main", **more: Any) -> dict[str, Any]:
+    """Return the result of `pgbackrest info --output=json`."""
+    status = {"code": code, "message": {0: "ok", 2: "no valid backups"}.get(code, "other")}
+    stanza = {"name": name, "backup": backups, "status": status}
+    return {"rc": 0, "stdout": json.dumps([stanza]), "stderr": ""} | more
+
+
+HERE: dict[str, Any] = {
+    "to": OPTIONS["to"],
+    "stanza": "main",
+    "host": "db2",
+    "folder": "/var/lib/postgresql/17/beside",
+    "free": 5 * GB,
+    "wal": GB,
+    "left": False,
+    "port": 5433,
+    "port_used": False,
+}
+ALL = info([LATE, FULL, DIFF])
+BINARY = 'ERROR: [029]: FormatError: key/value found outside of section at line 1: \x01\x02"'
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "sentence"),
+    [
+        (ALL, {}, ""),
+        (ALL, {"to": "2026-11-22 01:00:00+00"}, "is before the end of the oldest backup, 2026-11-22 01:00:00+00"),
+        (info([]), {}, "The repository has no backup"),
+        (info([], code=2), {}, "The repository has no backup"),
+        (info([], code=1), {}, "The repository has no stanza main"),
+        (info([FULL], name="other"), {}, "The repository has no stanza main"),
+        (info([], stdout="[]"), {}, "The repository has no stanza main"),
+        (
+            {"rc": 49, "stdout": "", "stderr": "ERROR: [049]: unable to connect to 'mon1:8432': Connection refused"},
+            {},
+            "The repository cannot be read: [049]: unable to connect to 'mon1:8432': Connection refused. Start",
+        ),
+        (
+            {"rc": 127, "stdout": "", "stderr": "pgBackRest is not installed on this host"},
+            {},
+            "The repository cannot be read: pgBackRest is not installed on this host. Start its host",
+        ),
+        ({"rc": 29, "stdout": "", "stderr": BINARY}, {}, "vault_pgbackrest_cipher_pass is not the pass"),
+        (info([], code=99, stderr=BINARY), {}, "vault_pgbackrest_cipher_pass is not the pass"),
+        (ALL, {"free": 3 * GB}, "beside on db2 needs 3277 MB, and 3072 MB are free"),
+        (ALL, {"left": True}, "db2 still has a side restore in /var/lib/postgresql/17/beside. Remove it first"),
+        (ALL, {"port_used": True}, "restore_port = 5433 is in use on db2"),
+    ],
+)
+def test_a_restore_that_cannot_succeed_is_refused(
+    answer: dict[str, Any], options: dict[str, Any], sentence: str
+) -> None:
+    found = restore.plan(answer, HERE | options)["refusal"]
+    assert sentence in found
+    assert bool(found) == bool(sentence)
+
+
+def test_the_newest_backup_before_the_time_is_the_base() -> None:
+    plan = restore.plan(ALL, HERE)
+    assert (plan["label"], plan["size"]) == (DIFF["label"], 2 * GB)
+
+
+CLUSTER = {
+    "members": [
+        {"name": "db1", "role": "leader", "state": "running"},
+        {"name": "db2", "role": "sync_standby", "state": "streaming"},
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "answering", "clusters", "host"),
+    [
+        ("", ["db1", "db2"], [CLUSTER], "db2"),
+        ("", ["db1"], [CLUSTER], "db1"),
+        ("", ["db1", "db2"], [], "db1"),
+        ("", [], [], ""),
+        ("db1", ["db1", "db2"], [CLUSTER], "db1"),
+        ("db1", ["db2"], [CLUSTER], ""),
+    ],
+)
+def test_a_standby_shows_the_old_data(wanted: str, answering: list[str], clusters: list[Any], host: str) -> None:
+    assert restore.choose_host(wanted, answering, clusters) == host
+
+
+STOPPED = "LOG:  recovery stopping before commit of transaction 740, time 2026-11-29 03:00:01.25+00\n"
+TARGET = "2026-11-29 03:00:00.000000+00"
+
+
+@pytest.mark.parametrize(
+    ("last", "before", "log", "sentence"),
+    [
+        ("2026-11-29 02:59:58+00", "t", STOPPED, ""),
+        ("", "t", "", ""),
+        ("2026-11-29 03:00:02+00", "f", STOPPED, "The data are newer than"),
+        ("2026-11-29 02:00:00+00", "t", STOPPED.replace(" 03:", " 02:"), "The replay stopped before"),
+    ],
+)
+def test_the_data_are_proven_to_be_those_of_the_target(last: str, before: str, log: str, sentence: str) -> None:
+    found = reached.proven(["paused", last, before, "3"], log, TARGET)
+    assert sentence in found
+    assert bool(found) == bool(sentence)
+
+
+EARLY = "FATAL:  the database system is starting up\n"
+
+
+@pytest.mark.parametrize(
+    ("log", "sentence"),
+    [
+        (
+            f"{EARLY}FATAL:  recovery ended before configured recovery target was reached\n",
+            "The archive ends before 2026-11-29 03:00:00.000000+00",
+        ),
+        (f"{EARLY}FATAL:  could not map anonymous shared memory\nLOG:  x", "could not map anonymous shared memory."),
+        ("", "its log is empty."),
+    ],
+)
+def test_the_log_says_why_a_restored_server_ended(log: str, sentence: str) -> None:
+    assert sentence in reached.why(log, TARGET)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["-e", "restore_to=2026-11-29 03:00:00"], "restore_to = '2026-11-29 03:00:00' has no time zone"),
+        (["-e", "restore_to=2026-11-29 03:00:00+00 restore_host=db9"], "restore_host = db9 must be one of db1, db2."),
+        (["-e", "restore_to=2100-01-01 03:00:00+00"], "is in the future"),
+        (
+            ["-e", "restore_to=2026-11-29 03:00:00+00", "-e", '{"pgbackrest_repositories": []}'],
+            "this fleet has no backups",
+        ),
+    ],
+)
+def test_the_playbook_refuses_before_it_connects(options: list[str], message: str, tmp_path: Any) -> None:
+    hosts: dict[str, Any] = {"db1": {}, "db2": {}}
+    variables = {"fleet_name": "shop", "pgbackrest_repositories": [{"type": "host"}]}
+    inventory = {"all": {"vars": variables, "children": {name: {"hosts": hosts} for name in ("postgres", "etcd")}}}
+    (tmp_path / "hosts.json").write_text(json.dumps(inventory))
+    result = of_the_project().run("-i", str(tmp_path / "hosts.json"), "playbooks/restore.yml", *options)
+    assert result.returncode != 0
+    assert message in " ".join(result.stdout.split())
+
+
+def evaluate(name: str) -> Any:
+    """Return a private variable of the role."""
+    given = read_yaml("roles/restore/defaults/main.yml") | read_yaml("roles/restore/vars/main.yml")
+    variables = {key: trust_as_template(value) if isinstance(value, str) else value for key, value in given.items()}
+    nested = {key: trusted(value) for key, value in variables.items() if isinstance(value, dict)}
+    variables |= nested | {"restore_moment": OPTIONS["to"]}
+    return Templar(DataLoader(), variables=variables).template(trust_as_template(f"{{{{ {name} }}}}"))
+
+
+def trusted(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: trust_as_template(value) if isinstance(value, str) else value for key, value in values.items()}
+
+
+def test_the_data_of_the_cluster_and_its_archive_are_not_touched() -> None:
+    beside = evaluate("__restore_settings")
+    assert (beside["archive_mode"], beside["archive_command"], beside["listen_addresses"]) == ("off", "", "127.0.0.1")
+    assert beside["synchronous_standby_names"] == beside["primary_conninfo"] == ""
+    assert evaluate("__restore_folder") == evaluate("__restore_beside_folder") == "/var/lib/postgresql/17/beside"
+
+
+def test_an_output_that_is_no_text_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: Run
+) -> None:
+    program = tmp_path / "pgbackrest"
+    program.write_text("#!/bin/sh\nprintf 'ERROR: [029]: outside of section at line 1: \\377\\001' >&2\nexit 29\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    result = run_module(load(ROLES / "restore/library/restore_info.py"), {"stanza": "main"})
+    assert (result["rc"], result["stderr"]) == (
+        29,
+        "ERROR: [029]: outside of section at line 1: \N{REPLACEMENT CHARACTER}?",
+    )
+    assert "is not the pass" in restore.repository_refusal(result, "main")
