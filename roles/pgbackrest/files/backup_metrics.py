@@ -30,7 +30,7 @@ def info(stanza: str) -> list[dict[str, Any]]:
     """Return what pgBackRest knows about the stanza. Empty if it does not answer."""
     command = ["pgbackrest", f"--stanza={stanza}", "--log-level-console=off", "info", "--output=json"]
     done = subprocess.run(
-        ["runuser", "-u", "postgres", "--", *command], capture_output=True, text=True, check=False, timeout=170, cwd="/"
+        command, capture_output=True, text=True, check=False, timeout=170, cwd="/", user="postgres", group="postgres"
     )
     return list(json.loads(done.stdout)) if done.returncode == 0 else []
 

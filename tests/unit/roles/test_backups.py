@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from plugins.filter.backups import backup_document, backup_folders, backup_missing_stanza, backup_rows, backup_table
+from plugins.filter.backups import (
+    backup_document,
+    backup_folders,
+    backup_guard,
+    backup_missing_stanza,
+    backup_rows,
+    backup_table,
+)
 from tests.unit.roles.modules import ROLES, load
 from tools.fleet.context import Fleet, FleetError
 from tools.fleet.verbs import backups
@@ -101,6 +108,27 @@ def test_a_repository_without_a_backup_has_an_old_one_in_the_metrics(text: str, 
     assert (found['last_seconds{repository="1"}'], found['repository_ok{repository="1"}']) == (0, ok)
     assert found['repository_ok{repository="2"}'] == 0
     assert 'repository_free_ratio{repository="2"}' not in found
+
+
+@pytest.mark.parametrize(
+    ("repository", "databases", "guard"),
+    [
+        ({"type": "host"}, ["mon1"], ""),
+        ({"type": "host"}, ["db1", "db2"], "timeout 0.5 bash -c '</dev/tcp/mon1/8432' 2>/dev/null && "),
+        ({"type": "s3", "region": "eu"}, ["mon1"], "timeout 2 bash -c '</dev/tcp/s3.eu.amazonaws.com/443'"),
+        (
+            {"type": "s3", "region": "eu", "endpoint": "10.0.0.9", "port": 9000},
+            ["db1"],
+            "timeout 2 bash -c '</dev/tcp/10.0.0.9/9000'",
+        ),
+    ],
+)
+def test_a_repository_that_is_away_does_not_delay_a_promotion(
+    repository: dict[str, Any], databases: list[str], guard: str
+) -> None:
+    found = backup_guard([repository], ["mon1"], databases, 8432)
+    assert found.startswith(guard)
+    assert bool(found) == bool(guard)
 
 
 def test_only_folders_of_the_host_are_measured() -> None:
