@@ -108,5 +108,6 @@ setup-dev:
 setup-tests:
 	@bin/setup --tests
 
-.PHONY: help up down status ssh secret mail setup deploy rollback maintenance releases backup backups restore logs exec \
-	console run psql redis env dev test test-all test-changed lint unit scenarios drills lock docs setup-python setup-dev setup-tests
+.PHONY: help up down status ssh secret mail setup deploy rollback maintenance releases backup backups restore logs \
+	exec console run psql redis env dev test test-all test-changed lint unit scenarios drills lock docs setup-python \
+	setup-dev setup-tests
