@@ -126,7 +126,8 @@ def test_the_table_names_all_variables_that_follow_another_one(before: dict[str,
 
 def test_the_addresses_of_the_application_need_no_default_of_a_role() -> None:
     """A process or a timer may have one in its environment, and its role knows no defaults of role app."""
-    files = [*sorted((ROOT / "inventories/shared").glob("*.yml")), "inventories/applications/news.yml"]
+    shared = sorted((ROOT / "inventories/shared").glob("*.yml"))
+    files = [*shared, ROOT / "inventories/applications/news.yml"]
     given = {name: trust(value) for path in files for name, value in read_yaml(path).items()}
     secrets = {text[3:-3]: "x" for text in read_yaml("inventories/shared/secrets.yml").values()}
     templar = Templar(DataLoader(), given | secrets | FLEET)
