@@ -128,10 +128,10 @@ def test_the_first_patroni_that_answers_describes_the_cluster(alive: str, tmp_pa
 def test_site_removes_former_members_before_their_ports_close() -> None:
     plays: list[dict[str, Any]] = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
     entries = {
-        (task["ansible.builtin.include_role"]["name"], task["ansible.builtin.include_role"]["tasks_from"]): number
+        (role["name"], role.get("tasks_from", "main")): number
         for number, play in enumerate(plays)
         for task in play.get("tasks", [])
-        if "ansible.builtin.include_role" in task
+        if (role := task.get("ansible.builtin.include_role"))
     }
     firewall = next(number for number, play in enumerate(plays) if {"role": "base"} in play.get("roles", []))
     for entry in (

@@ -48,7 +48,7 @@ def templates(value: Any, key: str = "") -> Iterator[str]:
         for item in value:
             yield from templates(item, key)
     elif isinstance(value, str):
-        yield f"{{% if {value} %}}{{% endif %}}" if key in CONDITIONS and "{{" not in value else value
+        yield f"{{% if ({value}) %}}{{% endif %}}" if key in CONDITIONS and "{{" not in value else value
 
 
 def names(found: list[Any]) -> set[str]:
