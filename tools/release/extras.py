@@ -51,8 +51,9 @@ class Extras:
             try:
                 Requirement(line)
             except InvalidRequirement as error:
+                reason = str(error).splitlines()[0]  # the others show the place
                 raise ReleaseError(
-                    f"app_extra_packages has {masked(line)!r}, which is not a requirement ({error}); write it like "
+                    f"app_extra_packages has {masked(line)!r}, which is not a requirement ({reason}); write it like "
                     "'psycopg2-binary' or 'psycopg2-binary==2.9.10'"
                 ) from error
         if not self.names or path.name in ("setup.py", "setup.cfg"):
