@@ -12,6 +12,7 @@ DATA = ("default", "failover", "operations", "single")
 EDGE = ("default", "failover", "deploy", "single", "contract")
 RELEASE = ("default", "deploy", "single", "contract", *ORDINARY)
 SANDBOX = (*SHARED, "single", "contract", *ORDINARY)
+BACKUPS = ("backups",)
 AWS = ("aws",)
 
 ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
@@ -23,6 +24,7 @@ ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (AWS, ("terraform/*", "inventories/aws/*")),
     (("contract",), ("inventories/contract/*", "inventories/applications/guestbook.yml")),
     (("single",), ("inventories/single/*",)),
+    (BACKUPS, ("inventories/backups/*",)),
     (ALL_SCENARIOS, ("inventories/*",)),
     (AWS, ("tests/support/cloud/*",)),
     (("deploy",), ("tests/support/deploys/*",)),
@@ -32,7 +34,9 @@ ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     *(((name,), (f"tests/applications/{name}/*",)) for name in ORDINARY),
     (("contract",), ("tests/applications/*",)),
     (SANDBOX, ("tests/*",)),
-    (DATA, ("roles/postgres/*", "roles/pgbackrest/*", "roles/etcd/*", "roles/redis/*", "roles/haproxy/*")),
+    (BACKUPS, ("roles/restore/*", "playbooks/backup*.yml", "playbooks/restore.yml")),
+    ((*DATA, *BACKUPS), ("roles/postgres/*", "roles/pgbackrest/*")),
+    (DATA, ("roles/etcd/*", "roles/redis/*", "roles/haproxy/*")),
     (EDGE, ("roles/nginx/*", "roles/keepalived/*")),
     (RELEASE, ("roles/app/*", "roles/celery/*", "roles/deploy/*", "roles/processes/*")),
     (("operations",), ("roles/maintain/*", "playbooks/maintain.yml")),

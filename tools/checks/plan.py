@@ -51,7 +51,7 @@ SHARED = ("default", "failover", "operations", "deploy")
 ORDINARY = ("flat", "src", "factory")
 # In `make test`, failover and deploy run only their core tests: see tests/support/tiers.py.
 CORE_SCENARIOS = ("default", "failover", "deploy", "single", "contract")
-ALL_SCENARIOS = ("default", "failover", "operations", "deploy", "single", "contract", *ORDINARY, "aws")
+ALL_SCENARIOS = ("default", "failover", "operations", "deploy", "single", "contract", "backups", *ORDINARY, "aws")
 
 
 @dataclass(frozen=True)
