@@ -23,7 +23,8 @@ from plugins.silent import too_many_silent
 
 # `$SSH_CONNECTION` is "client port server port" as the host sees it, and so will its firewall.
 # SET_UP is a file of role base, LISTENS are the ports in use, IDENTITY and ADDRESS are records of roles postgres and
-# base. Standard input has the password of sudo. On one line, for the login shells of others.
+# base. TIERS are files of the roles with data, SERVES is a release. Standard input has the password of sudo. On one
+# line, for the login shells of others.
 PROBE = r"""
 cat /etc/os-release
 echo "SSH_CONNECTION=$SSH_CONNECTION"
@@ -31,6 +32,8 @@ echo "LOGIN=$(id -un)"
 [ ! -e /etc/ssh/sshd_config.d/00-fleet.conf ] || echo SET_UP=yes
 echo "LISTENS=$(ss -Htln 2>/dev/null | awk '{print $4}' | sed 's/.*://' | sort -u | tr '\n' ' ')"
 echo "APP_SOCKET=$(systemctl show --property=Listen --value app.socket 2>/dev/null | tr '\n' ' ')"
+echo "TIERS=$(cd /etc/systemd/system && ls -d {tiers} 2>/dev/null | tr '\n' ' ')"
+echo "SERVES=$(ls -d /opt/*/current/release.env 2>/dev/null | tr '\n' ' ')"
 echo "IDENTITY=$(cat /etc/patroni/identity.json 2>/dev/null)"
 sed -n '/BEGIN of the fleet/,/END of the fleet/s/^\([0-9.]*\) \(.*\)$/ADDRESS \2=\1/p' /etc/hosts
 [ "$(id -u)" = 0 ] || output=$({become} 2>&1) || echo "BECOME_ERROR=$(echo "$output" | tail -n 1)"
@@ -95,7 +98,8 @@ def probe_script(variables: Mapping[str, Any], become: Sequence[str]) -> str:
     """The probe for one host: it becomes root and starts Python like Ansible does."""
     python = str(variables.get("ansible_python_interpreter") or constants.INTERPRETER_PYTHON)
     python = "/usr/bin/python3" if python.startswith("auto") else python
-    return PROBE.replace("{become}", shlex.join(become)).replace("{python}", shlex.quote(python))
+    words = {"become": shlex.join(become), "python": shlex.quote(python), "tiers": " ".join(first_run.DATA.values())}
+    return re.sub(r"\{(become|python|tiers)\}", lambda word: words[word[1]], PROBE)
 
 
 def become_command(variables: Mapping[str, Any], play: PlayContext) -> tuple[list[str], str]:
@@ -228,9 +232,12 @@ class ActionModule(ControlNodeAction):
         failures = [sentence for host in hosts for sentence in password_login(host, hosts[host])]
         answers = self._answers(hosts)
         left_out = [host for host in self.variables["groups"]["all"] if host not in hosts]
-        # If this run has nothing but new hosts, is there a fleet?
-        others = left_out if not any(set_up(answers).values()) else []
-        elsewhere = set_up(self._answers({host: self.variables["hostvars"][host] for host in others}))
+        records = {answer.host: answer.fields for answer in answers if not answer.error}
+        # If this run has only new hosts, or only new hosts of a group, is there a fleet, and are there others?
+        new_groups = first_run.new_groups(self.variables["groups"], records)
+        others = left_out if new_groups or not any(set_up(answers).values()) else []
+        other_answers = self._answers({host: self.variables["hostvars"][host] for host in others})
+        elsewhere = set_up(other_answers)
 
         silent = {answer.host: unreachable(answer) for answer in answers if answer.error}
         failures += [sentence for answer in answers for sentence in wrong_system(answer, version)]
@@ -244,9 +251,11 @@ class ActionModule(ControlNodeAction):
         failures += [
             sentence for answer in serving for sentence in taken_by_another(answer.fields, answer.host, app_port)
         ]
+        if not self.arguments["allow_empty_groups"]:
+            known = records | {answer.host: answer.fields for answer in other_answers if not answer.error}
+            failures += first_run.emptied(new_groups, self.variables["groups"], known)
         addresses = {host: str(hosts[host].get("fleet_address")) for host in hosts}
         kept = settings.kept_defaults(self.arguments["root"]) | self.defined(settings.KEPT)
-        records = {answer.host: answer.fields for answer in answers}
         failures += settings.moved_data(records, addresses, self.variables["groups"], kept)
         if not self.arguments["allow_unreachable"]:
             failures += [sentence for answer in answers for sentence in wrong_connection(answer)]

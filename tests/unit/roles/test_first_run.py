@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 
 from plugins import first_run
+from plugins.action import fleet_check_hosts as check
 from tests.unit.playbooks import of_the_project
 from tools.fleet.context import ROOT
 
 HOSTS = ("lb1", "app1")
-# Answers the probe like a host of another Debian, which stops each run. A host with a file of its name is set up.
+# Answers the probe like a host of another Debian, which stops each run. A host with a file of its name is set up, and
+# the file has more lines of its answer.
 SSH = """#!/bin/sh
 for host in "$(dirname "$0")"/*.example; do
-    case $* in *"${host##*/} "*) echo SET_UP=yes ;; esac
+    case $* in *"${host##*/} "*) echo SET_UP=yes; cat "$host" ;; esac
 done
 echo ID=debian
 echo VERSION_ID=12
@@ -62,6 +65,58 @@ def test_a_refused_first_run_names_the_reason_and_the_command() -> None:
     assert sentence.startswith("Not set up yet: lb3. First run 'ansible-playbook site.yml --limit lb3' without --tags")
 
 
+EMPTY, DATABASE = {"TIERS": ""}, {"TIERS": "patroni.service.d "}
+SERVING = {"TIERS": "", "SERVES": "/opt/shop/current/release.env "}
+
+
+@pytest.mark.parametrize(
+    ("group", "others", "refused"),
+    [
+        ({"db3": EMPTY, "db4": EMPTY}, {"app1": SERVING}, True),  # db1 and db2 were replaced in one edit
+        ({"db3": EMPTY, "db4": EMPTY}, {"app1": SERVING, "db1": DATABASE}, True),  # db1 left the group only
+        ({"db1": DATABASE, "db3": EMPTY}, {"app1": SERVING}, False),  # one after the other
+        ({"db1": EMPTY, "db2": DATABASE}, {}, False),  # replace.yml, whose run has only the empty host
+        ({"db1": EMPTY, "db2": EMPTY}, {"app1": EMPTY}, False),  # a first run, or one that stopped halfway
+        ({"db1": EMPTY}, {}, False),  # a fleet of one host that was lost
+        ({"db3": EMPTY, "db2": None}, {"app1": SERVING}, False),  # db2 is down, and may have the data
+        ({"db3": None, "db4": None}, {"app1": SERVING}, False),  # another check refuses this
+        ({"db3": {**SERVING, "TIERS": "etcd.service.d redis@.service "}}, {}, True),
+    ],
+)
+def test_a_group_does_not_begin_empty_beside_its_old_data(
+    group: dict[str, dict[str, str] | None], others: dict[str, dict[str, str]], refused: bool
+) -> None:
+    records = {host: fields for host, fields in (group | others).items() if fields is not None}
+    groups = {"postgres": list(group)}
+    run = {host: fields for host, fields in records.items() if host in group}
+    new = first_run.new_groups(groups, run)
+    assert len(first_run.emptied(new, groups, records)) == refused
+
+
+def test_a_group_that_would_begin_empty_is_named_with_the_ways_on() -> None:
+    groups = {"postgres": ["db3", "db4"]}
+    (sentence,) = first_run.emptied(["postgres"], groups, {"db3": EMPTY, "db4": EMPTY, "app1": SERVING})
+    assert sentence.startswith("No host of group postgres (db3, db4) has its data, but app1 has a release already")
+    assert "remove.yml" in sentence
+    assert "-e preflight_allow_empty_groups=true" in sentence
+
+
+def test_a_host_answers_with_its_tiers_and_its_release(tmp_path: Path) -> None:
+    for name in ("opt/shop/current/release.env", "etc/redis@.service", "etc/patroni.service.d/fleet.conf"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    script = check.probe_script({}, ["true"]).replace("/etc/systemd/system", f"{tmp_path}/etc")
+    found = check.probe("db1", "10.0.0.11", ["sh", "-c", script.replace("/opt", f"{tmp_path}/opt")], "", timeout=3)
+    assert found.fields["TIERS"].split() == ["patroni.service.d", "redis@.service"]
+    assert found.fields["SERVES"].strip() == f"{tmp_path}/opt/shop/current/release.env"
+
+
+@pytest.mark.parametrize("group", first_run.DATA)
+def test_the_role_of_a_group_with_data_writes_the_file_that_shows_it(group: str) -> None:
+    tasks = " ".join(path.read_text() for path in (ROOT / "roles" / group / "tasks").glob("*.yml"))
+    assert first_run.DATA[group] in tasks
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An inventory of two hosts in every group, with an `ssh` that answers for them."""
@@ -102,6 +157,31 @@ def test_a_playbook_tells_preflight_what_it_installs(
     found = [line for line in (result.stdout + result.stderr).splitlines() if "et up yet" in line]
     assert bool(found) == bool(refused)
     assert all(refused in line for line in found)
+
+
+@pytest.mark.parametrize(
+    ("lb1", "options", "refused"),
+    [
+        ("", [], ["etcd", "postgres", "redis"]),
+        ("TIERS=patroni.service.d redis@.service", [], ["etcd"]),
+        ("", ["-e", "preflight_allow_empty_groups=true"], []),
+        ("", ["--limit=lb1"], ["etcd", "postgres", "redis"]),  # app1 is queried as well
+        (None, [], ["etcd", "postgres", "redis"]),  # lb1 is new
+    ],
+)
+def test_preflight_refuses_to_found_a_second_cluster(
+    folder: Path, lb1: str | None, options: list[str], refused: list[str]
+) -> None:
+    if lb1 is not None:
+        (folder / "lb1.example").write_text(f"{lb1}\n")
+    (folder / "app1.example").write_text("SERVES=/opt/shop/current/release.env\n")
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    environment["FLASKFLEET_VAULT_PASSWORD_FILE"] = str(folder / "password")
+    result = of_the_project().run(f"--inventory={folder}/inventory", "site.yml", *options, environment=environment)
+    output = result.stdout + result.stderr
+    assert "instead of preflight_debian_version" in output, "preflight has not checked the hosts"
+    found = re.findall(r"No host of group (\w+) \(lb1, app1\) has its data", output)
+    assert list(dict.fromkeys(found)) == refused
 
 
 def test_the_playbook_knows_the_tags_of_its_tiers() -> None:
