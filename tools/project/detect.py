@@ -5,7 +5,7 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tools.project import background, commands, dependencies, image, interpreter, servers, timers, web
+from tools.project import background, commands, dependencies, image, interpreter, servers, timers, web, websockets
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
@@ -85,6 +85,8 @@ def detect(
     project.add(module)
     packages(project, tree, needs, interpreter.python(tree, needs, better, can_be_had))
     gunicorn_options(project, lines)
+    project.add(*(finding for finding in websockets.values(needs) if project.value(finding.variable) is None))
+    project.single = websockets.package(needs) == websockets.SOCKETIO and choices.hosts != "ten"
     tasks = list(background.celery(celery, lines + others, choices.celery)) if needs.has("celery") else []
     project.add(*tasks)
     beside = background.processes(tree, lines, others, has_celery=bool(tasks))
@@ -98,6 +100,7 @@ def detect(
     project.add(dependencies.limits(needs))
     driver = project.value("app_database_driver")
     project.notes += servers.notes(code, settings, needs, has_driver=bool(driver), has_address=has_address)
+    project.notes += websockets.notes(code, needs)
     if driver and not has_address:
         project.notes.append(
             "No code reads DATABASE_URL, the address of the fleet's database; the application must take it from there."

@@ -31,7 +31,6 @@ OTHERS = {
     "Neo4j": ("neo4j",),
     "RabbitMQ": ("pika", "librabbitmq"),
 }
-SOCKETS = ("flask-socketio", "flask-sock", "flask-sockets")
 REDIS = frozenset({"redis.Redis", "redis.StrictRedis", "redis.client.Redis", "redis.client.StrictRedis"})
 
 
@@ -156,11 +155,6 @@ def notes(code: Code, settings: Settings, needs: Dependencies, has_driver: bool,
                 f"{needs.input} has {package}, but the fleet has no {server}. If the application needs it, run it "
                 f"outside of the fleet, and set its address in app_environment{where}."
             )
-    if package := next((name for name in SOCKETS if name in needs.direct), ""):
-        yield (
-            f"{needs.input} has {package}, but the fleet passes no WebSockets, and each request of a client may reach "
-            "another process. Long polling works with one process: app_workers: 1 and --hosts one."
-        )
     if needs.has("flask-assets", "webassets"):
         yield (
             f"{needs.input} has flask-assets or webassets, which writes bundles into the static folder at run time. "

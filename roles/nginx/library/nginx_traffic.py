@@ -18,6 +18,7 @@ short_description: Count the answers of each application host through this load 
 description:
   - Reads the end of nginx's access log. Answers from nginx's cache and disk count for no host.
   - A request that was tried on several hosts counts for each of them.
+  - A WebSocket counts as an answer without a duration.
 options:
   seconds:
     description: Length of the period that ends now, by this host's clock.
@@ -46,6 +47,7 @@ hosts:
 LOG = Path("/var/log/nginx/access.log")
 # Bytes read from the end of the log. A line has 300 to 1,000 bytes, so this covers a minute at 1,000 requests a second.
 TAIL = 32 * 1024 * 1024
+SWITCHED = "101"
 # nginx separates hosts by a comma if it tried several, and by a colon after an internal redirect.
 SEPARATOR = re.compile(", | : ")
 
@@ -78,7 +80,8 @@ def count(lines: Iterable[str], since: float) -> dict[str, dict[str, Any]]:
                 host = hosts[address.rpartition(":")[0]]
                 host["answers"] += 1
                 host["errors"] += not status.isdigit() or int(status) >= 500
-                host["seconds"] += [float(seconds)] if seconds != "-" else []
+                # nginx logs a WebSocket when it is closed, with the time for which it was open.
+                host["seconds"] += [float(seconds)] if seconds != "-" and status != SWITCHED else []
         except (ValueError, KeyError):
             continue  # an incomplete line at the start of the range or at the end of the log
     return dict(hosts)

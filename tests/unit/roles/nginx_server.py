@@ -76,11 +76,24 @@ class Stub(BaseHTTPRequestHandler):
     def log_message(self, *_: Any, **__: Any) -> None:
         """Do not log."""
 
+    def echo(self) -> None:
+        """Accept a WebSocket, and return what comes. nginx does not look into its frames."""
+        self.send_response(101)
+        for name in ("Upgrade", "Connection"):
+            self.send_header(name, self.headers[name])
+        self.end_headers()
+        while received := self.connection.recv(100):
+            self.wfile.write(received)
+        self.close_connection = True
+
     def answer(self) -> None:
         """Answer any method."""
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.server.requests.append(f"{self.command} {self.path}")
         query = httpx.URL(self.path).params
+        if self.headers.get("Upgrade") == "websocket":
+            self.echo()
+            return
         if "reset" in query:
             self.close_connection = True
             return

@@ -88,6 +88,7 @@ def test_a_setup_command_gets_its_environment_as_one_line_per_variable() -> None
 def gunicorn_settings(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The names that gunicorn's file defines."""
     monkeypatch.setattr("gunicorn.workers.gthread.STOP_KEEPALIVE_LINGER", 2.0)  # fails if gunicorn has removed it
+    monkeypatch.setattr("signal.signal", lambda *_: None)  # this process is no worker
     settings: dict[str, Any] = {}
     text = rendered("gunicorn.conf.py.j2", app_domain="shop.test", app_health_path="/readyz")
     exec(compile(text, "gunicorn.conf.py", "exec"), settings)

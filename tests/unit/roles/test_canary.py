@@ -67,11 +67,12 @@ def test_the_log_is_counted_by_host(tmp_path: Path, run_module: Run, monkeypatch
         line(5, "192.0.2.1:8000", "200"),
         line(5, "192.0.2.1:8000, 192.0.2.2:8000", "502, 200", "-, 0.020"),
         line(5, "192.0.2.1:8000 : 192.0.2.1:8000", "404 : -", "0.001 : 0.002"),
+        line(5, "192.0.2.1:8000", "101", "300.000"),  # a WebSocket, when it is closed
         line(5, "", "", ""),
         "{ half a li",
     ]
     (tmp_path / "access.log").write_text("\n".join(lines))
     monkeypatch.setattr(nginx_traffic, "LOG", tmp_path / "access.log")
     hosts = run_module(nginx_traffic, {"seconds": 60})["hosts"]
-    assert hosts["192.0.2.1"] == {"answers": 4, "errors": 2, "seconds": [0.01, 0.001, 0.002]}
+    assert hosts["192.0.2.1"] == {"answers": 5, "errors": 2, "seconds": [0.01, 0.001, 0.002]}
     assert hosts["192.0.2.2"] == {"answers": 2, "errors": 0, "seconds": [0.01, 0.02]}

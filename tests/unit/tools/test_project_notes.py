@@ -25,7 +25,7 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
         ),
         (
             {"requirements.txt": "Flask-SocketIO"},
-            "requirements.txt has flask-socketio, but the fleet passes no WebSockets",
+            "requirements.txt has flask-socketio, whose clients first poll, and all requests of a client must reach",
         ),
         (
             {"c.py": "import os\nos.environ['STRIPE_KEY']"},
@@ -48,6 +48,28 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
 def test_what_only_the_owner_can_do_is_noted(tmp_path: Path, files: dict[str, str], note: str) -> None:
     (written,) = found(tmp_path, {"app.py": APP, **files}).notes
     assert note in written
+
+
+@pytest.mark.parametrize(
+    ("files", "note"),
+    [
+        (
+            {"requirements.txt": "flask-socketio\ngevent"},
+            "requirements.txt has gevent, which Flask-SocketIO uses, but the fleet's gunicorn works with threads;",
+        ),
+        (
+            {"requirements.txt": "flask-socketio", "c.py": "io.init_app(app, async_mode='eventlet')"},
+            "c.py:1 has async_mode='eventlet', but the fleet's gunicorn works with threads; set SocketIO(async_mode=",
+        ),
+        ({"requirements.txt": "flask-socketio\ngevent", "c.py": "SocketIO(app, async_mode='threading')"}, None),
+        ({"requirements.txt": "Flask-Sockets"}, "requirements.txt has flask-sockets, which needs a server of gevent;"),
+        ({"requirements.txt": "flask-sock\ngevent"}, None),
+    ],
+)
+def test_websockets_need_threads(tmp_path: Path, files: dict[str, str], note: str | None) -> None:
+    notes = [one for one in found(tmp_path, {"app.py": APP, **files}).notes if "first poll" not in one]
+    assert len(notes) == (note is not None)
+    assert notes == [] or str(note) in notes[0]
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,12 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
             {"app_processes": {"queue": {"command": "python manage.py work"}}},
         ),
         ({"Procfile": "web: gunicorn app:app | tee x\nrelease: a | b"}, {"app_release_command": "a | b"}),
+        # WebSockets
+        ({"requirements.txt": "flask-sock"}, {"app_workers": None, "app_threads": 100}),
+        (
+            {"requirements.txt": "flask-socketio", "Procfile": "web: gunicorn --threads 50 app:app"},
+            {"app_workers": 1, "app_threads": 50},
+        ),
         # Pages
         ({}, {"app_health_path": "/", "app_metrics_path": ""}),
         ({"app.py": APP + UP}, {"app_health_path": "/up"}),
@@ -266,6 +272,12 @@ def test_several_hosts_share_no_folder(tmp_path: Path) -> None:
     assert (one.value("app_persistent_dirs"), one.single) == (["uploads"], True)
     assert (ten.value("app_persistent_dirs"), ten.single) == (None, False)
     assert "The application writes to uploads (app.py:3), and every host has files of its own" in ten.notes[0]
+
+
+def test_flask_socketio_gets_one_host(tmp_path: Path) -> None:
+    files = {"app.py": APP, "requirements.txt": "flask-socketio"}
+    assert found(tmp_path, files).single
+    assert not found(tmp_path, files, hosts="ten").single
 
 
 def test_each_finding_names_its_place(tmp_path: Path) -> None:

@@ -1,0 +1,46 @@
+"""A real gunicorn with the role's settings, and an application with an open WebSocket."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.support.live.fleet import eventually
+from tests.support.sockets import accepts_connections, free_port
+from tests.unit.roles.test_app_templates import rendered
+
+APPLICATION = """
+def app(environ, start_response):
+    if environ.get("HTTP_UPGRADE") == "websocket":
+        connection = environ["gunicorn.socket"]
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\\r\\n\\r\\n")
+        while connection.recv(10):
+            pass
+    start_response("200 OK", [])
+    return []
+"""
+
+
+def test_an_open_websocket_does_not_delay_a_restart(tmp_path: Path) -> None:
+    port = free_port()
+    variables = {"app_workers": 1, "app_domain": "shop.test", "app_health_path": "/"}
+    settings = rendered("gunicorn.conf.py.j2", **variables).replace("/run/app", str(tmp_path))
+    (tmp_path / "gunicorn.conf.py").write_text(f"{settings}\nbind = '127.0.0.1:{port}'\n")
+    (tmp_path / "shop.py").write_text(APPLICATION)
+    command = [sys.executable, "-m", "gunicorn", "--config=gunicorn.conf.py", "shop:app"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL) as gunicorn:
+        try:
+            assert eventually(lambda: accepts_connections(port), within=20, every=0.05)
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: shop.test\r\nUpgrade: websocket\r\n\r\n")
+                assert client.recv(100).startswith(b"HTTP/1.1 101")
+                started = time.monotonic()
+                gunicorn.terminate()
+                assert gunicorn.wait(timeout=60) == 0
+        finally:
+            gunicorn.kill()
+    # gunicorn's own time limit for requests in flight is 25 seconds.
+    assert time.monotonic() - started < 15
