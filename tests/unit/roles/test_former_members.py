@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import re
+import shutil
+import socket
 import sys
+from base64 import b64encode
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +17,11 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 from werkzeug import Request
 
+from tests.support.sockets import free_port
 from tests.unit.playbooks import plain
 from tests.unit.roles.json_server import answering
 from tests.unit.roles.modules import read_yaml
+from tests.unit.roles.nginx_server import render
 from tools.fleet.context import ROOT
 
 
@@ -98,6 +104,79 @@ def test_a_member_that_answers_over_ssh_removes_a_host_that_left_etcd() -> None:
     assert task["delegate_to"] == "{{ __etcd_reachable | first }}"
 
 
+APP1, APP2, APP3 = ({"name": f"app{number}", "address": f"10.0.0.1{number}"} for number in (1, 2, 3))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "former"),
+    [
+        pytest.param([APP1, APP2], [APP2, APP3], ["10.0.0.11:8000"], id="one left, and a new one is not added yet"),
+        pytest.param([APP1, APP2], [APP1, APP2, APP3], [], id="a new one"),
+        pytest.param([APP2], [{**APP2, "address": "10.0.0.1"}], ["10.0.0.12:8000"], id="another address"),
+        pytest.param([], [APP1], [], id="a fresh load balancer"),
+    ],
+)
+def test_an_application_host_that_left_is_taken_out_of_the_upstream(
+    before: list[dict[str, str]], now: list[dict[str, str]], former: list[str]
+) -> None:
+    def text(hosts: list[dict[str, str]]) -> str:
+        return render("upstream.conf.j2", nginx_upstream_hosts=hosts, nginx_upstream_port=8000, __nginx_drained={})
+
+    found = {"content": b64encode(text(before).encode()).decode()} if before else {"msg": "file not found"}
+    given = {"nginx_upstream_hosts": now, "__nginx_upstream_file": found}
+    assert evaluate("nginx", "__nginx_former", **given) == former
+    if len(before) > 1:
+        left = [host for host in before if f"{host['address']}:8000" not in former]
+        servers = re.findall(r"server (\S+) (?:.*) # (\w+)", evaluate("nginx", "__nginx_upstream_of_members", **given))
+        assert {*servers} == {(f"{host['address']}:8000", host["name"]) for host in left}
+
+
+def run_tasks(folder: Path, role: str, entry: str, **variables: Any) -> str:
+    """Run an entry point of a copy of a role that has `folder` instead of /etc, in check mode. Return the output."""
+    shutil.copytree(ROOT / "roles" / role, folder / "roles" / role)
+    tasks = folder / "roles" / role / "tasks" / f"{entry}.yml"
+    tasks.write_text(tasks.read_text().replace("/etc/", f"{folder}/"))
+    include = {"ansible.builtin.include_role": {"name": role, "tasks_from": entry}}
+    given = variables | {"ansible_python_interpreter": sys.executable}
+    play = {"hosts": "lb1", "gather_facts": False, "connection": "local", "vars": given, "tasks": [include]}
+    (folder / "play.yml").write_text(yaml.safe_dump([play]))
+    return plain().run("-i", "lb1,", "--check", "play.yml", folder=folder).stdout
+
+
+@pytest.mark.parametrize(
+    ("present", "taken_out"), [([APP1, APP2], True), ([APP1], False), ([APP2], False), ([], False)]
+)
+def test_a_load_balancer_keeps_its_upstream_if_every_host_has_left(
+    present: list[dict[str, str]], taken_out: bool, tmp_path: Path
+) -> None:
+    if present:
+        text = render("upstream.conf.j2", nginx_upstream_hosts=present, nginx_upstream_port=8000, __nginx_drained={})
+        (tmp_path / "nginx").mkdir()
+        (tmp_path / "nginx/upstream.conf").write_text(text)
+    output = run_tasks(tmp_path, "nginx", "former_hosts", nginx_upstream_hosts=[APP2, APP3])
+    assert "failed=0" in output, output
+    assert (re.search("Install the upstream without them.*\n(ok|changed)", output) is not None) == taken_out, output
+
+
+@pytest.mark.parametrize(("peer", "serves"), [("127.0.0.1", True), ("127.0.0.2", True), ("127.0.0.1", False)])
+def test_a_load_balancer_that_left_and_still_serves_is_refused(peer: str, serves: bool, tmp_path: Path) -> None:
+    (tmp_path / "keepalived").mkdir()
+    (tmp_path / "keepalived/keepalived.conf").write_text(f"    unicast_peer {{\n        {peer} # lb2\n    }}\n")
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)) if serves else nullcontext():
+        output = run_tasks(
+            tmp_path,
+            "keepalived",
+            "check_members",
+            keepalived_members=[{"name": "lb1", "address": "127.0.0.2"}],
+            keepalived_vip="192.0.2.5",
+            keepalived_check_port=port,
+        )
+    refused = peer == "127.0.0.1" and serves
+    assert ("lb2 left the group loadbalancers, but still serves." in " ".join(output.split())) == refused, output
+    assert ("failed=0" in output) != refused, output
+
+
 PATRONI = {"members": [{"name": "db2", "role": "leader", "state": "running"}]}
 
 
@@ -139,7 +218,13 @@ def test_site_removes_former_members_before_their_ports_close() -> None:
         ("redis", "check_members"),
         ("etcd", "former_members"),
         ("etcd", "leave"),
+        ("nginx", "former_hosts"),
+        ("keepalived", "check_members"),
     ):
         assert entries[entry] < firewall
         assert "base" in plays[entries[entry]]["tags"]
         assert plays[entries[entry]]["any_errors_fatal"]
+    # A host that only left the group is stopped first, and is drained before that.
+    stop = next(number for number, play in enumerate(plays) if "site_former_units" in play.get("vars", {}))
+    assert entries["nginx", "former_hosts"] < stop < entries["keepalived", "check_members"]
+    assert {*plays[stop]["tags"]} <= {*plays[entries["nginx", "former_hosts"]]["tags"]}
