@@ -53,6 +53,7 @@ maintenance: ## Show users a page instead of the site, or the site again: make m
 releases: ## List the releases and the log of deploys
 backup: ## Back up the database now: make backup ARGS="--type full"
 backups: ## List the backups, and to which points in time the database can go back
+rehearse: ## Prove now that the backups can be restored
 restore: ## Show old data beside the database: make restore ARGS="'2026-11-29 03:00:00+00'"
 exec: ## Run a command as the application would: make exec ARGS="flask --app app routes"
 console: ## Open `flask shell` on an application host
@@ -61,7 +62,7 @@ psql: ## Open psql on the primary, as the owner of the schema
 redis: ## Open redis-cli on the master: make redis ARGS=cache
 env: ## Environment variables of the application: make env ARGS="set NAME=value"
 logs: ## Show the logs of all hosts, merged by time: make logs ARGS="-f web"
-deploy rollback maintenance releases backup backups restore logs exec console run psql redis env:
+deploy rollback maintenance releases backup backups rehearse restore logs exec console run psql redis env:
 	@$(fleet) $@ $(ARGS)
 
 ##@ Change the project
@@ -108,6 +109,6 @@ setup-dev:
 setup-tests:
 	@bin/setup --tests
 
-.PHONY: help up down status ssh secret mail setup deploy rollback maintenance releases backup backups restore logs \
-	exec console run psql redis env dev test test-all test-changed lint unit scenarios drills lock docs setup-python \
+.PHONY: help up down status ssh secret mail setup deploy rollback maintenance releases backup backups rehearse restore \
+	logs exec console run psql redis env dev test test-all test-changed lint unit scenarios drills lock docs setup-python \
 	setup-dev setup-tests

@@ -70,12 +70,49 @@ def backup_folders(repositories: Sequence[Mapping[str, Any]], default: str) -> d
     }
 
 
-def backup_document(text: str, archived: Sequence[Any] = ()) -> dict[str, Any]:
+def backup_rehearsals(results: Mapping[str, Any], repositories: int) -> list[str]:
+    """A sentence about the last rehearsal of each repository, and about a verify that found damage.
+
+    Args:
+        results: What backup-check has written.
+        repositories: The number of repositories.
+    """
+    found = []
+    for number in range(1, repositories + 1):
+        rehearsal, verify = (results.get(kind, {}).get(str(number)) for kind in ("rehearsal", "verify"))
+        if not rehearsal:
+            found.append(f"Repository {number} was never rehearsed. `bin/fleet rehearse` does it now.")
+        elif rehearsal["ok"]:
+            found.append(
+                f"Repository {number} was rehearsed at {_time(rehearsal['at'])}: {_size(rehearsal['bytes'])} restored "
+                f"and checked in {rehearsal['seconds']:.0f} s, {rehearsal['age']:.0f} s old."
+            )
+        else:
+            found.append(_failed(number, rehearsal))
+        if verify and not verify["ok"]:
+            found.append(f"Verify of repository {number} failed at {_time(verify['at'])}: {verify['reason']}")
+    return found
+
+
+def backup_failed_rehearsals(results: Mapping[str, Any]) -> list[str]:
+    """A sentence about each repository whose last rehearsal failed."""
+    rehearsals = results.get("rehearsal", {})
+    return [_failed(number, result) for number, result in rehearsals.items() if not result["ok"]]
+
+
+def _failed(number: int | str, result: Mapping[str, Any]) -> str:
+    return f"The rehearsal of repository {number} failed at {_time(result['at'])}: {result['reason']}"
+
+
+def backup_document(
+    text: str, archived: Sequence[Any] = (), results: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
     """What the repositories contain, and the points in time to which the database can go back.
 
     Args:
         text: What pgBackRest prints.
         archived: When the primary last archived WAL, in seconds since 1970. Of several hosts, or empty.
+        results: What backup-check has written about rehearsals and verify.
     """
     rows = backup_rows(text)
     times = [float(each) for each in archived if each]
@@ -87,6 +124,8 @@ def backup_document(text: str, archived: Sequence[Any] = ()) -> dict[str, Any]:
             {"number": repository["key"], "status": repository["status"]["message"]}
             for repository in _stanza(text).get("repo", [])
         ],
+        "rehearsals": dict((results or {}).get("rehearsal", {})),
+        "verify": dict((results or {}).get("verify", {})),
     }
 
 
@@ -111,7 +150,10 @@ def backup_table(document: Mapping[str, Any]) -> list[str]:
     until = f"{document['until']}" if document["until"] else "an unknown time (the primary has not archived WAL yet)"
     broken = [f"Repository {r['number']}: {r['status']}." for r in document["repositories"] if r["status"] != "ok"]
     reach = f"The database can go back to any time from {document['from']} until {until}."
-    return [*(line.rstrip() for line in lines), "", reach, *broken]
+    proofs = backup_rehearsals(
+        {"rehearsal": document["rehearsals"], "verify": document["verify"]}, len(document["repositories"])
+    )
+    return [*(line.rstrip() for line in lines), "", reach, *broken, *proofs]
 
 
 def _stanza(text: str) -> dict[str, Any]:
@@ -146,5 +188,7 @@ class FilterModule:
             "backup_folders": backup_folders,
             "backup_guard": backup_guard,
             "backup_document": backup_document,
+            "backup_failed_rehearsals": backup_failed_rehearsals,
+            "backup_rehearsals": backup_rehearsals,
             "backup_table": backup_table,
         }

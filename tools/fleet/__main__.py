@@ -132,6 +132,7 @@ VERBS: dict[str, Verb] = {
         "any",
         "bin/fleet backups --json",
     ),
+    "rehearse": Verb(backups.rehearse, "prove now that the backups can be restored", works_on="any"),
     "maintenance": Verb(
         playbooks.maintenance,
         "show users a page instead of the site, or the site again",

@@ -149,14 +149,30 @@ def waiting_upgrades() -> list[str]:
 
 
 def backups() -> Facts:
-    """Return when the last backup in each repository ended, in seconds since 1970, and the age of one that is too old.
+    """Return when the last backup in each repository ended, in seconds since 1970, and what has proven that it is good.
 
-    0 means that a repository has no backup.
+    0 means that a repository has no backup, or was never proven. A limit is the age of one that is too old.
     """
     text = BACKUPS.read_text()
-    last = re.findall(r'^flaskfleet_backup_last_seconds{repository="(\d+)"} (\S+)$', text, re.MULTILINE)
-    limit = re.findall(r"^flaskfleet_backup_max_age_seconds (\S+)$", text, re.MULTILINE)
-    return {"last": {number: float(when) for number, when in last}, "limit": float(limit[0]), "now": time.time()}
+
+    def by_repository(name: str) -> dict[str, float]:
+        lines = re.findall(rf'^flaskfleet_backup_{name}{{repository="(\d+)"}} (\S+)$', text, re.MULTILINE)
+        return {number: float(value) for number, value in lines}
+
+    def limit(name: str) -> float:
+        return float(re.findall(rf"^flaskfleet_backup_{name} (\S+)$", text, re.MULTILINE)[0])
+
+    return {
+        "last": by_repository("last_seconds"),
+        "oldest": by_repository("oldest_seconds"),
+        "limit": limit("max_age_seconds"),
+        "rehearsed": by_repository("rehearsal_last_seconds"),
+        "restorable": by_repository("rehearsal_ok"),
+        "rehearsal_limit": limit("max_rehearsal_age_seconds"),
+        "verified": by_repository("verify_last_seconds"),
+        "intact": by_repository("verify_ok"),
+        "now": time.time(),
+    }
 
 
 def outdated() -> list[str]:

@@ -1,6 +1,6 @@
 """The kinds of trouble with backups that `make status` reports."""
 
-from tools.fleet.view import Instances, Kind, State, utc
+from tools.fleet.view import Detect, Instances, Kind, State, utc
 
 # The alert WalNotArchived fires at the same number of seconds.
 MAX_ARCHIVE_AGE = 180
@@ -24,6 +24,29 @@ def not_archived(state: State) -> Instances:
             yield {"host": name, "when": utc(archiver["last"]) if archiver["last"] else "the beginning"}
 
 
+def failed(fact: str, when: str) -> Detect:
+    """Detect repositories whose last rehearsal or verify has failed."""
+
+    def detect(state: State) -> Instances:
+        for name, facts in state.answering("backup"):
+            found = facts.get("backups") or {fact: {}}
+            for number, ok in found[fact].items():
+                if not ok:
+                    yield {"host": name, "number": number, "when": utc(found[when][number])}
+
+    return detect
+
+
+def overdue_rehearsals(state: State) -> Instances:
+    """Repositories that were not restored for too long, although they have had a backup for that long."""
+    for name, facts in state.answering("backup"):
+        found = facts.get("backups") or {"oldest": {}}
+        for number, oldest in found["oldest"].items():
+            last = found["rehearsed"].get(number, 0)
+            if found["now"] - max(last, oldest) > found["rehearsal_limit"]:
+                yield {"host": name, "number": number, "when": f"since {utc(last)}" if last else "yet"}
+
+
 BACKUPS = (
     Kind(
         "wal-not-archived",
@@ -37,6 +60,27 @@ BACKUPS = (
         "{host} has no backup in repository {number} since {when}",
         old_backups,
         f"run `bin/fleet backup`; {RUNBOOK}backuptooold",
+        redundant=True,
+    ),
+    Kind(
+        "rehearsal-failed",
+        "{host} could not restore repository {number} in the rehearsal of {when}",
+        failed("restorable", "rehearsed"),
+        f"run `bin/fleet backups`, which names the reason; {RUNBOOK}rehearsalfailed",
+        redundant=True,
+    ),
+    Kind(
+        "rehearsal-overdue",
+        "{host} has not rehearsed a restore of repository {number} {when}",
+        overdue_rehearsals,
+        f"run `bin/fleet rehearse`; {RUNBOOK}rehearsaloverdue",
+        redundant=True,
+    ),
+    Kind(
+        "backup-damaged",
+        "{host} has damaged files in repository {number}, as verify found on {when}",
+        failed("intact", "verified"),
+        f"run `bin/fleet backups`, which names the reason; {RUNBOOK}backupdamaged",
         redundant=True,
     ),
 )

@@ -84,12 +84,22 @@ def roles(host: Host, hosts: Sequence[Host], view: View, vip: str) -> list[Phras
     if "monitoring" in host.groups:
         found.append(Phrase("monitoring"))
     if backups := facts.get("backups"):
-        last = min(backups["last"].values(), default=0)
-        found.append(Phrase(f"last backup {utc(last)}" if last else "no backup yet"))
+        found += backed_up(backups)
     if drain := drained(view).get(host.name):
         found.append(Phrase(f"drained{drain.where} by {drain.by} since {drain.when}: {drain.why}"))
     own = [trouble.sentence for trouble in troubles(hosts, view) if trouble.kind.in_row and trouble.host == host.name]
     return found + [Phrase(sentence.removeprefix(f"{host.name} "), False) for sentence in own]
+
+
+def backed_up(backups: Facts) -> list[Phrase]:
+    """Describe the backups: the oldest of the last ones in each repository, and of the last rehearsals."""
+    last, rehearsed = (min(backups[name].values(), default=0) for name in ("last", "rehearsed"))
+    if not last:
+        return [Phrase("no backup yet")]
+    return [
+        Phrase(f"last backup {utc(last)}"),
+        Phrase(f"rehearsed {utc(rehearsed)}" if rehearsed else "no rehearsal yet"),
+    ]
 
 
 def postgres(host: Host, view: View) -> Phrase:

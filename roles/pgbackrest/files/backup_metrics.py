@@ -1,8 +1,8 @@
 #!/usr/bin/python3 -I
 """Write what the repositories contain, for the node exporter and for `make status`.
 
-Reads /etc/pgbackrest/backups.json: the stanza, the folders of the repositories on this host by number, and the age
-after which a backup is too old.
+Reads /etc/pgbackrest/backups.json: the stanza, the folders of the repositories on this host by number, and the ages
+after which a backup or a rehearsal is too old. The results of rehearsals and of verify are those of backup-check.
 """
 
 import json
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 SETTINGS = Path("/etc/pgbackrest/backups.json")
+RESULTS = Path("/var/lib/backup-check/results.json")
 METRICS = Path("/var/lib/prometheus/node-exporter/backups.prom")
 PREFIX = "flaskfleet_backup"
 HELP = {
@@ -22,6 +23,24 @@ HELP = {
     "repository_ok": "Whether pgBackRest can read the repository.",
     "repository_bytes": "Size of all backups in the repository.",
     "repository_free_ratio": "Free part of the file system of the repository.",
+    "max_rehearsal_age_seconds": "Age after which the last rehearsal is too old.",
+    "rehearsal_last_seconds": "When the last rehearsal of a restore ended. 0 if there was none.",
+    "rehearsal_ok": "Whether the last rehearsal restored data that are complete and recent.",
+    "rehearsal_duration_seconds": "How long the last rehearsal took.",
+    "rehearsal_data_age_seconds": "How old the data were at the end of the last rehearsal.",
+    "rehearsal_bytes": "Size of the database that the last rehearsal restored.",
+    "verify_last_seconds": "When the last verify of the repository ended. 0 if there was none.",
+    "verify_ok": "Whether the last verify found every file intact.",
+    "verify_duration_seconds": "How long the last verify took.",
+    "verify_damaged_files": "Damaged files that the last verify found.",
+}
+# Names of metrics, by the names in the results.
+PROOFS = {
+    "ok": "ok",
+    "seconds": "duration_seconds",
+    "age": "data_age_seconds",
+    "bytes": "bytes",
+    "damaged": "damaged_files",
 }
 Samples = Iterator[tuple[str, dict[str, str], float]]
 
@@ -41,9 +60,21 @@ def free(folder: str) -> float:
     return found.f_bavail / (found.f_blocks - found.f_bfree + found.f_bavail)
 
 
-def samples(settings: Mapping[str, Any], found: list[dict[str, Any]]) -> Samples:
+def proofs(results: Mapping[str, Any], number: int) -> Samples:
+    """Yield the last rehearsal and the last verify of a repository."""
+    labels = {"repository": str(number)}
+    for kind in ("rehearsal", "verify"):
+        result = results.get(kind, {}).get(str(number), {})
+        yield f"{kind}_last_seconds", labels, result.get("at", 0)
+        for key, name in PROOFS.items():
+            if result.get(key) is not None:
+                yield f"{kind}_{name}", labels, float(result[key])
+
+
+def samples(settings: Mapping[str, Any], found: list[dict[str, Any]], results: Mapping[str, Any]) -> Samples:
     """Yield the metrics: name, labels and value."""
     yield "max_age_seconds", {}, settings["max_age_seconds"]
+    yield "max_rehearsal_age_seconds", {}, settings["max_rehearsal_age_seconds"]
     stanza = found[0] if found else {"repo": [], "backup": []}
     states = {repository["key"]: repository["status"]["code"] for repository in stanza.get("repo", [])}
     for number in range(1, settings["repositories"] + 1):
@@ -58,6 +89,7 @@ def samples(settings: Mapping[str, Any], found: list[dict[str, Any]]) -> Samples
             yield "repository_bytes", labels, sum(backup["info"]["repository"]["delta"] for backup in backups)
         if folder := settings["folders"].get(str(number)):
             yield "repository_free_ratio", labels, free(folder)
+        yield from proofs(results, number)
 
 
 def render(found: Samples) -> str:
@@ -75,7 +107,8 @@ def render(found: Samples) -> str:
 def main() -> None:
     settings = json.loads(SETTINGS.read_text())
     part = METRICS.with_suffix(f".{os.getpid()}.part")
-    part.write_text(render(samples(settings, info(settings["stanza"]))))
+    results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    part.write_text(render(samples(settings, info(settings["stanza"]), results)))
     part.chmod(0o644)
     part.replace(METRICS)
 

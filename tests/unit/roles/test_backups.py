@@ -18,6 +18,8 @@ from plugins.filter.backups import (
     backup_table,
 )
 from tests.unit.roles.modules import ROLES, load
+from tests.unit.tools.fleet_views import BACKED_UP
+from tools.fleet import host_facts
 from tools.fleet.context import Fleet, FleetError
 from tools.fleet.verbs import backups
 
@@ -62,30 +64,42 @@ def test_a_stanza_is_created_only_where_it_is_missing(text: str, repositories: i
 
 
 def test_the_table_shows_the_newest_backup_first_and_what_can_be_reached() -> None:
-    document = backup_document(GOOD, ["", SECOND + 60.5])
-    lines = backup_table(document)
+    document = backup_document(GOOD, ["", SECOND + 60.5], PROVEN)
+    *lines, rehearsal, verify = backup_table(document)
     assert lines[0].split() == ["ENDED", "(UTC)", "TYPE", "REPOSITORY", "DATABASE", "STORED", "TOOK", "LABEL"]
     assert lines[1].startswith("2026-11-19 11:06:40  diff  1           600 MiB   200 MiB  12 s  1795086400D")
     assert lines[2].split()[2] == "full"
     assert lines[-1] == (
         "The database can go back to any time from 2026-11-18 11:06:40+00 until 2026-11-19 11:07:40+00."
     )
+    assert rehearsal == (
+        "Repository 1 was rehearsed at 2026-11-19 11:06:40+00: 600 B restored and checked in 22 s, 1 s old."
+    )
+    assert verify == "Verify of repository 1 failed at 2026-11-18 11:06:40+00: x"
     assert len(document["backups"]) == 2, "a backup with an error cannot be restored"
 
 
 def test_the_table_reports_what_is_missing() -> None:
     assert backup_table(backup_document("[]")) == ["There is no backup yet. `bin/fleet backup` makes one."]
     broken = info(backup("full", FIRST), code=99, message="other")
-    *_, reach, state = backup_table(backup_document(broken))
+    *_, reach, state, rehearsal = backup_table(backup_document(broken))
     assert reach.endswith("until an unknown time (the primary has not archived WAL yet).")
     assert state == "Repository 1: other."
+    assert rehearsal == "Repository 1 was never rehearsed. `bin/fleet rehearse` does it now."
     assert backup_rows("") == []
 
 
-def written(found: str, tmp_path: Path, repositories: int = 1) -> dict[str, float]:
+PROVEN: dict[str, Any] = {
+    "rehearsal": {"1": {"at": SECOND, "ok": True, "reason": "", "seconds": 21.5, "age": 0.8, "bytes": 600}},
+    "verify": {"1": {"at": FIRST, "ok": False, "reason": "x", "seconds": 3, "files": 9, "damaged": 2}},
+}
+
+
+def written(found: str, tmp_path: Path, repositories: int = 1, **results: Any) -> dict[str, float]:
     """Return the metrics of a host with a repository in a folder."""
     settings = {"repositories": repositories, "max_age_seconds": 108000, "folders": {"1": str(tmp_path)}}
-    text = metrics.render(metrics.samples(settings, json.loads(found)))
+    settings["max_rehearsal_age_seconds"] = 777600
+    text = metrics.render(metrics.samples(settings, json.loads(found), results))
     lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
     return {name.removeprefix("flaskfleet_backup_"): float(value) for name, value in lines}
 
@@ -95,11 +109,40 @@ def test_metrics_show_the_last_and_the_oldest_backup(tmp_path: Path) -> None:
     assert 0 <= found.pop('repository_free_ratio{repository="1"}') <= 1
     assert found == {
         "max_age_seconds": 108000,
+        "max_rehearsal_age_seconds": 777600,
         'repository_ok{repository="1"}': 1,
         'last_seconds{repository="1"}': SECOND,
         'oldest_seconds{repository="1"}': FIRST,
         'repository_bytes{repository="1"}': 400 * 1024**2,
+        'rehearsal_last_seconds{repository="1"}': 0,
+        'verify_last_seconds{repository="1"}': 0,
     }
+
+
+def test_metrics_show_what_proves_the_backups(tmp_path: Path) -> None:
+    found = written(GOOD, tmp_path, **PROVEN)
+    assert {name: value for name, value in found.items() if name.startswith(("rehearsal", "verify"))} == {
+        'rehearsal_last_seconds{repository="1"}': SECOND,
+        'rehearsal_ok{repository="1"}': 1,
+        'rehearsal_duration_seconds{repository="1"}': 21.5,
+        'rehearsal_data_age_seconds{repository="1"}': 0.8,
+        'rehearsal_bytes{repository="1"}': 600,
+        'verify_last_seconds{repository="1"}': FIRST,
+        'verify_ok{repository="1"}': 0,
+        'verify_duration_seconds{repository="1"}': 3,
+        'verify_damaged_files{repository="1"}': 2,
+    }
+
+
+def test_the_probe_reads_what_the_program_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"repositories": 1, "max_age_seconds": 108000, "folders": {}, "max_rehearsal_age_seconds": 777600}
+    monkeypatch.setattr(host_facts, "BACKUPS", tmp_path / "backups.prom")
+    host_facts.BACKUPS.write_text(metrics.render(metrics.samples(settings, json.loads(GOOD), PROVEN)))
+    found = host_facts.backups()
+    assert found.keys() == BACKED_UP.keys()
+    assert (found["last"], found["oldest"], found["limit"]) == ({"1": SECOND}, {"1": FIRST}, 108000)
+    assert (found["rehearsed"], found["restorable"], found["rehearsal_limit"]) == ({"1": SECOND}, {"1": 1}, 777600)
+    assert (found["verified"], found["intact"]) == ({"1": FIRST}, {"1": 0})
 
 
 @pytest.mark.parametrize(("text", "ok"), [("[]", 0), (info(code=2), 1), (info(code=99), 0)])

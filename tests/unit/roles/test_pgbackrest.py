@@ -16,11 +16,13 @@ MON1 = {"name": "mon1", "address": "10.0.0.61"}
 NODE1 = {"name": "node1", "address": "10.0.0.11"}
 S3 = {"type": "s3", "bucket": "b", "region": "eu-central-1", "keep_days": 30}
 # Variables of the role that the configuration does not use.
-UNUSED = {"__pgbackrest_present", "__pgbackrest_service", "__pgbackrest_metrics"}
+UNUSED = {"present", "service", "metrics", "results", "installs_postgres", "programs", "rehearsal_settings"}
 PASS = "not-a-secret-of-anybody"
 
 
-def configuration(host: dict[str, str], databases: list[Any], backup: dict[str, str], *repositories: Any) -> str:
+def configuration(
+    host: dict[str, str], databases: list[Any], backup: dict[str, str], *repositories: Any, **own: Any
+) -> str:
     """Return pgBackRest's configuration on a host."""
     found = read_yaml("roles/pgbackrest/defaults/main.yml") | {
         "pgbackrest_repositories": list(repositories) or [{"type": "host"}],
@@ -30,8 +32,10 @@ def configuration(host: dict[str, str], databases: list[Any], backup: dict[str, 
         "pgbackrest_backup_members": [backup],
         "pgbackrest_cipher_pass": PASS,
     }
+    found |= own
     private = read_yaml("roles/pgbackrest/vars/main.yml")
-    for name, value in ((name, private[name]) for name in private if name not in UNUSED):
+    unused = {f"__pgbackrest_{name}" for name in UNUSED} | own.keys()
+    for name, value in ((name, private[name]) for name in private if name not in unused):
         trusted = trust_as_template(value) if isinstance(value, str) else value
         found[name] = Templar(DataLoader(), found).template(trusted)
     return render("pgbackrest", "pgbackrest.conf.j2", **found)
@@ -77,6 +81,16 @@ def test_every_host_reaches_a_bucket_itself(host: dict[str, str]) -> None:
     found = lines(configuration(host, [DB1, DB2], MON1, {"type": "host"}, S3))
     assert {"repo2-type=s3", "repo2-s3-bucket=b", "repo2-s3-endpoint=s3.eu-central-1.amazonaws.com"} <= {*found}
     assert {"repo2-s3-key-type=auto", f"repo2-cipher-pass={PASS}"} <= {*found}
+
+
+def test_a_check_restores_on_the_host_of_the_repository_from_one_repository_alone() -> None:
+    own = {"pgbackrest_data_directory": "/scratch/data", "__pgbackrest_used": [S3], "__pgbackrest_checks": True}
+    found = lines(configuration(MON1, [MON1], MON1, {"type": "host"}, S3, **own))
+    assert not [line for line in found if "tls" in line or "-host" in line or "repo2" in line]
+    assert {"repo1-type=s3", "repo1-s3-bucket=b", f"repo1-cipher-pass={PASS}"} <= {*found}
+    # A slow repository must not look like the end of the archive.
+    assert "[global:archive-get]" not in found
+    assert found[-2:] == ["[main]", "pg1-path=/scratch/data"]
 
 
 def test_retention_is_by_time() -> None:

@@ -63,7 +63,7 @@ TIER_ROLES = {
     "app": ["app"],
     "workers": ["celery"],
     "app workers": ["haproxy"],
-    "postgres": ["postgres"],
+    "postgres": ["postgres", "pgbackrest"],
     "monitoring": ["prometheus", "alertmanager", "grafana"],
 }
 

@@ -22,7 +22,17 @@ RUNNING = {"system": "running", "failed": [], "stopped": []}
 LINKED_REPLICA = {"master": False, "linked": True}
 PATRONI = {"state": "running", "paused": False, "failsafe": False}
 # The facts of backups, which not every fleet has.
-BACKED_UP = {"last": {"1": 1795000000.0}, "limit": 108000.0, "now": 1795000100.0}
+BACKED_UP: dict[str, Any] = {
+    "last": {"1": 1795000000.0},
+    "oldest": {"1": 1794000000.0},
+    "limit": 108000.0,
+    "rehearsed": {"1": 1794900000.0},
+    "restorable": {"1": 1.0},
+    "rehearsal_limit": 777600.0,
+    "verified": {"1": 1794900000.0},
+    "intact": {"1": 1.0},
+    "now": 1795000100.0,
+}
 HEALTHY: dict[str, dict[str, Any]] = {
     "lb1": RUNNING | {"vip": True, "drained": {}, "front_page": 302},
     "lb2": RUNNING | {"vip": False, "drained": {}, "front_page": 302},

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, PATRONI, changed
+from tests.unit.tools.fleet_views import BACKED_UP, HEALTHY, HOSTS, PATRONI, changed
 from tools.fleet.context import Host
 from tools.fleet.kinds import KINDS
 from tools.fleet.processes import this_run
@@ -230,8 +230,32 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     (
         "backup-too-old",
         "mon1",
-        {"backups": {"last": {"1": 1795000000.0, "2": 1795200000.0}, "limit": 108000.0, "now": 1795200000.0}},
+        {"backups": BACKED_UP | {"last": {"1": 1795000000.0, "2": 1795200000.0}, "now": 1795200000.0}},
         "mon1 has no backup in repository 1 since 2026-11-18 11:06:40 UTC",
+    ),
+    (
+        "rehearsal-failed",
+        "mon1",
+        {"backups": BACKED_UP | {"restorable": {"1": 0.0}}},
+        "mon1 could not restore repository 1 in the rehearsal of 2026-11-17 07:20:00 UTC",
+    ),
+    (
+        "rehearsal-overdue",
+        "mon1",
+        {"backups": BACKED_UP | {"rehearsed": {"1": 0.0}}},
+        "mon1 has not rehearsed a restore of repository 1 yet",
+    ),
+    (
+        "rehearsal-overdue",
+        "mon1",
+        {"backups": BACKED_UP | {"rehearsed": {"1": 1794000000.0}}},
+        "mon1 has not rehearsed a restore of repository 1 since 2026-11-06 21:20:00 UTC",
+    ),
+    (
+        "backup-damaged",
+        "mon1",
+        {"backups": BACKED_UP | {"intact": {"1": 0.0}}},
+        "mon1 has damaged files in repository 1, as verify found on 2026-11-17 07:20:00 UTC",
     ),
     (
         "wal-not-archived",

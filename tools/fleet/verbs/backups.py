@@ -1,4 +1,4 @@
-"""`backup` and `backups`: the playbooks of the same names."""
+"""`backup`, `backups` and `rehearse`: the playbooks of the same names."""
 
 import json
 import sys
@@ -22,6 +22,11 @@ def backup_arguments(parser: ArgumentParser) -> None:
 def backup(fleet: Fleet, kind: str) -> int:
     """Back up the database now."""
     return playbook(fleet, "backup", {"backup_type": kind})
+
+
+def rehearse(fleet: Fleet) -> int:
+    """Prove now that the backups can be restored."""
+    return playbook(fleet, "rehearse", {})
 
 
 def backups(fleet: Fleet, as_json: bool) -> None:
