@@ -266,3 +266,15 @@ def is_built_here(service: dict[str, Any]) -> bool:
     build = service.get("build")
     context = build.get("context", ".") if isinstance(build, dict) else build
     return isinstance(context, str) and not context.strip("./")
+
+
+def flask_app(tree: Tree) -> tuple[str, str] | None:
+    """Return the value of FLASK_APP in .flaskenv or a Dockerfile, with its place."""
+    set_there = re.compile(r"(?m)^[\s-]*(?:export\s+)?FLASK_APP\s*[=:]\s*[\"']?([^\"'\s#$]+)")
+    for name in (".flaskenv", ".env"):
+        if found := set_there.search(tree.read(name)):
+            return found[1], name
+    if image := docker_environment(tree).get("FLASK_APP"):
+        return image
+    files = [name for name in tree.files if COMPOSE.search(name) or SCRIPT.search(name)]
+    return next(((found[1], name) for name in files if (found := set_there.search(tree.read(name)))), None)

@@ -5,7 +5,18 @@ import shlex
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from tools.project import background, commands, dependencies, image, interpreter, servers, timers, web, websockets
+from tools.project import (
+    addresses,
+    background,
+    commands,
+    dependencies,
+    image,
+    interpreter,
+    servers,
+    timers,
+    web,
+    websockets,
+)
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
@@ -80,7 +91,7 @@ def detect(
     flask, celery = Apps(code, FLASK), Apps(code, CELERY, extension="celery")
     lines, others = commands.procfile(tree), list(commands.others(tree))
     needs = dependencies.read(tree)
-    module = web.choose(flask, [c for c in lines if c.name == "web"] + others, flask_app(tree), choices.app)
+    module = web.choose(flask, [c for c in lines if c.name == "web"] + others, commands.flask_app(tree), choices.app)
     web.refuse_other_folder(code, module, needs)
     project.add(module)
     packages(project, tree, needs, interpreter.python(tree, needs, better, can_be_had))
@@ -100,7 +111,7 @@ def detect(
     project.add(dependencies.limits(needs))
     driver = project.value("app_database_driver")
     project.notes += servers.notes(code, settings, needs, has_driver=bool(driver), has_address=has_address)
-    project.notes += websockets.notes(code, needs)
+    project.notes += [*websockets.notes(code, needs), *addresses.Redis(code, settings.reads).notes()]
     if driver and not has_address:
         project.notes.append(
             "No code reads DATABASE_URL, the address of the fleet's database; the application must take it from there."
@@ -122,18 +133,6 @@ def detect(
         project.add(Finding("app_max_upload_mb", upload[0], f"{upload[1]}: MAX_CONTENT_LENGTH"))
     folders(project, settings, choices)
     return project
-
-
-def flask_app(tree: Tree) -> tuple[str, str] | None:
-    """Return the value of FLASK_APP in .flaskenv or a Dockerfile, with its place."""
-    set_there = re.compile(r"(?m)^[\s-]*(?:export\s+)?FLASK_APP\s*[=:]\s*[\"']?([^\"'\s#$]+)")
-    for name in (".flaskenv", ".env"):
-        if found := set_there.search(tree.read(name)):
-            return found[1], name
-    if image := commands.docker_environment(tree).get("FLASK_APP"):
-        return image
-    files = [name for name in tree.files if commands.COMPOSE.search(name) or commands.SCRIPT.search(name)]
-    return next(((found[1], name) for name in files if (found := set_there.search(tree.read(name)))), None)
 
 
 def packages(project: Project, tree: Tree, needs: dependencies.Dependencies, python: Finding | None) -> None:
@@ -167,11 +166,11 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
     for name, (own, place) in settings.aliases().items():
         values[name] = python if own == "app_python" else f"{{{{ {own} }}}}"
         sources.append(f"{place}: {name}")
-    parts = settings.database_parts()
-    if parts and not settings.has_database_url():
-        values |= {name: value for name, (value, _) in parts.items()}
-        sources += [f"{place}: {name}" for name, (_, place) in parts.items()]
+    if parts := settings.database_parts():
         project.add(Finding("app_database_via", "proxy", "the code reads host and port of the database"))
+    for name, (value, place) in {**parts, **addresses.Redis(settings.code, settings.reads).parts()}.items():
+        values[name] = value
+        sources.append(f"{place}: {name}")
     for name, (own, place) in servers.replacements(settings.code, list(servers.fixed(settings.code))).items():
         values[name] = f"{{{{ {own} }}}}"
         sources.append(f"{place}: a fixed address")

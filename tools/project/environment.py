@@ -17,27 +17,6 @@ CONTRACT = re.compile(
     "PROMETHEUS_MULTIPROC_DIR|HOME|PATH|USER|PWD|TMPDIR|TZ|LANG|"
     "HOSTNAME|PYTHONPATH|MAIL_(SERVER|PORT|USE_TLS|USE_SSL|USERNAME|PASSWORD|DEFAULT_SENDER)"
 )
-# What the fleet sets → the variable of the inventory with the same value, and other usual names, as a pattern.
-ALIASES = {
-    "DATABASE_URL": ("app_database_url", r"(\w+_)?(DATABASE|DB|POSTGRES|POSTGRESQL|SQLALCHEMY_DATABASE)_(URL|URI)"),
-    "CELERY_BROKER_URL": ("app_redis_url", r"(\w+_)?BROKER(_URL)?|CELERY_BROKER"),
-    "CELERY_RESULT_BACKEND": ("app_celery_result_url", r"(\w+_)?RESULT_BACKEND(_URL)?|CELERY_BACKEND"),
-    "CACHE_URL": ("app_cache_url", "CACHE_REDIS_URL|REDIS_CACHE_URL"),
-    "REDIS_URL": ("app_redis_url", r"(\w+_)?REDIS_(URL|URI)|REDISTOGO_URL|REDISCLOUD_URL|RATELIMIT_STORAGE_(URL|URI)"),
-    "SECRET_KEY": ("app_secret_key", "(FLASK|APP)_SECRET(_KEY)?"),
-}
-# Names in Flask's configuration. What they take from the environment under another name is the fleet's, too.
-CONFIGURATION = {"SECRET_KEY": "app_secret_key", "SQLALCHEMY_DATABASE_URI": "app_database_url"}
-# The parts of the database's address, for code that reads them one by one.
-DATABASE = r"(?:\w+_)?(?:DB|DATABASE|POSTGRES|POSTGRESQL|PG|SQL|RDS)_?"
-DATABASE_PARTS = {
-    "host": (r"HOST|HOSTNAME|HOST_NAME|SERVER|ADDR|ADDRESS|ENDPOINT", "127.0.0.1"),
-    "port": ("PORT", "{{ haproxy_postgres_primary_port }}"),
-    "user": ("USER|USERNAME|USER_NAME|LOGIN", "{{ postgres_app_user }}"),
-    "password": ("PASS|PASSWORD|PASSWD|PW|PWD", "{{ postgres_app_password }}"),
-    "name": ("NAME|DB|DATABASE|DBNAME|DB_NAME", "{{ postgres_database }}"),
-    "engine": ("ENGINE|DIALECT", "postgresql"),
-}
 EXAMPLE = re.compile(r"\.?env\.(example|sample|dist|template)|(example|sample)\.env")
 NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
 MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")

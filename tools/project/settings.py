@@ -7,20 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import PurePosixPath
 
+from tools.project.addresses import CONFIGURATION, DATABASE, REDIS, alias, whole
 from tools.project.code import Code, Module, dotted, text
 from tools.project.commands import DEVELOPMENT
-from tools.project.environment import (
-    ALIASES,
-    CONFIGURATION,
-    CONTRACT,
-    DATABASE,
-    DATABASE_PARTS,
-    MODES,
-    NOT_OURS,
-    Read,
-    guarded,
-    reads_of,
-)
+from tools.project.environment import CONTRACT, MODES, NOT_OURS, Read, guarded, reads_of
 from tools.project.tree import Finding
 
 # The name in /etc/APP_NAME of a file with settings.
@@ -56,11 +46,9 @@ class Settings:
         """Return the variables that are the fleet's under another name: name → the variable of the inventory, place."""
         found: dict[str, tuple[str, str]] = {}
         for name, read in self.reads.items():
-            if CONTRACT.fullmatch(name) or NOT_OURS.search(name):
-                continue
-            for own, (variable, pattern) in ALIASES.items():
-                if re.fullmatch(pattern, name) and own not in self.reads:
-                    found.setdefault(name, (variable, read.place))
+            own, variable = alias(name)
+            if variable and not CONTRACT.fullmatch(name) and own not in self.reads:
+                found[name] = (variable, read.place)
         found |= self._configured()
         for name, value in (("SERVER_NAME", "fleet_domain"), ("PYTHON_VERSION", "app_python")):
             if name in self.reads and (self.reads[name].required or self.reads[name].default):
@@ -73,7 +61,7 @@ class Settings:
         for module in self.code.modules.values():
             for node in module.nodes:
                 for name, value in named_values(node):
-                    reads = list(reads_of(self.code, module, ast.walk(value))) if name in CONFIGURATION else []
+                    reads = list(reads_of(self.code, module, whole(value))) if name in CONFIGURATION else []
                     if reads and not any(CONTRACT.fullmatch(r.name) or NOT_OURS.search(r.name) for r in reads):
                         found[reads[0].name] = (CONFIGURATION[name], reads[0].place)
         return found
@@ -97,14 +85,8 @@ class Settings:
 
     def database_parts(self) -> dict[str, tuple[str, str]]:
         """Return the variables with the parts of the database's address: name → value, place."""
-        found: dict[str, tuple[str, str]] = {}
-        kinds = set()
-        for name, read in self.reads.items():
-            for kind, (pattern, value) in DATABASE_PARTS.items():
-                if re.fullmatch(f"{DATABASE}(?:{pattern})", name) and not NOT_OURS.search(name):
-                    found[name] = (value, read.place)
-                    kinds.add(kind)
-        return found if {"host", "user", "password"} <= kinds else {}
+        given = () if self.has_database_url() else DATABASE.given(self.reads).items()
+        return {name: (DATABASE.parts[kind][1], read.place) for kind, names in given for name, read in names.items()}
 
     def missing(self, given: set[str]) -> list[Read]:
         """Return the variables without which the code raises KeyError, and which nobody sets."""
@@ -135,9 +117,8 @@ class Settings:
 
     def optional(self, given: set[str]) -> list[str]:
         """Return the other variables that the code reads, and that nobody sets."""
-        parts = "|".join(pattern for pattern, _ in DATABASE_PARTS.values())
         own = re.compile(
-            f"{DATABASE}(?:{parts})|PORT|HOST|WEB_CONCURRENCY|(FLASK_)?(DEBUG|ENV)|CI|GITHUB_.*|PYTEST_.*|.*TEST.*"
+            f"{DATABASE.name()}|{REDIS.name()}|PORT|HOST|WEB_CONCURRENCY|(FLASK_)?(DEBUG|ENV)|CI|GITHUB_.*|PYTEST_.*|.*TEST.*"
         )
         names = {name for name, read in self.reads.items() if not read.required and not read.file} - given
         return sorted(name for name in names if not CONTRACT.fullmatch(name) and not own.fullmatch(name))

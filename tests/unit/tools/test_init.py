@@ -16,7 +16,7 @@ from tests.unit.tools.projects import APP, UP, write
 from tools.fleet import __main__ as command
 from tools.fleet.context import ROOT
 from tools.fleet.verbs import init
-from tools.project.environment import ALIASES, CONFIGURATION, DATABASE_PARTS
+from tools.project.addresses import ALIASES, CONFIGURATION, DATABASE, REDIS
 
 Known = Mapping[str, Mapping[str, Mapping[str, Any]]]
 Run = Callable[..., tuple[int, str, str]]
@@ -203,6 +203,7 @@ def shared() -> dict[str, Any]:
 
 
 def test_values_are_taken_from_variables_that_exist() -> None:
-    names = {variable for variable, _ in ALIASES.values()} | {*CONFIGURATION.values()}
-    names |= {name for _, value in DATABASE_PARTS.values() for name in re.findall(r"{{ (\w+) }}", value)}
+    names = {variable for _, variable, _ in ALIASES} | {*CONFIGURATION.values(), "haproxy_cache_port"}
+    parts = [*DATABASE.parts.values(), *REDIS.parts.values()]
+    names |= {name for _, value in parts for name in re.findall(r"{{ (\w+) }}", value)}
     assert names <= shared().keys()
