@@ -4,12 +4,8 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from ipaddress import ip_address, ip_network
-from math import inf
 from pathlib import Path
 from typing import Any
-
-import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from plugins import arguments, processes
 from plugins.backups import wrong_repositories
@@ -17,6 +13,7 @@ from plugins.control_node import ControlNodeAction
 from plugins.filter.mail import mail_failure
 from plugins.folders import FOLDERS, wrong_folders
 from plugins.source import unreadable, wrong_source
+from plugins.values import is_literal, specifications, wrong_values
 
 TIERS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
 # Groups that may be missing for wrong_ports: wrong_groups reports missing tiers, and not every application has workers.
@@ -40,10 +37,6 @@ APPLICATION_OPTIONS = (
 )
 # Files of role app in the same folder, or in the one of saved settings, where the command line tool is app_name.
 RESERVED = ("env", "gunicorn.conf.py", "app.service", "app.socket")
-SECRET = ("password", "secret", "_key", "token", "certificate")
-MAX_VALUE_LENGTH = 60
-# Suffix of a variable's name → allowed range. The first match counts. Any other number must be at least 0.
-BOUNDS = {"celery_metrics_port": (0, 65535), "_port": (1, 65535), "_router_id": (1, 255), "_upload_mb": (1, inf)}
 
 
 def wrong_groups(groups: Mapping[str, Sequence[str]]) -> list[str]:
@@ -180,12 +173,6 @@ def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> li
     return failures
 
 
-def shown(name: str, value: Any) -> str:
-    """A value as messages show it: short, and without secrets."""
-    text = "…" if any(word in name for word in SECRET) else repr(value)
-    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
-
-
 def wrong_file_names(names: Iterable[str], app_name: str) -> list[str]:
     """A sentence for each name of a configuration file that role app cannot use."""
     reserved = [*RESERVED, app_name]
@@ -196,46 +183,11 @@ def wrong_file_names(names: Iterable[str], app_name: str) -> list[str]:
     ]
 
 
-def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> list[str]:
-    """A sentence for each value that violates the role's argument_specs."""
-    failures = []
-    for name, value in values.items():
-        validated = ArgumentSpecValidator({name: {**options[name], "required": False}}).validate({name: value})
-        messages, number = validated.error_messages, validated.validated_parameters.get(name)
-        if isinstance(number, int | float) and not messages:
-            low, high = next((bounds for suffix, bounds in BOUNDS.items() if name.endswith(suffix)), (0, inf))
-            if not low <= number <= high:
-                messages = [f"it must be from {low} to {high}" if high < inf else f"it must be at least {low}"]
-        failures += [
-            f"{name} = {shown(name, value)} does not fit role {role}: {message.rstrip('.')}; "
-            f"see roles/{role}/README.md."
-            for message in messages
-        ]
-    return failures
-
-
 def _is_ipv4(value: Any) -> bool:
     try:
         return isinstance(value, str) and ip_address(value).version == 4
     except ValueError:
         return False
-
-
-def is_literal(value: Any) -> bool:
-    """Whether a value contains no template, so that it can be checked before its role runs."""
-    if isinstance(value, dict):
-        return all(is_literal(part) for part in value.values())
-    if isinstance(value, list):
-        return all(is_literal(part) for part in value)
-    return not (isinstance(value, str) and ("{{" in value or "{%" in value))
-
-
-def specifications(roles: Path) -> dict[str, Mapping[str, Mapping[str, Any]]]:
-    """Role → the options of its argument_specs."""
-    return {
-        path.parents[1].name: yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
-        for path in sorted(roles.glob("*/meta/argument_specs.yml"))
-    }
 
 
 class ActionModule(ControlNodeAction):
@@ -280,7 +232,5 @@ class ActionModule(ControlNodeAction):
         unique: dict[str, None] = {}
         for host in groups["all"]:
             literal = {name: value for name, value in hostvars.raw_get(host).items() if is_literal(value)}
-            for role, options in roles.items():
-                values = {name: literal[name] for name in options if name in literal}
-                unique |= dict.fromkeys(wrong_types(role, options, values))
+            unique |= dict.fromkeys(wrong_values(roles, literal, failures))
         return {"failures": failures + list(unique)}

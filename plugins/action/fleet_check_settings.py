@@ -9,8 +9,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
 from plugins import settings
-from plugins.action.fleet_check_inventory import shown
 from plugins.control_node import ControlNodeAction
+from plugins.values import shown
 
 
 @dataclass(frozen=True)

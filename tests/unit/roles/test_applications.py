@@ -9,7 +9,7 @@ import pytest
 from jinja2 import Template
 
 from app.mail.relay import MailUrl
-from plugins.action.fleet_check_inventory import specifications
+from plugins.values import specifications
 from tests.unit.roles.modules import read_yaml
 from tools.fleet.context import ROOT
 

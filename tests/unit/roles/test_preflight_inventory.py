@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +9,8 @@ import pytest
 
 from plugins import source
 from plugins.action import fleet_check_inventory as check
-from tests.unit.roles.modules import ROLES, port_matrix, read_yaml
+from tests.unit.roles.modules import port_matrix
 
-Options = dict[str, dict[str, Any]]
 GROUPS = {tier: ["a", "b", "c"] for tier in check.TIERS} | {"all": ["a", "b", "c"]}
 SUBNET = "10.0.0.0/24"
 ADDRESSES = {"a": "10.0.0.11", "b": "10.0.0.12", "c": "10.0.0.13"}
@@ -173,64 +171,3 @@ def test_the_inventorys_own_ports_are_checked_like_the_matrix() -> None:
 @pytest.mark.parametrize("missing", ["redis", "workers"])
 def test_a_missing_tier_is_not_reported_again_for_every_port(missing: str) -> None:
     assert check.wrong_ports(MATRIX, {group: hosts for group, hosts in GROUPS.items() if group != missing}) == []
-
-
-def test_a_value_of_the_wrong_type_names_variable_value_and_role() -> None:
-    mode = {"type": "str", "choices": ["a", "b"]}
-    options: Options = {"x_port": {"type": "int"}, "x_mode": mode, "x_password": {"type": "int"}}
-    sentences = check.wrong_types("x", options, {"x_port": "many", "x_mode": "c", "x_password": "hunter2"})
-    assert len(sentences) == 3
-    assert sentences[0].startswith("x_port = 'many' does not fit role x: ")
-    assert sentences[2].startswith("x_password = … does not fit role x: ")
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "allowed"),
-    [
-        ("x_router_id", 999, "from 1 to 255"),
-        ("x_router_id", "256", "from 1 to 255"),
-        ("x_upload_mb", 0, "at least 1"),
-        ("x_port", 0, "from 1 to 65535"),
-        ("x_linger", -1, "at least 0"),
-        ("x_interval", -0.5, "at least 0"),
-    ],
-)
-def test_numbers_out_of_their_bounds_are_refused(name: str, value: object, allowed: str) -> None:
-    options: Options = {name: {"type": "float" if name == "x_interval" else "int"}}
-    failure = f"{name} = {value!r} does not fit role x: it must be {allowed}; see roles/x/README.md."
-    assert check.wrong_types("x", options, {name: value}) == [failure]
-
-
-def test_a_documented_zero_is_accepted() -> None:
-    names = set()
-    for role, options in check.specifications(ROLES).items():
-        for name, option in options.items():
-            if re.search(r"\b0 (for|disables|does|means)\b", str(option.get("description"))):
-                names.add(name)
-                assert check.wrong_types(role, options, {name: 0}) == []
-    assert names >= {"celery_metrics_port", "deploy_canary_seconds", "keepalived_linger"}
-
-
-def test_the_default_numbers_of_every_role_are_within_bounds() -> None:
-    for role, options in check.specifications(ROLES).items():
-        defaults = read_yaml(f"roles/{role}/defaults/main.yml") or {}
-        written = {name: value for name, value in defaults.items() if check.is_literal(value)}
-        assert check.wrong_types(role, options, written) == []
-
-
-def test_valid_values_pass_and_required_ones_may_be_missing() -> None:
-    options: Options = {
-        "x_port": {"type": "int", "required": True},
-        "x_members": {"type": "list", "elements": "dict", "options": {"name": {}}},
-    }
-    assert check.wrong_types("x", options, {"x_port": 1, "x_members": [{"name": "a"}]}) == []
-    assert check.wrong_types("x", options, {}) == []
-
-
-def test_templated_values_are_left_to_their_role() -> None:
-    assert not check.is_literal({"a": ["b", "{{ c }}"]})
-    assert check.is_literal({"a": ["b", 1, None]})
-
-
-def test_every_roles_argument_specs_can_be_read() -> None:
-    assert {"base", "preflight", "secrets", "etcd"} <= set(check.specifications(ROLES))

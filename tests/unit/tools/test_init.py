@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from plugins.action.fleet_check_inventory import is_literal, specifications, wrong_application, wrong_types
+from plugins.action.fleet_check_inventory import wrong_application
+from plugins.values import is_literal, specifications, wrong_types
 from tests.unit.tools.projects import APP, UP, write
 from tools.fleet import __main__ as command
 from tools.fleet.context import ROOT

@@ -1,0 +1,76 @@
+"""Values of variables: their types in the argument_specs of roles, and how messages show them."""
+
+import re
+from collections.abc import Iterable, Mapping
+from math import inf
+from pathlib import Path
+from typing import Any
+
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
+SECRET = ("password", "secret", "_key", "token", "certificate")
+MAX_VALUE_LENGTH = 60
+# Suffix of a variable's name → allowed range. The first match counts. Any other number must be at least 0.
+BOUNDS = {"celery_metrics_port": (0, 65535), "_port": (1, 65535), "_router_id": (1, 255), "_upload_mb": (1, inf)}
+
+
+def shown(name: str, value: Any) -> str:
+    """A value as messages show it: short, and without secrets."""
+    text = "…" if any(word in name for word in SECRET) else repr(value)
+    return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
+
+
+def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> list[str]:
+    """A sentence for each value that violates the role's argument_specs."""
+    failures = []
+    for name, value in values.items():
+        validated = ArgumentSpecValidator({name: {**options[name], "required": False}}).validate({name: value})
+        messages, number = validated.error_messages, validated.validated_parameters.get(name)
+        if isinstance(number, int | float) and not messages:
+            low, high = next((bounds for suffix, bounds in BOUNDS.items() if name.endswith(suffix)), (0, inf))
+            if not low <= number <= high:
+                messages = [f"it must be from {low} to {high}" if high < inf else f"it must be at least {low}"]
+        failures += [
+            f"{name} = {shown(name, value)} does not fit role {role}: {message.rstrip('.')}; "
+            f"see roles/{role}/README.md."
+            for message in messages
+        ]
+    return failures
+
+
+def wrong_values(
+    roles: Mapping[str, Mapping[str, Mapping[str, Any]]], values: Mapping[str, Any], reported: Iterable[str]
+) -> list[str]:
+    """A sentence for each value that violates the argument_specs of a role, but only one for each variable.
+
+    Args:
+        roles: Role → its options.
+        values: The variables of a host.
+        reported: Other sentences. A variable with which one of them begins is not checked again.
+    """
+    done = {match[0] for sentence in reported if (match := re.match(r"\w+", sentence))}
+    failures = []
+    for role, options in roles.items():
+        for name in [name for name in options if name in values and name not in done]:
+            if found := wrong_types(role, options, {name: values[name]}):
+                failures += found
+                done.add(name)
+    return failures
+
+
+def is_literal(value: Any) -> bool:
+    """Whether a value contains no template, so that it can be checked before its role runs."""
+    if isinstance(value, dict):
+        return all(is_literal(part) for part in value.values())
+    if isinstance(value, list):
+        return all(is_literal(part) for part in value)
+    return not (isinstance(value, str) and ("{{" in value or "{%" in value))
+
+
+def specifications(roles: Path) -> dict[str, Mapping[str, Mapping[str, Any]]]:
+    """Role → the options of its argument_specs."""
+    return {
+        path.parents[1].name: yaml.safe_load(path.read_text())["argument_specs"]["main"]["options"]
+        for path in sorted(roles.glob("*/meta/argument_specs.yml"))
+    }
