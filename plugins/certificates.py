@@ -1,7 +1,7 @@
 """The self-signed certificate of the site, and the CA of the backups: creates them, and compares names."""
 
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -28,47 +28,26 @@ USAGES = (
 
 def tls_pair(domain: str, address: str = "", more: Iterable[str] = ()) -> tuple[str, str]:
     """A new private key and its self-signed certificate for `domain`, `address` and `more` names, both PEM."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, domain)])
     alternatives = [_general(each) for each in dict.fromkeys([domain, address, *more]) if each]
-    begin = datetime.now(UTC) - timedelta(hours=1)  # the clocks of clients may be behind
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + VALID)
-        .add_extension(x509.SubjectAlternativeName(alternatives), critical=False)
+    extensions = {
+        x509.SubjectAlternativeName(alternatives): False,
         # Who trusts it must not trust other certificates that its key, which is on every load balancer, may sign.
-        .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-        .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return _pem(key, certificate)
+        x509.BasicConstraints(ca=False, path_length=None): True,
+        x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]): False,
+    }
+    return _self_signed(ec.generate_private_key(ec.SECP256R1()), domain, extensions)
 
 
 def ca_pair(label: str) -> tuple[str, str]:
     """A new private key of a CA and its certificate, both PEM. The CA signs certificates of hosts, and no other CA."""
     key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"{label.strip('_')} {secrets.token_hex(4)}")])
-    begin = datetime.now(UTC) - timedelta(days=1)
     usage = dict.fromkeys(USAGES, False) | {"key_cert_sign": True, "crl_sign": True}
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begin)
-        .not_valid_after(begin + VALID)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(x509.KeyUsage(**usage), critical=True)
-        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    return _pem(key, certificate)
+    extensions = {
+        x509.BasicConstraints(ca=True, path_length=0): True,
+        x509.KeyUsage(**usage): True,
+        x509.SubjectKeyIdentifier.from_public_key(key.public_key()): False,
+    }
+    return _self_signed(key, f"{label.strip('_')} {secrets.token_hex(4)}", extensions)
 
 
 def names(certificate: str) -> list[str]:
@@ -103,7 +82,24 @@ def leaf(certificate: str) -> x509.Certificate:
     return x509.load_pem_x509_certificates(certificate.encode())[0]
 
 
-def _pem(key: ec.EllipticCurvePrivateKey, certificate: x509.Certificate) -> tuple[str, str]:
+def _self_signed(
+    key: ec.EllipticCurvePrivateKey, common_name: str, extensions: Mapping[x509.ExtensionType, bool]
+) -> tuple[str, str]:
+    """The key and its certificate, both PEM. `extensions` says which of them are critical."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
+    begin = datetime.now(UTC) - timedelta(days=1)  # the clocks of clients may be behind
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begin)
+        .not_valid_after(begin + VALID)
+    )
+    for extension, critical in extensions.items():
+        builder = builder.add_extension(extension, critical)
+    certificate = builder.sign(key, hashes.SHA256())
     pem = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     return pem.decode(), certificate.public_bytes(serialization.Encoding.PEM).decode()
 
