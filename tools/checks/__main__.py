@@ -47,9 +47,11 @@ def fast_checks(*, lint: bool, unit: bool) -> list[Phase]:
 
 def scenarios(names: Sequence[str], **environment: str) -> list[Phase]:
     """Run scenarios. All of them use one host image, which is removed at the end."""
+    environment |= {"FLASKFLEET_KEEP_IMAGE": "true"}
     phases: list[Phase] = []
     for group in groups(names):
-        phases += runner.scenarios(group, FLASKFLEET_KEEP_IMAGE="true", **environment)
+        phases += [] if group.small else runner.scenarios(group, environment)
+    phases += runner.in_pairs([group for group in groups(names) if group.small], environment)
     removal = [sys.executable, "-m", "tools.fleet", "prune"]
     return [*phases, runner.run("remove the host image", removal, runner.environment())]
 

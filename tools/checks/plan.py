@@ -49,6 +49,8 @@ UNIT: Commands = {
 SHARED = ("default", "failover", "operations", "deploy")
 # Other people's applications, tests/applications/NAME, each on a fleet of its own.
 ORDINARY = ("flat", "src", "factory")
+# Each has a fleet of one host, which leaves most of this machine idle, so two of them run at the same time.
+ONE_HOST = ("single", "contract", *ORDINARY)
 # In `make test`, failover and deploy run only their core tests: see tests/support/tiers.py.
 CORE_SCENARIOS = ("default", "failover", "deploy", "single", "contract")
 ALL_SCENARIOS = ("default", "failover", "operations", "deploy", "single", "contract", "backups", *ORDINARY, "aws")
@@ -59,14 +61,21 @@ class Group:
     """Scenarios that run on one fleet.
 
     Args:
+        name: The first of them.
         setup: Commands that create the fleet. If one fails, the checks are left out.
         checks: Commands that test it. All of them run, also after one has failed.
         teardown: Commands that remove the fleet, which always run.
     """
 
+    name: str
     setup: Commands
     checks: Commands
     teardown: Commands
+
+    @property
+    def small(self) -> bool:
+        """Whether its fleet has one host."""
+        return self.name in ONE_HOST
 
 
 def groups(names: Iterable[str]) -> list[Group]:
@@ -74,7 +83,7 @@ def groups(names: Iterable[str]) -> list[Group]:
     wanted = list(dict.fromkeys(names))
     shared = [name for name in SHARED if name in wanted]
     found = [_shared(shared)] if shared else []
-    return found + [Group({}, _molecule("test", name), {}) for name in wanted if name not in SHARED]
+    return found + [Group(name, {}, _molecule("test", name), {}) for name in wanted if name not in SHARED]
 
 
 def _shared(names: Sequence[str]) -> Group:
@@ -83,7 +92,7 @@ def _shared(names: Sequence[str]) -> Group:
     checks = _molecule("idempotence") if "default" in names else {}
     for name in names:
         checks |= _molecule("verify", name)
-    return Group(setup, checks, _molecule("destroy"))
+    return Group("default", setup, checks, _molecule("destroy"))
 
 
 def _molecule(command: str, name: str = "default") -> Commands:

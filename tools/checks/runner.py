@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from tools.checks.plan import ROOT, Commands, Group
 
-# Molecule records here which scenarios have hosts. Its default place is named after the clone's folder alone, so two
-# clones with the same folder name would share it, and a run that was killed would mislead the next one.
+# Molecule records here which scenarios have hosts, in a folder for each fleet. Its default place has the name of the
+# clone's folder alone, so two such clones would share it, and a run that was killed would mislead the next one.
 MOLECULE_STATE = ROOT / ".cache" / "molecule"
 # How tools begin the line that holds the error. The summary repeats the first few of them.
 ERROR = re.compile(rb"\s*(error|fatal|msg|stderr|Error|FAILED): ")
@@ -42,8 +42,8 @@ class Phase:
 
 def run(name: str, command: Sequence[str], environment: Mapping[str, str], *, buffered: bool = False) -> Phase:
     """Run one command. Its output appears at once, or, when `buffered`, as a block at the end."""
-    if not buffered:
-        print(f"\n== {name}", flush=True)
+    with _printing:
+        print(f"\n== {name}" + (": started, its output follows" if buffered else ""), flush=True)
     start = time.monotonic()
     output: list[bytes] = []
     with subprocess.Popen(
@@ -67,7 +67,7 @@ def run(name: str, command: Sequence[str], environment: Mapping[str, str], *, bu
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """Return the environment of all phases: this clone's tools first, no colours, Molecule's state in this clone.
+    """Return the environment of all phases: this clone's tools first, no colours.
 
     FLEET and INVENTORY are the defaults of the Makefile, so that those of the user's shell change no test.
     """
@@ -77,28 +77,39 @@ def environment(**extra: str) -> dict[str, str]:
         "PATH": f"{ROOT}/.venv/bin:{os.environ['PATH']}",
         "PY_COLORS": "0",
         "NO_COLOR": "1",
-        "MOLECULE_EPHEMERAL_DIRECTORY": str(MOLECULE_STATE),
         **extra,
     }
 
 
-def one_after_another(commands: Commands, extra: Mapping[str, str] | None = None, *, stop: bool = False) -> list[Phase]:
+def one_after_another(
+    commands: Commands, extra: Mapping[str, str] | None = None, *, stop: bool = False, buffered: bool = False
+) -> list[Phase]:
     """Run commands in their order; with `stop` only until one of them fails."""
     phases: list[Phase] = []
     for name, command in commands.items():
-        phases.append(run(name, command, environment(**extra or {})))
+        phases.append(run(name, command, environment(**extra or {}), buffered=buffered))
         if stop and phases[-1].code:
             break
     return phases
 
 
-def scenarios(group: Group, **extra: str) -> list[Phase]:
+def scenarios(group: Group, extra: Mapping[str, str] | None = None, *, buffered: bool = False) -> list[Phase]:
     """Create a group's fleet, test it and remove it."""
-    shutil.rmtree(MOLECULE_STATE, ignore_errors=True)  # left by a run that was killed
-    phases = one_after_another(group.setup, extra, stop=True)
+    state = MOLECULE_STATE / group.name
+    shutil.rmtree(state, ignore_errors=True)  # left by a run that was killed
+    extra = {**(extra or {}), "MOLECULE_EPHEMERAL_DIRECTORY": str(state)}
+    phases = one_after_another(group.setup, extra, stop=True, buffered=buffered)
     if all(phase.code == 0 for phase in phases):
-        phases += one_after_another(group.checks, extra)
-    return phases + one_after_another(group.teardown, extra)
+        phases += one_after_another(group.checks, extra, buffered=buffered)
+    return phases + one_after_another(group.teardown, extra, buffered=buffered)
+
+
+def in_pairs(groups: Sequence[Group], extra: Mapping[str, str] | None = None) -> list[Phase]:
+    """Run groups of scenarios with small fleets, two at the same time."""
+    alone = len(groups) == 1
+    with ThreadPoolExecutor(2) as pool:
+        results = pool.map(lambda group: scenarios(group, extra, buffered=not alone), groups)
+        return [phase for phases in results for phase in phases]
 
 
 def side_by_side(commands: Commands) -> list[Phase]:

@@ -5,18 +5,19 @@ import subprocess
 import sys
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from tools.checks import changed, report, runner
-from tools.checks.plan import ALL_SCENARIOS, CORE_SCENARIOS, ORDINARY, ROOT, SHARED, Group, groups
+from tools.checks.plan import ALL_SCENARIOS, CORE_SCENARIOS, ONE_HOST, ORDINARY, ROOT, SHARED, Group, groups
 from tools.checks.skips import ALLOWED, Skip, is_allowed
 
 ENVIRONMENT = runner.environment()
 
 
-def settings(name: str) -> dict[str, object]:
+def settings(name: str) -> dict[str, Any]:
     """Return a scenario's molecule.yml."""
     return dict(yaml.safe_load(Path(ROOT, "molecule", name, "molecule.yml").read_text()))
 
@@ -55,6 +56,14 @@ def test_the_plan_and_molecule_agree_on_the_scenarios() -> None:
     assert set(CORE_SCENARIOS) < scenarios
     assert {name for name in scenarios if settings(name).get("shared_state")} | {"default"} == set(SHARED)
     assert [name for name in SHARED if "ansible" in settings(name)] == [], "these have to share the default fleet"
+
+
+def test_scenarios_that_run_at_the_same_time_have_one_host_and_a_fleet_of_their_own() -> None:
+    fleets = [str(settings(name)["ansible"]["env"]["FLEET"]) for name in ONE_HOST]
+    assert len({*fleets, "molecule"}) == len(ONE_HOST) + 1
+    for name in {*ONE_HOST} - {*ORDINARY}:  # `bin/fleet init --hosts one` writes the others' inventories
+        assert "single_host = true\n" in Path(ROOT, "inventories", name, "sandbox.tfvars").read_text()
+    assert {group.name for group in groups(ALL_SCENARIOS) if group.small} == {*ONE_HOST}
 
 
 @pytest.mark.parametrize(
@@ -98,14 +107,16 @@ def script(text: str) -> list[str]:
 def test_a_killed_run_leaves_no_molecule_state_for_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runner, "MOLECULE_STATE", tmp_path / "molecule")
     state = "pathlib.Path(os.environ['MOLECULE_EPHEMERAL_DIRECTORY'])"
-    killed = script(f"import os, pathlib; {state}.mkdir(); ({state} / 'state.yml').write_text('created: true')")
+    killed = script(
+        f"import os, pathlib; {state}.mkdir(parents=True); ({state} / 'state.yml').write_text('created: true')"
+    )
     for _ in range(2):  # the second run fails if it finds the first one's folder
-        assert [phase.code for phase in runner.scenarios(Group({}, {"killed": killed}, {}))] == [0]
+        assert [phase.code for phase in runner.scenarios(Group("default", {}, {"killed": killed}, {}))] == [0]
 
 
 def test_a_fleet_that_could_not_be_created_is_not_tested_but_removed() -> None:
     fine, broken = script(""), script("import sys; sys.exit(1)")
-    group = Group({"create": broken, "converge": fine}, {"verify": fine}, {"destroy": fine})
+    group = Group("default", {"create": broken, "converge": fine}, {"verify": fine}, {"destroy": fine})
     assert [(phase.name, phase.code) for phase in runner.scenarios(group)] == [("create", 1), ("destroy", 0)]
 
 
@@ -121,6 +132,21 @@ def test_concurrent_phases_print_their_output_as_blocks(capfd: pytest.CaptureFix
     phases = runner.side_by_side({name: script(slow) for name in ("one", "two")})
     assert [phase.name for phase in phases] == ["one", "two"]
     assert capfd.readouterr().out.count("begin\nend\n--") == 2
+
+
+def test_small_fleets_run_two_at_a_time_each_with_molecule_state_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "MOLECULE_STATE", tmp_path)
+    # Each waits until the other has begun.
+    meet = script(
+        "import os, pathlib, time; own = pathlib.Path(os.environ['MOLECULE_EPHEMERAL_DIRECTORY']); own.mkdir()\n"
+        "deadline = time.monotonic() + 30\n"
+        "while len([*own.parent.iterdir()]) < 2: assert time.monotonic() < deadline; time.sleep(0.05)"
+    )
+    pair = [Group(name, {}, {name: meet}, {}) for name in ("single", "contract")]
+    phases = runner.in_pairs(pair)
+    assert [(phase.name, phase.code) for phase in phases] == [("single", 0), ("contract", 0)]
 
 
 JUNIT = """<testsuites><testsuite>
