@@ -4,22 +4,22 @@ import contextlib
 import re
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import InvalidVersion, Version
 
 from tools.release import builder
 from tools.release.errors import ReleaseError, pip, uv
 from tools.release.target import MAINTAINED, Target
 
 ONLY_WHEELS = "--only-binary=:all:"
-NO_WHEEL = re.compile(
-    r"no usable wheels|no wheels|building from source is disabled|no matching .* tag|does not satisfy Python",
-    re.IGNORECASE,
-)
+NO_VERSION = Version("0")
 ABSENT = re.compile(r"not found in the package registry|there is no version of|was not found")
 
 
@@ -66,35 +66,58 @@ def _resolve(requirement: str, target: Target, *more: str, indexes: Sequence[str
 
 
 def without_wheel(requirements: Sequence[str], target: Target, indexes: Sequence[str] = ()) -> list[str]:
-    """Return the requirements that have no wheel for the target.
-
-    All are resolved together, without those that uv names in its error: that is faster than one at a time.
-    """
-    if not requirements:
-        return []
-    try:
-        _resolve("\n".join(requirements), target, ONLY_WHEELS, indexes=indexes)
-    except ReleaseError as error:
-        reason = str(error).partition(": ")[2]
-        lacking = NO_WHEEL.search(reason) or ABSENT.search(reason)
-        if not lacking and ("unsatisfiable" not in reason or len(requirements) == 1):
-            raise
-    else:
-        return []
-    named = [line for line in requirements if len(requirements) == 1 or _names(reason, line)]
-    if lacking and len(named) == 1:
-        found = set(named)
-    else:
-        named = named if 0 < len(named) < len(requirements) else list(requirements[: len(requirements) // 2])
-        found = set(without_wheel(named, target, indexes))
-    found |= set(without_wheel([line for line in requirements if line not in named], target, indexes))
+    """Return the requirements that have no wheel for the target."""
+    names: dict[str, str] = {}
+    for line in requirements:
+        names.setdefault(canonicalize_name(re.split(r"[^\w.-]", line)[0]), line)
+    rest = [line for line in requirements if line not in names.values()]  # several versions of one package
+    found = set(without_wheel(rest, target, indexes)) if rest else set()
+    # Neither way is enough: uv looks into one index for a version that it keeps, and the newest one is never withdrawn.
+    lacking = _without(names, target, indexes, keep=True)
+    found |= {*_without(lacking, target, indexes, keep=False).values()}
     return [line for line in requirements if line in found]
 
 
-def _names(reason: str, requirement: str) -> bool:
-    """Return whether uv's error is about a requirement."""
-    name = re.escape(canonicalize_name(requirement.partition("==")[0]))
-    return bool(re.search(rf"(?<![\w.-]){name}(?:==| was )", reason))
+def _without(pins: dict[str, str], target: Target, indexes: Sequence[str], *, keep: bool) -> dict[str, str]:
+    """Return the pins that have no wheel, by name.
+
+    All are resolved at once, as the newest versions up to the pins. Or uv has to `keep` the pins of its output file,
+    and takes others only where it cannot. Of a package without any wheel it finds an empty one, of version 0.
+    """
+    if not pins:
+        return {}
+    known = {name: version for name, line in pins.items() if (version := _version(line))}
+    lines = [f"{name}<={known[name]}" if name in known and not keep else name for name in pins]
+    with tempfile.TemporaryDirectory() as work:
+        chosen = Path(work) / "chosen.txt"
+        chosen.write_text("\n".join(f"{name}=={version}" for name, version in known.items()) if keep else "")
+        for name in pins:
+            _write_empty_wheel(Path(work), name)
+        more = [ONLY_WHEELS, f"--output-file={chosen}"]
+        _resolve("\n".join(lines), target, *more, indexes=[*indexes, f"--find-links {work}"])
+        versions = {line.partition("==")[0]: _version(line) for line in chosen.read_text().splitlines()}
+    return {name: line for name, line in pins.items() if not _is_met(line, versions.get(name))}
+
+
+def _is_met(line: str, version: Version | None) -> bool:
+    wanted = _version(line)
+    return version != NO_VERSION and (not wanted or not version or SpecifierSet(f"=={wanted}").contains(version, True))
+
+
+def _version(line: str) -> Version | None:
+    """Return the version of a pin. It is None if that is a pattern, or another requirement."""
+    try:
+        return Version(line.partition("==")[2].split(";")[0].strip())
+    except InvalidVersion:
+        return None
+
+
+def _write_empty_wheel(folder: Path, name: str) -> None:
+    stem = f"{name.replace('-', '_')}-{NO_VERSION}"
+    with zipfile.ZipFile(folder / f"{stem}-py3-none-any.whl", "w") as wheel:
+        wheel.writestr(f"{stem}.dist-info/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {NO_VERSION}\n")
+        wheel.writestr(f"{stem}.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        wheel.writestr(f"{stem}.dist-info/RECORD", "")
 
 
 def better_python(

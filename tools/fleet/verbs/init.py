@@ -4,15 +4,18 @@ import json
 import os
 import re
 from argparse import ArgumentParser
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from tools.fleet.context import ROOT, FleetError, echo
+from tools.fleet.verbs.shells import note
 from tools.project import inventory
 from tools.project.detect import Choices, Project, detect
 from tools.project.tree import Finding, ProjectError, Tree
 from tools.release import fetch, interpreter
 from tools.release.errors import ReleaseError, masked
+from tools.release.target import Target
 from tools.release.wheels import better_python
 
 # Names of optional variables on the screen.
@@ -47,7 +50,7 @@ def init(
             raise ProjectError(f"{default} cannot be made a name of an application; choose one with --name.")
         place = inventory.Place(ROOT, name, os.environ.get("INVENTORY") or name)
         place.check(force or dry_run)
-        found = detect(tree, Choices(app, celery, hosts), better_python, interpreter.can_be_had)
+        found = detect(tree, Choices(app, celery, hosts), with_more_wheels, can_be_had)
         found.findings[:0] = [
             Finding("app_name", name, origin),
             Finding("app_source", source, "PROJECT of bin/fleet init"),
@@ -61,6 +64,18 @@ def init(
         print_text(found, place, written, project)
 
 
+def with_more_wheels(pins: list[str], target: Target, pythons: Iterable[str]) -> tuple[str, list[str]]:
+    """Look in the package index for a better Python, which may take a while."""
+    note(f"Looking in the package index for wheels of {len(pins)} pinned packages …")
+    return better_python(pins, target, pythons)
+
+
+def can_be_had(python: str) -> bool:
+    """Whether this control node can get an interpreter. A server that does not answer takes some seconds."""
+    note(f"Looking for an interpreter of Python {python} …")
+    return interpreter.can_be_had(python)
+
+
 def opened(project: str) -> tuple[Tree, str, str]:
     """Return the files of a project, the value of app_source, and a name for it."""
     if not fetch.is_remote(project):
@@ -69,12 +84,14 @@ def opened(project: str) -> tuple[Tree, str, str]:
             raise ProjectError(
                 f"{project} is not a folder; give the folder of the Flask project, a git URL or an archive."
             )
+        note(f"Reading {folder} …")
         return Tree(folder), inventory.source(ROOT, folder), folder.name
     if masked(project) != project:
         raise ProjectError(
             f"{masked(project)} has a password, which application.yml would show; "
             "use an SSH URL, or git's credential helper."
         )
+    note(f"Fetching {project} …")
     try:
         found = fetch.checkout(project, ROOT / ".cache")
     except ReleaseError as error:
@@ -107,8 +124,8 @@ def print_text(found: Project, place: inventory.Place, written: list[Path], proj
         echo(f"Also read, if app_environment sets them: {', '.join(found.optional[:SHOWN])}{rest}")
     if found.notes:
         echo("To do:")
-    for note in found.notes:
-        echo(f"  - {note}")
+    for todo in found.notes:
+        echo(f"  - {todo}")
     if written:
         echo("Written:")
         for path in written:
