@@ -74,7 +74,7 @@ dev: setup-dev ## Run the application alone on this machine, without any server
 test: setup-tests ## What every change must pass: lint, unit tests, the core scenarios on their own fleets
 	@$(checks) test
 
-test-all: setup-tests ## Everything, for hours: every drill, every deploy story, operations, aws
+test-all: setup-tests ## Everything, for hours: every drill, every deploy test, operations, aws
 	@$(checks) test-all
 
 test-changed: setup-tests ## What a change touches: make test-changed BASE=origin/main (LIST=1 only lists the scenarios)

@@ -85,7 +85,7 @@ def leaf(certificate: str) -> x509.Certificate:
 def _self_signed(
     key: ec.EllipticCurvePrivateKey, common_name: str, extensions: Mapping[x509.ExtensionType, bool]
 ) -> tuple[str, str]:
-    """The key and its certificate, both PEM. `extensions` says which of them are critical."""
+    """The key and its certificate, both PEM. The values of `extensions` are whether they are critical."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, common_name)])
     begin = datetime.now(UTC) - timedelta(days=1)  # the clocks of clients may be behind
     builder = (

@@ -18,16 +18,18 @@ def wrong_folders(settings: Mapping[str, Any], hosts: Sequence[str]) -> list[str
     failures = []
     for name, paths in (("app_persistent_dirs", persistent), ("app_writable_dirs", writable)):
         if not isinstance(paths, list):
-            failures.append(f"{name} = {paths} is no list; write it like [uploads].")
+            failures.append(f"{name} = {paths} is not a list; write it like [uploads].")
             continue
         failures += [
-            f"{name} = {path} is no folder of the project; write a path below the project, like uploads"
+            f"{name} = {path} is not a folder of the project; write a path below the project, like uploads"
             f"{', or the absolute path of a folder for files alone' if name == 'app_persistent_dirs' else ''}."
             for path in paths
             if not _is_folder(str(path), absolute=name == "app_persistent_dirs")
         ]
     if mount and not str(mount).startswith("/"):
-        failures.append(f"app_shared_mount = {mount} is no absolute path; set it to the folder that all hosts mount.")
+        failures.append(
+            f"app_shared_mount = {mount} is not an absolute path; set it to the folder that all hosts mount."
+        )
     if failures or not hosts[1:]:
         return failures
     for path in persistent:

@@ -1,7 +1,7 @@
 """Addresses that versions before 0.1.0 stored in another form: by IDNA 2003, in which `straße` is `strasse`.
 
-Today they are two domains, which may have two owners. So an address leads to an account of the old form only together
-with the account's password, never by an e-mail.
+Today they are two domains, which may have two owners. So only a log-in with the right password finds an account under
+the old form of an address. No e-mail is sent to the old form.
 """
 
 import re
@@ -47,7 +47,7 @@ def suspects(session: Session) -> list[tuple[str, str]]:
 
 
 def _meaning(stored: str) -> str:
-    """Return why a stored address may be another one. Empty if it cannot be."""
+    """Return how a stored address may have been entered, or why it is not accepted today. Empty if it is right."""
     try:
         checked = users.check_email(stored)
     except AccountError as error:

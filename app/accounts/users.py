@@ -53,7 +53,7 @@ def normalise_email(email: str) -> str:
 
 
 def lookup_form(email: str) -> str:
-    """Return the address as it is looked up. In ASCII it needs no check: an old version may have accepted more."""
+    """Return the address as it is looked up. An ASCII one is not validated: an old version may have accepted it."""
     form = email.strip().lower()
     return form if form.isascii() and form.isprintable() else normalise_email(email)
 
@@ -137,9 +137,10 @@ def set_password(user: User, password_hash: str) -> None:
 
 
 def reset_password(session: Session, user: User, password_hash: str) -> None:
-    """Set the password of a user who does not know the present one. Somebody else may, and may have made API keys.
+    """Set a new password for a user who has not proved to know the old one.
 
-    This ends all sessions, revokes all keys, and confirms the address, because only its owner can reset the password.
+    A stranger may know the old one, and may have created API keys. So this ends all sessions and revokes all keys. It
+    confirms the address, because only its owner can reset the password.
     """
     set_password(user, password_hash)
     confirm(user)

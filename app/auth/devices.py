@@ -1,6 +1,7 @@
 """Device cookies (OWASP): a browser that logged in before has its own limits, so strangers cannot lock its user out.
 
-The cookie is no log-in. It is valid for the account that logged in last, and only the account's address can verify it.
+The cookie logs nobody in. It is signed for the account that logged in last, and can be verified only together with that
+account's address.
 """
 
 import hashlib

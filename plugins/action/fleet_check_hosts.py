@@ -267,9 +267,9 @@ class ActionModule(ControlNodeAction):
     def _answers(self, hosts: Mapping[str, Mapping[str, Any]]) -> list[Answer]:
         """The answers of hosts that Ansible reaches by SSH with a key, or on this machine."""
         kinds = ("ssh", "smart", "local")
-        asked = [host for host in hosts if hosts[host].get("ansible_connection", "ssh") in kinds]
-        asked = [host for host in asked if not password_login(host, hosts[host])]
-        probes = [self._probe(host, hosts[host], int(self.arguments["timeout"])) for host in asked]
+        probed = [host for host in hosts if hosts[host].get("ansible_connection", "ssh") in kinds]
+        probed = [host for host in probed if not password_login(host, hosts[host])]
+        probes = [self._probe(host, hosts[host], int(self.arguments["timeout"])) for host in probed]
         with ThreadPoolExecutor(max(len(probes), 1)) as pool:
             return list(pool.map(lambda run: run(), probes))
 

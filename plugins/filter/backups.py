@@ -41,7 +41,7 @@ def backup_guard(
 ) -> str:
     """The beginning of a shell command that fails at once if the first repository is away. Empty if it is on the host.
 
-    A promotion asks the archive several times. pgBackRest needs seconds to give up each time: measured, it took 30 s
+    A promotion queries the archive several times. pgBackRest needs seconds to give up each time: measured, it took 30 s
     instead of half a second to promote a standby.
 
     Args:

@@ -23,7 +23,7 @@ def parsed(text: str) -> datetime:
     """Return a point in time in UTC.
 
     Raises:
-        ValueError: If it is not a time with a time zone. The message says what to write.
+        ValueError: If it is not a time with a time zone. The message explains what to write.
     """
     found = TIME.fullmatch(text.strip())
     if not found:

@@ -27,7 +27,7 @@ def arguments() -> argparse.Namespace:
     kinds.add_parser("lint", help="linters and type checks")
     kinds.add_parser("unit", help="unit tests and terraform test")
     kinds.add_parser("test", help="what every change must pass: lint, unit tests, the core tests of the scenarios")
-    kinds.add_parser("test-all", help="everything: every drill, every deploy story, operations, aws")
+    kinds.add_parser("test-all", help="everything: every drill, every deploy test, operations, aws")
     since = kinds.add_parser("changed", help="lint, unit tests, and every test of the scenarios that a change touches")
     since.add_argument("base", help="the revision that the change is compared with, for example origin/main")
     since.add_argument("--list", action="store_true", help="print the scenarios and run nothing")
@@ -69,7 +69,7 @@ def checks(options: argparse.Namespace) -> list[Phase]:
             return fast_checks(lint=False, unit=True)
         case "scenarios":
             if unknown := " ".join(name for name in options.names if name not in ALL_SCENARIOS):
-                raise ValueError(f"S={unknown} is no scenario; use one or more of {', '.join(ALL_SCENARIOS)}.")
+                raise ValueError(f"S={unknown} is not a scenario; use one or more of {', '.join(ALL_SCENARIOS)}.")
             return scenarios(options.names or ALL_SCENARIOS)
         case "drills":
             return scenarios(["failover"], DRILLS=",".join(options.names))

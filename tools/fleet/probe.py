@@ -28,9 +28,12 @@ SENTINEL_PORT, ETCD_PORT, PATRONI_PORT, HTTPS_PORT = 26379, 2379, 8008, 443
 HAPROXY_PORT = 8404
 SERVER_ERROR = 500
 DEPLOY_LOCK = "/flaskfleet/deploy/lock"
-# One row: whether this server accepts writes; for each standby its state, whether commits wait for it, and its lag;
-# the replication slots that no longer keep what their standby needs, and those that nobody uses; and with archiving,
-# when it last archived WAL, and whether it has failed since.
+# One row:
+# - primary: whether this server accepts writes;
+# - standbys: the state of each one, whether commits wait for it, and its lag;
+# - slots: replication slots that no longer keep the WAL that their standby needs;
+# - unused: replication slots that nobody uses;
+# - archiver: when it last archived WAL, and whether it has failed since. Null if archiving is off.
 REPLICATION = """
 select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesce((
     select json_object_agg(application_name, json_build_array(state, sync_state, pg_wal_lsn_diff(
@@ -54,7 +57,7 @@ Facts = dict[str, Any]
 def send(address: str, port: int, request: str, shutdown: bool = False) -> str:
     """Send a request and return the answer up to its end.
 
-    Redis closes the connection after a `shutdown` of our side.
+    `shutdown` closes our side of the connection, so that Redis closes its side after the last answer.
     """
     with socket.create_connection((address, port), timeout=host_facts.TIMEOUT) as connection:
         connection.sendall(request.encode())
@@ -189,7 +192,7 @@ def patroni(address: str) -> Facts:
 
 
 def candidates(address: str) -> Facts:
-    """Query Patroni's members, and which of them it may promote: those that etcd lists as synchronous."""
+    """Query Patroni's members, and the candidates for a promotion: the standbys that etcd lists as synchronous."""
     members = json.loads(http(address, PATRONI_PORT, "GET /cluster")[1])["members"]
     standbys = [member["name"] for member in members if member["role"] == "sync_standby"]
     return {"candidates": standbys, "patroni_members": [member["name"] for member in members]}

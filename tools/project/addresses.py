@@ -111,7 +111,7 @@ def alias(name: str) -> tuple[str, str]:
 
 
 def whole(node: ast.expr) -> Iterator[ast.expr]:
-    """Yield the expressions that are the whole value, and no part of a string that the code puts together."""
+    """Yield the expressions that can be the complete value, without parts of a string that the code builds."""
     yield node
     if isinstance(node, ast.BoolOp):
         for value in node.values:

@@ -80,11 +80,11 @@ def detect(
     tree: Tree,
     choices: Choices,
     better: interpreter.Better | None = None,
-    can_be_had: interpreter.Available = lambda _: True,
+    is_available: interpreter.Available = lambda _: True,
 ) -> Project:
     """Describe a project. It raises ProjectError if there is not exactly one application in it.
 
-    `better` looks in the package index for a Python for which more packages have wheels. `can_be_had` tells whether
+    `better` looks in the package index for a Python for which more packages have wheels. `is_available` returns whether
     this control node can get another Python than the hosts'.
     """
     project, code = Project(), Code(tree)
@@ -94,7 +94,7 @@ def detect(
     module = web.choose(flask, [c for c in lines if c.name == "web"] + others, commands.flask_app(tree), choices.app)
     web.refuse_other_folder(code, module, needs)
     project.add(module)
-    packages(project, tree, needs, interpreter.python(tree, needs, better, can_be_had))
+    packages(project, tree, needs, interpreter.python(tree, needs, better, is_available))
     gunicorn_options(project, lines)
     project.add(*(finding for finding in websockets.values(needs) if project.value(finding.variable) is None))
     project.single = websockets.package(needs) == websockets.SOCKETIO and choices.hosts != "ten"

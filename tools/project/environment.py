@@ -27,9 +27,9 @@ SETTINGS = frozenset({"pydantic_settings.BaseSettings", "pydantic.BaseSettings"}
 
 @dataclass(frozen=True)
 class Read:
-    """A variable of the environment that the code reads. Without it, `required` ones raise an error.
+    """A variable of the environment that the code reads.
 
-    `file` is the path of a file with settings.
+    The code fails without a `required` one. The value of a `file` is the path of a file with settings.
     """
 
     name: str
@@ -93,7 +93,7 @@ def called(code: Code, module: Module, node: ast.Call) -> Iterator[Read]:
 
 
 def taken(code: Code, module: Module, value: ast.expr) -> Iterator[Read]:
-    """Yield the variables of the environment from which a value comes, also by way of a name."""
+    """Yield the variables of the environment from which a value comes, directly or through a variable of the code."""
     yield from reads_of(code, module, ast.walk(value))
     for node in module.nodes if isinstance(value, ast.Name) else ():
         yield from (
@@ -105,7 +105,7 @@ def taken(code: Code, module: Module, value: ast.expr) -> Iterator[Read]:
 
 
 def is_reader(code: Code, module: Module, function: ast.expr) -> bool:
-    """Whether it is an object of READERS, or one of its methods, such as `env.str`."""
+    """Whether a function is an object of a class in READERS, or a method of one, such as `env.str`."""
     root = function.value if isinstance(function, ast.Attribute) else function
     source, name = code.resolve(module, dotted(root))
     known = code.modules.get(source)

@@ -31,11 +31,11 @@ Available = Callable[[str], bool]
 
 
 def python(
-    tree: Tree, dependencies: Dependencies, better: Better | None = None, can_be_had: Available = lambda _: True
+    tree: Tree, dependencies: Dependencies, better: Better | None = None, is_available: Available = lambda _: True
 ) -> Finding | None:
     """Return the Python that the application needs, or None for that of the hosts.
 
-    `better` looks for wheels. `can_be_had` tells whether this control node can get an interpreter.
+    `better` looks for wheels. `is_available` returns whether this control node can get an interpreter.
     """
     place = f"requires-python = {dependencies.requires_python!r}"
     try:
@@ -46,12 +46,12 @@ def python(
     if not allowed:
         raise ProjectError(f"{place} allows no Python that the fleet can run ({', '.join(PYTHONS)}); widen it.")
     asked = wish(tree, bool(dependencies.requires_python))
-    if asked and asked[0] in allowed and (asked[0] == HOST_PYTHON or can_be_had(asked[0])):
+    if asked and asked[0] in allowed and (asked[0] == HOST_PYTHON or is_available(asked[0])):
         return Finding("app_python", *asked) if asked[0] != HOST_PYTHON else None
     fitting = [version for version in allowed if not too_old(dependencies, version)] or allowed
-    # Without a way to the others, the one that can be had is better than the newest one.
-    usable = fitting if fitting[0] == HOST_PYTHON else [v for v in fitting if can_be_had(v)] or fitting
-    best, pins = with_wheels(dependencies, usable, better, can_be_had) if better else (usable[0], [])
+    # If only one of them can be fetched, take it, although a newer one exists.
+    usable = fitting if fitting[0] == HOST_PYTHON else [v for v in fitting if is_available(v)] or fitting
+    best, pins = with_wheels(dependencies, usable, better, is_available) if better else (usable[0], [])
     if best == HOST_PYTHON:
         return None
     if pins:
@@ -65,12 +65,12 @@ def python(
 
 
 def with_wheels(
-    dependencies: Dependencies, pythons: list[str], better: Better, can_be_had: Available
+    dependencies: Dependencies, pythons: list[str], better: Better, is_available: Available
 ) -> tuple[str, list[str]]:
     """Return the Python for which the most pinned packages have a wheel, and those that the first one has none for."""
     pins = [f"{name}=={version}" for name, version in dependencies.versions.items()]
-    # Lazy: whether an interpreter can be had is only of interest if a wheel is missing.
-    others = (v for v in pythons[1:] if v in MAINTAINED and can_be_had(v))
+    # Lazy: only if a wheel is missing does it matter whether an interpreter can be fetched.
+    others = (v for v in pythons[1:] if v in MAINTAINED and is_available(v))
     if pythons[0] not in MAINTAINED or not pins:
         return pythons[0], []
     try:

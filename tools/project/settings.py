@@ -118,7 +118,8 @@ class Settings:
     def optional(self, given: set[str]) -> list[str]:
         """Return the other variables that the code reads, and that nobody sets."""
         own = re.compile(
-            f"{DATABASE.name()}|{REDIS.name()}|PORT|HOST|WEB_CONCURRENCY|(FLASK_)?(DEBUG|ENV)|CI|GITHUB_.*|PYTEST_.*|.*TEST.*"
+            f"{DATABASE.name()}|{REDIS.name()}|"
+            "PORT|HOST|WEB_CONCURRENCY|(FLASK_)?(DEBUG|ENV)|CI|GITHUB_.*|PYTEST_.*|.*TEST.*"
         )
         names = {name for name, read in self.reads.items() if not read.required and not read.file} - given
         return sorted(name for name in names if not CONTRACT.fullmatch(name) and not own.fullmatch(name))

@@ -276,7 +276,7 @@ class Routes:
         return [""]
 
     def health(self) -> Finding:
-        """Return the page that tells whether the application works: `/` if there is none."""
+        """Return the page that shows whether the application works: `/` if there is none."""
         for name in HEALTH:
             for path, place in self.pages.items():
                 if re.fullmatch(rf"/(?:api/(?:v\d+/)?)?{name}/?", path):

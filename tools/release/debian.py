@@ -1,7 +1,7 @@
 """Python interpreters of Debian's older releases, for a control node that cannot reach those of uv.
 
 apt fetches them in a throw-away container of the hosts' image, from the hosts' mirror, and verifies their signatures.
-The hosts have all the shared libraries that they need.
+The hosts have all shared libraries that these interpreters need.
 """
 
 import tarfile
@@ -80,7 +80,7 @@ def fetch(cache: Path, target: Target) -> str:
 
 
 def prefix(usr: Path, version: str) -> dict[str, bytes | Path]:
-    """Return the files of an interpreter that runs in any folder, from those that its packages have in /usr."""
+    """Return the files of an interpreter, taken from /usr and changed so that it runs in any folder."""
     python = f"python{version}"
     library = usr / "lib" / python
     wanted = [usr / "bin" / python, *(usr / "include" / python).rglob("*"), *library.rglob("*")]
@@ -90,7 +90,7 @@ def prefix(usr: Path, version: str) -> dict[str, bytes | Path]:
     # nis needs libraries that the hosts lack, and nobody uses it. config-* is for programs that embed Python.
     for name in [name for name in found if "/nis." in name or f"/{python}/config-" in name]:
         del found[name]
-    # The header in the other place only includes that of the machine.
+    # Replaces a header that only includes this one, by its path below /usr.
     found |= {f"include/{python}/pyconfig.h": path for path in usr.glob(f"include/*-linux-gnu/{python}/pyconfig.h")}
     for path in library.glob("_sysconfigdata_*.py"):
         settings = path.read_text() + RELOCATED.replace("VERSION", version)

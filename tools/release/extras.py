@@ -41,7 +41,7 @@ class Extras:
         return [{str(canonicalize_name(name)): value for name, value in table.items()} for table in (extras, groups)]
 
     def check(self, path: Path) -> None:
-        """Refuse additions that cannot be had from the file that lists the dependencies."""
+        """Refuse packages that are no requirements, and extras and groups that the project does not have."""
         for line in self.packages:
             if PASSWORD.search(line):
                 raise ReleaseError(

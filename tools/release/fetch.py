@@ -30,7 +30,7 @@ class Checkout:
 
     Args:
         root: The folder.
-        commit: What the release's id says about its version.
+        commit: The version in the release's id.
         pinned: The source in a form that gives the same files again, without network access.
         complete: Whether all files of the folder belong to the source, also those that a .gitignore names.
     """

@@ -33,7 +33,7 @@ def find(cache: Path, target: Target) -> str:
     return keys[0] if is_here else debian.cached(cache, target) or keys[0]
 
 
-def can_be_had(python: str) -> bool:
+def is_available(python: str) -> bool:
     """Return whether this control node can get an interpreter: from an older Debian, or from uv's server or mirror."""
     return python in debian.RELEASES or _answers(os.environ.get("UV_PYTHON_INSTALL_MIRROR", UV_SERVER))
 
@@ -81,10 +81,10 @@ def _fetch_with_uv(file: Path, name: str) -> None:
 
 
 def _neither(target: Target, error: ReleaseError, other: ReleaseError) -> str:
-    """Return one sentence about an interpreter that cannot be had, with what was tried and what would do."""
+    """Return one sentence about an interpreter that is not available: what was tried, and what to do."""
     others = [f'"{python}" (Debian {release}\'s)' for python, (release, _) in debian.RELEASES.items()]
     usable = [f'"{HOST_PYTHON}" (the hosts\' own)', *(others if target.python not in debian.RELEASES else [])]
     return (
-        f"app_python={target.python} cannot be had: uv {error}, and {other}; allow the control node to reach that "
+        f"app_python={target.python} is not available: uv {error}, and {other}; allow the control node to reach that "
         f"address, name a mirror in UV_PYTHON_INSTALL_MIRROR, or use app_python = {' or '.join(usable)}"
     )

@@ -123,7 +123,7 @@ def _write_empty_wheel(folder: Path, name: str) -> None:
 def better_python(
     pins: Sequence[str], target: Target, pythons: Iterable[str] = MAINTAINED, indexes: Sequence[str] = ()
 ) -> tuple[str, list[str]]:
-    """Return the first Python for which the most pins have a wheel, and those that have none for the target's.
+    """Return the first Python for which the most pins have a wheel, and the pins that have one only there.
 
     Both are empty if no other Python is better. A pin without a wheel for any Python is in most cases pure Python, and
     is built.
@@ -141,7 +141,7 @@ def better_python(
 def build_all(
     lines: Sequence[str], target: Target, into: Path, python: Path | None, indexes: Sequence[str] = ()
 ) -> None:
-    """Build packages from source. All that cannot be built are named in one error."""
+    """Build packages from source. One error reports all that cannot be built."""
     compiled = []
     for line in lines:
         if _is_compiled(line):
@@ -200,7 +200,7 @@ def _newest(name: str, target: Target, indexes: Sequence[str]) -> str:
 
 
 def _named(failures: dict[str, str], target: Target, indexes: Sequence[str]) -> str:
-    """Return one sentence about packages that cannot be had, with the newest versions that would do."""
+    """Return one sentence about packages that are not available, with their newest versions that have a wheel."""
     with ThreadPoolExecutor(8) as pool:
         newest = list(pool.map(lambda pin: _newest(pin.partition("==")[0], target, indexes), failures))
     parts = [
@@ -208,8 +208,8 @@ def _named(failures: dict[str, str], target: Target, indexes: Sequence[str]) -> 
         for (pin, reason), version in zip(failures.items(), newest, strict=True)
     ]
     python, pins = better_python([pin for pin in failures if "==" in pin], target, indexes=indexes)
-    hint = f', or app_python = "{python}", for which {", ".join(pins)} can be had as a wheel' if python else ""
-    return f"These packages cannot be had for {target}: {', '.join(parts)}. Choose other versions{hint}"
+    hint = f', or app_python = "{python}", for which there is a wheel of {", ".join(pins)}' if python else ""
+    return f"These packages are not available for {target}: {', '.join(parts)}. Choose other versions{hint}"
 
 
 def unavailable(pins: Sequence[str], target: Target, indexes: Sequence[str] = ()) -> str:

@@ -65,7 +65,7 @@ CALL_TIMEOUT = 3.0
 
 
 class RefusedError(Exception):
-    """etcd would lose its majority, or did not do what it was asked; the message explains it."""
+    """etcd would lose its majority, or did not remove a member; the message explains it."""
 
 
 class Member:
@@ -91,13 +91,13 @@ def call(address: str, port: int, path: str, body: dict[str, Any]) -> tuple[int,
             return 0, {}
 
 
-def read_members(asked: list[str], port: int) -> list[Member]:
-    """Return the members that the first healthy one of `asked` knows; without a majority, those that any of them knows.
+def read_members(queried: list[str], port: int) -> list[Member]:
+    """Return the members that the first healthy one of `queried` knows, or without a majority those that any one knows.
 
     The list is empty if no member answers.
     """
     for linearizable in (True, False):
-        for address in asked:
+        for address in queried:
             status, answer = call(address, port, "/v3/cluster/member/list", {"linearizable": linearizable})
             if status == http.client.OK and answer.get("members"):
                 entries = answer["members"]

@@ -82,11 +82,11 @@ def test_inventories_compute_where_the_folders_are() -> None:
             ["app1", "app2"],
             "app_persistent_dirs = /data/media is outside of app_shared_mount = /mnt/x, ",
         ),
-        ({"app_persistent_dirs": ["../x"]}, ["node1"], "app_persistent_dirs = ../x is no folder of the project; "),
-        ({"app_writable_dirs": ["/logs"]}, ["node1"], "app_writable_dirs = /logs is no folder of the project; "),
-        ({"app_persistent_dirs": ["/"]}, ["node1"], "app_persistent_dirs = / is no folder of the project; "),
-        ({"app_persistent_dirs": "uploads"}, ["node1"], "app_persistent_dirs = uploads is no list; "),
-        ({"app_shared_mount": "mnt"}, ["node1"], "app_shared_mount = mnt is no absolute path; "),
+        ({"app_persistent_dirs": ["../x"]}, ["node1"], "app_persistent_dirs = ../x is not a folder of the project; "),
+        ({"app_writable_dirs": ["/logs"]}, ["node1"], "app_writable_dirs = /logs is not a folder of the project; "),
+        ({"app_persistent_dirs": ["/"]}, ["node1"], "app_persistent_dirs = / is not a folder of the project; "),
+        ({"app_persistent_dirs": "uploads"}, ["node1"], "app_persistent_dirs = uploads is not a list; "),
+        ({"app_shared_mount": "mnt"}, ["node1"], "app_shared_mount = mnt is not an absolute path; "),
     ],
 )
 def test_folders_that_would_lose_files_are_refused(change: dict[str, Any], hosts: list[str], message: str) -> None:

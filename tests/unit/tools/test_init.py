@@ -133,7 +133,7 @@ def test_json_has_the_findings_with_their_sources(run: Run, clone: Path) -> None
 @pytest.mark.parametrize("terminal", [True, False])
 def test_slow_steps_are_announced_on_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
     monkeypatch.setattr(init, "better_python", lambda _, __, pythons: (next(iter(pythons)), ["rare==1.0"]))
-    monkeypatch.setattr("tools.release.interpreter.can_be_had", lambda _: True)
+    monkeypatch.setattr("tools.release.interpreter.is_available", lambda _: True)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
     code, printed, progress = run("--json", "--dry-run", files=FILES | {"requirements.txt": "flask==3.1.3\nrare==1.0"})
     assert (code, json.loads(printed)["inventory"]) == (0, "shop")

@@ -1,4 +1,4 @@
-"""The Python that `bin/fleet init` chooses for a project. Nothing asks a package index."""
+"""The Python that `bin/fleet init` chooses for a project. Nothing queries a package index."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -88,12 +88,12 @@ def test_without_a_package_index_only_what_is_known_decides(tmp_path: Path) -> N
         ({"pyproject.toml": "[project]\nrequires-python = '==3.12.*'"}, "3.12"),
     ],
 )
-def test_a_python_that_can_be_had_is_preferred(tmp_path: Path, files: dict[str, str], python: str | None) -> None:
+def test_a_python_that_is_available_is_preferred(tmp_path: Path, files: dict[str, str], python: str | None) -> None:
     project = detect(write(tmp_path, {"app.py": APP, **files}), Choices(), None, lambda version: version == "3.11")
     assert project.value("app_python") == python
 
 
-def test_a_python_with_more_wheels_is_taken_only_if_it_can_be_had(tmp_path: Path) -> None:
+def test_a_python_with_more_wheels_is_taken_only_if_it_is_available(tmp_path: Path) -> None:
     def better(_: list[str], __: Target, pythons: Iterable[str]) -> tuple[str, list[str]]:
         return next(iter(pythons), ""), ["rare==1.0"]
 

@@ -1,4 +1,4 @@
-"""What `bin/fleet init` says about servers that the fleet does not have, and about addresses that are fixed."""
+"""What `bin/fleet init` reports about servers that the fleet does not have, and about addresses that are fixed."""
 
 from pathlib import Path
 

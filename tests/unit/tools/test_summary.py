@@ -33,12 +33,14 @@ def test_log_ins_are_those_of_the_application_that_runs(variables: dict[str, Any
     assert [line.split(" " * 12)[0].rstrip() for line in found] == [line.rstrip() for line in lines]
 
 
-@pytest.mark.parametrize(("status", "said"), [(404, True), (302, False), (200, False)])
-def test_a_wrong_guess_of_the_health_path_is_said(monkeypatch: pytest.MonkeyPatch, status: int, said: bool) -> None:
+@pytest.mark.parametrize(("status", "reported"), [(404, True), (302, False), (200, False)])
+def test_a_wrong_guess_of_the_health_path_is_reported(
+    monkeypatch: pytest.MonkeyPatch, status: int, reported: bool
+) -> None:
     view = HEALTHY | {"app1": HEALTHY["app1"] | {"health": ["/healthz", status]}, "db2": {}}
     monkeypatch.setattr(summary, "probe_hosts", lambda *_: view)
     found = summary.wrong_guesses(Inventory(HOSTS, {}, {"fleet_vip": "10.0.0.5"}))
-    assert [line.split(" (app_health_path)")[0] for line in found] == ["app1 has no page /healthz"] * said
+    assert [line.split(" (app_health_path)")[0] for line in found] == ["app1 has no page /healthz"] * reported
 
 
 @pytest.mark.parametrize(("status", "up"), [(200, True), (302, True), (401, True), (500, False), (502, False)])

@@ -63,7 +63,7 @@ def run(fleet: Fleet, process: str, host: str, words: list[str]) -> int:
     if process not in commands:
         names = ", ".join(sorted(commands)) or "none, because app_processes and app_timers are empty"
         raise FleetError(
-            f"NAME={process} is no process of the application; use one of {names}, or `bin/fleet exec -- COMMAND`."
+            f"NAME={process} is not a process of the application; use one of {names}, or `bin/fleet exec -- COMMAND`."
         )
     command, group = commands[process]
     # Without a group of workers, the application's hosts run them.

@@ -50,7 +50,7 @@ def init(
             raise ProjectError(f"{default} cannot be made a name of an application; choose one with --name.")
         place = inventory.Place(ROOT, name, os.environ.get("INVENTORY") or name)
         place.check(force or dry_run)
-        found = detect(tree, Choices(app, celery, hosts), with_more_wheels, can_be_had)
+        found = detect(tree, Choices(app, celery, hosts), with_more_wheels, is_available)
         found.findings[:0] = [
             Finding("app_name", name, origin),
             Finding("app_source", source, "PROJECT of bin/fleet init"),
@@ -70,10 +70,10 @@ def with_more_wheels(pins: list[str], target: Target, pythons: Iterable[str]) ->
     return better_python(pins, target, pythons)
 
 
-def can_be_had(python: str) -> bool:
+def is_available(python: str) -> bool:
     """Whether this control node can get an interpreter. A server that does not answer takes some seconds."""
     note(f"Looking for an interpreter of Python {python} …")
-    return interpreter.can_be_had(python)
+    return interpreter.is_available(python)
 
 
 def opened(project: str) -> tuple[Tree, str, str]:

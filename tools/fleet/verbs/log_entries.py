@@ -35,7 +35,7 @@ def since(text: str, now: datetime) -> datetime:
         return datetime.fromisoformat(text).astimezone(UTC)
     except ValueError:
         raise FleetError(
-            f"--since {text} is no time; use 90s, 15m, 2h or 3d, 14:30, or 2026-11-29T14:30:00+00:00."
+            f"--since {text} is not a time; use 90s, 15m, 2h or 3d, 14:30, or 2026-11-29T14:30:00+00:00."
         ) from None
 
 

@@ -79,7 +79,7 @@ def logs(
     if lines is not None and lines < 0:
         raise FleetError(f"--lines {lines} is negative; use 0 or more.")
     if request and not REQUEST.fullmatch(request):
-        raise FleetError(f"--request {request} is no id of a request; it is the answer's header X-Request-Id.")
+        raise FleetError(f"--request {request} is not the id of a request; it is the answer's header X-Request-Id.")
     start = log_entries.since(since, datetime.now(UTC)) if since else None
     if request and not start:
         start = datetime.now(UTC) - REQUEST_PERIOD
@@ -118,7 +118,7 @@ def chosen(
     for name in processes:
         if name not in known:
             raise FleetError(
-                f"PROCESS={name} is no process of the application; use one of {', '.join(dict.fromkeys(known))}."
+                f"PROCESS={name} is not a process of the application; use one of {', '.join(dict.fromkeys(known))}."
             )
     found = [one if "." in one else f"{one}.service" for one in units]
     for name in processes:
@@ -212,10 +212,10 @@ class Source:
     def failure(self) -> str:
         """Return why the log is incomplete. grep and journalctl end with 1 if nothing matches."""
         code = self.process.wait()
-        said = self.process.stderr.read().strip() if self.process.stderr else ""
-        if code == 0 or (code == 1 and not said):
+        errors = self.process.stderr.read().strip() if self.process.stderr else ""
+        if code == 0 or (code == 1 and not errors):
             return ""
-        return f"error: {self.host} did not print its logs: {said or f'exit code {code}'}"
+        return f"error: {self.host} did not print its logs: {errors or f'exit code {code}'}"
 
 
 def finished(sources: Sequence[Source], query: Query) -> Iterable[Entry]:

@@ -150,9 +150,9 @@ def test_an_interpreter_that_neither_has_names_what_was_tried_and_what_would_do(
     with pytest.raises(ReleaseError) as caught:
         interpreter.fetch(tmp_path, Target("3.12", "x86_64"))
     assert str(caught.value) == (
-        f"app_python=3.12 cannot be had: uv cannot fetch the interpreter {UV.replace('3.11.14', '3.12.1')}: {CAUSE}, "
-        "and no older release of Debian that the hosts can use has it; allow the control node to reach that address, "
-        "name a mirror in UV_PYTHON_INSTALL_MIRROR, "
+        f"app_python=3.12 is not available: uv cannot fetch the interpreter {UV.replace('3.11.14', '3.12.1')}: "
+        f"{CAUSE}, and no older release of Debian that the hosts can use has it; allow the control node to reach that "
+        "address, name a mirror in UV_PYTHON_INSTALL_MIRROR, "
         'or use app_python = "3.13" (the hosts\' own) or "3.11" (Debian 12\'s)'
     )
 

@@ -103,9 +103,9 @@ def test_packages_that_cannot_be_had_are_named_at_once(tmp_path: Path, monkeypat
         wheels.fetch(lines, TARGET, tmp_path)
     reason = "it has compiled code, which needs a container, and no-engine is not installed: run make setup"
     assert str(caught.value) == (
-        "These packages cannot be had for Python 3.13 on x86_64: "
+        "These packages are not available for Python 3.13 on x86_64: "
         f"greenlet==3.0.1 ({reason}; version 9.9 has a wheel), langdetect==1.0.9 ({reason}; version 9.9 has a wheel). "
-        'Choose other versions, or app_python = "3.12", for which greenlet==3.0.1 can be had as a wheel'
+        'Choose other versions, or app_python = "3.12", for which there is a wheel of greenlet==3.0.1'
     )
 
 
