@@ -31,6 +31,7 @@ TIER_UNITS = {
             "patroni.service",
             "clients-in-sight.service",
             "etcd-leader-elsewhere.timer",
+            "lost-slot.timer",
             "backup-heartbeat.timer",
             # Role pgbackrest starts it again on a host that keeps a repository.
             "pgbackrest.service",
