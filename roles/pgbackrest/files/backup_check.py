@@ -32,6 +32,7 @@ SPACE_FACTOR = 2.5
 RESERVE = 0.05
 INTERVAL = 0.5
 SHUTDOWN_TIMEOUT = 120
+STOPPED = 143  # the exit code of the unit's SuccessExitStatus
 FATAL = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
 # Clients that come too early get these.
 EARLY = re.compile(r"the database system is|not yet accepting connections")
@@ -93,6 +94,15 @@ def require_space(folder: Path, size: int) -> None:
             f"{max(0, megabytes(free))} MB can be used: {RESERVE:.0%} of the disk stay free. Free space there, or set "
             "pgbackrest_rehearsal_folder to a folder on a larger disk."
         )
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder, even if processes that were just killed still write into it."""
+    for _ in range(20):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(INTERVAL)
 
 
 class Server:
@@ -159,7 +169,7 @@ def rehearse(settings: Mapping[str, Any], number: int, sockets: Path) -> Facts:
     size = int(backup["info"]["size"])
     folder = Path(settings["folder"])
     data = folder / "data"
-    shutil.rmtree(data, ignore_errors=True)
+    remove(data)
     require_space(folder, size)
     data.mkdir(mode=0o700)
     try:
@@ -172,7 +182,7 @@ def rehearse(settings: Mapping[str, Any], number: int, sockets: Path) -> Facts:
         finally:
             server.stop()
     finally:
-        shutil.rmtree(data, ignore_errors=True)
+        remove(data)
     facts = {"label": backup["label"], "bytes": size, "age": age}
     if age > settings["max_data_age_seconds"]:
         reason = (
@@ -237,11 +247,12 @@ def check(kind: str, settings: Mapping[str, Any], folder: Path) -> None:
 def ended(kind: str, settings: Mapping[str, Any], folder: Path) -> None:
     """Remove what a killed run left, and record that it failed."""
     if kind == "rehearsal":
-        shutil.rmtree(Path(settings["folder"]) / "data", ignore_errors=True)
+        remove(Path(settings["folder"]) / "data")
     marker = folder / "running"
     if marker.exists():
         number, begin = json.loads(marker.read_text())
-        reason = f"It was interrupted ({os.environ.get('SERVICE_RESULT', 'unknown')})."
+        result = os.environ.get("SERVICE_RESULT", "unknown")
+        reason = "It was stopped." if result == "success" else f"It was interrupted ({result})."
         record(kind, number, {"ok": False, "reason": reason, "at": time.time(), "seconds": time.time() - begin})
 
 
@@ -251,6 +262,8 @@ CHECKS: dict[str, Callable[[Mapping[str, Any], int, Path], Facts]] = {"rehearsal
 def main() -> None:
     kind = sys.argv[1]
     settings = json.loads(SETTINGS.read_text())
+    # A stop of the unit must not leave a server and its data behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))
     action = ended if "--ended" in sys.argv else check
     action(kind, settings, Path(os.environ["RUNTIME_DIRECTORY"]))
 

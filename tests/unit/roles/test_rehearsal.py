@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -175,7 +177,28 @@ def test_a_killed_rehearsal_has_failed_and_leaves_nothing(host: Host, monkeypatc
     check.ended("rehearsal", host.settings, host.running)
     assert list(host.scratch.iterdir()) == []
     assert host.result(number=2)["reason"] == "It was interrupted (oom-kill)."
+    (host.running / "running").write_text(f"[1, {time.time()}]")
+    monkeypatch.setenv("SERVICE_RESULT", "success")
+    check.ended("rehearsal", host.settings, host.running)
+    assert host.result()["reason"] == "It was stopped."
     assert backup_rehearsals({}, 1) == ["Repository 1 was never rehearsed. `bin/fleet rehearse` does it now."]
+
+
+def test_a_stopped_rehearsal_stops_its_server_and_removes_its_data(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.install(postgres=f"echo $$ >{host.answers}/pid; exec sleep 60", psql="sleep 0.3; kill -TERM $PPID; sleep 5")
+    (host.answers / "backups.json").write_text(json.dumps(host.settings))
+    monkeypatch.setattr(check, "SETTINGS", host.answers / "backups.json")
+    monkeypatch.setattr(sys, "argv", ["backup-check", "rehearsal"])
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(host.running))
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit):
+            check.main()
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert list(host.scratch.iterdir()) == []
+    assert not Path(f"/proc/{(host.answers / 'pid').read_text().strip()}").exists()
+    assert (host.running / "running").exists(), "so that the unit's end records the failure"
 
 
 def test_the_end_of_a_good_run_records_nothing(host: Host) -> None:
