@@ -70,10 +70,3 @@ def test_the_guarantees_name_every_drill_and_no_others() -> None:
         assert matching or "…" not in cell, cell
         named |= matching
     assert named == NAMES
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_lines_have_at_most_120_columns(page: Path) -> None:
-    """Except rows of tables, and what a program writes."""
-    text = re.sub(r"(?s)<!-- (\w+): begin.*?<!-- \1: end -->", "", page.read_text())
-    assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")] == []

@@ -284,38 +284,6 @@ def test_each_kind_has_a_case_and_a_step_and_is_absent_from_a_healthy_fleet(kind
     assert kind.sentence.startswith("{host} ") or not kind.in_row
 
 
-@pytest.mark.parametrize("service", ["etcd", "sentinel"])
-def test_a_lost_majority_is_a_kind_of_its_own(service: str) -> None:
-    first, second, third = [host.name for host in HOSTS if service in host.groups]
-    found = {
-        trouble.kind.name: trouble.sentence
-        for trouble in troubles(HOSTS, changed(**{first: {service: False}, second: None}))
-    }
-    assert found[f"{service}-quorum-lost"] == (
-        f"{service} has 1 of 3 votes, which is no majority ({first} without a leader; not {second})"
-    )
-    assert third not in found[f"{service}-quorum-lost"]
-
-
 def test_without_synchronous_mode_no_standby_has_to_be_synchronous() -> None:
     view = changed(db1=standby("streaming", "async", 0) | {"synchronous_mode": False, "candidates": []})
     assert troubles(HOSTS, view) == []
-
-
-def test_a_host_that_is_down_comes_before_its_consequences() -> None:
-    alone = HEALTHY["db1"] | {"postgres": {"primary": True, "standbys": {}}}
-    assert missing(HOSTS, changed(db2=None, db1=alone)) == [
-        "db2 does not answer",
-        "no standby is synchronous",
-        "etcd has 2 of 3 votes (not db2)",
-    ]
-    without = {
-        name: HEALTHY["cache1"][name] | {"replicas": HEALTHY["cache1"][name]["replicas"] - 1}
-        for name in ("cache", "store")
-    }
-    assert missing(HOSTS, changed(cache2=None, cache1=without | {"sentinel": 2}, mon1={"sentinel": 2})) == [
-        "cache2 does not answer",
-        "cache has 0 of 1 replicas (not cache2)",
-        "store has 1 of 2 replicas (not cache2)",
-        "sentinel has 2 of 3 votes (not cache2)",
-    ]

@@ -1,7 +1,9 @@
 """Several kinds of trouble at the same time, as `make status` reports them."""
 
+import pytest
+
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, changed
-from tools.fleet.troubles import missing
+from tools.fleet.troubles import missing, troubles
 
 
 def test_a_lost_master_hides_its_replicas_and_comes_before_the_application() -> None:
@@ -47,3 +49,35 @@ def test_of_damaged_copies_of_the_store_the_one_that_has_the_most_is_named() -> 
 def test_a_drained_host_is_a_problem_with_its_reason() -> None:
     both = changed(lb1={"drained": {"app1": NOTE}}, lb2={"drained": {"app1": NOTE}})
     assert missing(HOSTS, both) == ["app1 is drained (kim: new disk)"]
+
+
+@pytest.mark.parametrize("service", ["etcd", "sentinel"])
+def test_a_lost_majority_is_a_kind_of_its_own(service: str) -> None:
+    first, second, third = [host.name for host in HOSTS if service in host.groups]
+    found = {
+        trouble.kind.name: trouble.sentence
+        for trouble in troubles(HOSTS, changed(**{first: {service: False}, second: None}))
+    }
+    assert found[f"{service}-quorum-lost"] == (
+        f"{service} has 1 of 3 votes, which is no majority ({first} without a leader; not {second})"
+    )
+    assert third not in found[f"{service}-quorum-lost"]
+
+
+def test_a_host_that_is_down_comes_before_its_consequences() -> None:
+    alone = HEALTHY["db1"] | {"postgres": {"primary": True, "standbys": {}}}
+    assert missing(HOSTS, changed(db2=None, db1=alone)) == [
+        "db2 does not answer",
+        "no standby is synchronous",
+        "etcd has 2 of 3 votes (not db2)",
+    ]
+    without = {
+        name: HEALTHY["cache1"][name] | {"replicas": HEALTHY["cache1"][name]["replicas"] - 1}
+        for name in ("cache", "store")
+    }
+    assert missing(HOSTS, changed(cache2=None, cache1=without | {"sentinel": 2}, mon1={"sentinel": 2})) == [
+        "cache2 does not answer",
+        "cache has 0 of 1 replicas (not cache2)",
+        "store has 1 of 2 replicas (not cache2)",
+        "sentinel has 2 of 3 votes (not cache2)",
+    ]

@@ -1,0 +1,32 @@
+"""Limits of CONTRIBUTING.md that no linter checks."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.fleet.context import ROOT
+
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+
+
+def tracked(pattern: str) -> list[Path]:
+    """Return the files of the repository that match a pattern."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "--", pattern]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+    return [path for name in found if (path := ROOT / name).is_file()]
+
+
+def test_python_files_have_at_most_300_lines() -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked("*.py")}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_have_at_most_120_columns(page: Path) -> None:
+    """Except rows of tables, and what a program writes."""
+    text = re.sub(r"(?s)<!-- (\w+): begin.*?<!-- \1: end -->", "", page.read_text())
+    assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")] == []
