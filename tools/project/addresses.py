@@ -30,7 +30,11 @@ ALIASES = (
     ),
     ("CACHE_URL", "app_cache_url", r"(\w+_)?CACHE_REDIS_(URL|URI)|REDIS_(URL_)?(\w+_)?CACHE(_URL|_URI)?"),
     # Each has a purpose of its own, so none is a fallback for another one.
-    ("", "app_redis_url", r"(\w+_)?(RATE_?LIMIT(ER)?|LIMITER)_STORAGE(_URL|_URI)?|(SOCKETIO_)?MESSAGE_QUEUE_URL"),
+    (
+        "",
+        "app_redis_url",
+        r"(\w+_)?(RATE_?LIMIT(ER)?|LIMITER)_STORAGE(_URL|_URI)?|SOCKETIO_MESSAGE_QUEUE(_URL)?|MESSAGE_QUEUE_URL",
+    ),
     (
         "",
         "app_redis_url",

@@ -1,8 +1,9 @@
 """Finds what applications with WebSockets need: more threads, and for Flask-SocketIO a single process."""
 
+import ast
 from collections.abc import Iterator
 
-from tools.project.code import Code, dotted, keyword, text
+from tools.project.code import Code, assignments, dotted, keyword, text
 from tools.project.dependencies import Dependencies
 from tools.project.tree import Finding
 
@@ -50,10 +51,17 @@ def notes(code: Code, needs: Dependencies) -> Iterator[str]:
 
 
 def async_mode(code: Code) -> tuple[str, str]:
-    """Return how the code lets Flask-SocketIO work, and the place. Both are empty if it does not say."""
+    """Return how the code lets Flask-SocketIO work, and the place. Both are empty if it does not always say."""
+    made: dict[str, tuple[str, str]] = {}
+    started: list[tuple[str, str]] = []
+    for module in code.modules.values():
+        for name, value in (pair for node in module.nodes for pair in assignments(node)):
+            if isinstance(value, ast.Call) and dotted(value.func).rpartition(".")[2] == "SocketIO":
+                made[name] = (text(keyword(value, "async_mode")) or "", module.at(value))
     for module in code.modules.values():
         for call in module.calls:
-            name = dotted(call.func).rpartition(".")[2]
-            if name in {"SocketIO", "init_app"} and (mode := text(keyword(call, "async_mode"))):
-                return mode, module.at(call)
-    return "", ""
+            *_, owner, method = ("", *dotted(call.func).split("."))
+            if owner in made and method == "init_app":
+                started.append((text(keyword(call, "async_mode")) or "", module.at(call)))
+    named = [found for found in made.values() if found[0]] or (started if all(mode for mode, _ in started) else [])
+    return named[0] if named else ("", "")

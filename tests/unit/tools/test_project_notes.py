@@ -58,10 +58,17 @@ def test_what_only_the_owner_can_do_is_noted(tmp_path: Path, files: dict[str, st
             "requirements.txt has gevent, which Flask-SocketIO uses, but the fleet's gunicorn works with threads;",
         ),
         (
-            {"requirements.txt": "flask-socketio", "c.py": "io.init_app(app, async_mode='eventlet')"},
-            "c.py:1 has async_mode='eventlet', but the fleet's gunicorn works with threads; set SocketIO(async_mode=",
+            {"requirements.txt": "flask-socketio", "c.py": "io = SocketIO()\nio.init_app(app, async_mode='eventlet')"},
+            "c.py:2 has async_mode='eventlet', but the fleet's gunicorn works with threads; set SocketIO(async_mode=",
         ),
-        ({"requirements.txt": "flask-socketio\ngevent", "c.py": "SocketIO(app, async_mode='threading')"}, None),
+        ({"requirements.txt": "flask-socketio\ngevent", "c.py": "io = SocketIO(app, async_mode='threading')"}, None),
+        (
+            {
+                "requirements.txt": "flask-socketio\neventlet",
+                "c.py": "io = SocketIO()\nio.init_app(app) if live else io.init_app(app, async_mode='threading')",
+            },
+            "requirements.txt has eventlet, which Flask-SocketIO uses,",
+        ),
         ({"requirements.txt": "Flask-Sockets"}, "requirements.txt has flask-sockets, which needs a server of gevent;"),
         ({"requirements.txt": "flask-sock\ngevent"}, None),
     ],
