@@ -1,6 +1,7 @@
 """An index of a project's Python modules, by their syntax trees."""
 
 import ast
+import platform
 import re
 import warnings
 from collections.abc import Iterator
@@ -113,6 +114,24 @@ class Code:
             if path.endswith(".py") and not OTHERS.search(path) and (module := self._parse(path)):
                 found[module.name] = module
         return found
+
+    def without_flask(self) -> str:
+        """Return why there is no Flask application: none is made, or the file with it is left out."""
+        for path in self.tree.files:
+            if path.endswith(".py") and not OTHERS.search(path) and "Flask(" in (content := self.tree.read(path)):
+                try:
+                    ast.parse(content)
+                except (SyntaxError, ValueError) as error:
+                    line = f", line {error.lineno}," if isinstance(error, SyntaxError) else ""
+                    return (
+                        f"{path}{line} cannot be read by this control node's Python "
+                        f"{platform.python_version()}: {getattr(error, 'msg', error)}; correct it, or name the "
+                        "application with --app MODULE:NAME."
+                    )
+        return (
+            f"{self.tree.root} has no Flask application: no Python file in it calls Flask(); give the project's own "
+            "folder, or name the application with --app MODULE:NAME."
+        )
 
     def module_name(self, path: str) -> str:
         """Return the name under which a file is imported."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from tools.release import tree
 from tools.release.errors import ReleaseError
+from tools.release.requirements import decoded
 
 MAX_FILE_SIZE = 2_000_000
 
@@ -50,7 +51,7 @@ class Tree:
         path = self.root / name
         if name not in self._names or not path.is_file() or path.stat().st_size > MAX_FILE_SIZE:
             return ""
-        return path.read_text(encoding="utf-8-sig", errors="replace")
+        return decoded(path.read_bytes(), errors="replace")
 
     def first(self, *names: str) -> str:
         """Return the first of these files that exists, or an empty string."""

@@ -163,10 +163,7 @@ def from_code(apps: Apps) -> Finding:
             f"{' and '.join(needy)} cannot be called without arguments, and no module has the finished application; "
             "give the call with --app, such as --app \"shop:create_app('production')\"."
         )
-    raise ProjectError(
-        f"{apps.code.tree.root} has no Flask application: no Python file in it calls Flask(); "
-        "give the project's own folder, or name the application with --app MODULE:NAME."
-    )
+    raise ProjectError(apps.code.without_flask())
 
 
 def target_of(apps: Apps, spelled: str) -> Target | None:

@@ -15,12 +15,14 @@ ASSIGNED = re.compile(r"(?i)((?:token|passwo?r?d|secret|api_?key)\w*[\"']?\s*(?:
 GENERIC = re.compile(
     r"subprocess-exited-with-error|CalledProcessError|No solution found when|metadata-generation-failed|exit code: |"
     r"Request failed after|This (error|is an issue)|build backend returned an error|Error while generating|"
-    r"legacy-install|Ignored the following|Call to `|Failed building wheel|Failed to build|"
+    r"Failed to parse `|legacy-install|Ignored the following|Call to `|Failed building wheel|Failed to build|"
     r"Failed to (?:download|install)",
     re.IGNORECASE,
 )
+# pip names the package in the next line.
+OTHER_HASH = re.compile(r"DO NOT MATCH THE HASHES[^\n]*\n\s*(\S+)")
 EXCEPTION = re.compile(r"^\W*(?:[\w.]+\.)?\w*(?:Error|Exception)\b: \S")
-ERROR = re.compile(r"\berror\b|\bERR!|^\W*(?:fatal|cause):|not found|\bfailed\b|\bdenied\b", re.IGNORECASE)
+ERROR = re.compile(r"\berror\b|\bERR!|^ssh: |^\W*(?:fatal|cause):|not found|\bfailed\b|\bdenied\b", re.IGNORECASE)
 # git fails instead of asking for a password that nobody can type.
 QUIET_GIT = {"GIT_TERMINAL_PROMPT": "0", "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=10"}
 
@@ -36,6 +38,10 @@ def masked(text: str) -> str:
 
 def cause(output: str) -> str:
     """Return the first line of a program's real error, without secrets."""
+    if package := OTHER_HASH.search(output):
+        return (
+            f"{package[1]} does not have the hash that is locked (was that made for another platform?); lock it again"
+        )
     lines = [line.strip(" \t│╰─▶>╭├\N{MULTIPLICATION SIGN}") for line in output.splitlines() if line.strip()]
     real = [line for line in lines if not GENERIC.search(line)] or lines
     found = [line for pattern in (EXCEPTION, ERROR) for line in real if pattern.search(line)]

@@ -8,6 +8,7 @@ import tempfile
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.error import HTTPError
 
 from tools.release import bundle, identity
 from tools.release.errors import QUIET_GIT, ReleaseError, masked, run
@@ -17,7 +18,7 @@ GIT = re.compile(r"^(git\+)?(https?|ssh|git|file)://|^[\w.-]+@[\w.-]+:")
 COMMIT = re.compile(r"[0-9a-f]{40}")
 DENIED = re.compile(
     r"could not read (Username|Password)|Permission denied|Authentication failed|not found|access denied|"
-    r"Host key verification failed|\b40[134]\b",
+    r"Host key verification failed|Could not read from remote repository|\b40[134]\b",
     re.IGNORECASE,
 )
 KEPT = 5
@@ -164,4 +165,6 @@ def _download(url: str, into: Path) -> None:
         with urllib.request.urlopen(url, timeout=TIMEOUT) as response, into.open("wb") as file:
             shutil.copyfileobj(response, file)
     except OSError as error:
-        raise ReleaseError(f"cannot fetch app_source={masked(url)}: {masked(str(error))}") from error
+        reason = re.sub(r"^<urlopen error |^\[Errno -?\d+\] |>$", "", str(getattr(error, "reason", error)))
+        status = f"status {error.code}: " if isinstance(error, HTTPError) else ""
+        raise ReleaseError(f"cannot fetch app_source={masked(url)}: {status}{masked(reason)}") from error

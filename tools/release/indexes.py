@@ -81,7 +81,7 @@ def _url(entry: Mapping[str, Any], prefix: str) -> str:
 
 def written_out(path: Path) -> list[str]:
     """Return a note if a list of dependencies has the password of an index, because it is part of each release."""
-    if not PASSWORD.search("\n".join(requirements.indexes(requirements.read(path).decode()))):
+    if not PASSWORD.search("\n".join(requirements.indexes(requirements.text_of(path)))):
         return []
     found = f"{path.name} contains the password of a package index, and every host gets that file."
     return [f"{found} Write ${{NAME}} instead, and set that variable on this machine."]

@@ -72,7 +72,7 @@ def _invalid(path: Path, error: ValueError) -> ReleaseError:
 
 def _input(path: Path, more: Extras) -> list[str]:
     """Return what the locked versions depend on: the file and those that it includes."""
-    text = requirements.read(path).decode()
+    text = requirements.text_of(path)
     if path.name == "pyproject.toml":
         settings = tomllib.loads(text)
         project, tool = settings.get("project", {}), settings.get("tool", {}).get("uv", {})
@@ -105,7 +105,7 @@ def _exported(path: Path, more: Extras) -> str:
     if path.name == "pdm.lock":
         return requirements.from_pdm(path, {"default", *more.names})
     if path.name == "Pipfile.lock":
-        return pipenv.locked(requirements.read(path).decode())
+        return pipenv.locked(requirements.text_of(path))
     if path.name == "poetry.lock":
         # In a copy, because Poetry may write into the project.
         with tempfile.TemporaryDirectory() as work:
@@ -121,7 +121,7 @@ def compiled(path: Path, target: Target, known: str, more: Extras = NO_EXTRAS) -
     """Return the exact versions of all dependencies, with hashes. Versions in `known` stay if they still fit."""
     try:
         exported = _exported(path, more)
-        listed = pipenv.listed(requirements.read(path).decode()) if path.name == "Pipfile" else ""
+        listed = pipenv.listed(requirements.text_of(path)) if path.name == "Pipfile" else ""
     except ValueError as error:
         raise _invalid(path, error) from error
     if requirements.unhashed(exported):  # the package index has no hashes; uv computes them
@@ -176,7 +176,7 @@ def lock(
     """Return the locked requirements. What has no hashes is locked into `file`, which stays until its input changes."""
     path = find(root, given)
     more.check(path)
-    text = requirements.read(path).decode()
+    text = requirements.text_of(path)
     indexes = requirements.indexes(text) if path.suffix not in (".lock", ".toml") else []
     complete = requirements.is_locked(text) and requirements.includes(text, more.added(SERVER))
     if path.suffix not in (".lock", ".toml") and complete:

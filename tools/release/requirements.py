@@ -1,5 +1,6 @@
 """Requirements with hashes: reading them from lock files."""
 
+import codecs
 import re
 import tomllib
 from collections.abc import Iterable
@@ -24,6 +25,20 @@ def read(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise ReleaseError(f"cannot read {path}: {error.strerror}") from error
+
+
+def decoded(data: bytes, errors: str = "strict") -> str:
+    """Return the text of a file. PowerShell writes `pip freeze > requirements.txt` in UTF-16."""
+    is_utf16 = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    return data.decode("utf-16" if is_utf16 else "utf-8-sig", errors)
+
+
+def text_of(path: Path) -> str:
+    """Return the text of a file."""
+    try:
+        return decoded(read(path))
+    except UnicodeDecodeError as error:
+        raise ReleaseError(f"{path} is neither UTF-8 nor UTF-16 ({error.reason}); save it as UTF-8") from error
 
 
 def lines(text: str) -> list[str]:
@@ -76,7 +91,7 @@ def indexes(text: str) -> list[str]:
 
 def locked(requirements: Path, target: Target, only: str | None = None) -> list[str]:
     """Return the lock file's requirements with their hashes, without those whose marker is false on the target."""
-    return parse(read(requirements).decode(), requirements, target, only)
+    return parse(text_of(requirements), requirements, target, only)
 
 
 def parse(text: str, requirements: Path, target: Target, only: str | None = None) -> list[str]:
@@ -109,7 +124,7 @@ def parse(text: str, requirements: Path, target: Target, only: str | None = None
 def from_pdm(path: Path, groups: set[str]) -> str:
     """Return the packages of a pdm.lock that belong to groups, as requirements with hashes."""
     found: dict[tuple[str, str], str] = {}
-    for package in tomllib.loads(read(path).decode()).get("package", []):
+    for package in tomllib.loads(text_of(path)).get("package", []):
         if not groups & {*package.get("groups", ["default"])} or "path" in package:
             continue
         version = f"=={package['version']}"
@@ -127,7 +142,7 @@ def from_pdm(path: Path, groups: set[str]) -> str:
 def from_pylock(path: Path) -> str:
     """Return the packages of a pylock.toml (PEP 751) as requirements with hashes."""
     found = []
-    for package in tomllib.loads(read(path).decode()).get("packages", []):
+    for package in tomllib.loads(text_of(path)).get("packages", []):
         files: list[dict[str, Any]] = [*package.get("wheels", []), package.get("sdist"), package.get("archive")]
         hashes = " ".join(f"--hash=sha256:{file['hashes']['sha256']}" for file in files if file)
         marker = f" ; {package['marker']}" if "marker" in package else ""

@@ -158,6 +158,8 @@ def test_slow_steps_are_announced_on_a_terminal(run: Run, monkeypatch: pytest.Mo
         ),
         ([], {"project": "https://127.0.0.1:1/x.git"}, "cannot fetch app_source=https://127.0.0.1:1/x.git"),
         ([], {"project": "https://user:pw@127.0.0.1:1/x.git"}, "has a password, which application.yml would show"),
+        ([], {"project": "ssh://git@127.0.0.1:1/x.git"}, "port 1: Connection refused"),
+        ([], {"project": "https://127.0.0.1:1/x.zip"}, "app_source=https://127.0.0.1:1/x.zip: Connection refused."),
         (["--name", "My_Shop"], {}, "--name My_Shop is not valid as a name of a database and of users; use 1 to 20"),
         (["--name", "nginx"], {}, "--name nginx is a program on the hosts"),
         (["--inventory", "../x"], {}, "--inventory ../x is not valid as a name of containers; use 1 to 20"),

@@ -71,6 +71,7 @@ def test_the_application_is_found(tmp_path: Path, files: dict[str, str], module:
 @pytest.mark.parametrize(
     ("files", "message"),
     [
+        ({"shop.py": f"{APP}\nx = ("}, "shop.py, line 4, cannot be read by this control node's Python 3"),
         ({"shop.py": "print('no Flask')"}, "has no Flask application: no Python file in it calls Flask"),
         (
             {"back/main.py": APP, "Procfile": "web: gunicorn --chdir ./back main:app"},

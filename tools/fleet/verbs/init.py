@@ -18,6 +18,8 @@ from tools.release.errors import ReleaseError, masked
 from tools.release.target import Target
 from tools.release.wheels import better_python
 
+# Without a password, which ssh would not take from there anyway.
+SSH_USER = re.compile(r"(git\+)?ssh://[^/@:\s]+@")
 # Names of optional variables on the screen.
 SHOWN = 8
 
@@ -86,7 +88,7 @@ def opened(project: str) -> tuple[Tree, str, str]:
             )
         note(f"Reading {folder} …")
         return Tree(folder), inventory.source(ROOT, folder), folder.name
-    if masked(project) != project:
+    if masked(project) != project and not SSH_USER.match(project):
         raise ProjectError(
             f"{masked(project)} has a password, which application.yml would show; "
             "use an SSH URL, or git's credential helper."
@@ -95,7 +97,7 @@ def opened(project: str) -> tuple[Tree, str, str]:
     try:
         found = fetch.checkout(project, ROOT / ".cache")
     except ReleaseError as error:
-        raise ProjectError(f"{error}.") from error
+        raise ProjectError(f"{str(error).rstrip('.')}.") from error
     last = re.split("[/:]", project.partition("#")[0].rstrip("/"))[-1]
     source = project if fetch.GIT.match(project) else str(Path(project).expanduser().resolve())
     return Tree(found.root, complete=found.complete), source, fetch.ARCHIVE.sub("", last).removesuffix(".git")

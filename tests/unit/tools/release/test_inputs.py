@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from tests.unit.tools.release.projects import TARGET
+from tools.project import dependencies
+from tools.project.tree import Tree
 from tools.release import lock as locking
 from tools.release import pipenv, requirements
 from tools.release.errors import ReleaseError
@@ -78,3 +80,13 @@ def test_what_has_no_hashes_is_given_to_uv(
     monkeypatch.setattr(locking, "uv", uv)
     locking.compiled(path, TARGET, "")
     assert calls == [(text, named)]
+
+
+def test_a_list_of_packages_in_utf_16_is_read(tmp_path: Path) -> None:
+    """PowerShell writes it that way."""
+    (path := tmp_path / "requirements.txt").write_bytes("flask==3.1.3\r\n".encode("utf-16"))
+    assert requirements.lines(requirements.text_of(path)) == ["flask==3.1.3"]
+    assert dependencies.read(Tree(tmp_path)).versions == {"flask": "3.1.3"}
+    path.write_bytes(b"\xe9\xff")
+    with pytest.raises(ReleaseError, match=r"requirements.txt is neither UTF-8 nor UTF-16 \(.*\); save it as UTF-8"):
+        locking.lock(tmp_path, "", TARGET, tmp_path / "lock")

@@ -123,6 +123,18 @@ def test_requires_python_is_judged_for_the_hosts_not_for_this_machine(
         ),
         ("ERROR: Could not find celery==4.4.1 (from versions: 3.1.3, 4.0.0)", "Could not find celery==4.4.1"),
         ("", "it printed nothing"),
+        (
+            "ssh: Could not resolve hostname h: Name unknown\nfatal: Could not read from remote repository.\n",
+            "ssh: Could not resolve hostname h: Name unknown",
+        ),
+        (
+            "error: Failed to parse `uv.lock`\n  Caused by: TOML parse error at line 1, column 6\n",
+            "Caused by: TOML parse error at line 1, column 6",
+        ),
+        (
+            "ERROR: THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE. If …\n    flask==3.1.3 from x",
+            "flask==3.1.3 does not have the hash that is locked (was that made for another platform?); lock it again",
+        ),
     ],
 )
 def test_an_error_is_the_first_line_that_gives_the_reason(output: str, expected: str) -> None:
