@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from tests.support.live.fleet import LiveFleet
@@ -68,16 +69,16 @@ class Run:
         return self
 
 
-def command(fleet: LiveFleet, *playbook: str) -> list[str]:
-    """Return the command line that runs a playbook on this fleet."""
-    return ["ansible-playbook", f"--inventory=inventories/{fleet.fleet.inventory}", *playbook]
+def command(fleet: LiveFleet, *playbook: str, inventory: Path | None = None) -> list[str]:
+    """Return the command line that runs a playbook on this fleet, or with another inventory."""
+    return ["ansible-playbook", f"--inventory={inventory or f'inventories/{fleet.fleet.inventory}'}", *playbook]
 
 
-def play(fleet: LiveFleet, *playbook: str, timeout: float | None = None) -> Run:
+def play(fleet: LiveFleet, *playbook: str, timeout: float | None = None, inventory: Path | None = None) -> Run:
     """Run a playbook and return the result, also if it fails."""
     began = time.time()
     result = subprocess.run(
-        command(fleet, *playbook),
+        command(fleet, *playbook, inventory=inventory),
         cwd=ROOT,
         env=fleet.fleet.environment,
         capture_output=True,
