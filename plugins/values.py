@@ -17,8 +17,18 @@ BOUNDS = {"celery_metrics_port": (0, 65535), "_port": (1, 65535), "_router_id": 
 
 def shown(name: str, value: Any) -> str:
     """A value as messages show it: short, and without secrets."""
-    text = "…" if any(word in name for word in SECRET) else repr(value)
+    text = "…" if _is_secret(name) else repr(_masked(value))
     return text if len(text) <= MAX_VALUE_LENGTH else f"{text[: MAX_VALUE_LENGTH - 1]}…"
+
+
+def _is_secret(name: Any) -> bool:
+    return any(word in str(name) for word in SECRET)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: "…" if _is_secret(name) else _masked(part) for name, part in value.items()}
+    return [_masked(part) for part in value] if isinstance(value, list) else value
 
 
 def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> list[str]:

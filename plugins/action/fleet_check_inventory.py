@@ -7,8 +7,10 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
+from ansible.errors import AnsibleError
+
 from plugins import arguments, processes
-from plugins.backups import wrong_repositories
+from plugins.backups import unreadable_repositories, wrong_repositories
 from plugins.control_node import ControlNodeAction
 from plugins.filter.mail import mail_failure
 from plugins.folders import FOLDERS, wrong_folders
@@ -215,8 +217,11 @@ class ActionModule(ControlNodeAction):
         members = self.defined(["app_members", "app_worker_members"]).values()
         names = dict.fromkeys(member["name"] for group in members for member in group)
         failures += wrong_folders(self.values(FOLDERS), list(names))
-        for repositories in self.values(["pgbackrest_repositories"]).values():
+        try:
+            repositories = self.values(["pgbackrest_repositories"]).get("pgbackrest_repositories")
             failures += wrong_repositories(repositories, groups.get("backup", []))
+        except AnsibleError as error:
+            failures.append(unreadable_repositories(str(error)))
         failures += processes.wrong(self.values(processes.VARIABLES), groups)
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)

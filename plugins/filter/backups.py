@@ -52,13 +52,19 @@ def backup_guard(
     """
     first = repositories[0] if repositories else {}
     if first.get("type") == "s3":
-        host = first.get("endpoint") or f"s3.{first['region']}.amazonaws.com"
-        seconds, number = "2", first.get("port") or 443
+        host, seconds, number = backup_endpoint(first), "2", first.get("port") or 443
     elif first and list(backup) != list(databases):
         host, seconds, number = backup[0], "0.5", port
     else:
         return ""
     return f"timeout {seconds} bash -c '</dev/tcp/{host}/{number}' 2>/dev/null && "
+
+
+def backup_endpoint(repository: Mapping[str, Any]) -> str:
+    """The server of a bucket: the given one, or Amazon's of the region."""
+    region = str(repository["region"])
+    domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+    return str(repository.get("endpoint") or f"s3.{region}.{domain}")
 
 
 def backup_folders(repositories: Sequence[Mapping[str, Any]], default: str) -> dict[str, str]:
@@ -185,6 +191,7 @@ class FilterModule:
         return {
             "backup_rows": backup_rows,
             "backup_missing_stanza": backup_missing_stanza,
+            "backup_endpoint": backup_endpoint,
             "backup_folders": backup_folders,
             "backup_guard": backup_guard,
             "backup_document": backup_document,

@@ -84,9 +84,10 @@ module "access" {
 module "backups" {
   source = "../modules/bucket"
 
-  fleet      = var.fleet
-  purpose    = "backups"
-  encryption = "aws:kms"
+  fleet         = var.fleet
+  purpose       = "backups"
+  encryption    = "aws:kms"
+  read_versions = true
 }
 
 module "uploads" {
@@ -109,9 +110,10 @@ module "hosts" {
   security_groups = module.access.groups
   ssh_public_key  = var.ssh_public_key
   ami_id          = var.ami_id
+  # WAL is archived by the hosts of Postgres, backups are stored by the host of the group backup.
   profiles = merge(
-    { postgres = module.backups.instance_profile },
-    { for tier in ["app", "workers"] : tier => module.uploads[0].instance_profile if var.uploads_bucket },
+    { for group in ["postgres", "backup"] : group => module.backups.instance_profile },
+    { for group in ["app", "workers"] : group => module.uploads[0].instance_profile if var.uploads_bucket },
   )
 }
 

@@ -34,6 +34,12 @@ output "inventory" {
             fleet_admin_networks = var.admin_networks
             fleet_extra_ports    = var.extra_ports
           },
+          # No key: hosts use the role of their instance.
+          var.backup_days == 0 ? {} : {
+            fleet_backup_repositories = [
+              { type = "s3", bucket = module.backups.bucket, region = var.region, keep_days = var.backup_days }
+            ]
+          },
           var.uploads_bucket ? { app_s3_bucket = module.uploads[0].bucket, app_s3_region = var.region } : {},
           var.ssh_private_key_file == null ? {} : { ansible_ssh_private_key_file = var.ssh_private_key_file },
         )

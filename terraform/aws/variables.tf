@@ -110,6 +110,19 @@ variable "app_port" {
   }
 }
 
+variable "backup_days" {
+  type        = number
+  default     = 14
+  description = "Days to which Postgres can go back, by backups in a bucket. 0 switches backups off."
+
+  validation {
+    condition = var.backup_days >= 0 && floor(var.backup_days) == var.backup_days
+    error_message = join(" ", [
+      "backup_days = ${var.backup_days} must be a whole number of days, or 0 for a fleet without backups.",
+    ])
+  }
+}
+
 variable "uploads_bucket" {
   type        = bool
   default     = false

@@ -11,6 +11,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
+from plugins.filter.backups import backup_document
 from tests.support.cloud import api, ec2, hosts
 from tests.support.cloud.live import LiveCloud
 from tests.support.cloud.scenario import UNAVAILABLE
@@ -64,16 +65,26 @@ def test_a_second_plan_is_empty(fleet: LiveCloud) -> None:
 
 def test_the_application_uses_its_bucket_for_uploads(fleet: LiveCloud) -> None:
     """The local S3 checks no permission, and its address is not that of AWS."""
-    bucket = fleet.cloud.terraform("output", "-raw", "uploads", quiet=True).stdout
+    bucket = fleet.cloud.bucket("uploads")
     assert fleet.run(fleet.hosts["app1"], "sudo cat /etc/news/env").stdout.count(f'="{bucket}"\n') == 5
     s3 = ec2.client("s3", api.port())
     s3.put_object(Bucket=bucket, Key="users/1.txt", Body=b"hello")
     s3.delete_object(Bucket=bucket, Key="users/1.txt")
     versions = s3.list_object_versions(Bucket=bucket)
     assert len(versions["Versions"]) == len(versions["DeleteMarkers"]) == 1
-    # Terraform deletes only an empty bucket.
-    for version in [*versions["Versions"], *versions["DeleteMarkers"]]:
-        s3.delete_object(Bucket=bucket, Key=version["Key"], VersionId=version["VersionId"])
+
+
+def test_a_backup_is_made_into_its_bucket_and_listed(fleet: LiveCloud) -> None:
+    """Started by the host of the group backup. WAL is archived by the primary itself."""
+    fleet.cloud.play("playbooks/backup.yml", "--extra-vars=backup_type=full")
+    fleet.cloud.play("playbooks/backups.yml")
+    command = "sudo -u postgres pgbackrest --stanza=main --output=json info"
+    document = backup_document(fleet.run(fleet.hosts["mon1"], command).stdout)
+    newest = document["backups"][0]
+    assert (newest["type"], document["repositories"]) == ("full", [{"number": 1, "status": "ok"}])
+    s3, bucket = ec2.client("s3", api.port()), fleet.cloud.bucket("backups")
+    for folder in (f"backup/main/{newest['label']}", "archive/main/17-1"):
+        assert s3.list_objects_v2(Bucket=bucket, Prefix=f"pgbackrest/{folder}/")["KeyCount"] > 0
 
 
 def test_another_instance_type_changes_only_the_hosts_of_its_tier(fleet: LiveCloud) -> None:
@@ -114,6 +125,9 @@ def test_destroy_refuses_to_delete_data(fleet: LiveCloud) -> None:
 
 
 def test_destroy_without_protection_removes_everything(fleet: LiveCloud) -> None:
+    terminated = fleet.cloud.terminate_hosts()
+    assert terminated.returncode == 0, terminated.stderr
+    fleet.cloud.empty_buckets()
     destroyed = fleet.cloud.destroy(unprotected=True)
     assert destroyed.returncode == 0, destroyed.stderr
     assert fleet.instances() == []

@@ -139,7 +139,46 @@ run "the_bucket_for_uploads_is_known_to_the_application" {
   }
 }
 
-run "without_a_bucket_for_uploads_only_postgres_hosts_have_a_role" {
+run "backups_are_stored_in_the_bucket_by_the_role_of_the_hosts" {
+  command = plan
+  variables { backup_days = 21 }
+
+  override_resource {
+    target          = module.backups.aws_s3_bucket.this
+    values          = { bucket = "production-backups-1" }
+    override_during = plan
+  }
+  override_resource {
+    target          = module.backups.aws_iam_instance_profile.this
+    values          = { name = "backups" }
+    override_during = plan
+  }
+
+  assert {
+    condition = output.inventory.all.vars.fleet_backup_repositories == [
+      { type = "s3", bucket = "production-backups-1", region = "eu-central-1", keep_days = 21 }
+    ]
+    error_message = "the inventory must store backups in the bucket, without a key"
+  }
+  assert {
+    condition = toset([for name, host in module.hosts.profiles : name if host == "backups"]) == toset(concat(
+      module.topology.groups.postgres, module.topology.groups.backup
+    ))
+    error_message = "the hosts of Postgres and the one that starts backups must have the bucket's role, and no other"
+  }
+}
+
+run "a_fleet_may_have_no_backups" {
+  command = plan
+  variables { backup_days = 0 }
+
+  assert {
+    condition     = !contains(keys(output.inventory.all.vars), "fleet_backup_repositories")
+    error_message = "without days to keep, the inventory must have no repository"
+  }
+}
+
+run "without_a_bucket_for_uploads_only_hosts_of_backups_have_a_role" {
   command = plan
 
   assert {
@@ -216,9 +255,10 @@ run "another_mistake_in_a_variable_is_refused" {
   command = plan
   variables {
     admin_networks = []                                 # nobody could log in
+    backup_days    = 0.5                                # a fraction
     data_gb        = { redis = 0.5 }                    # a fraction
     dns_zone       = null                               # no record for the domain
     zones          = ["eu-central-1a", "eu-central-1b"] # full names
   }
-  expect_failures = [var.admin_networks, var.data_gb, var.dns_zone, var.zones]
+  expect_failures = [var.admin_networks, var.backup_days, var.data_gb, var.dns_zone, var.zones]
 }

@@ -49,6 +49,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
     noncurrent_version_expiration {
       noncurrent_days = 30
     }
+    # What is left of a deleted object after its last version. Many of them slow down listings.
+    expiration {
+      expired_object_delete_marker = true
+    }
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
     }
@@ -91,6 +95,15 @@ data "aws_iam_policy_document" "this" {
       "s3:GetObject", "s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts",
     ]
     resources = ["${aws_s3_bucket.this.arn}/*"]
+  }
+
+  dynamic "statement" {
+    for_each = var.read_versions ? [1] : []
+
+    content {
+      actions   = ["s3:ListBucketVersions", "s3:GetObjectVersion"]
+      resources = [aws_s3_bucket.this.arn, "${aws_s3_bucket.this.arn}/*"]
+    }
   }
 }
 

@@ -13,6 +13,12 @@ variable "encryption" {
   description = "Encryption of objects: aws:kms, or AES256, with which signed URLs of any version work."
 }
 
+variable "read_versions" {
+  type        = bool
+  default     = false
+  description = "Whether hosts may also read replaced and deleted objects, to restore from deleted backups."
+}
+
 variable "browser_origins" {
   type        = list(string)
   default     = []

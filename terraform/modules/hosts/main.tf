@@ -19,6 +19,12 @@ locals {
       ) % length(local.zones)]
     }
   }
+  # An instance has at most one.
+  profile_of = {
+    for name, host in local.hosts : name => try(
+      [for group in host.groups : var.profiles[group] if contains(keys(var.profiles), group)][0], null
+    )
+  }
   data = { for name, host in local.hosts : name => host if var.tiers[host.tier].data_gb > 0 }
 
   voters = {
@@ -71,7 +77,7 @@ resource "aws_instance" "host" {
   key_name                    = aws_key_pair.admin.key_name
   vpc_security_group_ids      = [for group in concat(["all"], each.value.groups) : var.security_groups[group]]
   ebs_optimized               = true
-  iam_instance_profile        = lookup(var.profiles, each.value.tier, null)
+  iam_instance_profile        = local.profile_of[each.key]
   tags                        = { Name = each.key, Fleet = var.fleet }
 
   root_block_device {

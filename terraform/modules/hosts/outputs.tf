@@ -24,3 +24,8 @@ output "hosts" {
     ])
   }
 }
+
+output "profiles" {
+  description = "Instance profile of each host, by host name. Hosts without one are left out."
+  value       = { for name, profile in local.profile_of : name => profile if profile != null }
+}

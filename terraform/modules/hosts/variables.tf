@@ -49,5 +49,5 @@ variable "ami_id" {
 
 variable "profiles" {
   type        = map(string)
-  description = "Instance profiles by tier. Hosts of other tiers have none."
+  description = "Instance profiles by inventory group. Hosts of other groups have none."
 }

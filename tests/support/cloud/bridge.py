@@ -5,7 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from tests.support.cloud import ec2, hosts, instances
+from tests.support.cloud import ec2, hosts, instances, s3
 from tests.support.cloud.listeners import Listener, listeners
 from tests.support.cloud.load_balancer import LoadBalancer
 from tools.fleet.context import echo
@@ -18,7 +18,7 @@ class Bridge:
 
     def __init__(self, port: int, load_balancer: LoadBalancer) -> None:
         self.ec2, self.balancers, self.load_balancer = ec2.client("ec2", port), ec2.client("elbv2", port), load_balancer
-        self.subnet = ""
+        self.port, self.subnet = port, ""
 
     def follow(self, stopped: threading.Event) -> None:
         """Synchronize every second until `stopped`. Errors are printed and retried: incomplete resources cause them."""
@@ -54,6 +54,7 @@ class Bridge:
         subnet = self.ec2.describe_vpcs(VpcIds=[vpc])["Vpcs"][0]["CidrBlock"]
         hosts.make_network(subnet)
         self.load_balancer.address = str(ipaddress.ip_network(subnet)[1])
+        s3.serve(self.load_balancer.address, self.port)
         self.subnet = subnet
 
     def _boot(self, instance: instances.Instance) -> None:

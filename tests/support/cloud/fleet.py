@@ -113,6 +113,24 @@ class CloudFleet(Fleet):
             (copy / "terraform" / "modules" / name).write_text(text)
         return self.run("bin/terraform", f"-chdir={copy}/terraform/aws", *command, quiet=True)
 
+    def terminate_hosts(self) -> subprocess.CompletedProcess[str]:
+        """Terminate the instances alone, which else write into the buckets while these are emptied."""
+        command = ["destroy", "-target=module.hosts.aws_instance.host", "-auto-approve", "-input=false", "-no-color"]
+        return self.terraform(*command, *arguments({}), quiet=True)
+
+    def empty_buckets(self) -> None:
+        """Delete all versions of all objects. Terraform deletes only an empty bucket."""
+        s3 = ec2.client("s3", api.port())
+        for bucket in ("backups", "uploads"):
+            name = self.bucket(bucket)
+            for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
+                for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
+                    s3.delete_object(Bucket=name, Key=version["Key"], VersionId=version["VersionId"])
+
+    def bucket(self, purpose: str) -> str:
+        """Return the name of the bucket for backups or uploads."""
+        return self.terraform("output", "-raw", purpose, quiet=True).stdout
+
     def leftovers(self) -> dict[str, list[str]]:
         """Return the remaining resources that cost money or hold data, by kind."""
         api_of = partial(ec2.client, port=api.port())

@@ -106,7 +106,7 @@ class LoadBalancer:
             async with asyncio.timeout(CONNECT_SECONDS):
                 target_reader, target_writer = await asyncio.open_connection(target.address, target.port)
             try:
-                await asyncio.gather(_pump(reader, target_writer), _pump(target_reader, writer))
+                await asyncio.gather(pump(reader, target_writer), pump(target_reader, writer))
             finally:
                 target_writer.close()
         except (OSError, TimeoutError):
@@ -115,9 +115,10 @@ class LoadBalancer:
             writer.close()
 
 
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy a connection's data until its end."""
     while data := await reader.read(CHUNK):
         writer.write(data)
         await writer.drain()
-    with suppress(OSError):
+    with suppress(OSError, NotImplementedError):  # TLS can close only both directions
         writer.write_eof()

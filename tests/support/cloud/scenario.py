@@ -8,10 +8,10 @@ import os
 import subprocess
 import sys
 
-from tests.support.cloud import api
+from tests.support.cloud import api, s3
 from tests.support.cloud.ec2 import CREDENTIALS
-from tests.support.cloud.fleet import KEY, CloudFleet
-from tests.support.cloud.hosts import DIRECTORY, FLEET
+from tests.support.cloud.fleet import KEY, VPC, CloudFleet
+from tests.support.cloud.hosts import CERTIFICATE, DIRECTORY, FLEET
 from tools.fleet.context import ROOT, FleetError, echo
 from tools.fleet.down import down as remove
 from tools.terraform.aws_provider import environment, missing
@@ -36,6 +36,8 @@ def up() -> None:
     cloud = fleet()
     if not KEY.exists():
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", FLEET, "-f", str(KEY)], check=True)
+    if not CERTIFICATE.exists():
+        s3.certify(str(VPC[1]))
     api.stop()  # two processes would remove each other's hosts
     api.start()
     init = cloud.init()

@@ -6,7 +6,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from tests.support.cloud import ec2, hosts
+from tests.support.cloud import ec2, hosts, s3
 from tests.support.cloud.bridge import Bridge
 from tests.support.cloud.instances import Instance
 from tests.support.cloud.listeners import Target
@@ -27,6 +27,7 @@ class Engine:
         monkeypatch.setattr(hosts, "remove_network", lambda _: setattr(self, "network", ""))
         monkeypatch.setattr(hosts, "boot", self.boot)
         monkeypatch.setattr(hosts, "remove", self.hosts.pop)
+        monkeypatch.setattr(s3, "serve", lambda *_: None)
 
     def boot(self, instance: Instance, public_key: str) -> None:
         self.hosts[instance.id] = (instance.address, public_key)

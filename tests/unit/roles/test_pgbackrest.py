@@ -5,19 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from plugins.backups import wrong_repositories
+from plugins.backups import SETTINGS, unreadable_repositories, wrong_repositories
 from tests.unit.roles.modules import read_yaml, render
 
 DB1, DB2 = ({"name": f"db{number}", "address": f"10.0.0.4{number}"} for number in (1, 2))
 MON1 = {"name": "mon1", "address": "10.0.0.61"}
 NODE1 = {"name": "node1", "address": "10.0.0.11"}
-S3 = {"type": "s3", "bucket": "b", "region": "eu-central-1", "keep_days": 30}
+S3 = {"type": "s3", "bucket": "shop", "region": "eu-central-1", "keep_days": 30}
 # Variables of the role that the configuration does not use.
 UNUSED = {"present", "service", "metrics", "results", "installs_postgres", "programs", "rehearsal_settings"}
 PASS = "not-a-secret-of-anybody"
+KEY = {"key": "AKIAEXAMPLE", "secret": "never-in-a-message"}
 
 
 def configuration(
@@ -79,15 +81,33 @@ def test_a_database_host_with_the_repository_is_its_own_first_database() -> None
 @pytest.mark.parametrize("host", [DB1, MON1])
 def test_every_host_reaches_a_bucket_itself(host: dict[str, str]) -> None:
     found = lines(configuration(host, [DB1, DB2], MON1, {"type": "host"}, S3))
-    assert {"repo2-type=s3", "repo2-s3-bucket=b", "repo2-s3-endpoint=s3.eu-central-1.amazonaws.com"} <= {*found}
-    assert {"repo2-s3-key-type=auto", f"repo2-cipher-pass={PASS}"} <= {*found}
+    assert {"repo2-type=s3", "repo2-s3-bucket=shop", "repo2-s3-endpoint=s3.eu-central-1.amazonaws.com"} <= {*found}
+    assert f"repo2-cipher-pass={PASS}" in found
+
+
+def test_without_a_key_hosts_use_the_role_of_their_instance() -> None:
+    found = lines(configuration(DB1, [DB1], MON1, S3))
+    assert [line for line in found if "key" in line and "tls" not in line] == ["repo1-s3-key-type=auto"]
+    assert not [line for line in found if "uri-style" in line]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        # Amazon's certificate has one label for the bucket.
+        ({"bucket": "shop.backups"}, {"repo1-s3-uri-style=path"}),
+        ({"region": "cn-north-1"}, {"repo1-s3-endpoint=s3.cn-north-1.amazonaws.com.cn"}),
+    ],
+)
+def test_the_server_of_a_bucket_is_reached(change: dict[str, str], expected: set[str]) -> None:
+    assert expected <= {*lines(configuration(DB1, [DB1], MON1, S3 | change))}
 
 
 def test_a_check_restores_on_the_host_of_the_repository_from_one_repository_alone() -> None:
     own = {"pgbackrest_data_directory": "/scratch/data", "__pgbackrest_used": [S3], "__pgbackrest_checks": True}
     found = lines(configuration(MON1, [MON1], MON1, {"type": "host"}, S3, **own))
     assert not [line for line in found if "tls" in line or "-host" in line or "repo2" in line]
-    assert {"repo1-type=s3", "repo1-s3-bucket=b", f"repo1-cipher-pass={PASS}"} <= {*found}
+    assert {"repo1-type=s3", "repo1-s3-bucket=shop", f"repo1-cipher-pass={PASS}"} <= {*found}
     # A slow repository must not look like the end of the archive.
     assert "[global:archive-get]" not in found
     assert found[-2:] == ["[main]", "pg1-path=/scratch/data"]
@@ -118,10 +138,23 @@ def test_another_s3_server_is_reached_by_path_with_its_own_ca_and_key() -> None:
         ([{"type": "host"}], ["mon1"], ""),
         ([{"type": "host"}], [], "Group backup has no hosts"),
         ([{"type": "host"}], ["mon1", "mon2"], "Group backup has 2 hosts"),
-        ({"type": "host"}, ["mon1"], "is not a list"),
+        (S3 | KEY, ["mon1"], "is not a list"),
         ([{"type": "nfs"}], ["mon1"], "entry 1: its type is not one of host, s3"),
         ([S3 | {"bucket": ""}], ["mon1"], "entry 1: bucket is missing"),
+        ([S3 | {"region": ""}], ["mon1"], "entry 1: region is missing"),
+        ([S3 | {"bucket": "s3://shop/db"}], ["mon1"], "bucket = 's3://shop/db' is not the name of a bucket"),
+        ([S3 | {"bucket": "Shop"}], ["mon1"], "bucket = 'Shop' is not the name of a bucket"),
+        ([S3 | {"region": "Frankfurt"}], ["mon1"], "region = 'Frankfurt' is not a region of AWS"),
         ([S3 | {"key": "k"}], ["mon1"], "entry 1: key is set alone"),
+        ([S3 | {"secret": KEY["secret"]}], ["mon1"], "entry 1: secret is set alone"),
+        ([S3 | {"endpoint": "s3.test"}], ["mon1"], "entry 1: key and secret are missing"),
+        ([S3 | {"endpoint": "vpce-1.s3.eu-central-1.vpce.amazonaws.com"}], ["mon1"], ""),
+        ([S3 | KEY | {"endpoint": "s3.test", "region": "anywhere", "port": 9000}], ["mon1"], ""),
+        ([S3 | KEY | {"endpoint": "https://s3.test"}], ["mon1"], "endpoint = 'https://s3.test' is not the name"),
+        ([S3 | KEY | {"endpoint": "s3.test:9000"}], ["mon1"], "endpoint = 's3.test:9000' is not the name"),
+        ([S3 | {"port": "9000"}], ["mon1"], "port = '9000' is not a port"),
+        ([S3 | KEY | {"role": "backups"}], ["mon1"], "For the role of their instance, leave out key and secret."),
+        ([{"type": "host", "bucket": "shop"}], ["mon1"], "entry 1: bucket is no setting of type host"),
         ([{"type": "host", "keep_days": 0}], ["mon1"], "keep_days = 0"),
     ],
 )
@@ -131,3 +164,22 @@ def test_a_wrong_repository_is_refused_before_any_host_is_touched(
     sentences = wrong_repositories(repositories, hosts)
     assert len(sentences) == (1 if part else 0)
     assert part in "".join(sentences)
+    assert KEY["secret"] not in "".join(sentences)
+
+
+def test_a_secret_that_is_not_in_the_vault_is_named() -> None:
+    repositories = [S3 | KEY | {"secret": trust_as_template("{{ vault_backups_secret }}")}]
+    with pytest.raises(AnsibleError) as undefined:
+        Templar(DataLoader(), {}).template(repositories)
+    assert unreadable_repositories(str(undefined.value)) == (
+        "pgbackrest_repositories uses vault_backups_secret, which is not in the vault; store it with "
+        "`bin/fleet secret set backups_secret`."
+    )
+    assert unreadable_repositories("x has no y.") == (
+        "pgbackrest_repositories has no value: x has no y; correct it in the inventory."
+    )
+
+
+def test_preflight_knows_the_settings_of_a_repository() -> None:
+    options = read_yaml("roles/pgbackrest/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    assert set(SETTINGS["s3"]) == set(options["pgbackrest_repositories"]["options"])

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from plugins.backups import wrong_repositories
-from plugins.values import is_literal, specifications, wrong_types, wrong_values
+from plugins.values import is_literal, shown, specifications, wrong_types, wrong_values
 from tests.unit.roles.modules import ROLES, read_yaml
 
 Options = dict[str, dict[str, Any]]
@@ -38,6 +38,11 @@ ROLES_WITH_PORT: dict[str, Options] = {role: {"app_port": {"type": "int"}} for r
 def test_a_wrong_value_is_reported_once(reported: list[str], sentences: list[str]) -> None:
     found = wrong_values(ROLES_WITH_PORT, {"app_port": "many", "app_user": "www"}, reported)
     assert [sentence.partition(":")[0] for sentence in found] == sentences
+
+
+def test_a_secret_within_a_value_is_not_shown() -> None:
+    assert shown("x_repositories", [{"key": "a", "secret": "b"}]) == "[{'key': 'a', 'secret': '…'}]"
+    assert shown("x_secret", "b") == "…"
 
 
 def test_an_unknown_type_of_repository_is_reported_once() -> None:

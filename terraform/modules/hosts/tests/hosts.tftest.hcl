@@ -9,7 +9,7 @@ mock_provider "aws" {
 variables {
   fleet          = "test"
   ssh_public_key = "ssh-ed25519 AAAA"
-  profiles       = { postgres = "backups", app = "uploads" }
+  profiles       = { postgres = "backups", backup = "backups", app = "uploads" }
   tiers = {
     app = { instance_type = "t3.medium", memory_mb = 2048, data_gb = 0 }
     postgres = {
@@ -23,14 +23,16 @@ variables {
     app1 = { number = 21, groups = ["app"] }
     db1  = { number = 41, groups = ["etcd", "postgres"] }
     db2  = { number = 42, groups = ["etcd", "postgres"] }
-    mon1 = { number = 61, groups = ["etcd", "monitoring"] }
+    mon1 = { number = 61, groups = ["backup", "etcd", "monitoring"] }
   }
   subnets = {
     a = { id = "subnet-a", cidr = "10.80.0.0/22" }
     b = { id = "subnet-b", cidr = "10.80.4.0/22" }
     c = { id = "subnet-c", cidr = "10.80.8.0/22" }
   }
-  security_groups = { all = "sg-0", app = "sg-1", etcd = "sg-2", postgres = "sg-3", monitoring = "sg-4" }
+  security_groups = {
+    all = "sg-0", app = "sg-1", etcd = "sg-2", postgres = "sg-3", monitoring = "sg-4", backup = "sg-5"
+  }
 }
 
 run "the_number_of_a_host_determines_its_zone_and_address" {
@@ -58,9 +60,9 @@ run "the_number_of_a_host_determines_its_zone_and_address" {
   }
   assert {
     condition = [
-      for name in ["db1", "db2", "app1"] : aws_instance.host[name].iam_instance_profile
-    ] == ["backups", "backups", "uploads"]
-    error_message = "the hosts of a tier must have its profile"
+      for name in ["db1", "db2", "mon1", "app1"] : aws_instance.host[name].iam_instance_profile
+    ] == ["backups", "backups", "backups", "uploads"]
+    error_message = "the hosts of a group must have its profile, also the one that stores the backups"
   }
 }
 
