@@ -1,7 +1,8 @@
-"""Checks a restore before anything is stopped: its options, the backups in the repository, and disks."""
+"""Checks a restore before anything is stopped: its options, the backups in the repository, disks and the schema."""
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -17,6 +18,8 @@ GUIDE = "docs/backups.md explains it"
 WRONG_PASS = re.compile(r"outside of section at line 1|CryptoError|unable to decrypt|invalid salt", re.IGNORECASE)
 # Codes of `pgbackrest info`: neither the stanza's folder nor its data exist, or it has no backup.
 NO_STANZA, NO_BACKUP = (1, 3), 2
+# Phases of a restore in place in which nothing is promoted.
+UNDONE = ("stopped", "proven")
 
 
 def parsed(text: str) -> datetime:
@@ -65,7 +68,7 @@ def request_refusal(options: Options, now: float) -> str:
     """Why a restore cannot begin, from its options, in a sentence. Empty if it can.
 
     Args:
-        options: `to`, `remove` and `host`, and of the fleet `hosts` and `repositories`.
+        options: `to`, `in_place`, `remove`, `confirm` and `host`, and of the fleet `fleet`, `hosts` and `repositories`.
         now: The time of the control node.
     """
     if not options["repositories"] and not options["remove"]:
@@ -76,7 +79,7 @@ def request_refusal(options: Options, now: float) -> str:
     if options["host"] and options["host"] not in options["hosts"]:
         return f"restore_host = {options['host']} must be one of {', '.join(options['hosts'])}."
     if options["remove"]:
-        return ""
+        return "restore_remove and restore_in_place exclude each other: leave one out." if options["in_place"] else ""
     if not options["to"]:
         return f"restore_to is missing: the point in time to go back to. Write -e restore_to={EXAMPLE}."
     try:
@@ -85,6 +88,12 @@ def request_refusal(options: Options, now: float) -> str:
         return str(error)
     if moment.timestamp() >= now:
         return f"restore_to = {shown(moment)} is in the future: it is {shown(now)} now. Choose a time that has passed."
+    if options["in_place"] and options["confirm"] != options["fleet"]:
+        return (
+            f"restore_in_place loses everything that was written after {shown(moment)} on the fleet "
+            f"{options['fleet']}. If you mean that, repeat its name: -e restore_confirm={options['fleet']}. Without "
+            "restore_in_place, the old data are shown beside the running database, and nothing is lost."
+        )
     return ""
 
 
@@ -140,11 +149,11 @@ def base(answer: Mapping[str, Any], stanza: str, moment: float) -> Backup | None
 
 
 def plan(answer: Mapping[str, Any], options: Options) -> dict[str, Any]:
-    """Return what a restore will do on a host: `refusal`, `target`, `label` and `size`.
+    """Return what a restore will do on a host: `refusal`, `target`, `label`, `size` and `keep`.
 
     Args:
         answer: The result of `pgbackrest info --output=json` on that host.
-        options: `to`, `stanza`, `host` and `folder`; `free`, the bytes that its file system has left;
+        options: `to`, `stanza`, `in_place`, `host` and `folder`; `free`, the bytes that its file system has left;
             `wal`, the bytes that the log may need; `left`, a side restore that is there; `port` with `port_used`.
     """
     result: dict[str, Any] = {"refusal": repository_refusal(answer, options["stanza"]), "target": target(options["to"])}
@@ -160,19 +169,22 @@ def plan(answer: Mapping[str, Any], options: Options) -> dict[str, Any]:
         )
         return result | {"refusal": refusal}
     size, free, wal = int(found["info"]["size"]), int(options["free"]), int(options["wal"])
-    result |= {"label": found["label"], "size": size}
-    return result | {"refusal": host_refusal(options, size + size // 10 + wal, free)}
+    # In place, files of the same size are replaced, so only the log needs room.
+    keep = bool(options["in_place"]) and free >= size + size // 10 + wal
+    needed = wal if options["in_place"] else size + size // 10 + wal
+    result |= {"label": found["label"], "size": size, "keep": keep}
+    return result | {"refusal": host_refusal(options, needed, free)}
 
 
 def host_refusal(options: Options, needed: int, free: int) -> str:
     """Why a host cannot take the restored data, in a sentence; empty if it can."""
     host, folder = options["host"], options["folder"]
-    if options["left"]:
+    if not options["in_place"] and options["left"]:
         return (
             f"{host} still has a side restore in {folder}. Remove it first: -e restore_remove=true -e "
             f"restore_host={host}."
         )
-    if options["port_used"]:
+    if not options["in_place"] and options["port_used"]:
         return f"restore_port = {options['port']} is in use on {host}. Choose another one."
     if free < needed:
         return (
@@ -187,21 +199,65 @@ def megabytes(size: int) -> int:
     return -(-size // 1024**2)
 
 
-def choose_host(wanted: str, answering: Sequence[str], clusters: Sequence[Any]) -> str:
+def schema_refusal(log: Sequence[Mapping[str, Any]], text: str) -> str:
+    """Why the release that serves does not fit the schema of a point in time, in a sentence. Empty if it does.
+
+    Args:
+        log: The log of deploys.
+        text: The point in time.
+    """
+    then = f"{parsed(text):%Y-%m-%dT%H:%M:%SZ}"
+    migrations = [entry for entry in log if entry["result"] == "migrated" and entry["when"] > then]
+    if not migrations:
+        return ""
+    served = [entry["release"] for entry in log if entry["result"] == "done" and entry["when"] <= then]
+    if not served or served[-1] != migrations[-1]["release"]:
+        fitting = f"Release {served[-1]} fits it" if served else "The log names no release that fits it"
+    else:
+        fitting = f"Release {served[-1]} fits it, and it migrated again since"
+    return (
+        f"The schema of {shown(parsed(text))} is older than the release that serves: release "
+        f"{migrations[0]['release']} migrated it on {migrations[0]['when']}. {fitting}. Go back to that release first "
+        "(playbooks/rollback.yml -e rollback_to), or restore with -e restore_older_schema=true and deploy afterwards, "
+        "which migrates again."
+    )
+
+
+def choose_host(wanted: str, answering: Sequence[str], clusters: Sequence[Any], in_place: bool) -> str:
     """Return the host on which to restore: the wanted one, else a standby, else the first one that answers.
+
+    In place it is the primary, whose data need the fewest changes.
 
     Args:
         wanted: A host by name, or nothing.
         answering: Names of the database hosts that answer over SSH.
         clusters: What Patroni on these hosts reports; other values where it does not answer.
+        in_place: Whether the whole cluster goes back.
     """
     if wanted:
         return wanted if wanted in answering else ""
     members: list[dict[str, str]] = next((cluster["members"] for cluster in clusters if isinstance(cluster, dict)), [])
     leaders = [member["name"] for member in members if member["role"] == "leader"]
     standbys = [member["name"] for member in members if member["state"] == "streaming"]
-    wishes = [name for name in standbys + leaders if name in answering]
+    wishes = [name for name in (leaders if in_place else standbys + leaders) if name in answering]
     return next(iter([*wishes, *answering]), "")
+
+
+def begun(hosts: Sequence[Mapping[str, Any]], leaders: Sequence[str]) -> dict[str, Any]:
+    """Return the restore in place that was interrupted, as `host` and `note`; without one, the note's phase is empty.
+
+    One that had promoted nothing is over if somebody has started Patroni again.
+
+    Args:
+        hosts: Variables of the database hosts, with the file in which role restore notes how far it has come.
+        leaders: Names of the hosts that are a running primary.
+    """
+    for host in hosts:
+        content = (host.get("restore_note") or {}).get("content")
+        note = json.loads(b64decode(content)) if content else {"phase": ""}
+        if note["phase"] and not (leaders and note["phase"] in UNDONE):
+            return {"host": host["inventory_hostname"], "note": note}
+    return {"host": "", "note": {"phase": ""}}
 
 
 class FilterModule:
@@ -210,8 +266,10 @@ class FilterModule:
     def filters(self) -> dict[str, Any]:
         """The filters by name."""
         return {
+            "restore_begun": begun,
             "restore_host": choose_host,
             "restore_plan": plan,
             "restore_request_refusal": request_refusal,
+            "restore_schema_refusal": schema_refusal,
             "restore_target": target,
         }

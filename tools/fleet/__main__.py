@@ -142,7 +142,7 @@ VERBS: dict[str, Verb] = {
     ),
     "restore": Verb(
         playbooks.restore,
-        "show the data of an earlier point in time beside the running database",
+        "show the data of an earlier point in time beside the running database, or go back to it",
         playbooks.restore_arguments,
         "any",
         "bin/fleet restore '2026-11-29 03:00:00+00'",

@@ -16,7 +16,7 @@ from tests.unit.playbooks import plain
 from tools.fleet.context import ROOT
 
 HOSTS = ["n1", "n2", "n3"]
-GROUPS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring")
+GROUPS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monitoring", "backup")
 MEMBERS = [{"name": name, "address": f"10.0.0.{number}"} for number, name in enumerate(HOSTS, 1)]
 VARIABLES = {
     "ansible_connection": "local",
@@ -27,6 +27,9 @@ VARIABLES = {
     "etcd_members": MEMBERS,
     "deploy_etcd_members": "{{ etcd_members }}",
     "fleet_silent": [],
+    "fleet_address": "127.0.0.1",
+    "fleet_name": "shop",
+    "pgbackrest_repositories": [{"type": "host"}],
     "failing": "",
 }
 LOCK = "deploy/lock"
@@ -116,6 +119,22 @@ def test_nothing_is_touched_while_another_run_holds_the_lock(
     playbook: str, options: dict[str, str], tmp_path: Path
 ) -> None:
     assert events(tmp_path, playbook, failing=LOCK, **options) == (False, [LOCK])
+
+
+RESTORE = {"restore_to": "2026-11-29 03:00:00+00", "restore_in_place": True, "restore_confirm": "shop"}
+STEPS = [
+    *(LOCK, "restore/begin", "nginx/maintenance", "restore/stop", "restore/in_place", "restore/rejoin"),
+    *("restore/check", "restore/back_up", "stop", "app/ready", "restore/done", "deploy/unlock"),
+]
+
+
+@pytest.mark.parametrize("failing", ["", "restore/begin", "restore/in_place"])
+def test_a_restore_in_place_keeps_the_lock_until_it_is_complete(failing: str, tmp_path: Path) -> None:
+    ended_well, done = events(tmp_path, "restore.yml", failing=failing, **RESTORE)
+    assert ended_well == (not failing)
+    steps = STEPS[: STEPS.index(failing) + 1] if failing else STEPS
+    # Before anything is stopped, nobody needs the lock.
+    assert done == (steps + ["deploy/unlock"] * (failing == "restore/begin"))
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.glob("playbooks/*.yml")), ids=lambda path: path.stem)

@@ -8,20 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 from plugins.filter import restore
 from tests.unit.playbooks import of_the_project
-from tests.unit.roles.modules import ROLES, Run, load, read_yaml
+from tests.unit.roles.modules import ROLES, Run, load
 
 reached = load(ROLES / "restore/library/restore_reached.py")
 NOW = restore.parsed("2026-11-29 12:00:00+00").timestamp()
 GB = 1024**3
 OPTIONS: dict[str, Any] = {
     "to": "2026-11-29 03:00:00+00",
+    "in_place": False,
     "remove": False,
+    "confirm": "",
     "host": "",
+    "fleet": "shop",
     "hosts": ["db1", "db2"],
     "repositories": 1,
 }
@@ -57,6 +58,10 @@ def test_a_time_is_read_in_its_zone(text: str, utc: str) -> None:
         ({"repositories": 0, "remove": True}, ""),
         ({"host": "db3"}, "restore_host = db3 must be one of db1, db2."),
         ({"to": "", "remove": True}, ""),
+        ({"remove": True, "in_place": True}, "exclude each other"),
+        ({"in_place": True}, "loses everything that was written after 2026-11-29 03:00:00+00 on the fleet shop"),
+        ({"in_place": True, "confirm": "other"}, "restore_confirm=shop"),
+        ({"in_place": True, "confirm": "shop"}, ""),
     ],
 )
 def test_options_that_make_no_sense_are_refused(options: dict[str, Any], sentence: str) -> None:
@@ -85,6 +90,7 @@ def info(backups: list[dict[str, Any]], code: int = 0, name: str = "main", **mor
 HERE: dict[str, Any] = {
     "to": OPTIONS["to"],
     "stanza": "main",
+    "in_place": False,
     "host": "db2",
     "folder": "/var/lib/postgresql/17/beside",
     "free": 5 * GB,
@@ -122,6 +128,8 @@ BINARY = 'ERROR: [029]: FormatError: key/value found outside of section at line 
         (ALL, {"free": 3 * GB}, "beside on db2 needs 3277 MB, and 3072 MB are free"),
         (ALL, {"left": True}, "db2 still has a side restore in /var/lib/postgresql/17/beside. Remove it first"),
         (ALL, {"port_used": True}, "restore_port = 5433 is in use on db2"),
+        (ALL, {"left": True, "port_used": True, "in_place": True, "free": GB}, ""),
+        (ALL, {"in_place": True, "free": GB - 1}, "needs 1024 MB"),
     ],
 )
 def test_a_restore_that_cannot_succeed_is_refused(
@@ -146,18 +154,21 @@ CLUSTER = {
 
 
 @pytest.mark.parametrize(
-    ("wanted", "answering", "clusters", "host"),
+    ("wanted", "answering", "clusters", "in_place", "host"),
     [
-        ("", ["db1", "db2"], [CLUSTER], "db2"),
-        ("", ["db1"], [CLUSTER], "db1"),
-        ("", ["db1", "db2"], [], "db1"),
-        ("", [], [], ""),
-        ("db1", ["db1", "db2"], [CLUSTER], "db1"),
-        ("db1", ["db2"], [CLUSTER], ""),
+        ("", ["db1", "db2"], [CLUSTER], False, "db2"),
+        ("", ["db1"], [CLUSTER], False, "db1"),
+        ("", ["db1", "db2"], [CLUSTER], True, "db1"),
+        ("", ["db1", "db2"], [], False, "db1"),
+        ("", [], [], False, ""),
+        ("db1", ["db1", "db2"], [CLUSTER], False, "db1"),
+        ("db1", ["db2"], [CLUSTER], False, ""),
     ],
 )
-def test_a_standby_shows_the_old_data(wanted: str, answering: list[str], clusters: list[Any], host: str) -> None:
-    assert restore.choose_host(wanted, answering, clusters) == host
+def test_a_standby_shows_the_old_data(
+    wanted: str, answering: list[str], clusters: list[Any], in_place: bool, host: str
+) -> None:
+    assert restore.choose_host(wanted, answering, clusters, in_place) == host
 
 
 STOPPED = "LOG:  recovery stopping before commit of transaction 740, time 2026-11-29 03:00:01.25+00\n"
@@ -217,26 +228,6 @@ def test_the_playbook_refuses_before_it_connects(options: list[str], message: st
     result = of_the_project().run("-i", str(tmp_path / "hosts.json"), "playbooks/restore.yml", *options)
     assert result.returncode != 0
     assert message in " ".join(result.stdout.split())
-
-
-def evaluate(name: str) -> Any:
-    """Return a private variable of the role."""
-    given = read_yaml("roles/restore/defaults/main.yml") | read_yaml("roles/restore/vars/main.yml")
-    variables = {key: trust_as_template(value) if isinstance(value, str) else value for key, value in given.items()}
-    nested = {key: trusted(value) for key, value in variables.items() if isinstance(value, dict)}
-    variables |= nested | {"restore_moment": OPTIONS["to"]}
-    return Templar(DataLoader(), variables=variables).template(trust_as_template(f"{{{{ {name} }}}}"))
-
-
-def trusted(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: trust_as_template(value) if isinstance(value, str) else value for key, value in values.items()}
-
-
-def test_the_data_of_the_cluster_and_its_archive_are_not_touched() -> None:
-    beside = evaluate("__restore_settings")
-    assert (beside["archive_mode"], beside["archive_command"], beside["listen_addresses"]) == ("off", "", "127.0.0.1")
-    assert beside["synchronous_standby_names"] == beside["primary_conninfo"] == ""
-    assert evaluate("__restore_folder") == evaluate("__restore_beside_folder") == "/var/lib/postgresql/17/beside"
 
 
 def test_an_output_that_is_no_text_can_be_read(

@@ -173,8 +173,9 @@ def test_playbooks_do_the_work_of_deploys(monkeypatch: pytest.MonkeyPatch) -> No
     assert playbooks.deploy(shop, allow_contract=True, take_over=False, words=["--check"]) == 1
     playbooks.rollback(shop, "r1", take_over=False)
     playbooks.maintenance(shop, "on", "Soon", 60)
-    beside: dict[str, Any] = {"remove": False, "dump": "", "words": []}
+    beside: dict[str, Any] = {"in_place": False, "confirm": "", "remove": False, "dump": "", "words": []}
     playbooks.restore(shop, "2026-11-29 03:00:00+00", "db2", **beside | {"words": ["--check"]})
+    playbooks.restore(shop, "2026-11-29 03:00Z", "", **beside | {"in_place": True, "confirm": "shop"})
     playbooks.restore(shop, "", "", **beside | {"remove": True})
     begin = ["ansible-playbook", "-i", f"{ROOT}/inventories/shop"]
     assert calls == [
@@ -188,6 +189,10 @@ def test_playbooks_do_the_work_of_deploys(monkeypatch: pytest.MonkeyPatch) -> No
             *(*begin, "playbooks/restore.yml", "--extra-vars"),
             '{"restore_to": "2026-11-29 03:00:00+00", "restore_host": "db2"}',
             "--check",
+        ],
+        [
+            *(*begin, "playbooks/restore.yml", "--extra-vars"),
+            '{"restore_to": "2026-11-29 03:00Z", "restore_in_place": true, "restore_confirm": "shop"}',
         ],
         [*begin, "playbooks/restore.yml", "--extra-vars", '{"restore_remove": true}'],
     ]

@@ -127,16 +127,21 @@ def restore_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `restore`."""
     parser.add_argument("time", nargs="?", default="", metavar="TIME", help="such as '2026-11-29 03:00:00+00'")
     parser.add_argument("--host", default="", help="on this database host (default: a standby)")
+    parser.add_argument("--in-place", action="store_true", help="bring the whole cluster back, and lose later writes")
+    parser.add_argument("--confirm", default="", metavar="FLEET", help="name of the fleet, for --in-place")
     parser.add_argument("--remove", action="store_true", help="remove the data that an earlier restore shows")
     parser.add_argument("--dump", default="", metavar="TABLE", help="print a table of the restored data as SQL")
     add_command(parser, "options of ansible-playbook, such as --check, or with --dump of pg_dump, such as --data-only")
 
 
-def restore(fleet: Fleet, time: str, host: str, remove: bool, dump: str, words: list[str]) -> int:
-    """Show the data of an earlier point in time beside the running database."""
+def restore(
+    fleet: Fleet, time: str, host: str, in_place: bool, confirm: str, remove: bool, dump: str, words: list[str]
+) -> int:
+    """Show the data of an earlier point in time beside the running database, or bring the database back to it."""
     if [bool(time), remove, bool(dump)].count(True) != 1:
         raise FleetError("restore needs one of TIME, --remove and --dump TABLE; `bin/fleet restore --help` shows them.")
     if dump:
         return databases.dump(fleet, dump, words)
     chosen: dict[str, Any] = {"restore_to": time, "restore_host": host, "restore_remove": remove}
+    chosen |= {"restore_in_place": in_place, "restore_confirm": confirm}
     return playbook(fleet, "restore", {name: value for name, value in chosen.items() if value}, *words)
