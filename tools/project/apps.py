@@ -59,25 +59,31 @@ class Apps:
         """The functions that return such an object, with the call that constructs it, if it is in the function."""
         found: dict[Key, ast.Call | None] = {}
         for _ in range(3):  # a factory may call another one, which is found in the round before
+            before = len(found)
             for module in self.code.modules.values():
                 for name, function in module.functions.items():
                     if (module.name, name) not in found:
                         made, call = self._made_in(module, function, found)
                         if made:
                             found[module.name, name] = call
+            if len(found) == before:
+                break
         return found
 
     def _made_in(
         self, module: Module, function: Function, known: dict[Key, ast.Call | None]
     ) -> tuple[bool, ast.Call | None]:
-        own = {name: value for step in ast.walk(function) for name, value in assignments(step)}
-        for step in ast.walk(function):
-            if isinstance(step, ast.Return) and step.value:
-                value = own.get(step.value.id, step.value) if isinstance(step.value, ast.Name) else step.value
-                if isinstance(value, ast.Call) and self.constructs(module, value):
-                    return True, value
-                if isinstance(value, ast.Call) and self.code.resolve(module, dotted(value.func)) in known:
-                    return True, None
+        steps = list(ast.walk(function))
+        returned = [step.value for step in steps if isinstance(step, ast.Return)]
+        if not any(isinstance(value, ast.Name | ast.Call) for value in returned):
+            return False, None
+        own = {name: value for step in steps for name, value in assignments(step)}
+        for given in returned:
+            value = own.get(given.id, given) if isinstance(given, ast.Name) else given
+            if isinstance(value, ast.Call) and self.constructs(module, value):
+                return True, value
+            if isinstance(value, ast.Call) and self.code.resolve(module, dotted(value.func)) in known:
+                return True, None
         return False, None
 
     def constructor(self, target: Target) -> tuple[Module, ast.Call] | None:
