@@ -1,12 +1,17 @@
 """Read what pgBackRest prints about its repositories (`pgbackrest info --output=json`)."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 # pgBackRest's codes for a stanza that does not exist in a repository.
 MISSING_STANZA = (1, 3)
+# Its code for a repository that cannot be read. The exit code of the command is 0 then.
+UNREADABLE = 99
+# The answer of a bucket that refuses a request.
+REFUSED = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
 HEADINGS = ("ENDED (UTC)", "TYPE", "REPOSITORY", "DATABASE", "STORED", "TOOK", "LABEL")
 
 
@@ -58,6 +63,24 @@ def backup_guard(
     else:
         return ""
     return f"timeout {seconds} bash -c '</dev/tcp/{host}/{number}' 2>/dev/null && "
+
+
+def backup_unreadable(text: str) -> list[str]:
+    """A sentence about each repository that cannot be read."""
+    return [
+        f"Repository {repository['key']} cannot be read: {backup_reason(repository['status']['message'])}."
+        for repository in _stanza(text).get("repo", [])
+        if repository["status"]["code"] == UNREADABLE
+    ]
+
+
+def backup_reason(message: str) -> str:
+    """The cause in what pgBackRest reports about a repository. For a bucket, that may be a whole HTTP answer."""
+    if refused := REFUSED.search(message):
+        return f"{refused[1]}: {refused[2].rstrip('.')}"
+    first, *others = message.splitlines() or ["unknown"]
+    hints = [line.removeprefix("HINT: ") for line in map(str.strip, others) if line.startswith("HINT: ")]
+    return " - ".join([re.sub(r"^\[\w+\] ", "", first).rstrip(".:"), *hints])
 
 
 def backup_endpoint(repository: Mapping[str, Any]) -> str:
@@ -127,9 +150,10 @@ def backup_document(
         "from": min((str(row["stop"]) for row in rows), default=None),
         "until": _time(max(times)) if rows and times else None,
         "repositories": [
-            {"number": repository["key"], "status": repository["status"]["message"]}
+            {"number": repository["key"], "status": backup_reason(repository["status"]["message"])}
             for repository in _stanza(text).get("repo", [])
         ],
+        "unreadable": backup_unreadable(text),
         "rehearsals": dict((results or {}).get("rehearsal", {})),
         "verify": dict((results or {}).get("verify", {})),
     }
@@ -150,7 +174,7 @@ def backup_table(document: Mapping[str, Any]) -> list[str]:
         for row in document["backups"]
     ]
     if not rows:
-        return ["There is no backup yet. `bin/fleet backup` makes one."]
+        return document["unreadable"] or ["There is no backup yet. `bin/fleet backup` makes one."]
     widths = [max(len(row[column]) for row in [HEADINGS, *rows]) for column in range(len(HEADINGS))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in [HEADINGS, *rows]]
     until = f"{document['until']}" if document["until"] else "an unknown time (the primary has not archived WAL yet)"
@@ -198,4 +222,5 @@ class FilterModule:
             "backup_failed_rehearsals": backup_failed_rehearsals,
             "backup_rehearsals": backup_rehearsals,
             "backup_table": backup_table,
+            "backup_unreadable": backup_unreadable,
         }

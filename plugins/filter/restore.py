@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+from plugins.filter.backups import UNREADABLE, backup_reason
 from plugins.filter.cause import first_cause
 
 Options = Mapping[str, Any]
@@ -15,7 +16,10 @@ TIME = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?) ?
 EXAMPLE = '"2026-11-29 03:00:00+00"'
 GUIDE = "docs/backups.md explains it"
 # What pgBackRest reports for a repository that it cannot decrypt. None of its messages names the pass.
-WRONG_PASS = re.compile(r"outside of section at line 1|CryptoError|unable to decrypt|invalid salt", re.IGNORECASE)
+WRONG_PASS = re.compile(
+    r"outside of section at line 1|CryptoError(?!\]:? unable to verify certificate)|unable to decrypt|invalid salt",
+    re.IGNORECASE,
+)
 # Codes of `pgbackrest info`: neither the stanza's folder nor its data exist, or it has no backup.
 NO_STANZA, NO_BACKUP = (1, 3), 2
 # Phases of a restore in place in which nothing is promoted.
@@ -111,10 +115,17 @@ def repository_refusal(answer: Mapping[str, Any], stanza: str) -> str:
             "Put the old pass back into the inventory's vault and run site.yml."
         )
     found = stanzas(answer, stanza)
+    status: Mapping[str, Any] = (found or {}).get("status", {})
+    reason = ""
     if answer.get("rc") != 0 or found is None:
         reason = first_cause(output.strip() or answer.get("msg") or "no output")
-        return f"The repository cannot be read: {reason}. Start its host or check the network, then run this again."
-    status = found.get("status", {})
+    elif status.get("code") == UNREADABLE and not found.get("backup"):
+        reason = backup_reason(str(found["repo"][0]["status"]["message"]))
+    if found is None or reason:
+        return (
+            f"The repository cannot be read: {reason}. Start its host, or check the network and the bucket's key, then "
+            "run this again."
+        )
     if status.get("code") in NO_STANZA:
         return (
             f"The repository has no stanza {stanza}: it is new, or its disk is not mounted. Mount it, or run site.yml, "

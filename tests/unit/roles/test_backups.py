@@ -16,7 +16,9 @@ from plugins.filter.backups import (
     backup_missing_stanza,
     backup_rows,
     backup_table,
+    backup_unreadable,
 )
+from plugins.filter.restore import repository_refusal
 from tests.unit.roles.modules import ROLES, load
 from tests.unit.tools.fleet_views import BACKED_UP
 from tools.fleet import host_facts
@@ -87,6 +89,35 @@ def test_the_table_reports_what_is_missing() -> None:
     assert state == "Repository 1: other."
     assert rehearsal == "Repository 1 was never rehearsed. `bin/fleet rehearse` does it now."
     assert backup_rows("") == []
+
+
+REFUSED = """[ProtocolError] HTTP request failed with 404 (NOT FOUND):
+*** Request Headers ***:
+authorization: <redacted>
+*** Response Content ***:
+<Error><Code>NoSuchBucket</Code><Message>The specified bucket does not exist</Message></Error>"""
+NO_ROLE = """[ProtocolError] role to retrieve temporary credentials not found
+HINT: is a valid IAM role associated with this instance?"""
+WRONG_CA = "[CryptoError] unable to verify certificate presented by '10.0.0.9:443': [18] self-signed certificate"
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        (REFUSED, "NoSuchBucket: The specified bucket does not exist"),
+        (
+            NO_ROLE,
+            "role to retrieve temporary credentials not found - is a valid IAM role associated with this instance?",
+        ),
+        (WRONG_CA, "unable to verify certificate presented by '10.0.0.9:443': [18] self-signed certificate"),
+    ],
+)
+def test_a_bucket_that_cannot_be_read_is_not_an_empty_one(message: str, reason: str) -> None:
+    text = info(code=99, message=message)
+    sentence = f"Repository 1 cannot be read: {reason}."
+    assert backup_table(backup_document(text)) == backup_unreadable(text) == [sentence]
+    refusal = repository_refusal({"rc": 0, "stdout": text, "stderr": ""}, "main")
+    assert refusal.startswith(f"The repository cannot be read: {reason}. Start its host")
 
 
 PROVEN: dict[str, Any] = {
