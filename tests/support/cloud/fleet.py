@@ -121,8 +121,7 @@ class CloudFleet(Fleet):
     def empty_buckets(self) -> None:
         """Delete all versions of all objects. Terraform deletes only an empty bucket."""
         s3 = ec2.client("s3", api.port())
-        for bucket in ("backups", "uploads"):
-            name = self.bucket(bucket)
+        for name in buckets():
             for page in s3.get_paginator("list_object_versions").paginate(Bucket=name):
                 for version in [*page.get("Versions", []), *page.get("DeleteMarkers", [])]:
                     s3.delete_object(Bucket=name, Key=version["Key"], VersionId=version["VersionId"])
@@ -139,9 +138,7 @@ class CloudFleet(Fleet):
             "balancers": [
                 balancer["LoadBalancerName"] for balancer in api_of("elbv2").describe_load_balancers()["LoadBalancers"]
             ],
-            "buckets": [
-                bucket["Name"] for bucket in api_of("s3").list_buckets()["Buckets"] if bucket["Name"] != STATE_BUCKET
-            ],
+            "buckets": buckets(),
             "networks": [vpc["VpcId"] for vpc in api_of("ec2").describe_vpcs()["Vpcs"] if not vpc["IsDefault"]],
             "roles": [role["RoleName"] for role in api_of("iam").list_roles()["Roles"]],
         }
@@ -151,6 +148,12 @@ class CloudFleet(Fleet):
         """Run a playbook."""
         if self.run("ansible-playbook", *INVENTORIES, playbook, *options).returncode != 0:
             raise FleetError(f"{playbook} failed (above)")
+
+
+def buckets() -> list[str]:
+    """Return the names of all buckets but that of Terraform's state."""
+    found = ec2.client("s3", api.port()).list_buckets()["Buckets"]
+    return [bucket["Name"] for bucket in found if bucket["Name"] != STATE_BUCKET]
 
 
 def known() -> list[instances.Instance]:
