@@ -98,7 +98,7 @@ def backed_up(backups: Facts) -> list[Phrase]:
         return [Phrase("no backup yet")]
     return [
         Phrase(f"last backup {utc(last)}"),
-        Phrase(f"rehearsed {utc(rehearsed)}" if rehearsed else "no rehearsal yet"),
+        Phrase(f"last rehearsal {utc(rehearsed)}" if rehearsed else "no rehearsal yet"),
     ]
 
 

@@ -281,7 +281,7 @@ def test_rows_show_the_last_backup_and_until_when_wal_is_archived() -> None:
     view = changed(mon1={"backups": BACKED_UP}, db1={"postgres": HEALTHY["db1"]["postgres"] | {"archiver": archiver}})
     text = render(rows(HOSTS, view, "10.0.0.5"), 200)
     assert "postgres primary, WAL archived until 2026-11-18 11:07:30 UTC; etcd" in text
-    assert "monitoring; last backup 2026-11-18 11:06:40 UTC; rehearsed 2026-11-17 07:20:00 UTC" in text
+    assert "monitoring; last backup 2026-11-18 11:06:40 UTC; last rehearsal 2026-11-17 07:20:00 UTC" in text
     assert troubles(HOSTS, view) == []
     view = changed(mon1={"backups": BACKED_UP | {"last": {"1": 0.0}}})
     assert "monitoring; no backup yet" in render(rows(HOSTS, view, "10.0.0.5"), 200)
