@@ -120,6 +120,7 @@ def test_the_role_of_a_group_with_data_writes_the_file_that_shows_it(group: str)
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """An inventory of two hosts in every group, with an `ssh` that answers for them."""
+    (tmp_path / "password").write_text("a password\n")  # none is generated in a clone whose fleets have vaults
     (tmp_path / "ssh").write_text(SSH)
     (tmp_path / "ssh").chmod(0o755)
     groups = ("loadbalancers", "app", "workers", "postgres", "etcd", "redis", "sentinel", "monitoring")
