@@ -5,6 +5,7 @@ import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from math import inf
 from typing import Any
 
 from plugins.filter.backups import UNREADABLE, backup_reason
@@ -22,6 +23,8 @@ WRONG_PASS = re.compile(
 )
 # Codes of `pgbackrest info`: neither the stanza's folder nor its data exist, or it has no backup.
 NO_STANZA, NO_BACKUP = (1, 3), 2
+# In place of a point in time: everything that was archived.
+LATEST = "latest"
 # Phases of a restore in place in which nothing is promoted.
 UNDONE = ("stopped", "proven")
 
@@ -57,8 +60,8 @@ def offset(zone: str) -> timezone:
 
 
 def target(text: str) -> str:
-    """Return a point in time as Postgres and pgBackRest read it, in UTC. It must be one that `parsed` accepts."""
-    return f"{parsed(text):%Y-%m-%d %H:%M:%S.%f}+00"
+    """Return a point in time as Postgres and pgBackRest read it, in UTC; nothing for the end of the archive."""
+    return "" if text == LATEST else f"{parsed(text):%Y-%m-%d %H:%M:%S.%f}+00"
 
 
 def shown(moment: datetime | float) -> str:
@@ -72,7 +75,8 @@ def request_refusal(options: Options, now: float) -> str:
     """Why a restore cannot begin, from its options, in a sentence. Empty if it can.
 
     Args:
-        options: `to`, `in_place`, `remove`, `confirm` and `host`, and of the fleet `fleet`, `hosts` and `repositories`.
+        options: `to`, `in_place`, `remove`, `confirm` and `host`, and of the fleet `fleet`, `hosts` and `repositories`;
+            `from` if the database is brought back at a first run, which may ask for the latest data.
         now: The time of the control node.
     """
     if not options["repositories"] and not options["remove"]:
@@ -84,6 +88,8 @@ def request_refusal(options: Options, now: float) -> str:
         return f"restore_host = {options['host']} must be one of {', '.join(options['hosts'])}."
     if options["remove"]:
         return "restore_remove and restore_in_place exclude each other: leave one out." if options["in_place"] else ""
+    if options.get("from") and options["to"] == LATEST:
+        return ""
     if not options["to"]:
         return f"restore_to is missing: the point in time to go back to. Write -e restore_to={EXAMPLE}."
     try:
@@ -170,13 +176,13 @@ def plan(answer: Mapping[str, Any], options: Options) -> dict[str, Any]:
     result: dict[str, Any] = {"refusal": repository_refusal(answer, options["stanza"]), "target": target(options["to"])}
     if result["refusal"]:
         return result
-    moment = parsed(options["to"])
-    found = base(answer, options["stanza"], moment.timestamp())
+    latest = options["to"] == LATEST
+    found = base(answer, options["stanza"], inf if latest else parsed(options["to"]).timestamp())
     if found is None:
         oldest = backups(answer, options["stanza"])[0]["timestamp"]["stop"]
         refusal = (
-            f"restore_to = {shown(moment)} is before the end of the oldest backup, {shown(oldest)}. Choose that time "
-            "or a later one."
+            f"restore_to = {shown(parsed(options['to']))} is before the end of the oldest backup, {shown(oldest)}. "
+            "Choose that time or a later one."
         )
         return result | {"refusal": refusal}
     size, free, wal = int(found["info"]["size"]), int(options["free"]), int(options["wal"])

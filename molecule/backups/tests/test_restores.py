@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.support.drills.background import plan_load, running
-from tests.support.drills.playbooks import Run, kill, play
+from tests.support.drills.playbooks import Run, kill, play, recreate_host
 from tests.support.drills.verdict import RESULTS, Record, succeeded
 from tests.support.live.clients import ARTICLES, visitor
 from tests.support.live.commands import Command
@@ -220,3 +220,25 @@ def test_a_refusal_comes_before_anything_is_stopped(
     assert sentence in refused.output
     assert "Nothing was changed." in refused.output
     assert (fleet.primary, story.digest(story.after)[:3]) == (primary, f"{ROWS}|")
+
+
+def test_a_fleet_with_data_is_not_built_from_the_repository(fleet: LiveFleet, story: Story) -> None:
+    refused = play(fleet, "site.yml", "--tags", "postgres", "-e", "restore_from=latest")
+    assert refused.code != 0
+    assert "has a database in" in refused.output
+    assert story.digest(story.before) == story.expected
+
+
+def test_empty_database_hosts_are_built_from_the_repository(fleet: LiveFleet, story: Story) -> None:
+    story.archive()
+    (monitoring,) = fleet.group("monitoring")
+    for host in fleet.group("postgres"):
+        recreate_host(fleet, host)
+    # The last member of etcd has no majority, and what it knows is about the lost hosts.
+    fleet.run(monitoring, "systemctl stop etcd; mv /var/lib/etcd/fleet /var/lib/etcd.lost-$(date +%s)")
+    play(fleet, "site.yml", "-e", "restore_from=latest").succeeded()
+    assert story.digest(story.before) == story.expected
+    assert story.digest(story.after).startswith(f"{ROWS}|")
+    story.write("built")
+    play(fleet, *in_place(fleet, story.target)).succeeded()
+    story.went_back()

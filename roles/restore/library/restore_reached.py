@@ -28,7 +28,8 @@ options:
     type: int
     required: true
   target:
-    description: The point in time, with its time zone.
+    description: The point in time, with its time zone. If empty, this waits until the archive is replayed to its end,
+      and Postgres has promoted itself.
     type: str
     required: true
   timeout:
@@ -73,11 +74,13 @@ TOO_LATE = "recovery ended before configured recovery target was reached"
 
 
 def query(target: str) -> str:
-    """Return the query for the state of the replay."""
+    """Return the query for the state of the replay: `paused` if it has reached its end."""
     last = "pg_last_xact_replay_timestamp()"
+    state = "pg_get_wal_replay_pause_state()" if target else "case when pg_is_in_recovery() then '' else 'paused' end"
+    before = f"coalesce({last} <= '{target}'::timestamptz, true)" if target else "true"
     return (
-        f"select pg_get_wal_replay_pause_state(), coalesce(({last} at time zone 'UTC')::text || '+00', ''), "
-        f"coalesce({last} <= '{target}'::timestamptz, true), (select timeline_id from pg_control_checkpoint())"
+        f"select {state}, coalesce(({last} at time zone 'UTC')::text || '+00', ''), {before}, "
+        "(select timeline_id from pg_control_checkpoint())"
     )
 
 
@@ -101,7 +104,7 @@ def proven(found: list[str], log: str, target: str) -> str:
     if before != "t":
         return f"The data are newer than {target}: their last commit is of {last}."
     stopped = next_commit(log)
-    if stopped and moment(stopped) <= moment(target):
+    if target and stopped and moment(stopped) <= moment(target):
         return f"The replay stopped before {target}: the next commit is of {stopped}."
     return ""
 

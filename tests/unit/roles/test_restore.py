@@ -58,6 +58,9 @@ def test_a_time_is_read_in_its_zone(text: str, utc: str) -> None:
         ({"repositories": 0, "remove": True}, ""),
         ({"host": "db3"}, "restore_host = db3 must be one of db1, db2."),
         ({"to": "", "remove": True}, ""),
+        ({"to": "latest"}, "is not a point in time"),
+        ({"to": "latest", "from": True}, ""),
+        ({"to": "latest", "from": True, "repositories": 0}, "this fleet has no backups"),
         ({"remove": True, "in_place": True}, "exclude each other"),
         ({"in_place": True}, "loses everything that was written after 2026-11-29 03:00:00+00 on the fleet shop"),
         ({"in_place": True, "confirm": "other"}, "restore_confirm=shop"),
@@ -138,6 +141,13 @@ def test_a_restore_that_cannot_succeed_is_refused(
     found = restore.plan(answer, HERE | options)["refusal"]
     assert sentence in found
     assert bool(found) == bool(sentence)
+
+
+def test_the_latest_data_begin_with_the_newest_backup_and_have_no_target() -> None:
+    plan = restore.plan(ALL, HERE | {"to": "latest", "in_place": True})
+    assert (plan["refusal"], plan["target"], plan["label"]) == ("", "", restore.backups(ALL, "main")[-1]["label"])
+    assert "replay_pause" not in reached.query("")
+    assert reached.proven(["paused", "2026-11-29 03:00:02+00", "t", "3"], STOPPED, "") == ""
 
 
 def test_the_newest_backup_before_the_time_is_the_base() -> None:
