@@ -199,7 +199,7 @@ class Site:
             ) as process,
         ):
             try:
-                assert eventually(lambda: accepts_connections(self.https), within=4, every=0.02)
+                assert eventually(lambda: accepts_connections(self.https), within=20, every=0.02), self.errors()
                 base = f"https://127.0.0.1:{self.https}"
                 with httpx.Client(base_url=base, verify=False, timeout=10, trust_env=False) as client:
                     yield client
