@@ -13,6 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
+import yaml
+
 from tools.fleet.context import ROOT
 
 # Reads one run a line, and answers with its exit code.
@@ -82,6 +84,16 @@ class Playbooks:
         self.server.stdin.flush()
         code = int(self.server.stdout.readline())
         return subprocess.CompletedProcess(arguments, code, *(path.read_text() for path in output))
+
+
+def plays(path: Path) -> list[dict[str, Any]]:
+    """Return the plays of a playbook, and those that it imports from the folder `shared`."""
+    found: list[dict[str, Any]] = []
+    for entry in yaml.safe_load(path.read_text()):
+        imported = entry.get("ansible.builtin.import_playbook", "")
+        parts = plays(path.parent / imported) if imported.startswith("shared/") else [entry]
+        found += [part | {"vars": part.get("vars", {}) | entry.get("vars", {})} for part in parts]
+    return found
 
 
 @cache

@@ -20,8 +20,9 @@ def tracked(pattern: str) -> list[Path]:
     return [path for name in found if (path := ROOT / name).is_file()]
 
 
-def test_python_files_have_at_most_300_lines() -> None:
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked("*.py")}
+@pytest.mark.parametrize("pattern", ["*.py", "playbooks/*.yml"])
+def test_python_files_and_playbooks_have_at_most_300_lines(pattern: str) -> None:
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in tracked(pattern)}
     assert {name: length for name, length in lengths.items() if length > 300} == {}
 
 

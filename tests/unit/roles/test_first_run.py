@@ -7,11 +7,10 @@ import re
 from pathlib import Path
 
 import pytest
-import yaml
 
 from plugins import first_run
 from plugins.action import fleet_check_hosts as check
-from tests.unit.playbooks import of_the_project
+from tests.unit.playbooks import of_the_project, plays
 from tools.fleet.context import ROOT
 
 HOSTS = ("lb1", "app1")
@@ -186,7 +185,7 @@ def test_preflight_refuses_to_found_a_second_cluster(
 
 
 def test_the_playbook_knows_the_tags_of_its_tiers() -> None:
-    plays = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
-    tags = {tag for play in plays for tag in play.get("tags", [])}
-    (tiers,) = (play["vars"]["site_tiers"] for play in plays if "site_tiers" in play.get("vars", {}))
+    found = plays(ROOT / "playbooks/site.yml")
+    tags = {tag for play in found for tag in play.get("tags", [])}
+    (tiers,) = (play["vars"]["site_tiers"] for play in found if "site_tiers" in play["vars"])
     assert {*tiers} == tags - {"always"}

@@ -18,7 +18,7 @@ from ansible.template import Templar, trust_as_template
 from werkzeug import Request
 
 from tests.support.sockets import free_port
-from tests.unit.playbooks import plain
+from tests.unit.playbooks import plain, plays
 from tests.unit.roles.json_server import answering
 from tests.unit.roles.modules import read_yaml
 from tests.unit.roles.nginx_server import render
@@ -205,14 +205,14 @@ def test_the_first_patroni_that_answers_describes_the_cluster(alive: str, tmp_pa
 
 
 def test_site_removes_former_members_before_their_ports_close() -> None:
-    plays: list[dict[str, Any]] = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
+    found = plays(ROOT / "playbooks/site.yml")
     entries = {
         (role["name"], role.get("tasks_from", "main")): number
-        for number, play in enumerate(plays)
+        for number, play in enumerate(found)
         for task in play.get("tasks", [])
         if (role := task.get("ansible.builtin.include_role"))
     }
-    firewall = next(number for number, play in enumerate(plays) if {"role": "base"} in play.get("roles", []))
+    firewall = next(number for number, play in enumerate(found) if {"role": "base"} in play.get("roles", []))
     for entry in (
         ("postgres", "check_members"),
         ("redis", "check_members"),
@@ -222,9 +222,9 @@ def test_site_removes_former_members_before_their_ports_close() -> None:
         ("keepalived", "check_members"),
     ):
         assert entries[entry] < firewall
-        assert "base" in plays[entries[entry]]["tags"]
-        assert plays[entries[entry]]["any_errors_fatal"]
+        assert "base" in found[entries[entry]]["tags"]
+        assert found[entries[entry]]["any_errors_fatal"]
     # A host that only left the group is stopped first, and is drained before that.
-    stop = next(number for number, play in enumerate(plays) if "site_former_units" in play.get("vars", {}))
+    stop = next(number for number, play in enumerate(found) if "site_former_units" in play.get("vars", {}))
     assert entries["nginx", "former_hosts"] < stop < entries["keepalived", "check_members"]
-    assert {*plays[stop]["tags"]} <= {*plays[entries["nginx", "former_hosts"]]["tags"]}
+    assert {*found[stop]["tags"]} <= {*found[entries["nginx", "former_hosts"]]["tags"]}

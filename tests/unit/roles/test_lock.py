@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.playbooks import plain
+from tests.unit.playbooks import plain, plays
 from tools.fleet.context import ROOT
 
 HOSTS = ["n1", "n2", "n3"]
@@ -73,18 +73,18 @@ def play(
 
 def events(folder: Path, playbook: str, **variables: Any) -> tuple[bool, list[str]]:
     """Run a playbook with roles that only report their files. Return whether it ended well, and what it did."""
-    text = (ROOT / "playbooks" / playbook).read_text()
-    for role, part in PARTS.findall(text):
+    found_plays = plays(ROOT / "playbooks" / playbook)
+    for role, part in PARTS.findall(yaml.safe_dump(found_plays)):
         file = folder / "roles" / role / "tasks" / f"{part}.yml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(event(f"{role}/{part}")))
-    plays = [
+    stubs = [
         found | {"tasks": stub(found["tasks"]), "gather_facts": False}
-        for found in yaml.safe_load(text)
+        for found in found_plays
         if "tasks" in found
         and found["name"] not in ("Wait for the new host", "Wait until the fleet is fully redundant")
     ]
-    result = play(folder, plays, **variables)
+    result = play(folder, stubs, **variables)
     assert "EVENT" in result.stdout, result.stdout + result.stderr
     return result.returncode == 0, re.findall(r'"msg": "EVENT (.*)"', result.stdout)
 

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from plugins.filter.site import TIER_UNITS, emptied_groups, former_units, site_report, tier_files, written_units
+from tests.unit.playbooks import plays
 from tests.unit.roles.modules import ROLES, read_yaml
 from tools.fleet.context import ROOT
 
@@ -85,11 +86,11 @@ def test_the_units_of_a_tier_are_those_that_its_roles_write_or_start(tier: str) 
 
 
 def test_site_stops_the_services_of_former_tiers_before_their_ports_close() -> None:
-    plays = yaml.safe_load((ROOT / "playbooks/site.yml").read_text())
-    names = [play["name"] for play in plays]
+    found = plays(ROOT / "playbooks/site.yml")
+    names = [play["name"] for play in found]
     stop = names.index("Stop the services of tiers that hosts have left")
     assert names.index("Refuse to cut off a leader that has left its group") < stop < names.index("Set up every host")
-    assert {"base", "postgres", "haproxy", "app", "celery", "nginx", "monitoring"} == {*plays[stop]["tags"]}
+    assert {"base", "postgres", "haproxy", "app", "celery", "nginx", "monitoring"} == {*found[stop]["tags"]}
 
 
 def test_the_last_hosts_of_a_tier_cannot_be_removed() -> None:
