@@ -3,6 +3,7 @@
 import ast
 import configparser
 import json
+import platform
 import re
 import tomllib
 from dataclasses import dataclass, field
@@ -11,9 +12,11 @@ from typing import Any
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from tools.project import locks
 from tools.project.tree import Finding, ProjectError, Tree, table
 from tools.release import pipenv
 from tools.release.lock import INPUTS
+from tools.release.target import HOST_PYTHON, Target
 
 ELSEWHERE = (
     *("requirements/prod.txt", "requirements/production.txt", "requirements/docker.txt", "requirements/base.txt"),
@@ -40,6 +43,11 @@ class Dependencies:
     requires_python: str = ""
     # Those that have a driver of Postgres, and which.
     extras: dict[str, str] = field(default_factory=dict)
+    # Those that only other platforms need, with their markers.
+    excluded: dict[str, str] = field(default_factory=dict)
+    # The markers of the platforms for which a lock file was made, and its files of each package.
+    environments: list[str] = field(default_factory=list)
+    files: dict[str, list[str]] = field(default_factory=dict)
 
     def has(self, *names: str) -> bool:
         """Whether one of these packages is installed."""
@@ -54,14 +62,14 @@ def toml(tree: Tree, name: str) -> dict[str, Any]:
         raise ProjectError(f"{name} is not valid TOML: {error}; correct it.") from error
 
 
-def read(tree: Tree) -> Dependencies:
-    """Return the project's dependencies."""
-    found = Dependencies()
+def read(tree: Tree, python: str = HOST_PYTHON) -> Dependencies:
+    """Return the project's dependencies on hosts that have a Python."""
+    found, target = Dependencies(), Target(python, platform.machine())
     project = toml(tree, "pyproject.toml")
     own, poetry = table(project, "project"), table(project, "tool", "poetry", "dependencies")
     found.requires_python = str(own.get("requires-python") or poetry_python(poetry.get("python", "")))
     for line in own.get("dependencies", []):
-        add(found, line)
+        add(found, line, target)
     for name, lines in table(own, "optional-dependencies").items():
         packages = (re.match(r"[\w.-]+", str(line)) for line in lines)
         if drivers := [match[0] for match in packages if match and match[0] in DRIVERS]:
@@ -75,17 +83,22 @@ def read(tree: Tree) -> Dependencies:
         # The application is in a folder of a repository that lists the packages.
         found.input = "../requirements.txt"
         for line in requirement_lines(Tree(tree.root.parent), "requirements.txt"):
-            add(found, line)
+            add(found, line, target)
     elif not found.input:
         raise ProjectError(
             f"{tree.root} does not name its packages: it has none of {', '.join(INPUTS)}; {way_out(tree)}."
         )
     elif found.input.endswith((".txt", ".in", ".py", ".cfg")) or found.input.startswith("Pipfile"):
         for line in listed(tree, found.input):
-            add(found, line)
+            add(found, line, target)
     elif found.input.endswith((".lock", "pylock.toml")):
         lock = toml(tree, found.input)
-        found.versions |= locked(lock.get("package") or lock.get("packages") or [], found.direct)
+        found.environments = [str(marker) for marker in lock.get("supported-markers") or lock.get("environments") or []]
+        found.requires_python = found.requires_python or str(lock.get("requires-python", ""))
+        for name, package in locks.chosen(lock, found.direct, target).items():
+            if "version" in package:
+                found.versions[name] = package["version"]
+                found.files[name] = locks.files(package, lock)
     return found
 
 
@@ -137,22 +150,6 @@ def listed(tree: Tree, name: str) -> list[str]:
     return requirement_lines(tree, name)
 
 
-def locked(packages: list[dict[str, Any]], direct: set[str]) -> dict[str, str]:
-    """Return the versions in a lock file, without those that only development needs."""
-    known: dict[str, dict[str, Any]] = {canonicalize_name(package["name"]): package for package in packages}
-    wanted: set[str] = set()
-    todo = direct & known.keys() or set(known)
-    while todo:
-        wanted |= todo
-        found = [
-            part["name"] if isinstance(part, dict) else re.split(r"[^\w.-]", part)[0]
-            for name in todo
-            for part in known[name].get("dependencies", [])
-        ]
-        todo = {str(canonicalize_name(name)) for name in found} & known.keys() - wanted
-    return {name: known[name]["version"] for name in wanted if "version" in known[name]}
-
-
 def poetry_python(value: Any) -> str:
     """Return Poetry's constraint on Python (`^3.11`) as a specifier."""
     if isinstance(value, str) and (caret := re.fullmatch(r"\^(\d+)(\.\d+)*", value.strip())):
@@ -177,8 +174,8 @@ def requirement_lines(tree: Tree, name: str, seen: frozenset[str] = frozenset())
     return lines
 
 
-def add(found: Dependencies, line: str) -> None:
-    """Add one requirement."""
+def add(found: Dependencies, line: str, target: Target) -> None:
+    """Add one requirement, unless its marker excludes the target."""
     try:
         requirement = Requirement(line)
     except InvalidRequirement:
@@ -186,6 +183,9 @@ def add(found: Dependencies, line: str) -> None:
             found.direct.add(canonicalize_name(link[2] or link[1]))
         return
     name = canonicalize_name(requirement.name)
+    if not locks.applies(requirement.marker, target):
+        found.excluded[name] = str(requirement.marker)
+        return
     found.direct.add(name)
     pins = [part.version for part in requirement.specifier if part.operator == "=="]
     if pins:

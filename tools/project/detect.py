@@ -12,6 +12,7 @@ from tools.project import (
     dependencies,
     image,
     interpreter,
+    platforms,
     servers,
     timers,
     web,
@@ -81,11 +82,12 @@ def detect(
     choices: Choices,
     better: interpreter.Better | None = None,
     is_available: interpreter.Available = lambda _: True,
+    lacking: platforms.Lacking | None = None,
 ) -> Project:
     """Describe a project. It raises ProjectError if there is not exactly one application in it.
 
     `better` looks in the package index for a Python for which more packages have wheels. `is_available` returns whether
-    this control node can get another Python than the hosts'.
+    this control node can get another Python than the hosts'. `lacking` looks for packages that have no file for them.
     """
     project, code = Project(), Code(tree)
     flask, celery = Apps(code, FLASK), Apps(code, CELERY, extension="celery")
@@ -95,6 +97,7 @@ def detect(
     web.refuse_other_folder(code, module, needs)
     project.add(module)
     packages(project, tree, needs, interpreter.python(tree, needs, better, is_available))
+    needs = platforms.checked(tree, needs, project.value("app_python") or HOST_PYTHON, lacking)
     gunicorn_options(project, lines)
     project.add(*(finding for finding in websockets.values(needs) if project.value(finding.variable) is None))
     project.single = websockets.package(needs) == websockets.SOCKETIO and choices.hosts != "ten"

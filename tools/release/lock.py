@@ -170,6 +170,16 @@ def _without_the_project(text: str, path: Path, root: Path) -> str:
     return "".join(kept)
 
 
+def _with_flask(text: str, kept: list[str], path: Path, target: Target) -> list[str]:
+    """Return the requirements for the target. Refuse a list that has Flask, but only for other platforms."""
+    if "flask" in requirements.names(text) and "flask" not in requirements.names("\n".join(kept)):
+        raise ReleaseError(
+            f"{path} has flask only for other platforms than Linux with {target}; remove that restriction (a marker, "
+            "or for uv environments in pyproject.toml), and lock again"
+        )
+    return kept
+
+
 def lock(
     root: Path, given: str, target: Target, file: Path, *, more: Extras = NO_EXTRAS, dry_run: bool = False
 ) -> Lock:
@@ -180,13 +190,13 @@ def lock(
     indexes = requirements.indexes(text) if path.suffix not in (".lock", ".toml") else []
     complete = requirements.is_locked(text) and requirements.includes(text, more.added(SERVER))
     if path.suffix not in (".lock", ".toml") and complete:
-        return Lock(indexes + requirements.locked(path, target))
+        return Lock(indexes + _with_flask(text, requirements.locked(path, target), path, target))
     header = HEADER.format(target=target, name=path.name, fingerprint=fingerprint(path, target, more))
     known = file.read_text() if file.is_file() else ""
     if header.splitlines()[-1] in known.splitlines():
         return Lock(indexes + requirements.parse(known, file, target))
     content = header + _without_the_project(compiled(path, target, known, more), path, root)
-    found = indexes + requirements.parse(content, file, target)
+    found = indexes + _with_flask(f"{content}{text}", requirements.parse(content, file, target), path, target)
     if dry_run:
         return Lock(found)
     try:

@@ -20,6 +20,7 @@ from tools.release.target import MAINTAINED, Target
 
 ONLY_WHEELS = "--only-binary=:all:"
 NO_VERSION = Version("0")
+OTHER_PLATFORM = re.compile("has no wheels with a matching")
 ABSENT = re.compile(r"not found in the package registry|there is no version of|was not found")
 
 
@@ -76,6 +77,17 @@ def without_wheel(requirements: Sequence[str], target: Target, indexes: Sequence
     lacking = _without(names, target, indexes, keep=True)
     found |= {*_without(lacking, target, indexes, keep=False).values()}
     return [line for line in requirements if line in found]
+
+
+def without_file(pins: Sequence[str], target: Target) -> list[str]:
+    """Return the pins that exist for other platforms or Pythons only, and not as source."""
+    found = []
+    for pin in without_wheel(pins, target):
+        try:
+            _resolve(pin, target)
+        except ReleaseError as error:
+            found += [pin] if OTHER_PLATFORM.search(str(error)) else []
+    return found
 
 
 def _without(pins: dict[str, str], target: Target, indexes: Sequence[str], *, keep: bool) -> dict[str, str]:

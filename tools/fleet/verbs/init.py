@@ -16,7 +16,7 @@ from tools.project.tree import Finding, ProjectError, Tree
 from tools.release import fetch, interpreter
 from tools.release.errors import ReleaseError, masked
 from tools.release.target import Target
-from tools.release.wheels import better_python
+from tools.release.wheels import better_python, without_file
 
 # Without a password, which ssh would not take from there anyway.
 SSH_USER = re.compile(r"(git\+)?ssh://[^/@:\s]+@")
@@ -52,7 +52,7 @@ def init(
             raise ProjectError(f"{default} cannot be made a name of an application; choose one with --name.")
         place = inventory.Place(ROOT, name, os.environ.get("INVENTORY") or name)
         place.check(force or dry_run)
-        found = detect(tree, Choices(app, celery, hosts), with_more_wheels, is_available)
+        found = detect(tree, Choices(app, celery, hosts), with_more_wheels, is_available, without_file)
         found.findings[:0] = [
             Finding("app_name", name, origin),
             Finding("app_source", source, "PROJECT of bin/fleet init"),

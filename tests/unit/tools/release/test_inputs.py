@@ -90,3 +90,19 @@ def test_a_list_of_packages_in_utf_16_is_read(tmp_path: Path) -> None:
     path.write_bytes(b"\xe9\xff")
     with pytest.raises(ReleaseError, match=r"requirements.txt is neither UTF-8 nor UTF-16 \(.*\); save it as UTF-8"):
         locking.lock(tmp_path, "", TARGET, tmp_path / "lock")
+
+
+@pytest.mark.parametrize("locked", [True, False])
+def test_a_list_with_flask_for_other_platforms_only_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, locked: bool
+) -> None:
+    def uv(*arguments: str, **_: object) -> str:
+        output = next(word.partition("=")[2] for word in arguments if word.startswith("--output-file"))
+        Path(output).write_text("gunicorn==27.0.1 --hash=sha256:abcd\n")
+        return ""
+
+    monkeypatch.setattr(locking, "uv", uv)
+    other, extra = "flask==3.1.3 ; sys_platform == 'win32'", " --hash=sha256:aa" if locked else ""
+    (tmp_path / "requirements.txt").write_text(f"{other}{extra}\ngunicorn==27.0.1{extra}\n")
+    with pytest.raises(ReleaseError, match=r"flask only for other platforms than Linux with Python 3\.13 on x86_64"):
+        locking.lock(tmp_path, "", TARGET, tmp_path / "lock")

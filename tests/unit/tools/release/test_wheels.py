@@ -13,7 +13,7 @@ from tools.release.errors import uv as real_uv
 from tools.release.target import MAINTAINED
 
 # The newest Python for which a pin has wheels.
-NEWEST = {"greenlet==3.0.1": "3.12", "multidict==6.0.4": "3.11", "langdetect==1.0.9": ""}
+NEWEST = {"greenlet==3.0.1": "3.12", "multidict==6.0.4": "3.11", "langdetect==1.0.9": "", "pywin32==311": ""}
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +24,10 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def uv(*arguments: str, what: str, text: str, **_: object) -> str:
         options = dict(argument.split("=", 1) for argument in arguments if "=" in argument)
         found.append(python := options["--python-version"])
+        if text == "pywin32==311":
+            raise ReleaseError(
+                f"cannot {what}: Because pywin32==311 has no wheels with a matching platform tag (e.g. x)"
+            )
         if "offline" in text:
             raise ReleaseError(f"cannot {what}: error sending request for url (https://example.org/simple/offline/)")
         lines = [re.split("[<=]=", line) for line in text.splitlines() if not line.startswith("-")]
@@ -43,6 +47,10 @@ def test_all_packages_without_a_wheel_are_found_with_few_calls(calls: list[str])
     assert wheels.without_wheel(pins, TARGET) == ["multidict==6.0.4", "greenlet==3.0.1"]
     assert len(calls) == 2
     assert wheels.without_wheel(["greenlet==3.1", "greenlet==3.0.1", "flask"], TARGET) == ["greenlet==3.0.1"]
+
+
+def test_a_pin_that_other_platforms_have_is_not_built_from_source() -> None:
+    assert wheels.without_file(["flask==3.1.3", "langdetect==1.0.9", "pywin32==311"], TARGET) == ["pywin32==311"]
 
 
 def test_an_index_that_does_not_answer_is_no_missing_wheel() -> None:
