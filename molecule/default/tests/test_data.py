@@ -4,6 +4,14 @@ from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import Host
 
 MIGRATION = "select string_agg(version_num, ',') from alembic_version"
+# etcd's answer to the renewal of a lease when it stops.
+READ_ERROR = """
+import runpy
+from patroni.dcs import etcd3
+runpy.run_path("/usr/local/sbin/patroni-etcd-errors")["understand_errors"](etcd3)
+error = etcd3._raise_for_data({"error": {"code": 14, "message": "error reading from server: EOF"}})
+print(type(error).__name__)
+"""
 
 
 def test_there_is_one_primary_and_a_synchronous_standby(fleet: LiveFleet) -> None:
@@ -19,6 +27,13 @@ def test_replication_uses_slots_and_checksums_are_on(fleet: LiveFleet) -> None:
     )
     assert int(slots) == len(fleet.standbys)
     assert fleet.sql(fleet.primary, "show data_checksums") == "on"
+
+
+def test_patroni_understands_an_error_of_etcd_in_the_renewal_of_its_lease(fleet: LiveFleet) -> None:
+    for host in fleet.group("postgres"):
+        assert fleet.run(host, f"python3 -c '{READ_ERROR}'").stdout.strip() == "Unavailable"
+        running = fleet.run(host, "tr '\\0' ' ' < /proc/$(systemctl show -P MainPID patroni)/cmdline").stdout
+        assert "/usr/local/sbin/patroni-etcd-errors" in running
 
 
 def test_the_migration_has_run_once_and_reached_the_standbys(fleet: LiveFleet) -> None:
