@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,7 @@ VARIABLES = {
 }
 LOCK = "deploy/lock"
 UNITS = ("listed_units", "listed_running")
-# The path of each file of a role that a playbook uses.
-PARTS = re.compile(r"name: (\w+)\n\s+tasks_from: (\w+)")
+HOST_MODULES = ("ansible.builtin.file", "ansible.builtin.systemd_service")
 
 
 def event(name: str) -> list[dict[str, Any]]:
@@ -54,11 +54,22 @@ def stub(tasks: list[dict[str, Any]]) -> list[dict[str, Any]]:
             task |= {part: stub(task[part])} if part in task else {}
         if "ansible.builtin.command" in task:
             found += event("stop")
+        elif any(module in task for module in HOST_MODULES):
+            continue
         elif task.get("ansible.builtin.include_tasks") == "shared/list_units.yml":
             found.append({"name": "List", "ansible.builtin.set_fact": {name: ["app.service"] for name in UNITS}})
         else:
             found.append(task)
     return found
+
+
+def parts(tasks: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    """Yield the role and the name of each file of a role that tasks include."""
+    for task in tasks:
+        yield from parts(task.get("block", []) + task.get("always", []))
+        if role := task.get("ansible.builtin.include_role"):
+            name = role.get("tasks_from", "main")
+            yield from ((role["name"], part) for part in (task["loop"] if "item" in name else [name]))
 
 
 def play(
@@ -74,7 +85,7 @@ def play(
 def events(folder: Path, playbook: str, **variables: Any) -> tuple[bool, list[str]]:
     """Run a playbook with roles that only report their files. Return whether it ended well, and what it did."""
     found_plays = plays(ROOT / "playbooks" / playbook)
-    for role, part in PARTS.findall(yaml.safe_dump(found_plays)):
+    for role, part in (found for entry in found_plays for found in parts(entry.get("tasks", []))):
         file = folder / "roles" / role / "tasks" / f"{part}.yml"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(yaml.safe_dump(event(f"{role}/{part}")))
@@ -91,11 +102,13 @@ def events(folder: Path, playbook: str, **variables: Any) -> tuple[bool, list[st
 
 REMOVE = {"remove_hosts": "n3"}
 REPLACE = {"replace_host": "n3"}
+RESTORE_FROM = {"restore_from": "latest", "pgbackrest_data_directory": "/missing/17/main"}
 RUNS = [
     ("remove.yml", REMOVE, ["", "maintain/take_out", "redis/redundant"]),
     ("replace.yml", REPLACE, ["", "redis/check_removal", "stop"]),
     ("reinit.yml", {"reinit_host": "n3"}, ["postgres/reinit"]),
     ("reinit.yml", {"reinit_etcd_host": "n3"}, [""]),
+    ("shared/restore_from.yml", RESTORE_FROM, ["", "restore/preflight", "restore/in_place"]),
 ]
 
 
@@ -114,7 +127,10 @@ def test_the_lock_is_held_during_the_work_and_released_at_the_end(
     assert len(done) > 2
 
 
-@pytest.mark.parametrize(("playbook", "options"), [("remove.yml", REMOVE), ("replace.yml", REPLACE)])
+@pytest.mark.parametrize(
+    ("playbook", "options"),
+    [("remove.yml", REMOVE), ("replace.yml", REPLACE), ("shared/restore_from.yml", RESTORE_FROM)],
+)
 def test_nothing_is_touched_while_another_run_holds_the_lock(
     playbook: str, options: dict[str, str], tmp_path: Path
 ) -> None:
