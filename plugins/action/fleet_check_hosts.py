@@ -13,18 +13,18 @@ from typing import Any
 
 from ansible import constants
 from ansible.errors import AnsibleError
-from ansible.playbook.play_context import PlayContext
-from ansible.plugins.loader import become_loader, filter_loader
+from ansible.plugins.loader import filter_loader
 
-from plugins import first_run, settings
+from plugins import first_run, restores, settings
 from plugins.control_node import ControlNodeAction
 from plugins.ports import taken_by_another
 from plugins.silent import too_many_silent
+from plugins.ssh import become_command, ssh_command
 
 # `$SSH_CONNECTION` is "client port server port" as the host sees it, and so will its firewall.
 # SET_UP is a file of role base, LISTENS are the ports in use, IDENTITY and ADDRESS are records of roles postgres and
-# base. TIERS are files of the roles with data, SERVES is a release. Standard input has the password of sudo. On one
-# line, for the login shells of others.
+# base. TIERS are files of the roles with data, SERVES is a release. RESTORE and MASKED are what a restore in place
+# leaves until it is complete. Standard input has the password of sudo. On one line, for the login shells of others.
 PROBE = r"""
 cat /etc/os-release
 echo "SSH_CONNECTION=$SSH_CONNECTION"
@@ -34,6 +34,8 @@ echo "LISTENS=$(ss -Htln 2>/dev/null | awk '{print $4}' | sed 's/.*://' | sort -
 echo "APP_SOCKET=$(systemctl show --property=Listen --value app.socket 2>/dev/null | tr '\n' ' ')"
 echo "TIERS=$(cd /etc/systemd/system && ls -d {tiers} 2>/dev/null | tr '\n' ' ')"
 echo "SERVES=$(ls -d /opt/*/current/release.env 2>/dev/null | tr '\n' ' ')"
+echo "RESTORE=$(cat /var/lib/flaskfleet/restore.json 2>/dev/null)"
+[ "$(readlink /etc/systemd/system/patroni.service)" != /dev/null ] || echo MASKED=yes
 echo "IDENTITY=$(cat /etc/patroni/identity.json 2>/dev/null)"
 sed -n '/BEGIN of the fleet/,/END of the fleet/s/^\([0-9.]*\) \(.*\)$/ADDRESS \2=\1/p' /etc/hosts
 [ "$(id -u)" = 0 ] || output=$({become} 2>&1) || echo "BECOME_ERROR=$(echo "$output" | tail -n 1)"
@@ -46,8 +48,6 @@ CONSEQUENCE = re.compile(
     r"kex_exchange_identification: |stdio forwarding failed|Connection (closed by|to) UNKNOWN port"
 )
 PASSWORDS = ("ansible_password", "ansible_ssh_pass", "ansible_ssh_password")
-BECOME_PASSWORDS = ("ansible_become_password", "ansible_become_pass", "ansible_sudo_pass")
-BECOME_PROGRAMS = ("ansible_become_exe", "ansible_sudo_exe")
 # ssh must never ask: a jump host of `ssh -J` does not get the option BatchMode.
 ENVIRONMENT = {**os.environ, "SSH_ASKPASS_REQUIRE": "never"}
 
@@ -77,44 +77,12 @@ class Answer:
 HANDSHAKE_SECONDS = 20
 
 
-def ssh_command(host: str, variables: Mapping[str, Any], play: PlayContext, timeout: int) -> list[str]:
-    """The `ssh` command for one host, with the connection variables of Ansible and the options of its command line."""
-    # Each variable is read only once, since each access renders a template.
-    key = variables.get("ansible_ssh_private_key_file") or variables.get("ansible_private_key_file")
-    options = {"-i": key or play.private_key_file, "-p": variables.get("ansible_port")}
-    options["-l"] = variables.get("ansible_user") or play.remote_user
-    settings = ("BatchMode=yes", f"ConnectTimeout={timeout}", "ControlMaster=no", "ControlPath=none")
-    words = ["ssh", *(word for setting in settings for word in ("-o", setting))]
-    words += [word for option, value in options.items() if value for word in (option, str(value))]
-    for name in ("ansible_ssh_common_args", "ansible_ssh_extra_args"):
-        words += shlex.split(variables.get(name) or "")
-    arguments = variables.get("ansible_ssh_args") or constants.config.get_config_value(
-        "ssh_args", plugin_type="connection", plugin_name="ssh"
-    )
-    return [*words, *shlex.split(arguments or ""), str(variables.get("ansible_host") or host)]
-
-
 def probe_script(variables: Mapping[str, Any], become: Sequence[str]) -> str:
     """The probe for one host: it becomes root and starts Python like Ansible does."""
     python = str(variables.get("ansible_python_interpreter") or constants.INTERPRETER_PYTHON)
     python = "/usr/bin/python3" if python.startswith("auto") else python
     words = {"become": shlex.join(become), "python": shlex.quote(python), "tiers": " ".join(first_run.DATA.values())}
     return re.sub(r"\{(become|python|tiers)\}", lambda word: words[word[1]], PROBE)
-
-
-def become_command(variables: Mapping[str, Any], play: PlayContext) -> tuple[list[str], str]:
-    """The command that becomes root with the variables and options of Ansible, and the password for it.
-
-    Other methods than sudo are not checked.
-    """
-    if (variables.get("ansible_become_method") or play.become_method or "sudo") != "sudo":
-        return ["true"], ""
-    plugin = become_loader.get("sudo")
-    names = (*BECOME_PASSWORDS, *BECOME_PROGRAMS)
-    plugin.set_options(var_options={name: value for name in names if (value := variables.get(name))})
-    password = plugin.get_option("become_pass") or play.become_pass or ""
-    program = shlex.split(plugin.get_option("become_exe"))
-    return [*program, "-H", *(["-S", "-p", ""] if password else ["-n"]), "-u", "root", "true"], str(password)
 
 
 def cause(stderr: str, status: int) -> str:
@@ -254,6 +222,9 @@ class ActionModule(ControlNodeAction):
         if not self.arguments["allow_empty_groups"]:
             known = records | {answer.host: answer.fields for answer in other_answers if not answer.error}
             failures += first_run.emptied(new_groups, self.variables["groups"], known)
+        if self.arguments["starts_database"]:
+            fleet = str(self.defined(["fleet_name"]).get("fleet_name", ""))
+            failures += restores.unfinished(records, self.arguments["restore_from"], fleet)
         addresses = {host: str(hosts[host].get("fleet_address")) for host in hosts}
         kept = settings.kept_defaults(self.arguments["root"]) | self.defined(settings.KEPT)
         failures += settings.moved_data(records, addresses, self.variables["groups"], kept)

@@ -10,6 +10,7 @@ from typing import Any
 
 from plugins.filter.backups import UNREADABLE, backup_reason
 from plugins.filter.cause import first_cause
+from plugins.restores import UNDONE, sentence
 
 Options = Mapping[str, Any]
 Backup = Mapping[str, Any]
@@ -25,8 +26,6 @@ WRONG_PASS = re.compile(
 NO_STANZA, NO_BACKUP = (1, 3), 2
 # In place of a point in time: everything that was archived.
 LATEST = "latest"
-# Phases of a restore in place in which nothing is promoted.
-UNDONE = ("stopped", "proven")
 
 
 def parsed(text: str) -> datetime:
@@ -289,4 +288,5 @@ class FilterModule:
             "restore_request_refusal": request_refusal,
             "restore_schema_refusal": schema_refusal,
             "restore_target": target,
+            "restore_unfinished": sentence,
         }

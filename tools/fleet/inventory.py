@@ -18,7 +18,7 @@ from ansible.template import Templar
 from ansible.vars.hostvars import HostVars
 from ansible.vars.manager import VariableManager
 
-from plugins.action.fleet_check_hosts import become_command, ssh_command
+from plugins.ssh import become_command, ssh_command
 from tools.fleet.context import Fleet, FleetError, Host
 
 NOT_TIERS = ("all", "ungrouped")

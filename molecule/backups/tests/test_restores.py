@@ -162,6 +162,9 @@ def test_an_interrupted_restore_is_completed_by_the_same_command(fleet: LiveFlee
         other = play(fleet, *in_place(fleet, "2026-01-01 00:00:00+00"))
         assert other.code != 0
         assert "Nothing was changed." in other.output
+        site = play(fleet, "site.yml", "--tags", "postgres")
+        assert site.code != 0
+        assert "was interrupted on" in site.output
     play(fleet, *restore).succeeded()
     story.went_back()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from pathlib import Path
@@ -100,14 +101,21 @@ def test_a_group_that_would_begin_empty_is_named_with_the_ways_on() -> None:
     assert "-e preflight_allow_empty_groups=true" in sentence
 
 
-def test_a_host_answers_with_its_tiers_and_its_release(tmp_path: Path) -> None:
+def test_a_host_answers_with_its_tiers_its_release_and_an_unfinished_restore(tmp_path: Path) -> None:
     for name in ("opt/shop/current/release.env", "etc/redis@.service", "etc/patroni.service.d/fleet.conf"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
+    (tmp_path / "etc/patroni.service").symlink_to("/dev/null")
+    (tmp_path / "restore.json").write_text('{"phase": "stopped"}\n')
     script = check.probe_script({}, ["true"]).replace("/etc/systemd/system", f"{tmp_path}/etc")
+    script = script.replace("/var/lib/flaskfleet", str(tmp_path))
     found = check.probe("db1", "10.0.0.11", ["sh", "-c", script.replace("/opt", f"{tmp_path}/opt")], "", timeout=3)
     assert found.fields["TIERS"].split() == ["patroni.service.d", "redis@.service"]
     assert found.fields["SERVES"].strip() == f"{tmp_path}/opt/shop/current/release.env"
+    assert (found.fields["RESTORE"], found.fields["MASKED"]) == ('{"phase": "stopped"}', "yes")
+    (tmp_path / "etc/patroni.service").unlink()
+    found = check.probe("db1", "10.0.0.11", ["sh", "-c", script], "", timeout=3)
+    assert "MASKED" not in found.fields
 
 
 @pytest.mark.parametrize("group", first_run.DATA)
@@ -182,6 +190,35 @@ def test_preflight_refuses_to_found_a_second_cluster(
     assert "instead of preflight_debian_version" in output, "preflight has not checked the hosts"
     found = re.findall(r"No host of group (\w+) \(lb1, app1\) has its data", output)
     assert list(dict.fromkeys(found)) == refused
+
+
+RESTORE_FROM = ["-e", 'restore_from="2026-11-29 03:00:00+00"']
+
+
+@pytest.mark.parametrize(
+    ("playbook", "options", "begun", "refused"),
+    [
+        ("site.yml", [], False, True),
+        ("site.yml", ["--tags=postgres"], False, True),
+        ("site.yml", ["--tags=backup"], False, False),  # it may be what the restore needs
+        ("playbooks/deploy.yml", [], False, False),
+        ("site.yml", RESTORE_FROM, False, True),
+        ("site.yml", RESTORE_FROM, True, False),
+    ],
+)
+def test_site_does_not_start_a_database_whose_restore_was_interrupted(
+    folder: Path, playbook: str, options: list[str], begun: bool, refused: bool
+) -> None:
+    note = {"phase": "proven", "to": "2026-11-29 03:00:00+00", "from": begun}
+    (folder / "lb1.example").write_text(f"MASKED=yes\nRESTORE={json.dumps(note)}\n")
+    (folder / "app1.example").write_text("MASKED=yes\n")
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    environment["FLASKFLEET_VAULT_PASSWORD_FILE"] = str(folder / "password")
+    result = of_the_project().run(f"--inventory={folder}/inventory", playbook, *options, environment=environment)
+    output = " ".join((result.stdout + result.stderr).split())
+    assert "instead of preflight_debian_version" in output, "preflight has not checked the hosts"
+    assert ("A restore in place to 2026-11-29 03:00:00+00 was interrupted on lb1. Complete it" in output) == refused
+    assert "Patroni is masked" not in output
 
 
 def test_the_playbook_knows_the_tags_of_its_tiers() -> None:

@@ -14,6 +14,7 @@ import pytest
 from plugins.action import fleet_check_hosts as check
 from plugins.ports import taken_by_another
 from plugins.silent import too_many_silent
+from plugins.ssh import become_command, ssh_command
 
 TRIXIE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n'
 SSH_RULE = {"name": "ssh", "protocol": "tcp", "port": 22, "sources": ["198.51.100.0/24"]}
@@ -35,7 +36,7 @@ def test_ssh_uses_the_connection_variables_of_ansible() -> None:
         "ansible_ssh_common_args": "-o UserKnownHostsFile=known -J bastion",
         "ansible_ssh_args": "-o ServerAliveInterval=10",
     }
-    line = " ".join(check.ssh_command("db1", variables, PLAY, timeout=3))
+    line = " ".join(ssh_command("db1", variables, PLAY, timeout=3))
     assert "-i id -p 2222 -l admin -o UserKnownHostsFile=known -J bastion -o ServerAliveInterval=10 10.0.0.11" in line
     assert "BatchMode=yes" in line, "a password prompt must not block the run"
 
@@ -44,7 +45,7 @@ def test_the_command_line_and_ansible_cfg_are_used_if_the_inventory_has_nothing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("ansible.constants.config.get_config_value", lambda *_, **__: "-o ServerAliveInterval=9")
-    line = " ".join(check.ssh_command("db1", {}, PLAY, timeout=3))
+    line = " ".join(ssh_command("db1", {}, PLAY, timeout=3))
     assert "-i mine -l me -o ServerAliveInterval=9 db1" in line
 
 
@@ -70,7 +71,7 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ask(variables: dict[str, Any], play: Any = PLAY) -> check.Answer:
-    become, password = check.become_command(variables, play)
+    become, password = become_command(variables, play)
     command = ["sh", "-c", check.probe_script(variables | {"ansible_python_interpreter": sys.executable}, become)]
     return check.probe("db1", "10.0.0.11", command, password, timeout=3)
 

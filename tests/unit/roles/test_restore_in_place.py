@@ -13,6 +13,7 @@ import yaml
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
+from plugins import restores
 from plugins.filter import restore
 from tests.unit.playbooks import plain
 from tests.unit.roles.modules import ROLES, read_yaml
@@ -65,6 +66,39 @@ def test_an_interrupted_restore_is_found_on_its_host() -> None:
     assert restore.begun(hosts, ["db1"]) == none
     hosts[1]["restore_note"] = {"content": b64encode(json.dumps(note | {"phase": "promoted"}).encode()).decode()}
     assert restore.begun(hosts, ["db1"])["host"] == "db2"
+
+
+PLACE = {"phase": "proven", "to": OPTIONS["to"], "from": False}
+LOST = PLACE | {"from": True}
+COMPLETE = f"with `bin/fleet restore '{OPTIONS['to']}' --in-place --confirm shop`."
+AGAIN = f'with `ansible-playbook site.yml -e restore_from="{OPTIONS["to"]}"`.'
+
+
+@pytest.mark.parametrize(
+    ("note", "masked", "restore_from", "sentence"),
+    [
+        ({}, False, "", ""),
+        ({}, True, "", "Patroni is masked on db1, db2"),
+        ({}, True, "latest", ""),
+        (PLACE, True, "", f"{COMPLETE} To give it up, see docs/backups.md"),
+        (PLACE, False, "", ""),  # given up
+        (PLACE | {"phase": "forgotten"}, False, "", COMPLETE),
+        (PLACE, True, "latest", COMPLETE),
+        (LOST, True, "", AGAIN),
+        (LOST, True, OPTIONS["to"], ""),
+        (LOST, True, "latest", AGAIN),
+        (LOST | {"phase": "stopped"}, True, "latest", ""),
+        ({"phase": "promoted", "to": "latest"}, True, "", 'site.yml -e restore_from="latest"`.'),  # of an older version
+    ],
+)
+def test_site_names_an_interrupted_restore_and_what_completes_it(
+    note: dict[str, Any], masked: bool, restore_from: str, sentence: str
+) -> None:
+    records = {name: {"MASKED": "yes"} if masked else {} for name in ("db1", "db2")}
+    records["db2"] |= {"RESTORE": json.dumps(note)} if note else {}
+    found = restores.unfinished(records, restore_from, "shop")
+    assert len(found) == bool(sentence)
+    assert all(sentence in each for each in found)
 
 
 def evaluate(name: str, in_place: bool) -> Any:
