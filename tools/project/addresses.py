@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from tools.project.code import Code, assignments, text
-from tools.project.environment import NOT_OURS, Read, reads_of
+from tools.project.environment import EXAMPLE, NOT_OURS, Read, reads_of
+from tools.project.tree import Tree
 
 # What the fleet sets, the variable of the inventory with the same value, and other usual names of it, as a pattern. The
 # first row with a name decides. If the code reads what the fleet sets, too, the other name is only a fallback.
@@ -112,6 +113,18 @@ def alias(name: str) -> tuple[str, str]:
     """Return what the fleet sets for the same purpose, and the variable of the inventory; empty for another name."""
     rows = ((own, variable) for own, variable, pattern in ALIASES if re.fullmatch(pattern, name))
     return next(rows, ("", "")) if not NOT_OURS.search(name) else ("", "")
+
+
+def unread(tree: Tree) -> str:
+    """Return the note about a database whose address no code reads, with a name in an example of .env."""
+    note = "No code reads DATABASE_URL, the address of the fleet's database; "
+    for file in filter(EXAMPLE.fullmatch, tree.files):
+        for name in re.findall(r"(?m)^\s*(?:export )?(\w+)=", tree.read(file)):
+            if alias(name)[0] == "DATABASE_URL":
+                return (
+                    f'{note}{file} has {name}, so probably app_environment needs {name}: "{{{{ app_database_url }}}}".'
+                )
+    return f"{note}the application must take it from there."
 
 
 def whole(node: ast.expr) -> Iterator[ast.expr]:

@@ -17,6 +17,11 @@ from tools.project.dependencies import Dependencies
 from tools.project.tree import Finding, Tree
 
 WORKERS = frozenset({"rq", "rqworker", "dramatiq", "huey_consumer", "huey_consumer.py", "arq", "rqscheduler"})
+QUEUES = {
+    **dict.fromkeys(("rq", "flask-rq", "flask-rq2"), "rq worker"),
+    "dramatiq": "dramatiq MODULE",
+    "huey": "huey_consumer MODULE.huey",
+}
 UPGRADE = re.compile(r"\b(?:flask (?:--app \S+ )?db upgrade|alembic upgrade head|manage\.py db upgrade)\b")
 # Services that are no process beside the web server: the server itself, and commands that end or only wait.
 NO_PROCESS = re.compile(
@@ -210,6 +215,17 @@ def add(found: Processes, command: Command) -> None:
     """Add one process. The fleet runs its line in a shell, as Heroku does, but without a password among its words."""
     found.processes[command.name] = {"command": without_addresses(command.line)}
     found.sources.append(command.source)
+
+
+def without_worker(needs: Dependencies) -> str:
+    """Return the note about a queue of tasks for which no process was found."""
+    for package, command in QUEUES.items():
+        if package in needs.direct:
+            return (
+                f"{needs.input} has {package}, but nothing in the project starts a worker; if the application has "
+                f"tasks, set app_processes: worker: {{command: {command}}}"
+            )
+    return ""
 
 
 def owner(code: Code, application: str, migrates: bool) -> tuple[Finding | None, str]:

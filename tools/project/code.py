@@ -16,7 +16,7 @@ Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 OTHERS = re.compile(
     r"(^|/)(tests?|docs?|examples?|e2e|cypress|bin|scripts?|node_modules|venv|env|site-packages|build|dist|versions|"
     r"\.[^/]+)/"
-    r"|(^|/)(test_[^/]*|[^/]*_tests?|tests?|conftest|setup|noxfile|fabfile)\.py$"
+    r"|(^|/)(test_[^/]*|[^/]*_tests?|tests?|conftest|setup|noxfile|fabfile|dev_?server|run_?dev)\.py$"
 )
 MAX_HOPS = 10
 
@@ -67,6 +67,24 @@ def assignments(statement: ast.AST) -> Iterator[tuple[str, ast.expr]]:
         yield from ((target.id, statement.value) for target in statement.targets if isinstance(target, ast.Name))
     elif isinstance(statement, ast.AnnAssign) and statement.value and isinstance(statement.target, ast.Name):
         yield statement.target.id, statement.value
+
+
+def named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield names with their values: assignments, items of a configuration, entries of dicts, keyword arguments."""
+    if isinstance(node, ast.Assign):
+        for target in node.targets:
+            if isinstance(target, ast.Name):
+                yield target.id, node.value
+            elif isinstance(target, ast.Subscript) and (key := text(target.slice)):
+                yield key, node.value
+            elif isinstance(target, ast.Attribute):
+                yield target.attr, node.value
+    elif isinstance(node, ast.AnnAssign) and node.value and isinstance(node.target, ast.Name):
+        yield node.target.id, node.value
+    elif isinstance(node, ast.Dict):
+        yield from ((name, value) for key, value in zip(node.keys, node.values, strict=True) if (name := text(key)))
+    elif isinstance(node, ast.Call):
+        yield from ((word.arg, word.value) for word in node.keywords if word.arg)
 
 
 def dotted(node: ast.AST | None) -> str:
@@ -188,3 +206,25 @@ class Code:
                 source, name = f"{source}.{first}", rest
             module = self.modules[source]
         return module.name, name
+
+    def constant(self, module: Module, node: ast.AST | None, hops: int = 4) -> str | None:
+        """Return a string that is written out, or that a constant of the project has: `KEY`, `Enum.key`, f-strings."""
+        if (value := text(node)) is not None or not hops:
+            return value
+        if isinstance(node, ast.JoinedStr):
+            parts = [self.constant(module, getattr(part, "value", part), hops) for part in node.values]
+            parts = [text(part) if value is None else value for part, value in zip(node.values, parts, strict=True)]
+            return None if None in parts else "".join(part for part in parts if part)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+            both = [self.constant(module, part, hops) for part in (node.left, node.right)]
+            return None if None in both else "".join(part for part in both if part)
+        if isinstance(node, ast.Name) and not node.id.isupper():
+            return None  # probably a variable of a function
+        source, name = self.resolve(module, dotted(node))
+        known, (first, _, rest) = self.modules.get(source), name.partition(".")
+        if known is None:
+            return None
+        if rest and first in known.classes:
+            inside = dict(pair for statement in known.classes[first].body for pair in assignments(statement))
+            return self.constant(known, inside.get(rest.removesuffix(".value")), hops - 1)
+        return self.constant(known, known.assigned.get(first), hops - 1) if not rest else None

@@ -22,6 +22,7 @@ from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
 from tools.project.environment import CONTRACT, app_json, needed
+from tools.project.folders import written_folders
 from tools.project.settings import FILE, Settings
 from tools.project.tree import Finding, Tree
 from tools.release.lock import INPUTS
@@ -37,8 +38,6 @@ TAKEN_OVER = {
 # The fleet sets these itself, so nobody misses them.
 FLEETS_OWN = re.compile("bind|(access-|error-)?(logfile|log-file)|log-level|preload|worker-tmp-dir|name")
 
-# Folders with one of these names have no files of users.
-OF_ONE_HOST = frozenset({"log", "logs", "cache", ".cache", "tmp", "temp", "run"})
 # The default of app_max_upload_mb.
 MAX_UPLOAD_MB = 2
 
@@ -116,13 +115,13 @@ def detect(
     project.notes += servers.notes(code, settings, needs, has_driver=bool(driver), has_address=has_address)
     project.notes += [*websockets.notes(code, needs), *addresses.Redis(code, settings.reads).notes()]
     if driver and not has_address:
-        project.notes.append(
-            "No code reads DATABASE_URL, the address of the fleet's database; the application must take it from there."
-        )
+        project.notes.append(addresses.unread(tree))
     schema(project, tree, flask, needs, module.value, beside)
     if beside.processes:
         sources = ", ".join(dict.fromkeys(beside.sources))
         project.add(Finding("app_processes", beside.processes, sources, assumed=beside.guessed))
+    elif not tasks and (note := background.without_worker(needs)):
+        project.notes.append(note)
     for command in beside.unknown:
         project.notes.append(
             f"{command.source} runs `{command.line}`; if it belongs beside the web server, add it to app_processes."
@@ -282,9 +281,7 @@ def assets(project: Project, tree: Tree) -> None:
 
 def folders(project: Project, settings: Settings, choices: Choices) -> None:
     """Add the folders that the application writes to. Files of users exist on one host only."""
-    found = settings.written_folders()
-    own = {folder: place for folder, place in found.items() if OF_ONE_HOST & {*folder.split("/")}}
-    users = {folder: place for folder, place in found.items() if folder not in own}
+    own, users = written_folders(settings.code)
     if "LOG_TO_STDOUT" in settings.reads:
         own = {folder: place for folder, place in own.items() if not {"log", "logs"} & {*folder.split("/")}}
     if own:

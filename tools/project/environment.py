@@ -39,7 +39,7 @@ class Read:
     file: bool = False
 
 
-def guarded(module: Module) -> tuple[set[int], set[str]]:
+def guarded(code: Code, module: Module) -> tuple[set[int], set[str]]:
     """Return the nodes of a module whose KeyError is caught, and the variables whose presence it checks."""
     nodes: set[int] = set()
     names: set[str] = set()
@@ -47,7 +47,9 @@ def guarded(module: Module) -> tuple[set[int], set[str]]:
         if isinstance(node, ast.Try) and any(catches(handler) for handler in node.handlers):
             nodes |= {id(child) for statement in node.body for child in ast.walk(statement)}
         elif (
-            isinstance(node, ast.Compare) and isinstance(node.ops[0], ast.In | ast.NotIn) and (name := text(node.left))
+            isinstance(node, ast.Compare)
+            and isinstance(node.ops[0], ast.In | ast.NotIn)
+            and (name := code.constant(module, node.left))
         ):
             names.add(name)
     return nodes, names
@@ -62,8 +64,9 @@ def catches(handler: ast.ExceptHandler) -> bool:
 def reads_of(code: Code, module: Module, nodes: Iterable[ast.AST]) -> Iterator[Read]:
     """Yield the variables of the environment that nodes of a module read, by the standard library or by others."""
     for node in nodes:
-        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and (name := text(node.slice)):
-            if ".".join(code.resolve(module, dotted(node.value))) == "os.environ":
+        if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load):
+            environ = ".".join(code.resolve(module, dotted(node.value))) == "os.environ"
+            if environ and (name := code.constant(module, node.slice)):
                 yield Read(name, module.at(node), required=True)
         elif isinstance(node, ast.Call):
             yield from called(code, module, node)
@@ -73,7 +76,7 @@ def reads_of(code: Code, module: Module, nodes: Iterable[ast.AST]) -> Iterator[R
 
 def called(code: Code, module: Module, node: ast.Call) -> Iterator[Read]:
     """Yield what a call reads."""
-    name, place = text(node.args[0]) if node.args else None, module.at(node)
+    name, place = code.constant(module, node.args[0]) if node.args else None, module.at(node)
     function = ".".join(code.resolve(module, dotted(node.func)))
     default = len(node.args) > 1 or keyword(node, "default") is not None
     if function.endswith(".from_pyfile") and node.args:

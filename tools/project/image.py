@@ -28,6 +28,7 @@ LIBRARIES = {
     "pyzbar": "libzbar0t64",
     "weasyprint": "libpangoft2-1.0-0 libharfbuzz-subset0",
 }
+PRODUCTION = re.compile(r"(?i)prod(uction)?|release|final|runtime|runner|deploy(ment)?")
 NODE = frozenset({"npm", "yarn", "pnpm", "bun", "npx"})
 
 
@@ -57,7 +58,7 @@ def dockerfiles(tree: Tree) -> list[str]:
 
 
 def last_stage(tree: Tree, file: str) -> Iterator[tuple[str, list[str]]]:
-    """Yield place and words of the commands that make the image of a Dockerfile, without those of other stages."""
+    """Yield place and words of the commands that make the image of a Dockerfile: one of that name, or the last."""
     stages: list[tuple[str, str, list[tuple[str, list[str]]]]] = []
     for number, line in logical_lines(tree.read(file)):
         word, _, rest = line.partition(" ")
@@ -66,10 +67,11 @@ def last_stage(tree: Tree, file: str) -> Iterator[tuple[str, list[str]]]:
             stages.append((names[-1] if len(names) > 2 else "", names[0] if names else "", []))
         elif word.upper() == "RUN" and stages:
             stages[-1][2].extend((f"{file}:{number}", words) for words in Command("", rest, "").steps)
-    wanted = stages[-1][0] or None if stages else None
-    for index in range(len(stages) - 1, -1, -1):
+    last = max((n for n, (name, *_) in enumerate(stages) if PRODUCTION.fullmatch(name)), default=len(stages) - 1)
+    wanted = None
+    for index in range(last, -1, -1):
         name, base, commands = stages[index]
-        if index == len(stages) - 1 or name == wanted:
+        if index == last or name == wanted:
             yield from commands
             wanted = base
 

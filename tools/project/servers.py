@@ -5,11 +5,11 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tools.project.code import Code, Module, dotted, keyword, text
+from tools.project.code import Code, Module, dotted, keyword, named_values, text
 from tools.project.commands import DEVELOPMENT
 from tools.project.dependencies import Dependencies
 from tools.project.environment import NOT_OURS, reads_of
-from tools.project.settings import Settings, named_values
+from tools.project.settings import Settings
 
 URL = re.compile(r"(sqlite|mysql|mariadb|mongodb|rediss?|amqp)(?:\+\w+)?://\S*")
 MYSQL = (

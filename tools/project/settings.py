@@ -2,22 +2,17 @@
 
 import ast
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import PurePosixPath
 
 from tools.project.addresses import CONFIGURATION, DATABASE, REDIS, alias, whole
-from tools.project.code import Code, Module, dotted, text
+from tools.project.code import Code, Module, dotted, named_values, text
 from tools.project.commands import DEVELOPMENT
 from tools.project.environment import CONTRACT, MODES, NOT_OURS, Read, guarded, reads_of
 from tools.project.tree import Finding
 
 # The name in /etc/APP_NAME of a file with settings.
 FILE = "settings.cfg"
-FOLDERS = re.compile(
-    "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)", re.I
-)
 
 
 @dataclass(frozen=True)
@@ -31,7 +26,7 @@ class Settings:
         """The variables that the code reads, by name. A required read wins over others."""
         found: dict[str, Read] = {}
         for module in self.code.modules.values():
-            caught, asked = guarded(module)
+            caught, asked = guarded(self.code, module)
             for node in module.nodes:
                 for read in reads_of(self.code, module, [node]):
                     safe = id(node) in caught or read.name in asked
@@ -101,7 +96,11 @@ class Settings:
         names = [name for name in self.reads if MODES.fullmatch(name)]
         for module in self.code.modules.values() if names else ():
             for node in module.nodes:
-                if isinstance(node, ast.Dict) and len(node.keys) > 1 and "production" in map(text, node.keys):
+                if (
+                    isinstance(node, ast.Dict)
+                    and len(node.keys) > 1
+                    and "production" in {self.code.constant(module, key) for key in node.keys}
+                ):
                     return {names[0]: ("production", f"{self.reads[names[0]].place}, {module.at(node)}")}
         # `app.config.from_object(os.environ["APP_SETTINGS"])` takes the path of a class.
         asked = [name for name in names if "SETTINGS" in name and not self.reads[name].default]
@@ -149,123 +148,27 @@ class Settings:
         for module in self.code.modules.values():
             for node in module.nodes:
                 for name, value in named_values(node):
-                    if name == "MAX_CONTENT_LENGTH" and (size := product(value)):
+                    if name == "MAX_CONTENT_LENGTH" and (size := product(self.code, module, value)):
                         return -(-size // 2**20), module.at(node)
         return None
 
-    def written_folders(self) -> dict[str, str]:
-        """Return the folders of the project that the application writes to, with the place."""
-        found: dict[str, str] = {}
-        for module in self.code.modules.values():
-            for node in module.nodes:
-                for name, value in named_values(node):
-                    folder = folder_of(value, module) if FOLDERS.fullmatch(name) else None
-                    if folder:
-                        found.setdefault(folder, module.at(node))
-            for call in module.calls:
-                called = dotted(call.func)
-                if called in {"os.mkdir", "os.makedirs"} and call.args:
-                    if dotted(call.args[0]).endswith(".instance_path"):
-                        found.setdefault("instance", module.at(call))
-                    elif folder := folder_of(call.args[0], module):
-                        found.setdefault(folder, module.at(call))
-                elif called.endswith("FileHandler") and call.args:
-                    file = folder_of(call.args[0], module) or ""
-                    if "/" in file:
-                        found.setdefault(file.rpartition("/")[0], module.at(call))
-        return found
 
-
-def product(node: ast.expr) -> int:
-    """Return the value of a number, or of a product or power of numbers; 0 for another expression."""
+def product(code: Code, module: Module, node: ast.expr, hops: int = 4) -> int:
+    """Return the value of a number, or of a product or power of numbers or constants; 0 for another expression."""
     if isinstance(node, ast.Constant) and isinstance(node.value, int):
         return node.value
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        return product(node.left) * product(node.right)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and product(node.right) < 64:
-        return int(product(node.left) ** product(node.right))
+    if isinstance(node, ast.Name | ast.Attribute) and hops:
+        source, name = code.resolve(module, dotted(node))
+        known = code.modules.get(source)
+        given = known.assigned.get(name) if known else None
+        return product(code, known, given, hops - 1) if known and given else 0
+    if not isinstance(node, ast.BinOp):
+        return 0
+    left, right = (product(code, module, part, hops) for part in (node.left, node.right))
+    if isinstance(node.op, ast.Mult):
+        return left * right
+    if isinstance(node.op, ast.Pow) and right < 64:
+        return int(left**right)
+    if isinstance(node.op, ast.LShift) and right < 64:
+        return left << right
     return 0
-
-
-def named_values(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Yield names with their values: assignments, items of a configuration, entries of dicts, keyword arguments."""
-    if isinstance(node, ast.Assign):
-        for target in node.targets:
-            if isinstance(target, ast.Name):
-                yield target.id, node.value
-            elif isinstance(target, ast.Subscript) and (key := text(target.slice)):
-                yield key, node.value
-            elif isinstance(target, ast.Attribute):
-                yield target.attr, node.value
-    elif isinstance(node, ast.AnnAssign) and node.value and isinstance(node.target, ast.Name):
-        yield node.target.id, node.value
-    elif isinstance(node, ast.Dict):
-        yield from ((name, value) for key, value in zip(node.keys, node.values, strict=True) if (name := text(key)))
-    elif isinstance(node, ast.Call):
-        yield from ((word.arg, word.value) for word in node.keywords if word.arg)
-
-
-def folder_of(node: ast.expr, module: Module) -> str | None:
-    """Return the folder of the project that an expression probably means."""
-    parts = path_parts(node, module, hops=4)
-    if parts is None:
-        return None
-    path = "/".join(parts)
-    if path.startswith("/") and parts[0].startswith("/"):
-        return None if path.startswith(("/tmp", "/dev/", "/var/log", "/proc/")) else path
-    if not path or ":" in path:
-        return None
-    clean: list[str] = []
-    for part in PurePosixPath(path).parts:
-        if part == ".." and not clean:
-            return None
-        clean = clean[:-1] if part == ".." else [*clean, part]
-    return "/".join(clean) or None
-
-
-def path_parts(node: ast.expr, module: Module, hops: int) -> list[str] | None:
-    """Return the parts of a path, relative to the project, or None if they are unknown."""
-    here = str(PurePosixPath(module.path).parent)
-    if (value := text(node)) is not None:
-        return [value]
-    if isinstance(node, ast.Name) and hops and node.id != "__file__":
-        return path_parts(module.assigned[node.id], module, hops - 1) if node.id in module.assigned else None
-    if isinstance(node, ast.Name):
-        return [module.path] if node.id == "__file__" else None
-    if isinstance(node, ast.BoolOp):
-        found = (path_parts(value, module, hops) for value in reversed(node.values))
-        return next((parts for parts in found if parts), None)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Add):
-        left, right = path_parts(node.left, module, hops), path_parts(node.right, module, hops)
-        return [*left, *right] if left is not None and right is not None else None
-    if isinstance(node, ast.Attribute):
-        if node.attr in {"root_path"}:
-            return [here]
-        parent = path_parts(node.value, module, hops) if node.attr == "parent" else None
-        return [str(PurePosixPath("/".join(parent)).parent)] if parent else None
-    if isinstance(node, ast.Call):
-        return called_path(node, module, hops)
-    return None
-
-
-def called_path(node: ast.Call, module: Module, hops: int) -> list[str] | None:
-    """Return the parts of a path that a call computes."""
-    name = dotted(node.func) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")
-    last = name.rpartition(".")[2]
-    if last in {"getenv", "get"} and len(node.args) > 1:
-        return path_parts(node.args[1], module, hops)
-    if last == "getcwd":
-        return ["."]
-    if last == "dirname" and node.args:
-        inner = path_parts(node.args[0], module, hops)
-        return [str(PurePosixPath("/".join(inner)).parent)] if inner else None
-    if last in {"abspath", "realpath", "normpath", "Path", "str", "fspath"} and node.args:
-        return path_parts(node.args[0], module, hops)
-    if last == "resolve" and isinstance(node.func, ast.Attribute):
-        return path_parts(node.func.value, module, hops)
-    if last in {"join", "joinpath", "safe_join"}:
-        base = [node.func.value] if last == "joinpath" and isinstance(node.func, ast.Attribute) else []
-        parts = [path_parts(argument, module, hops) for argument in [*base, *node.args]]
-        if all(part is not None for part in parts):
-            return [word for part in parts if part for word in part]
-    return None

@@ -12,6 +12,7 @@ from tools.project.apps import Apps, Target
 from tools.project.code import Code, Function, Module, dotted, keyword, text
 from tools.project.commands import Command, gunicorn, settings
 from tools.project.dependencies import Dependencies, ignored
+from tools.project.folders import folder_of
 from tools.project.tree import Finding, ProjectError, Tree
 
 CONVENTIONAL = ("wsgi", "passenger_wsgi", "app", "application", "main", "server", "run", "autoapp")
@@ -194,16 +195,17 @@ def static(apps: Apps, target: Target | None) -> Iterator[Finding]:
     for path in (f"{name.replace('.', '/')}/__init__.py", f"src/{name.replace('.', '/')}/__init__.py") if name else ():
         base = PurePosixPath(path).parent if path in apps.code.tree.files else base
     given = keyword(call, "static_folder")
-    if given is not None and folder is None:  # None, or an expression
+    computed = folder_of(given, module) if given is not None and folder is None else ""
+    if computed is None:  # None, or another expression
         return
-    path = normal(f"{base}/{folder or 'static'}")
+    path = computed or normal(f"{base}/{folder or 'static'}")
     if not path or not (apps.code.tree.has_folder(path) or ignored(apps.code.tree, path)):
         return
     url = url if url is not None else f"/{PurePosixPath(path).name}"
     if not url.strip("/"):
         return  # at the root of the site, nginx would answer for the application
     yield Finding(
-        "nginx_static_source", path, f"{module.at(call)}: {'static_folder' if folder else 'the folder static'}"
+        "nginx_static_source", path, f"{module.at(call)}: {'the folder static' if given is None else 'static_folder'}"
     )
     if url.strip("/") != "static":
         yield Finding("nginx_static_path", f"/{url.strip('/')}/", module.at(call))
@@ -234,7 +236,7 @@ class Routes:
                 if isinstance(call.func, ast.Attribute) and call.func.attr == "register_blueprint" and call.args:
                     prefix = keyword(call, "url_prefix")
                     key = self.code.resolve(module, dotted(call.args[0]))
-                    if prefix is not None and (value := text(prefix)) is not None:
+                    if prefix is not None and (value := self.code.constant(module, prefix)) is not None:
                         self.prefixes.setdefault(key, []).append(value)
                     elif prefix is not None:
                         self.prefixes.setdefault(key, [])
@@ -251,7 +253,7 @@ class Routes:
             for call in decorators:
                 if not isinstance(call, ast.Call) or not isinstance(call.func, ast.Attribute) or not call.args:
                     continue
-                rule, methods = text(call.args[0]), keyword(call, "methods")
+                rule, methods = self.code.constant(module, call.args[0]), keyword(call, "methods")
                 allowed = (
                     [text(item) for item in methods.elts] if isinstance(methods, ast.List | ast.Tuple) else ["GET"]
                 )
@@ -265,11 +267,11 @@ class Routes:
             return self.prefixes[key]
         known = self.code.modules.get(key[0])
         made = known.assigned.get(key[1]) if known else None
-        if isinstance(made, ast.Call) and dotted(made.func).endswith("Blueprint"):
+        if known and isinstance(made, ast.Call) and dotted(made.func).endswith("Blueprint"):
             prefix = keyword(made, "url_prefix")
             if prefix is None:
                 return [""]
-            return [value] if (value := text(prefix)) is not None else []
+            return [value] if (value := self.code.constant(known, prefix)) is not None else []
         return [""]
 
     def health(self) -> Finding:

@@ -19,6 +19,13 @@ from tests.unit.tools.projects import APP, found
             },
             {"app_packages": ["libmagic1", "ffmpeg", "poppler-utils"]},
         ),
+        (
+            {
+                "Dockerfile": "FROM debian AS base\nFROM base AS production\nRUN apt-get install -y ffmpeg\n"
+                "FROM base AS dev\nRUN apt-get install -y firefox-esr\n"
+            },
+            {"app_packages": ["ffmpeg"]},
+        ),
         ({"Dockerfile": "FROM python:3.13\nRUN apt-get install -y git curl libpq5"}, {"app_packages": None}),
         (
             {"requirements.txt": "python-magic", "Dockerfile": "FROM x\nRUN apt-get install -y ffmpeg"},

@@ -33,6 +33,11 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
         ),
         ({"requirements.txt": "psycopg2", "c.py": "from environs import Env"}, "No code reads DATABASE_URL"),
         (
+            {"requirements.txt": "psycopg2", "sample.env": "A=1\nFLASK_SQLALCHEMY_DATABASE_URI='postgresql:///x'"},
+            "sample.env has FLASK_SQLALCHEMY_DATABASE_URI, so probably app_environment needs",
+        ),
+        ({"requirements.txt": "flask\nrq"}, "requirements.txt has rq, but nothing in the project starts a worker;"),
+        (
             {"Procfile": "web: gunicorn -k gevent app:app"},
             "Procfile:1: gunicorn's --worker-class gevent is not taken over",
         ),

@@ -1,0 +1,111 @@
+"""Finds the folders that an application writes to."""
+
+import ast
+import re
+from pathlib import PurePosixPath
+
+from tools.project.code import Code, Module, dotted, named_values, text
+
+FOLDERS = re.compile(
+    "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)", re.I
+)
+# Folders with one of these names have no files of users.
+OF_ONE_HOST = frozenset({"build", "log", "logs", "cache", ".cache", "tmp", "temp", "run"})
+# Users' files come from the web server, not from commands.
+COMMANDS = re.compile(r"(^|/)(cli|commands?|manage|management)(/|\.py:)")
+
+
+def written_folders(code: Code) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the folders that the application writes to, with their places: of one host, and with files of users."""
+    found: dict[str, str] = {}
+    for module in code.modules.values():
+        for node in module.nodes:
+            for name, value in named_values(node):
+                folder = folder_of(value, module) if FOLDERS.fullmatch(name) else None
+                if folder:
+                    found.setdefault(folder, module.at(node))
+        for call in module.calls:
+            called = dotted(call.func)
+            if called in {"os.mkdir", "os.makedirs"} and call.args:
+                if dotted(call.args[0]).endswith(".instance_path"):
+                    found.setdefault("instance", module.at(call))
+                elif folder := folder_of(call.args[0], module):
+                    found.setdefault(folder, module.at(call))
+            elif called.endswith("FileHandler") and call.args:
+                file = folder_of(call.args[0], module) or ""
+                if "/" in file:
+                    found.setdefault(file.rpartition("/")[0], module.at(call))
+    own = {path: place for path, place in found.items() if OF_ONE_HOST & {*path.split("/")} or COMMANDS.search(place)}
+    users = {path: place for path, place in found.items() if path not in own}
+    return own, {
+        path: place for path, place in users.items() if not any(path.startswith(f"{other}/") for other in users)
+    }
+
+
+def folder_of(node: ast.expr, module: Module) -> str | None:
+    """Return the folder of the project that an expression probably means."""
+    parts = path_parts(node, module, hops=4)
+    if parts is None:
+        return None
+    path = "/".join(parts)
+    if path.startswith("/") and parts[0].startswith("/"):
+        return None if path.startswith(("/tmp", "/dev/", "/var/log", "/proc/")) else path
+    if not path or ":" in path:
+        return None
+    clean: list[str] = []
+    for part in PurePosixPath(path).parts:
+        if part == ".." and not clean:
+            return None
+        clean = clean[:-1] if part == ".." else [*clean, part]
+    return "/".join(clean) or None
+
+
+def path_parts(node: ast.expr, module: Module, hops: int) -> list[str] | None:
+    """Return the parts of a path, relative to the project, or None if they are unknown."""
+    here = str(PurePosixPath(module.path).parent)
+    if (value := text(node)) is not None:
+        return [value]
+    if isinstance(node, ast.Name) and hops and node.id != "__file__":
+        return path_parts(module.assigned[node.id], module, hops - 1) if node.id in module.assigned else None
+    if isinstance(node, ast.Name):
+        return [module.path] if node.id == "__file__" else None
+    if isinstance(node, ast.Subscript) and hops and dotted(node.value).endswith("config"):
+        given = (value for other in module.nodes for name, value in named_values(other) if name == text(node.slice))
+        return next((parts for value in given if (parts := path_parts(value, module, hops - 1))), None)
+    if isinstance(node, ast.BoolOp):
+        found = (path_parts(value, module, hops) for value in reversed(node.values))
+        return next((parts for parts in found if parts), None)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div | ast.Add):
+        left, right = path_parts(node.left, module, hops), path_parts(node.right, module, hops)
+        return [*left, *right] if left is not None and right is not None else None
+    if isinstance(node, ast.Attribute):
+        if node.attr in {"root_path"}:
+            return [here]
+        parent = path_parts(node.value, module, hops) if node.attr == "parent" else None
+        return [str(PurePosixPath("/".join(parent)).parent)] if parent else None
+    if isinstance(node, ast.Call):
+        return called_path(node, module, hops)
+    return None
+
+
+def called_path(node: ast.Call, module: Module, hops: int) -> list[str] | None:
+    """Return the parts of a path that a call computes."""
+    name = dotted(node.func) or (node.func.attr if isinstance(node.func, ast.Attribute) else "")
+    last = name.rpartition(".")[2]
+    if last in {"getenv", "get"} and len(node.args) > 1:
+        return path_parts(node.args[1], module, hops)
+    if last == "getcwd":
+        return ["."]
+    if last == "dirname" and node.args:
+        inner = path_parts(node.args[0], module, hops)
+        return [str(PurePosixPath("/".join(inner)).parent)] if inner else None
+    if last in {"abspath", "realpath", "normpath", "Path", "str", "fspath"} and node.args:
+        return path_parts(node.args[0], module, hops)
+    if last == "resolve" and isinstance(node.func, ast.Attribute):
+        return path_parts(node.func.value, module, hops)
+    if last in {"join", "joinpath", "safe_join"}:
+        base = [node.func.value] if last == "joinpath" and isinstance(node.func, ast.Attribute) else []
+        parts = [path_parts(argument, module, hops) for argument in [*base, *node.args]]
+        if all(part is not None for part in parts):
+            return [word for part in parts if part for word in part]
+    return None
