@@ -12,6 +12,7 @@ import pytest
 from plugins.filter import restore
 from tests.unit.playbooks import of_the_project
 from tests.unit.roles.modules import ROLES, Run, load
+from tools.fleet.context import ROOT
 
 reached = load(ROLES / "restore/library/restore_reached.py")
 NOW = restore.parsed("2026-11-29 12:00:00+00").timestamp()
@@ -247,7 +248,7 @@ def test_an_output_that_is_no_text_can_be_read(
     program.write_text("#!/bin/sh\nprintf 'ERROR: [029]: outside of section at line 1: \\377\\001' >&2\nexit 29\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    result = run_module(load(ROLES / "restore/library/restore_info.py"), {"stanza": "main"})
+    result = run_module(load(ROOT / "plugins/modules/pgbackrest_info.py"), {"stanza": "main"})
     assert (result["rc"], result["stderr"]) == (
         29,
         "ERROR: [029]: outside of section at line 1: \N{REPLACEMENT CHARACTER}?",

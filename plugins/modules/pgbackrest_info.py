@@ -1,10 +1,13 @@
 #!/usr/bin/python
 """Query the repository of pgBackRest for its backups."""
 
+import tempfile
+from contextlib import ExitStack
+
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
-module: restore_info
+module: pgbackrest_info
 short_description: Query the repository of pgBackRest for its backups
 description:
   - Runs C(pgbackrest info) and returns what it printed, also if it fails. With a wrong cipher pass it prints bytes that
@@ -14,6 +17,9 @@ options:
     description: Name of the stanza.
     type: str
     required: true
+  config:
+    description: A configuration to use instead of the host's own. It is written to a temporary file.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -22,7 +28,7 @@ author: [Flaskfleet]
 
 EXAMPLES = r"""
 - name: Query the repository
-  restore_info:
+  pgbackrest_info:
     stanza: main
   become: true
   become_user: postgres
@@ -53,12 +59,19 @@ def printable(output: bytes) -> str:
 
 def main() -> None:
     """Run the module."""
-    module = AnsibleModule({"stanza": {"type": "str", "required": True}}, supports_check_mode=True)
+    arguments = {"stanza": {"type": "str", "required": True}, "config": {"type": "str", "no_log": True}}
+    module = AnsibleModule(arguments, supports_check_mode=True)
     command = ["pgbackrest", f"--stanza={module.params['stanza']}", "--io-timeout=10", "--log-level-console=warn"]
     command += ["--output=json", "info"]
     if not module.get_bin_path("pgbackrest"):
         module.exit_json(changed=False, rc=127, stdout="", stderr="pgBackRest is not installed on this host")
-    code, out, error = module.run_command(command, cwd="/", encoding=None)
+    with ExitStack() as stack:
+        if module.params["config"]:
+            file = stack.enter_context(tempfile.NamedTemporaryFile("w"))
+            file.write(module.params["config"])
+            file.flush()
+            command.append(f"--config={file.name}")
+        code, out, error = module.run_command(command, cwd="/", encoding=None)
     module.exit_json(changed=False, rc=code, stdout=printable(out), stderr=printable(error))
 
 
