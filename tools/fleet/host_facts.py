@@ -171,6 +171,7 @@ def backups() -> Facts:
         "rehearsal_limit": limit("max_rehearsal_age_seconds"),
         "verified": by_repository("verify_last_seconds"),
         "intact": by_repository("verify_ok"),
+        "verify_due": by_repository("verify_due_seconds"),
         "now": time.time(),
     }
 

@@ -47,6 +47,16 @@ def overdue_rehearsals(state: State) -> Instances:
                 yield {"host": name, "number": number, "when": f"since {utc(last)}" if last else "yet"}
 
 
+def overdue_verifies(state: State) -> Instances:
+    """Repositories whose files nobody has read for too long."""
+    for name, facts in state.answering("backup"):
+        found = facts.get("backups") or {"verify_due": {}}
+        for number, due in found["verify_due"].items():
+            last = found["verified"].get(number, 0)
+            if found["now"] > due:
+                yield {"host": name, "number": number, "when": f"since {utc(last)}" if last else "yet"}
+
+
 BACKUPS = (
     Kind(
         "wal-not-archived",
@@ -74,6 +84,13 @@ BACKUPS = (
         "{host} has not rehearsed a restore of repository {number} {when}",
         overdue_rehearsals,
         f"run `bin/fleet rehearse`; {RUNBOOK}rehearsaloverdue",
+        redundant=True,
+    ),
+    Kind(
+        "verify-overdue",
+        "{host} has not verified repository {number} {when}",
+        overdue_verifies,
+        f"run `systemctl start backup-check@verify` on {{host}}; {RUNBOOK}verifyoverdue",
         redundant=True,
     ),
     Kind(

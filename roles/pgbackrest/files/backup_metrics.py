@@ -2,7 +2,8 @@
 """Write what the repositories contain, for the node exporter and for `make status`.
 
 Reads /etc/pgbackrest/backups.json: the stanza, the folders of the repositories on this host by number, and the ages
-after which a backup or a rehearsal is too old. The results of rehearsals and of verify are those of backup-check.
+after which a backup, a rehearsal or a verify is too old. The results of rehearsals and of verify are those of
+backup-check.
 """
 
 import json
@@ -14,6 +15,8 @@ from typing import Any
 
 SETTINGS = Path("/etc/pgbackrest/backups.json")
 RESULTS = Path("/var/lib/backup-check/results.json")
+# systemd touches it when the timer is started first, and whenever it fires.
+SCHEDULED = Path("/var/lib/systemd/timers/stamp-backup-check@verify.timer")
 METRICS = Path("/var/lib/prometheus/node-exporter/backups.prom")
 PREFIX = "flaskfleet_backup"
 HELP = {
@@ -30,6 +33,7 @@ HELP = {
     "rehearsal_data_age_seconds": "How old the data were at the end of the last rehearsal.",
     "rehearsal_bytes": "Size of the database that the last rehearsal restored.",
     "verify_last_seconds": "When the last verify of the repository ended. 0 if there was none.",
+    "verify_due_seconds": "When a verify of the repository becomes overdue.",
     "verify_ok": "Whether the last verify found every file intact.",
     "verify_duration_seconds": "How long the last verify took.",
     "verify_damaged_files": "Damaged files that the last verify found.",
@@ -71,6 +75,15 @@ def proofs(results: Mapping[str, Any], number: int) -> Samples:
                 yield f"{kind}_{name}", labels, float(result[key])
 
 
+def verify_due(age: float, last: float) -> float:
+    """Return when a verify becomes overdue. 0 if it was never scheduled.
+
+    The age of a backup does not tell how long a repository exists: its oldest one may be younger than a month.
+    """
+    begun = last or (SCHEDULED.stat().st_mtime if SCHEDULED.exists() else 0)
+    return begun and begun + age
+
+
 def samples(settings: Mapping[str, Any], found: list[dict[str, Any]], results: Mapping[str, Any]) -> Samples:
     """Yield the metrics: name, labels and value."""
     yield "max_age_seconds", {}, settings["max_age_seconds"]
@@ -90,6 +103,9 @@ def samples(settings: Mapping[str, Any], found: list[dict[str, Any]], results: M
         if folder := settings["folders"].get(str(number)):
             yield "repository_free_ratio", labels, free(folder)
         yield from proofs(results, number)
+        last = results.get("verify", {}).get(str(number), {}).get("at", 0)
+        if due := verify_due(settings["max_verify_age_seconds"], last):
+            yield "verify_due_seconds", labels, due
 
 
 def render(found: Samples) -> str:

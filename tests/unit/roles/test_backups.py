@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -129,7 +130,7 @@ PROVEN: dict[str, Any] = {
 def written(found: str, tmp_path: Path, repositories: int = 1, **results: Any) -> dict[str, float]:
     """Return the metrics of a host with a repository in a folder."""
     settings = {"repositories": repositories, "max_age_seconds": 108000, "folders": {"1": str(tmp_path)}}
-    settings["max_rehearsal_age_seconds"] = 777600
+    settings |= {"max_rehearsal_age_seconds": 777600, "max_verify_age_seconds": 3024000}
     text = metrics.render(metrics.samples(settings, json.loads(found), results))
     lines = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
     return {name.removeprefix("flaskfleet_backup_"): float(value) for name, value in lines}
@@ -162,11 +163,13 @@ def test_metrics_show_what_proves_the_backups(tmp_path: Path) -> None:
         'verify_ok{repository="1"}': 0,
         'verify_duration_seconds{repository="1"}': 3,
         'verify_damaged_files{repository="1"}': 2,
+        'verify_due_seconds{repository="1"}': FIRST + 3024000,
     }
 
 
 def test_the_probe_reads_what_the_program_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = {"repositories": 1, "max_age_seconds": 108000, "folders": {}, "max_rehearsal_age_seconds": 777600}
+    settings["max_verify_age_seconds"] = 3024000
     monkeypatch.setattr(host_facts, "BACKUPS", tmp_path / "backups.prom")
     host_facts.BACKUPS.write_text(metrics.render(metrics.samples(settings, json.loads(GOOD), PROVEN)))
     found = host_facts.backups()
@@ -174,6 +177,18 @@ def test_the_probe_reads_what_the_program_writes(tmp_path: Path, monkeypatch: py
     assert (found["last"], found["oldest"], found["limit"]) == ({"1": SECOND}, {"1": FIRST}, 108000)
     assert (found["rehearsed"], found["restorable"], found["rehearsal_limit"]) == ({"1": SECOND}, {"1": 1}, 777600)
     assert (found["verified"], found["intact"]) == ({"1": FIRST}, {"1": 0})
+    assert found["verify_due"] == {"1": FIRST + 3024000}
+
+
+def test_a_repository_that_was_never_verified_is_overdue_some_time_after_the_timer_was_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "SCHEDULED", tmp_path / "stamp")
+    due = 'verify_due_seconds{repository="1"}'
+    assert due not in written(GOOD, tmp_path)
+    metrics.SCHEDULED.touch()
+    os.utime(metrics.SCHEDULED, (FIRST, FIRST))
+    assert written(GOOD, tmp_path)[due] == FIRST + 3024000
 
 
 @pytest.mark.parametrize(("text", "ok"), [("[]", 0), (info(code=2), 1), (info(code=99), 0)])

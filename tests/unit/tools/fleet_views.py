@@ -31,6 +31,7 @@ BACKED_UP: dict[str, Any] = {
     "rehearsal_limit": 777600.0,
     "verified": {"1": 1794900000.0},
     "intact": {"1": 1.0},
+    "verify_due": {"1": 1797900000.0},
     "now": 1795000100.0,
 }
 HEALTHY: dict[str, dict[str, Any]] = {

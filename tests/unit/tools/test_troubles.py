@@ -252,6 +252,12 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         "mon1 has not rehearsed a restore of repository 1 since 2026-11-06 21:20:00 UTC",
     ),
     (
+        "verify-overdue",
+        "mon1",
+        {"backups": BACKED_UP | {"verify_due": {"1": 1795000000.0}}},
+        "mon1 has not verified repository 1 since 2026-11-17 07:20:00 UTC",
+    ),
+    (
         "backup-damaged",
         "mon1",
         {"backups": BACKED_UP | {"intact": {"1": 0.0}}},
