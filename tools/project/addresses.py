@@ -115,6 +115,12 @@ def alias(name: str) -> tuple[str, str]:
     return next(rows, ("", "")) if not NOT_OURS.search(name) else ("", "")
 
 
+PG8000 = (
+    "pg8000 needs a URL with its own name and one host; set app_database_via: proxy, and in app_environment "
+    "DATABASE_URL: \"{{ app_database_url | replace('postgresql://', 'postgresql+pg8000://') }}\"."
+)
+
+
 def unread(tree: Tree) -> str:
     """Return the note about a database whose address no code reads, with a name in an example of .env."""
     note = "No code reads DATABASE_URL, the address of the fleet's database; "

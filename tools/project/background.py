@@ -217,10 +217,11 @@ def add(found: Processes, command: Command) -> None:
     found.sources.append(command.source)
 
 
-def without_worker(needs: Dependencies) -> str:
+def without_worker(tree: Tree, needs: Dependencies) -> str:
     """Return the note about a queue of tasks for which no process was found."""
     for package, command in QUEUES.items():
         if package in needs.direct:
+            command = f"python {script}" if (script := tree.first("worker.py", "run_worker.py")) else command
             return (
                 f"{needs.input} has {package}, but nothing in the project starts a worker; if the application has "
                 f"tasks, set app_processes: worker: {{command: {command}}}"

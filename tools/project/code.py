@@ -18,6 +18,7 @@ OTHERS = re.compile(
     r"\.[^/]+)/"
     r"|(^|/)(test_[^/]*|[^/]*_tests?|tests?|conftest|setup|noxfile|fabfile|dev_?server|run_?dev)\.py$"
 )
+SRC = re.compile(r"(?m)^\s*(from|import) src\b")
 MAX_HOPS = 10
 
 
@@ -122,7 +123,8 @@ class Code:
         """The folder below which modules are imported, with a slash: `src/` in the layout of that name."""
         python = [name for name in self.tree.files if name.endswith(".py")]
         src = [name for name in python if name.startswith("src/")]
-        return "src/" if src and "src/__init__.py" not in src else ""
+        is_package = "src/__init__.py" in src and any(SRC.search(self.tree.read(name)) for name in python)
+        return "src/" if src and not is_package else ""
 
     @cached_property
     def modules(self) -> dict[str, Module]:

@@ -31,6 +31,8 @@ LIMITS = {
     "flask-sqlalchemy<3": "sqlalchemy<2",
 }
 DRIVERS = {"psycopg2": "psycopg2", "psycopg2-binary": "psycopg2", "psycopg": "psycopg", "asyncpg": "asyncpg"}
+# Its URLs cannot have several hosts, and the fleet writes none with its name.
+DRIVERS["pg8000"] = "none"
 
 
 @dataclass
@@ -104,22 +106,30 @@ def read(tree: Tree, python: str = HOST_PYTHON) -> Dependencies:
 
 def own_packages(tree: Tree) -> list[str]:
     """Return the packages in the project's own folder."""
-    return [name.removesuffix("/__init__.py") for name in tree.files if re.fullmatch(r"[^/]+/__init__\.py", name)]
+    return [name.removesuffix("/__init__.py") for name in tree.files if re.fullmatch(r"[^\W\d]\w*/__init__\.py", name)]
 
 
 def outside(tree: Tree, folder: str) -> str:
     """Return the folder from which a package is imported, or the folder itself if it is no package."""
-    while f"{folder}/__init__.py" in tree.files:
+    while f"{folder}/__init__.py" in tree.files and folder.rpartition("/")[2].isidentifier():
         folder = folder.rpartition("/")[0]
     return folder
 
 
+def is_in(name: str, folder: str) -> bool:
+    """Whether a file is Python code in a folder."""
+    return name.startswith(f"{folder}/") and name.endswith(".py")
+
+
 def way_out(tree: Tree) -> str:
     """Return what the owner of a project without a list of packages can do."""
-    folders = sorted(outside(tree, name.rpartition("/")[0]) for name in tree.files if name.rpartition("/")[2] in INPUTS)
-    own = [folder for folder in folders if any(n.startswith(f"{folder}/") and n.endswith(".py") for n in tree.files)]
-    if own:
-        return f"{own[0]} has one, so describe that folder: bin/fleet init {tree.root}/{own[0]}"
+    folders = {outside(tree, name.rpartition("/")[0]) for name in tree.files if name.rpartition("/")[2] in INPUTS}
+    own = [folder for folder in sorted(folders) if any(is_in(name, folder) for name in tree.files)]
+    # An application rather than a job or a library beside it.
+    with_flask = [folder for folder in own if any(is_in(n, folder) and "Flask(" in tree.read(n) for n in tree.files)]
+    if own := with_flask or own:
+        have, which = ("has one", "that folder") if len(own) == 1 else ("have one", "the right one")
+        return f"{' and '.join(own[:3])} {have}, so describe {which}: bin/fleet init {tree.root}/{own[0]}"
     if conda := tree.first("environment.yml", "environment.yaml"):
         return f"{conda} is for conda, which the fleet does not use; write a requirements.txt with the same packages"
     return "write a requirements.txt (pip freeze)"

@@ -7,6 +7,7 @@ from typing import Any
 
 from tools.project import (
     addresses,
+    apart,
     background,
     commands,
     dependencies,
@@ -88,13 +89,11 @@ def detect(
     `better` looks in the package index for a Python for which more packages have wheels. `is_available` returns whether
     this control node can get another Python than the hosts'. `lacking` looks for packages that have no file for them.
     """
-    project, code = Project(), Code(tree)
-    flask, celery = Apps(code, FLASK), Apps(code, CELERY, extension="celery")
-    lines, others = commands.procfile(tree), list(commands.others(tree))
-    needs = dependencies.read(tree)
-    module = web.choose(flask, [c for c in lines if c.name == "web"] + others, commands.flask_app(tree), choices.app)
-    web.refuse_other_folder(code, module, needs)
+    project, lines, needs = Project(), commands.procfile(tree), dependencies.read(tree)
+    module, tree = apart.application(tree, lines, needs, choices.app)
     project.add(module)
+    code, others = Code(tree), list(commands.others(tree))
+    flask, celery = Apps(code, FLASK), Apps(code, CELERY, extension="celery")
     packages(project, tree, needs, interpreter.python(tree, needs, better, is_available))
     needs = platforms.checked(tree, needs, project.value("app_python") or HOST_PYTHON, lacking)
     gunicorn_options(project, lines)
@@ -114,13 +113,15 @@ def detect(
     driver = project.value("app_database_driver")
     project.notes += servers.notes(code, settings, needs, has_driver=bool(driver), has_address=has_address)
     project.notes += [*websockets.notes(code, needs), *addresses.Redis(code, settings.reads).notes()]
+    if needs.has("pg8000") and settings.has_database_url():
+        project.notes.append(addresses.PG8000)
     if driver and not has_address:
         project.notes.append(addresses.unread(tree))
     schema(project, tree, flask, needs, module.value, beside)
     if beside.processes:
         sources = ", ".join(dict.fromkeys(beside.sources))
         project.add(Finding("app_processes", beside.processes, sources, assumed=beside.guessed))
-    elif not tasks and (note := background.without_worker(needs)):
+    elif not tasks and (note := background.without_worker(tree, needs)):
         project.notes.append(note)
     for command in beside.unknown:
         project.notes.append(
@@ -207,7 +208,7 @@ def environment(project: Project, tree: Tree, settings: Settings, lines: list[Co
             f"{place}: SECRET_KEY is fixed in the code, so its readers can forge sessions; take it from the variable "
             "SECRET_KEY."
         )
-    project.notes += [needed(tree, read) for read in settings.missing(set(values))]
+    project.notes += [needed(tree, read) for read in settings.missing(set(values))] + settings.unchosen(set(values))
 
 
 def wanted(name: str) -> bool:

@@ -20,6 +20,9 @@ CONTRACT = re.compile(
 EXAMPLE = re.compile(r"\.?env\.(example|sample|dist|template)|(example|sample)\.env")
 NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
 MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")
+# Other names that choose a configuration, if their default is one of these.
+OTHER_MODES = re.compile(r"[A-Z]+_(ENV(IRONMENT)?|CONFIG(_NAME)?|SETTINGS|MODE|STAGE)")
+FOR_DEVELOPERS = frozenset({"dev", "develop", "development", "local", "debug"})
 # Classes of libraries whose objects read a variable when they are called.
 READERS = frozenset({"environs.Env", "environs.EnvConfig", "environ.Env", "starlette.config.Config"})
 SETTINGS = frozenset({"pydantic_settings.BaseSettings", "pydantic.BaseSettings"})
@@ -37,6 +40,8 @@ class Read:
     required: bool
     default: bool = False
     file: bool = False
+    # The default, if it is a constant.
+    value: str = ""
 
 
 def guarded(code: Code, module: Module) -> tuple[set[int], set[str]]:
@@ -88,7 +93,8 @@ def called(code: Code, module: Module, node: ast.Call) -> Iterator[Read]:
     elif not name:
         return
     elif function in {"os.environ.get", "os.getenv"}:
-        yield Read(name, place, required=False, default=default)
+        value = code.constant(module, node.args[1]) if len(node.args) > 1 else ""
+        yield Read(name, place, required=False, default=default, value=value or "")
     elif function.endswith(".from_envvar"):
         yield Read(name, place, required=len(node.args) + len(node.keywords) == 1, file=True)
     elif function == "decouple.config" or is_reader(code, module, node.func):

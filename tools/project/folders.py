@@ -9,6 +9,8 @@ from tools.project.code import Code, Module, dotted, named_values, text
 FOLDERS = re.compile(
     "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)", re.I
 )
+# What every host has, and homes of developers.
+NOT_ON_HOSTS = ("/tmp", "/dev/", "/var/log", "/proc/", "/home/", "/Users/")
 # Folders with one of these names have no files of users.
 OF_ONE_HOST = frozenset({"build", "log", "logs", "cache", ".cache", "tmp", "temp", "run"})
 # Users' files come from the web server, not from commands.
@@ -18,6 +20,9 @@ COMMANDS = re.compile(r"(^|/)(cli|commands?|manage|management)(/|\.py:)")
 def written_folders(code: Code) -> tuple[dict[str, str], dict[str, str]]:
     """Return the folders that the application writes to, with their places: of one host, and with files of users."""
     found: dict[str, str] = {}
+    pairs = {pair for module in code.modules.values() for pair in module.imported.values()}
+    imported = {source for source, _ in pairs} | {".".join(pair) for pair in pairs}
+    scripts = {module.path for module in code.modules.values() if module.name not in imported and is_script(module)}
     for module in code.modules.values():
         for node in module.nodes:
             for name, value in named_values(node):
@@ -35,11 +40,21 @@ def written_folders(code: Code) -> tuple[dict[str, str], dict[str, str]]:
                 file = folder_of(call.args[0], module) or ""
                 if "/" in file:
                     found.setdefault(file.rpartition("/")[0], module.at(call))
-    own = {path: place for path, place in found.items() if OF_ONE_HOST & {*path.split("/")} or COMMANDS.search(place)}
+    own = {
+        path: place
+        for path, place in found.items()
+        if OF_ONE_HOST & {*path.split("/")} or COMMANDS.search(place) or place.partition(":")[0] in scripts
+    }
     users = {path: place for path, place in found.items() if path not in own}
     return own, {
         path: place for path, place in users.items() if not any(path.startswith(f"{other}/") for other in users)
     }
+
+
+def is_script(module: Module) -> bool:
+    """Whether a module that nothing imports is only started by hand: it is in a folder, and makes no application."""
+    has_main = any(isinstance(node, ast.If) and "__name__" in ast.dump(node.test) for node in module.tree.body)
+    return has_main and "/" in module.path and not any(dotted(call.func).endswith("Flask") for call in module.calls)
 
 
 def folder_of(node: ast.expr, module: Module) -> str | None:
@@ -49,7 +64,7 @@ def folder_of(node: ast.expr, module: Module) -> str | None:
         return None
     path = "/".join(parts)
     if path.startswith("/") and parts[0].startswith("/"):
-        return None if path.startswith(("/tmp", "/dev/", "/var/log", "/proc/")) else path
+        return None if path.startswith(NOT_ON_HOSTS) else path
     if not path or ":" in path:
         return None
     clean: list[str] = []

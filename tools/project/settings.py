@@ -8,7 +8,7 @@ from functools import cached_property
 from tools.project.addresses import CONFIGURATION, DATABASE, REDIS, alias, whole
 from tools.project.code import Code, Module, dotted, named_values, text
 from tools.project.commands import DEVELOPMENT
-from tools.project.environment import CONTRACT, MODES, NOT_OURS, Read, guarded, reads_of
+from tools.project.environment import CONTRACT, FOR_DEVELOPERS, MODES, NOT_OURS, OTHER_MODES, Read, guarded, reads_of
 from tools.project.tree import Finding
 
 # The name in /etc/APP_NAME of a file with settings.
@@ -93,7 +93,14 @@ class Settings:
 
     def production(self) -> dict[str, tuple[str, str]]:
         """Return the variable that chooses the configuration, if the code has one named `production`."""
-        names = [name for name in self.reads if MODES.fullmatch(name)]
+        names = [name for name in self.reads if MODES.fullmatch(name)] + self._for_developers()
+        for name in names:
+            # Modules such as settings.dev and settings.prod.
+            known = self.code.modules if self.reads[name].value in FOR_DEVELOPERS else {}
+            for path, other in known.items():
+                package, _, last = path.rpartition(".")
+                if last in {"prod", "production"} and f"{package}.{self.reads[name].value}" in known:
+                    return {name: (last, f"{self.reads[name].place}, {other.path}")}
         for module in self.code.modules.values() if names else ():
             for node in module.nodes:
                 if (
@@ -113,6 +120,21 @@ class Settings:
         if asked and len(classes) == 1:
             return {asked[0]: (classes[0][0], f"{self.reads[asked[0]].place}, {classes[0][1]}")}
         return {}
+
+    def _for_developers(self) -> list[str]:
+        """Return the variables with a name of the application's own that choose the configuration of developers."""
+        found = {name: read for name, read in self.reads.items() if OTHER_MODES.fullmatch(name)}
+        return [name for name, read in found.items() if read.value in FOR_DEVELOPERS and not MODES.fullmatch(name)]
+
+    def unchosen(self, given: set[str]) -> list[str]:
+        """Return notes about variables without which the application runs as on a developer's machine."""
+        return [
+            f"{read.place}: without {name} the application runs in the mode {read.value}; set it in app_environment."
+            for name, read in self.reads.items()
+            if name not in given
+            and read.value in FOR_DEVELOPERS
+            and (MODES.fullmatch(name) or OTHER_MODES.fullmatch(name))
+        ]
 
     def optional(self, given: set[str]) -> list[str]:
         """Return the other variables that the code reads, and that nobody sets."""

@@ -28,19 +28,24 @@ class Finding:
 
 @dataclass(frozen=True)
 class Tree:
-    """A project's folder. Names of files are relative to it. All files of a `complete` one belong to the project."""
+    """A project's folder. Names of files are relative to it. All files of a `complete` one belong to the project.
+
+    The folders that are `left_out` belong to other programs.
+    """
 
     root: Path
     complete: bool = False
+    left_out: tuple[str, ...] = ()
 
     @cached_property
     def files(self) -> tuple[str, ...]:
         """The files that a release ships."""
         candidates = tree.everything(self.root) if self.complete else None
         try:
-            return tuple(tree.shipped(self.root, candidates=candidates))
+            names = tree.shipped(self.root, candidates=candidates)
         except ReleaseError as error:
             raise ProjectError(f"{error}.") from error
+        return tuple(name for name in names if not name.startswith(self.left_out))
 
     @cached_property
     def _names(self) -> frozenset[str]:

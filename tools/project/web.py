@@ -257,9 +257,10 @@ class Routes:
                 allowed = (
                     [text(item) for item in methods.elts] if isinstance(methods, ast.List | ast.Tuple) else ["GET"]
                 )
-                if call.func.attr in names and rule and rule.startswith("/") and "<" not in rule and "GET" in allowed:
+                if call.func.attr in names and rule and "<" not in rule and "GET" in allowed:
                     for prefix in self._prefixes(module, dotted(call.func.value)):
-                        yield f"{prefix.rstrip('/')}{rule}", call
+                        if prefix or rule.startswith("/"):
+                            yield f"{prefix.rstrip('/')}/{rule.lstrip('/')}", call
 
     def _prefixes(self, module: Module, name: str) -> list[str]:
         key = self.code.resolve(module, name)
@@ -278,7 +279,7 @@ class Routes:
         """Return the page that shows whether the application works: `/` if there is none."""
         for name in HEALTH:
             for path, place in self.pages.items():
-                if re.fullmatch(rf"/(?:api/(?:v\d+/)?)?{name}/?", path):
+                if re.fullmatch(rf"/(?:(?:api|ops|internal|system)/(?:v\d+/)?)?{name}/?", path):
                     return Finding("app_health_path", path, place)
         return Finding("app_health_path", "/", "no page named like a health check was found", assumed=True)
 

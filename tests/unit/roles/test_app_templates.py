@@ -64,6 +64,13 @@ def test_a_changed_configuration_file_changes_the_environment_file_without_its_c
     assert "KEY=" not in texts[0]
 
 
+@pytest.mark.parametrize("template", ["cli.j2", "identity.j2"])
+def test_packages_in_the_folder_src_of_a_release_can_be_imported(template: str) -> None:
+    (path,) = re.findall(r'PYTHONPATH="?(\S+?)"?$', rendered(template), re.MULTILINE)
+    source, src = path.split(":")
+    assert src == f"{source}/src"
+
+
 def test_only_configuration_files_that_are_no_longer_listed_are_removed() -> None:
     saved = ["env", "shop", "gunicorn.conf.py", "app.service", "app.socket", "old.cfg", "shop.cfg"]
     given = {"app_found": {"settings": saved}, "app_config_files": {"shop.cfg": "x"}, "app_name": "shop"}

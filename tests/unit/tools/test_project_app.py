@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.tools.projects import APP, FACTORY, NEEDY, found, write
+from tests.unit.tools.projects import APP, FACTORY, NEEDY, UP, found, write
 from tools.project.detect import Choices, detect
 from tools.project.tree import ProjectError, Tree
 
@@ -116,6 +116,11 @@ def test_what_cannot_be_described_is_refused_in_one_sentence(
     [
         ({}, r"write a requirements.txt \(pip freeze\)"),
         ({"server/app.py": APP, "server/requirements.txt": "flask"}, "describe that folder: bin/fleet init .*/server"),
+        (
+            {f"{name}/requirements.txt": "" for name in ("a-job", "my-api", "web")}
+            | {"a-job/run.py": "x", "my-api/__init__.py": "", "my-api/wsgi.py": APP, "web/app.py": APP},
+            "my-api and web have one, so describe the right one: bin/fleet init .*/my-api",
+        ),
         ({"web/shop/__init__.py": "", "web/shop/requirements.txt": "flask"}, "describe that folder: .*/web"),
         ({"environment.yml": "dependencies: [flask]"}, "environment.yml is for conda, .* write a requirements.txt"),
     ],
@@ -141,6 +146,35 @@ def test_other_lists_of_packages_are_read(tmp_path: Path, name: str, content: st
     (tree.root / "requirements.txt").unlink()
     project = detect(tree, Choices())
     assert (project.value("app_database_driver"), project.value("app_requirements")) == ("none", None)
+
+
+OTHERS = {"speech/main.py": APP + UP, "speech/boot.sh": "python load.py\nexec gunicorn main:app"}
+
+
+@pytest.mark.parametrize(
+    ("files", "health"),
+    [
+        ({}, "/"),
+        ({"shop/jobs.py": "from speech.main import app"}, "/up"),
+        ({"shop/jobs.py": "load('speech.main')"}, "/up"),
+        ({"Procfile": "web: gunicorn wsgi:app\nspeech: python speech/main.py"}, "/up"),
+        ({"shop/jobs.py": "import tools.a", "tools/a.py": "import speech.main"}, "/up"),
+    ],
+)
+def test_folders_of_other_programs_are_not_read(tmp_path: Path, files: dict[str, str], health: str) -> None:
+    own = {"shop/__init__.py": APP, "wsgi.py": "from shop import app", "boot.sh": "exec gunicorn wsgi:app"}
+    project = found(tmp_path, {**own, **OTHERS, **files})
+    assert project.value("app_health_path") == health
+    source = next(finding.source for finding in project.findings if finding.variable == "app_module")
+    assert ("; nothing imports speech, so that is not read" in source) == (health == "/")
+    assert any("load.py" in note for note in project.notes) == (health == "/up")
+
+
+def test_a_layout_with_src_may_have_a_useless_init_file(tmp_path: Path) -> None:
+    files = {"src/__init__.py": "", "src/shop/__init__.py": APP, "src/shop/c.py": "import os\nos.getenv('DB_URL')"}
+    project = found(tmp_path, {**files, "wsgi.py": "from shop import app"})
+    assert (project.value("app_module"), "DB_URL" in project.value("app_environment")) == ("wsgi:app", True)
+    assert found(tmp_path, {"wsgi.py": "from src.shop import app"}).value("app_module") == "wsgi:app"
 
 
 def test_the_choice_of_the_user_wins(tmp_path: Path) -> None:

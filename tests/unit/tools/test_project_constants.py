@@ -52,7 +52,30 @@ PAGES = "class Page(Enum):\n    health = 'healthz'\n"
             },
             {"app_persistent_dirs": ["files"]},
         ),
-        ({"cli/geo.py": "import os\nos.makedirs('download')"}, {"app_writable_dirs": ["download"]}),
+        ({"cli.py": "import os\nos.makedirs('download')"}, {"app_writable_dirs": ["download"]}),
+        (
+            {"c.py": "x = 'jobs.geo'", "jobs/geo.py": "import os\nos.mkdir('out')\nif __name__ == '__main__': ..."},
+            {"app_writable_dirs": ["out"]},
+        ),
+        ({"c.py": "import os\nos.mkdir('/home/me/files')"}, {"app_persistent_dirs": None}),
+        (
+            {"c.py": "import os\nx = ('s', os.getenv('OK_ENV', 'dev'))", "s/dev.py": "", "s/prod.py": ""},
+            {"app_environment": {"OK_ENV": "prod"}},
+        ),
+        (
+            {
+                "c.py": "from flask import Blueprint\nb = Blueprint('o', 'x', url_prefix='/ops')\n"
+                "@b.get('readyz')\ndef x(): ..."
+            },
+            {"app_health_path": "/ops/readyz"},
+        ),
+        (
+            {
+                "requirements.txt": "flask\nsqlalchemy\npg8000",
+                "c.py": "import os\nx = [os.getenv('DB_HOST'), os.getenv('DB_USER'), os.getenv('DB_PASSWORD')]",
+            },
+            {"app_extra_packages": None, "app_database_driver": "none", "app_database_via": "proxy"},
+        ),
         ({"devserver.py": "import os\nfrom flask import Flask\nx = Flask('x')\nos.environ['A']"}, {}),
     ],
 )

@@ -36,6 +36,15 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
             {"requirements.txt": "psycopg2", "sample.env": "A=1\nFLASK_SQLALCHEMY_DATABASE_URI='postgresql:///x'"},
             "sample.env has FLASK_SQLALCHEMY_DATABASE_URI, so probably app_environment needs",
         ),
+        (
+            {"c.py": "import os\nos.getenv('SHOP_ENV', 'dev')"},
+            "c.py:2: without SHOP_ENV the application runs in the mode dev; set it in app_environment.",
+        ),
+        (
+            {"requirements.txt": "flask\npg8000", "c.py": "import os\nos.getenv('DATABASE_URL')"},
+            "pg8000 needs a URL with its own name and one host; set app_database_via: proxy, and in app_environment",
+        ),
+        ({"requirements.txt": "flask\nrq", "worker.py": "x"}, "set app_processes: worker: {command: python worker.py}"),
         ({"requirements.txt": "flask\nrq"}, "requirements.txt has rq, but nothing in the project starts a worker;"),
         (
             {"Procfile": "web: gunicorn -k gevent app:app"},
