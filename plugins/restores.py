@@ -16,13 +16,15 @@ def from_repository(note: Note) -> bool:
 
 
 def sentence(note: Note, host: str, fleet: str) -> str:
-    """What was interrupted, and what completes it.
+    """What was interrupted, and what completes it. Empty if nothing was: Ansible resolves the message of every check.
 
     Args:
         note: How far it has come, as role restore notes it.
         host: The host that is restored.
         fleet: The name of the fleet.
     """
+    if "to" not in note:
+        return ""
     if from_repository(note):
         kind, command = "of the lost database", f'ansible-playbook site.yml -e restore_from="{note["to"]}"'
     else:

@@ -31,7 +31,10 @@ exec sh -c "$(printf %s "$2" | sed "$here")"
 PROGRAM = r"""#!/bin/sh
 here=$(dirname "$0")
 name=$(basename "$0")
-{ printf '%s' "$HOST $name"; for word; do printf ' <%s>' "$word"; done; echo; } >>"$here/../calls"
+line="$HOST $name"
+for word; do line="$line <$word>"; done
+# One write, because the programs of several hosts run at the same time.
+printf '%s\n' "$line" >>"$here/../calls"
 cat "$here/../$name-$HOST" 2>/dev/null
 exit "${CODE:-0}"
 """

@@ -20,19 +20,20 @@ Post_gres = ["psycopg"]
 [dependency-groups]
 server = ["gunicorn"]
 """
+LOCKED = "flask==3.1.3 --hash=sha256:ef\ngunicorn==27.0.1 --hash=sha256:abcd\n"
 BOTH = Extras(("post-gres", "server"))
 
 
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
-    """Record what is asked of uv, which answers with a lock file of gunicorn."""
+    """Record what is asked of uv, which answers with a lock file of Flask and gunicorn."""
     found: list[tuple[str, ...]] = []
 
     def uv(*arguments: str, text: str = "", **_: object) -> str:
         found.append((*arguments, text))
         for argument in arguments:
             if argument.startswith("--output-file="):
-                Path(argument.partition("=")[2]).write_text("gunicorn==27.0.1 --hash=sha256:abcd\n")
+                Path(argument.partition("=")[2]).write_text(LOCKED)
         return "gunicorn==27.0.1 --hash=sha256:abcd\n"
 
     monkeypatch.setattr(locking, "uv", uv)

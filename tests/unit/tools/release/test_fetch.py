@@ -154,15 +154,18 @@ def test_private_indexes_are_used_and_not_written_into_the_lock_file(
     assert "https://" not in file.read_text()
 
 
+LOCKED = "flask==3.1.3 --hash=sha256:aa"
+
+
 @pytest.mark.parametrize(("line", "refused"), [("-e file://{root}", False), (".", False), ("./libs/money", True)])
 def test_folders_of_this_machine_are_refused_except_the_project_itself(
     flat: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, refused: bool
 ) -> None:
     def uv(*arguments: str, **_: object) -> str:
         output = next(Path(a.partition("=")[2]) for a in arguments if a.startswith("--output-file="))
-        output.write_text(f"{line.format(root=flat.root)}\n    # via -r requirements.txt\nsix==1.17 --hash=sha256:aa\n")
+        output.write_text(f"{line.format(root=flat.root)}\n    # via -r requirements.txt\n{LOCKED}\n")
         return ""
 
     monkeypatch.setattr(locking, "uv", uv)
     with pytest.raises(ReleaseError, match=r"needs \./libs/money, a folder") if refused else nullcontext():
-        assert locking.lock(flat.root, "", TARGET, tmp_path / "lock").lines == ["six==1.17 --hash=sha256:aa"]
+        assert locking.lock(flat.root, "", TARGET, tmp_path / "lock").lines == [LOCKED]
