@@ -39,7 +39,7 @@ def migrations(tree: Tree, apps: Apps, dependencies: Dependencies, module: str) 
     if not used:
         return
     folder = sorted(used, key=lambda name: (name.count("/"), name))[0]
-    offline = "offline" in tree.read(used[folder])
+    offline = "offline" in tree.read(used[folder]) and not creates_tables(tree, used[folder])
     # The environment of Flask-Migrate needs the application, even if its extension is made in an unusual way.
     own = used[folder] if re.search(r"(?m)^from flask import current_app", tree.read(used[folder])) else ""
     migrate = flask_migrate(apps) or own
@@ -62,6 +62,21 @@ def migrations(tree: Tree, apps: Apps, dependencies: Dependencies, module: str) 
     yield Finding("app_migrate_status_command", f"{program} current{place}", source)
     if offline:
         yield Finding("app_migrate_sql_command", sql, f"{used[folder]} has an offline mode")
+
+
+def creates_tables(tree: Tree, environment: str) -> bool:
+    """Whether the environment of migrations creates all tables, which needs a database."""
+    return re.search(r"(?m)^[^#\n]*\bcreate_all\(", tree.read(environment)) is not None
+
+
+def migration_notes(tree: Tree) -> Iterator[str]:
+    """Yield notes about environments of migrations that create the tables which the first migration creates, too."""
+    for name in tree.files:
+        if name.endswith("/env.py") and creates_tables(tree, name):
+            yield (
+                f"{name} calls create_all() before the migrations, so these may fail in an empty database, because "
+                "their tables exist, and their SQL cannot be printed without a database; remove that line if you can."
+            )
 
 
 def flask_migrate(apps: Apps) -> str:

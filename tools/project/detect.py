@@ -45,13 +45,13 @@ MAX_UPLOAD_MB = 2
 
 @dataclass
 class Project:
-    """What was found in a project: a `single` host if it stores files there, `mails` if it sends e-mails."""
+    """What was found in a project: the reason for a `single` host, and whether it `mails`."""
 
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     # Variables that the code reads if they are set.
     optional: list[str] = field(default_factory=list)
-    single: bool = False
+    single: str = ""
     mails: bool = False
 
     def add(self, *found: Finding | None) -> None:
@@ -98,7 +98,8 @@ def detect(
     needs = platforms.checked(tree, needs, project.value("app_python") or HOST_PYTHON, lacking)
     gunicorn_options(project, lines)
     project.add(*(finding for finding in websockets.values(needs) if project.value(finding.variable) is None))
-    project.single = websockets.package(needs) == websockets.SOCKETIO and choices.hosts != "ten"
+    if websockets.package(needs) == websockets.SOCKETIO and choices.hosts != "ten":
+        project.single = "all requests of a client of Flask-SocketIO must reach the same process"
     tasks = list(background.celery(celery, lines + others, choices.celery)) if needs.has("celery") else []
     project.add(*tasks)
     beside = background.processes(tree, lines, others, has_celery=bool(tasks))
@@ -230,6 +231,7 @@ def schema(
     """Add migrations, and the commands that run once for each release or build."""
     found = list(background.migrations(tree, flask, needs, module))
     project.add(*found)
+    project.notes += background.migration_notes(tree)
     if beside.migrates and not found:
         project.notes.append(
             f"{beside.migrates} migrates the schema, but no migrations were found; set app_migrate_command."
@@ -289,7 +291,7 @@ def folders(project: Project, settings: Settings, choices: Choices) -> None:
         project.add(Finding("app_writable_dirs", sorted(own), ", ".join(own.values())))
     if users and choices.hosts != "ten":
         project.add(Finding("app_persistent_dirs", sorted(users), ", ".join(users.values())))
-        project.single = True
+        project.single = "the application stores files on its host"
     elif users:
         project.notes.append(
             f"The application writes to {', '.join(sorted(users))} ({', '.join(users.values())}), and every host has "

@@ -135,7 +135,7 @@ def write(place: Place, project: Project, hosts: str | None) -> list[Path]:
         files[settings] += MAIL if project.mails else ""
     topology = place.folder / "sandbox.tfvars"
     if hosts or not topology.exists():
-        single = hosts == "one" if hosts else project.single
+        single = hosts == "one" if hosts else bool(project.single)
         note = "" if single else " # ten hosts: two or three in each tier that must survive a failure"
         files[topology] = TOPOLOGY.format(name=place.inventory, single=str(single).lower(), comment=note)
     for path, content in files.items():

@@ -96,7 +96,9 @@ def test_it_writes_an_inventory_that_says_where_each_value_comes_from(run: Run, 
 def test_files_of_users_need_one_host(
     run: Run, clone: Path, arguments: list[str], files: dict[str, str], single: bool
 ) -> None:
-    assert run(*arguments, files=files)[0] == 0
+    code, printed, _ = run(*arguments, files=files)
+    assert code == 0
+    assert ("Hosts: one, because the application stores files on its host; " in printed) == (single and not arguments)
     assert f"single_host = {str(single).lower()}" in (clone / "inventories/shop/sandbox.tfvars").read_text()
     assert ("app_persistent_dirs" in variables(clone)) == (single and "c.py" in files)
 

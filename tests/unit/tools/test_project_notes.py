@@ -18,6 +18,14 @@ BOOT = "export A=1\nflask db upgrade\nflask deploy\nexec gunicorn app:app\nflask
         ({"c.py": "app.secret_key = 'dev'"}, "c.py:1: SECRET_KEY is fixed in the code"),
         ({"c.py": "import os\nos.environ['LIMIT']", ".env.example": "LIMIT='5'"}, "LIMIT (.env.example has 5); set it"),
         (MIGRATE, "ext.py:2 uses Flask-Migrate, but the project has no migrations, so a new database has no tables;"),
+        (
+            {
+                "db/env.py": "def offline(): ...\ndb.create_all()\n",
+                "db/a.py": "down_revision = None",
+                "alembic.ini": "",
+            },
+            "db/env.py calls create_all() before the migrations, so these may fail in an empty database, because",
+        ),
         ({"boot.sh": BOOT}, "boot.sh:3 runs `flask deploy` before gunicorn; if every release needs it, set"),
         (
             {"app.json": '{"env": {"KEY": {"required": true}, "B": {"value": "1"}, "C": {"required": false}}}'},
@@ -164,3 +172,11 @@ def test_optional_variables_are_listed(tmp_path: Path) -> None:
     assert "# The code also reads these variables, if app_environment sets them: STRIPE_KEY, TITLE.\n" in (
         inventory.application(project)
     )
+
+
+@pytest.mark.parametrize(("code", "printed"), [("", True), ("# create_all()\n", True), ("db.create_all()\n", False)])
+def test_an_environment_that_creates_tables_cannot_print_sql(tmp_path: Path, code: str, printed: bool) -> None:
+    files = {"app.py": APP, "db/env.py": f"def offline(): ...\n{code}", "db/a.py": "down_revision = None"}
+    project = found(tmp_path, files | {"alembic.ini": "", "requirements.txt": "flask\nalembic"})
+    assert project.value("app_migrate_command") == "alembic upgrade head"
+    assert (project.value("app_migrate_sql_command") is not None) == printed

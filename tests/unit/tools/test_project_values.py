@@ -269,8 +269,8 @@ def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dic
 def test_several_hosts_share_no_folder(tmp_path: Path) -> None:
     files = {"app.py": APP + "UPLOAD_FOLDER = 'uploads'"}
     one, ten = found(tmp_path, files), found(tmp_path, files, hosts="ten")
-    assert (one.value("app_persistent_dirs"), one.single) == (["uploads"], True)
-    assert (ten.value("app_persistent_dirs"), ten.single) == (None, False)
+    assert (one.value("app_persistent_dirs"), one.single) == (["uploads"], "the application stores files on its host")
+    assert (ten.value("app_persistent_dirs"), ten.single) == (None, "")
     assert "The application writes to uploads (app.py:3), and every host has files of its own" in ten.notes[0]
 
 

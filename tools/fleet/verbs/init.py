@@ -63,7 +63,7 @@ def init(
     if as_json:
         print_json(found, place, written)
     else:
-        print_text(found, place, written, project)
+        print_text(found, place, written, project, hosts)
 
 
 def with_more_wheels(pins: list[str], target: Target, pythons: Iterable[str]) -> tuple[str, list[str]]:
@@ -110,7 +110,7 @@ def print_json(found: Project, place: inventory.Place, written: list[Path]) -> N
     echo(json.dumps({"inventory": place.inventory, "findings": findings, "notes": found.notes, "written": files}))
 
 
-def print_text(found: Project, place: inventory.Place, written: list[Path], project: str) -> None:
+def print_text(found: Project, place: inventory.Place, written: list[Path], project: str, hosts: str | None) -> None:
     """Print the findings, what has to be checked, and the next command."""
     for title, assumed in ((f"Found in {masked(project)}", False), ("Assumed; correct what is wrong", True)):
         rows = [finding for finding in found.findings if finding.assumed == assumed]
@@ -128,6 +128,8 @@ def print_text(found: Project, place: inventory.Place, written: list[Path], proj
         echo("To do:")
     for todo in found.notes:
         echo(f"  - {todo}")
+    if found.single and hosts != "one" and (not written or place.folder / "sandbox.tfvars" in written):
+        echo(f"Hosts: one, because {found.single}; --hosts ten for a fleet that survives the loss of a host.")
     if written:
         echo("Written:")
         for path in written:
