@@ -77,10 +77,7 @@ def read(tree: Tree, python: str = HOST_PYTHON) -> Dependencies:
         if drivers := [match[0] for match in packages if match and match[0] in DRIVERS]:
             found.extras[name] = drivers[0]
     found.direct |= {canonicalize_name(name) for name in poetry if name != "python"}
-    packaged = bool(found.direct)
-    found.input = next(
-        (name for name in INPUTS if name in tree.files and (name != "pyproject.toml" or packaged)), ""
-    ) or tree.first(*ELSEWHERE, *(f"{package}/requirements.txt" for package in own_packages(tree)))
+    found.input = first_list(tree, packaged=bool(found.direct))
     if not found.input and (tree.root.parent / ".git").exists() and (tree.root.parent / "requirements.txt").is_file():
         # The application is in a folder of a repository that lists the packages.
         found.input = "../requirements.txt"
@@ -102,6 +99,18 @@ def read(tree: Tree, python: str = HOST_PYTHON) -> Dependencies:
                 found.versions[name] = package["version"]
                 found.files[name] = locks.files(package, lock)
     return found
+
+
+def first_list(tree: Tree, *, packaged: bool) -> str:
+    """Return the first list of packages. A setup.cfg often has settings of tools only, and a setup.py just a name."""
+    nested = [name for name in tree.files if re.fullmatch(r"requirements/[^/]+/requirements\.txt", name)]
+    own = [f"{package}/requirements.txt" for package in own_packages(tree)]
+    elsewhere = tree.first(*ELSEWHERE, *nested, *own)
+    for name in INPUTS:
+        is_stub = name in {"setup.py", "setup.cfg"} and elsewhere and name in tree.files and not any(listed(tree, name))
+        if name in tree.files and not is_stub and (name != "pyproject.toml" or packaged):
+            return name
+    return elsewhere
 
 
 def own_packages(tree: Tree) -> list[str]:

@@ -195,6 +195,15 @@ def test_a_module_may_have_the_name_of_a_package(tmp_path: Path, code: str) -> N
     assert found(tmp_path, files).value("app_module") == "shop.main:app"
 
 
+@pytest.mark.parametrize("stub", [{"setup.cfg": "[flake8]\nmax-line-length = 100"}, {"setup.py": "setup(name='shop')"}])
+@pytest.mark.parametrize("name", ["requirements/prod.txt", "requirements/python3/requirements.txt"])
+def test_settings_of_tools_are_no_list_of_packages(tmp_path: Path, stub: dict[str, str], name: str) -> None:
+    tree = write(tmp_path, {"app.py": APP, name: "flask\npsycopg2", **stub})
+    (tree.root / "requirements.txt").unlink()
+    project = detect(tree, Choices())
+    assert (project.value("app_requirements"), project.value("app_database_driver")) == (name, "none")
+
+
 def test_the_list_of_packages_may_be_inside_the_package_or_beside_the_folder(tmp_path: Path) -> None:
     (tmp_path / ".git").mkdir()
     inner = write(tmp_path / "back", {"app.py": APP})
