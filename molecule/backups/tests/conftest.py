@@ -1,6 +1,17 @@
 """The shared fixtures."""
 
-from tests.support.live.commands import command
-from tests.support.live.fixtures import api_key, author, fleet
+import httpx
+import pytest
 
-__all__ = ["api_key", "author", "command", "fleet"]
+from tests.support.drills.story import Story
+from tests.support.live.commands import command
+from tests.support.live.fixtures import api_key, author, fleet, healthy_fleet
+from tests.support.live.fleet import LiveFleet
+
+__all__ = ["api_key", "author", "command", "fleet", "healthy_fleet"]
+
+
+@pytest.fixture
+def story(fleet: LiveFleet, author: httpx.Client) -> Story:
+    """Rows before a point in time, and rows after it."""
+    return Story(fleet, author)

@@ -4,85 +4,27 @@ import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from itertools import pairwise
 from uuid import uuid4
 
-import httpx
 import pytest
 
 from tests.support.drills.background import plan_load, running
 from tests.support.drills.playbooks import Run, kill, play, recreate_host
+from tests.support.drills.story import ROWS, Story, beside
 from tests.support.drills.verdict import RESULTS, Record, succeeded
 from tests.support.live.clients import ARTICLES, visitor
 from tests.support.live.commands import Command
-from tests.support.live.fleet import LiveFleet, eventually
+from tests.support.live.fleet import LiveFleet
 
 RATES = {"read": 4.0, "write": 2.0}
 MAX_LOAD_SECONDS = 900.0
-ROWS = 20
 PLAYBOOK = "playbooks/restore.yml"
-# A digest of the articles of a test by content, and their number.
-DIGEST = "select count(*), md5(string_agg(title || content, ',' order by title)) from article where title like '{}-%'"
 # Without those that Postgres computes.
 WRITABLE = (
     "select string_agg(quote_ident(column_name), ',' order by ordinal_position) from information_schema.columns"
     " where table_name = 'article' and is_generated = 'NEVER'"
 )
-
-
-class Story:
-    """Rows before a point in time, and rows after it."""
-
-    def __init__(self, fleet: LiveFleet, author: httpx.Client) -> None:
-        self.fleet, self.author = fleet, author
-        self.before, self.after = f"before-{uuid4().hex[:8]}", f"after-{uuid4().hex[:8]}"
-        self.write(self.before)
-        self.expected = self.digest(self.before)
-        time.sleep(1)
-        self.at = float(fleet.sql(fleet.primary, "select extract(epoch from clock_timestamp())"))
-        self.target = f"{datetime.fromtimestamp(self.at, UTC):%Y-%m-%d %H:%M:%S.%f}+00"
-        time.sleep(1)
-        self.write(self.after)
-
-    def write(self, title: str) -> None:
-        """Publish some articles."""
-        for number in range(ROWS):
-            body = {"title": f"{title}-{number}", "content": f"{title} wrote number {number}. " * 20}
-            answer = self.author.post(ARTICLES, json=body)
-            assert answer.status_code == 201, answer.text
-            time.sleep(0.05)  # nginx limits writes
-
-    def digest(self, title: str) -> str:
-        """Return the number of these articles on the primary, and a digest of their text."""
-        return self.fleet.sql(self.fleet.primary, DIGEST.format(title))
-
-    def archive(self) -> None:
-        """Wait until the repository has everything that was written until now."""
-        segment = self.fleet.sql(self.fleet.primary, "select pg_walfile_name(pg_switch_wal())")
-        query = f"select left(last_archived_wal, 24) >= '{segment}' from pg_stat_archiver"
-        assert eventually(lambda: self.fleet.sql(self.fleet.primary, query) == "t", within=120)
-
-    def went_back(self) -> None:
-        """Check that every host has the rows of before, with their text, and none of those after."""
-        hosts = self.fleet.group("postgres")
-        for host in hosts:
-            assert self.fleet.sql(host, DIGEST.format(self.before)) == self.expected, host.name
-            assert self.fleet.sql(host, DIGEST.format(self.after)) == "0|", host.name
-        assert len(self.fleet.standbys) == len(hosts) - 1
-        # Another write reaches all of them, and the archive.
-        self.write(f"then-{self.before}")
-        digests = DIGEST.format(f"then-{self.before}")
-        expected = self.fleet.sql(self.fleet.primary, digests)
-        assert expected.startswith(f"{ROWS}|")
-        assert eventually(lambda: {self.fleet.sql(host, digests) for host in hosts} == {expected}, within=60)
-        self.archive()
-
-
-@pytest.fixture
-def story(fleet: LiveFleet, author: httpx.Client) -> Story:
-    """Rows before a point in time, and rows after it."""
-    return Story(fleet, author)
 
 
 @pytest.fixture(autouse=True)
@@ -183,15 +125,10 @@ def test_a_table_is_copied_back_while_the_site_serves(fleet: LiveFleet, story: S
     story.write("mistake")
     fleet.sql(fleet.primary, f"delete from article where title like '{story.before}-%'")
     assert story.digest(story.before) == "0|"
-    restored = command("restore", story.target)
-    assert restored.returncode == 0, restored.stdout + restored.stderr
-    try:
+    with beside(command, story.target) as shown:
         query = "select {} from article where title like '{}-%'"
-        shown = [
-            command("psql", "--beside", "--", "-XAtqc", query.format("count(*)", title)).stdout.strip()
-            for title in (story.before, story.after, "mistake")
-        ]
-        assert shown == [str(ROWS), "0", "0"]
+        counts = [shown(query.format("count(*)", title)) for title in (story.before, story.after, "mistake")]
+        assert counts == [str(ROWS), "0", "0"]
         columns = fleet.sql(fleet.primary, WRITABLE)
         rows = f"\\copy ({query.format(columns, story.before)}) to stdout"
         given = command("psql", "--beside", "--", "-c", rows).stdout
@@ -199,9 +136,7 @@ def test_a_table_is_copied_back_while_the_site_serves(fleet: LiveFleet, story: S
         assert copied.returncode == 0, copied.stderr
         assert story.digest(story.before) == story.expected
         assert story.digest(story.after).startswith(f"{ROWS}|")
-    finally:
-        fleet.sql(fleet.primary, "delete from article where title like 'mistake-%'")
-        assert command("restore", "--remove").returncode == 0
+    fleet.sql(fleet.primary, "delete from article where title like 'mistake-%'")
 
 
 REFUSALS = [
