@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import pairwise
 from typing import Any
 
 from tools.release.errors import ERROR, EXCEPTION, cause, masked
@@ -15,13 +16,18 @@ MIN_SECRET = 6
 
 
 def exceptions(output: str) -> Iterator[str]:
-    """Yield the last line of each traceback of Python, in the order of the output."""
+    """Yield the last line of each traceback of Python, in the order of the output.
+
+    If that line ends with a colon and an indented line follows, both are one.
+    """
     indent: str | None = None
-    for line in output.splitlines():
+    for line, following in pairwise([*output.splitlines(), ""]):
         if TRACEBACK.fullmatch(line):
             indent = line[: len(line) - len(line.lstrip())]
         elif indent is not None and line.strip() and not line.startswith(f"{indent} "):
-            if not CONSEQUENCE.match(line.strip()):
+            if line.endswith(":") and following.startswith(f"{indent} "):
+                yield f"{line.strip()} {following.strip().removeprefix('- ')}"
+            elif not CONSEQUENCE.match(line.strip()):
                 yield line.strip()
             indent = None
 

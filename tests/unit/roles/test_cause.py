@@ -49,12 +49,25 @@ Traceback (most recent call last):
     sys.exit(run())
 gunicorn.errors.HaltServer: <HaltServer 'Worker failed to boot.' 3>
 """
+LIST = """
+Traceback (most recent call last):
+  File "/opt/shop/app/config.py", line 61, in load
+    raise ConfigurationError(problems)
+app.config.ConfigurationError: the configuration is not valid. Correct these environment variables:
+  - SITE_URL must be like https://news.example, without a path, not 'https:'
+"""
+LIST_CAUSE = (
+    "app.config.ConfigurationError: the configuration is not valid. Correct these environment variables: "
+    "SITE_URL must be like https://news.example, without a path, not 'https:'"
+)
 
 
 @pytest.mark.parametrize(
     ("output", "line"),
     [
         (CHAINED, CHAINED_CAUSE),
+        (LIST, LIST_CAUSE),
+        (f"{LIST.splitlines()[1]}\nValueError: no value:\n", "ValueError: no value:"),
         (HIDDEN, "KeyError: 'STRIPE_KEY' (then RuntimeError: set STRIPE_KEY.)"),
         (GUNICORN, "ModuleNotFoundError: No module named 'nowhere'"),
         ("Usage: flask [OPTIONS]\nTry 'flask --help'\n\nError: No such command 'db'.", "No such command 'db'"),
