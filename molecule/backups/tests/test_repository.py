@@ -29,7 +29,10 @@ RATES = {"read": 4.0, "write": 2.0}
 WAITING = "select count(*) from pg_ls_archive_statusdir() where name like '%.ready'"
 # pgBackRest's session on the primary while a backup runs.
 SESSIONS = "select count(*) from pg_stat_activity where application_name like 'pgBackRest%'"
-BALLAST_ROWS = 3_000_000
+# A standby that Patroni may promote.
+SYNCHRONOUS = "select count(*) from pg_stat_replication where sync_state in ('sync', 'quorum')"
+BALLAST_ROWS = 500_000
+BALLAST_BATCHES = 6
 UNIT = "pgbackrest-backup@full.service"
 # Instead of five minutes.
 RETRY_SECONDS = 20
@@ -41,10 +44,10 @@ pytestmark = pytest.mark.usefixtures("healthy_fleet")
 
 @pytest.fixture(autouse=True)
 def complete(fleet: LiveFleet) -> Iterator[None]:
-    """Each test begins and ends with a standby that streams, and an archive that works."""
+    """Each test begins and ends with a standby that may be promoted, and an archive that works."""
 
     def ready() -> bool:
-        return len(fleet.standbys) == 1 and caught_up(fleet)
+        return fleet.sql(fleet.primary, SYNCHRONOUS) == "1" and caught_up(fleet)
 
     assert eventually(ready, within=120, every=2)
     yield
@@ -145,11 +148,11 @@ def test_the_disk_of_the_repository_is_full(fleet: LiveFleet, story: Story, comm
 @contextmanager
 def slow_backup(fleet: LiveFleet) -> Iterator[None]:
     """Let a backup take some seconds, and systemd try again soon."""
-    host = repository_host(fleet)
-    fill = (
-        f"create table ballast as select md5(i::text) || md5((-i)::text) as t from generate_series(1, {BALLAST_ROWS}) i"
-    )
-    fleet.sql(fleet.primary, fill)
+    host, primary = repository_host(fleet), fleet.primary
+    fleet.sql(primary, "drop table if exists ballast; create table ballast (t text)")
+    rows = f"select md5(random()::text) || md5(random()::text) from generate_series(1, {BALLAST_ROWS})"
+    for _ in range(BALLAST_BATCHES):
+        fleet.sql(primary, f"insert into ballast {rows}")
     text = f"[Service]\\nRestartSec={RETRY_SECONDS}\\n"
     fleet.run(host, f"mkdir -p $(dirname {DROP_IN}); printf '{text}' >{DROP_IN}; systemctl daemon-reload")
     try:

@@ -14,11 +14,13 @@ UNITS = {WAL: "patroni", REPOSITORY: "pgbackrest"}
 SMALL = "/var/lib/postgresql/small-disk"
 # MiB in addition to the current size of the folder. The log is at most max_wal_size.
 EXTRA_MIB = 200
+# And percent of it: 15 % of the disk of a repository must be free again when the filler is removed.
+EXTRA_PERCENT = {WAL: 0, REPOSITORY: 40}
 MOVE_IN = """
 set -e
 systemctl stop {unit}
 install -d -o postgres -g postgres -m 700 {small}
-size=$(($(du -sm {folder} | cut -f1) + {extra}))m
+size=$(($(du -sm {folder} | cut -f1) * (100 + {percent}) / 100 + {extra}))m
 mount -t tmpfs -o size=$size,uid=$(id -u postgres),gid=$(id -g postgres),mode=700 tmpfs {small}
 cp -a {folder}/. {small}/
 mount --bind {small} {folder}
@@ -54,7 +56,8 @@ done
 @contextmanager
 def small(fleet: LiveFleet, host: Host, folder: str = WAL) -> Iterator[None]:
     """Move the log of a standby, or the repository, to a small disk. On exit, move it back."""
-    names = {"folder": folder, "unit": UNITS[folder], "small": SMALL, "extra": EXTRA_MIB}
+    names = {"folder": folder, "unit": UNITS[folder], "small": SMALL}
+    names |= {"extra": str(EXTRA_MIB), "percent": str(EXTRA_PERCENT[folder])}
     try:
         fleet.run(host, MOVE_IN.format(**names))
         yield
