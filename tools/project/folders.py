@@ -4,10 +4,12 @@ import ast
 import re
 from pathlib import PurePosixPath
 
-from tools.project.code import Code, Module, dotted, named_values, text
+from tools.project.code import Code, Module, assignments, dotted, named_values, text
 
 FOLDERS = re.compile(
-    "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)", re.I
+    "(?-i:[A-Z][A-Z0-9]*_)*"  # the project's own name, as in SHOP_UPLOAD_PATH
+    "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)",
+    re.I,
 )
 # What every host has, and homes of developers.
 NOT_ON_HOSTS = ("/tmp", "/dev/", "/var/log", "/proc/", "/home/", "/Users/")
@@ -31,15 +33,17 @@ def written_folders(code: Code) -> tuple[dict[str, str], dict[str, str]]:
                     found.setdefault(folder, module.at(node))
         for call in module.calls:
             called = dotted(call.func)
+            for folder in saved_to(call, module, code):
+                found.setdefault(folder, module.at(call))
             if called in {"os.mkdir", "os.makedirs"} and call.args:
                 if dotted(call.args[0]).endswith(".instance_path"):
                     found.setdefault("instance", module.at(call))
                 elif folder := folder_of(call.args[0], module):
                     found.setdefault(folder, module.at(call))
             elif called.endswith("FileHandler") and call.args:
-                file = folder_of(call.args[0], module) or ""
-                if "/" in file:
-                    found.setdefault(file.rpartition("/")[0], module.at(call))
+                for file in folders_of(call.args[0], module, code):
+                    if "/" in file:
+                        found.setdefault(file.rpartition("/")[0], module.at(call))
     own = {
         path: place
         for path, place in found.items()
@@ -49,6 +53,43 @@ def written_folders(code: Code) -> tuple[dict[str, str], dict[str, str]]:
     return own, {
         path: place for path, place in users.items() if not any(path.startswith(f"{other}/") for other in users)
     }
+
+
+def saved_to(call: ast.Call, module: Module, code: Code) -> list[str]:
+    """Return the folders in which `upload.save(folder / name)` stores a file, whatever its name is."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr != "save" or not call.args:
+        return []
+    found = []
+    for path in meanings(call.args[0], module):
+        if isinstance(path, ast.BinOp) and isinstance(path.op, ast.Div):
+            found += folders_of(path.left, module, code)
+        elif isinstance(path, ast.Call) and dotted(path.func).endswith("path.join") and len(path.args) > 1:
+            found += folders_of(ast.Call(path.func, path.args[:-1], []), module, code)
+    return found
+
+
+def folders_of(node: ast.expr, module: Module, code: Code) -> list[str]:
+    """Return the folders or files that an expression may mean, with the settings that it reads."""
+    found = []
+    for each in meanings(node, module):
+        given = [(each, module)]
+        if isinstance(each, ast.Subscript) and dotted(each.value).endswith("config"):
+            given = [
+                (value, other)
+                for other in code.modules.values()
+                for item in other.nodes
+                for name, value in named_values(item)
+                if name == text(each.slice)
+            ]
+        found += [folder for value, other in given if (folder := folder_of(value, other))]
+    return found
+
+
+def meanings(node: ast.expr, module: Module) -> list[ast.expr]:
+    """Return an expression, or what a function assigns to a name."""
+    if not isinstance(node, ast.Name) or node.id in module.assigned:
+        return [node]
+    return [value for item in module.nodes for name, value in assignments(item) if name == node.id]
 
 
 def is_script(module: Module) -> bool:

@@ -241,37 +241,11 @@ CELERY = "from celery import Celery\ncelery = Celery()\n"
         ),
         ({"c.py": "import os\nos.environ['REDIS_URL']\nos.environ.get('REDISTOGO_URL')"}, {"app_environment": None}),
         ({"Procfile": "web: gunicorn -e MODE=live app:app"}, {"app_environment": {"MODE": "live"}}),
-        (
-            {"c.py": "import os\nUPLOAD_FOLDER = os.path.join(os.path.dirname(__file__), 'data', 'uploads')"},
-            {"app_persistent_dirs": ["data/uploads"]},
-        ),
-        (
-            {"c.py": "from pathlib import Path\nBASE = Path(__file__).parent\nUPLOAD_FOLDER = BASE / 'files'"},
-            {"app_persistent_dirs": ["files"]},
-        ),
-        (
-            {"c.py": "import os\nUPLOAD_FOLDER = os.environ.get('UPLOADS') or '/srv/files'"},
-            {"app_persistent_dirs": ["/srv/files"]},
-        ),
-        ({"c.py": "RotatingFileHandler('var/log/a.log')"}, {"app_writable_dirs": ["var/log"]}),
-        ({"c.py": "import os\nos.makedirs('logs', exist_ok=True)"}, {"app_writable_dirs": ["logs"]}),
-        (
-            {"c.py": "import os\nos.getenv('LOG_TO_STDOUT')\nos.mkdir('logs')"},
-            {"app_writable_dirs": None, "app_environment": {"LOG_TO_STDOUT": "1"}},
-        ),
     ],
 )
 def test_the_values_are_found(tmp_path: Path, files: dict[str, str], values: dict[str, Any]) -> None:
     project = found(tmp_path, {"app.py": APP, **files})
     assert {name: project.value(name) for name in values} == values
-
-
-def test_several_hosts_share_no_folder(tmp_path: Path) -> None:
-    files = {"app.py": APP + "UPLOAD_FOLDER = 'uploads'"}
-    one, ten = found(tmp_path, files), found(tmp_path, files, hosts="ten")
-    assert (one.value("app_persistent_dirs"), one.single) == (["uploads"], "the application stores files on its host")
-    assert (ten.value("app_persistent_dirs"), ten.single) == (None, "")
-    assert "The application writes to uploads (app.py:3), and every host has files of its own" in ten.notes[0]
 
 
 def test_flask_socketio_gets_one_host(tmp_path: Path) -> None:
