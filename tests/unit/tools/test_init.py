@@ -81,6 +81,8 @@ def test_it_writes_an_inventory_that_says_where_each_value_comes_from(run: Run, 
     assert settings["fleet_domain"] == "shop.test"
     assert "celery_concurrency" not in settings
     assert "  app_health_path: /up\n      app.py:4\n" in printed
+    assert "Hosts: ten, " in printed
+    assert "single_host = true in inventories/shop/sandbox.tfvars" in printed
     assert printed.endswith("Next: make up INVENTORY=shop\n")
 
 

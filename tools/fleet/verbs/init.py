@@ -128,8 +128,13 @@ def print_text(found: Project, place: inventory.Place, written: list[Path], proj
         echo("To do:")
     for todo in found.notes:
         echo(f"  - {todo}")
-    if found.single and hosts != "one" and (not written or place.folder / "sandbox.tfvars" in written):
-        echo(f"Hosts: one, because {found.single}; --hosts ten for a fleet that survives the loss of a host.")
+    topology = place.folder / "sandbox.tfvars"
+    if not hosts and (not written or topology in written):
+        if found.single:
+            echo(f"Hosts: one, because {found.single}; --hosts ten for a fleet that survives the loss of a host.")
+        else:
+            file = topology.relative_to(place.clone)
+            echo(f"Hosts: ten, so that the fleet survives the loss of one; single_host = true in {file} for one host.")
     if written:
         echo("Written:")
         for path in written:
