@@ -164,11 +164,10 @@ def backups() -> Facts:
 
     return {
         "last": by_repository("last_seconds"),
-        "oldest": by_repository("oldest_seconds"),
         "limit": limit("max_age_seconds"),
         "rehearsed": by_repository("rehearsal_last_seconds"),
         "restorable": by_repository("rehearsal_ok"),
-        "rehearsal_limit": limit("max_rehearsal_age_seconds"),
+        "rehearsal_due": by_repository("rehearsal_due_seconds"),
         "verified": by_repository("verify_last_seconds"),
         "intact": by_repository("verify_ok"),
         "verify_due": by_repository("verify_due_seconds"),

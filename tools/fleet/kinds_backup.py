@@ -2,8 +2,8 @@
 
 from tools.fleet.view import Detect, Instances, Kind, State, utc
 
-# The alert WalNotArchived fires at the same number of seconds.
-MAX_ARCHIVE_AGE = 180
+# The alert WalNotArchived fires at the same number of seconds after archive_timeout.
+MAX_ARCHIVE_DELAY = 120
 RUNBOOK = "see docs/operations.md#"
 
 
@@ -20,7 +20,8 @@ def not_archived(state: State) -> Instances:
     """A primary whose WAL does not reach a repository."""
     for name in state.leaders("postgres", "postgres"):
         archiver = state.facts(name)["postgres"].get("archiver") or {}
-        if archiver.get("failing") and archiver["now"] - (archiver["last"] or 0) > MAX_ARCHIVE_AGE:
+        limit = MAX_ARCHIVE_DELAY + archiver.get("timeout", 0)
+        if archiver.get("failing") and archiver["now"] - (archiver["last"] or 0) > limit:
             yield {"host": name, "when": utc(archiver["last"]) if archiver["last"] else "the beginning"}
 
 
@@ -37,24 +38,18 @@ def failed(fact: str, when: str) -> Detect:
     return detect
 
 
-def overdue_rehearsals(state: State) -> Instances:
-    """Repositories that were not restored for too long, although they have had a backup for that long."""
-    for name, facts in state.answering("backup"):
-        found = facts.get("backups") or {"oldest": {}}
-        for number, oldest in found["oldest"].items():
-            last = found["rehearsed"].get(number, 0)
-            if found["now"] - max(last, oldest) > found["rehearsal_limit"]:
-                yield {"host": name, "number": number, "when": f"since {utc(last)}" if last else "yet"}
+def overdue(fact: str, when: str) -> Detect:
+    """Detect repositories that were not restored, or not read, for too long."""
 
+    def detect(state: State) -> Instances:
+        for name, facts in state.answering("backup"):
+            found = facts.get("backups") or {fact: {}}
+            for number, due in found[fact].items():
+                last = found[when].get(number, 0)
+                if found["now"] > due:
+                    yield {"host": name, "number": number, "when": f"since {utc(last)}" if last else "yet"}
 
-def overdue_verifies(state: State) -> Instances:
-    """Repositories whose files nobody has read for too long."""
-    for name, facts in state.answering("backup"):
-        found = facts.get("backups") or {"verify_due": {}}
-        for number, due in found["verify_due"].items():
-            last = found["verified"].get(number, 0)
-            if found["now"] > due:
-                yield {"host": name, "number": number, "when": f"since {utc(last)}" if last else "yet"}
+    return detect
 
 
 BACKUPS = (
@@ -82,14 +77,14 @@ BACKUPS = (
     Kind(
         "rehearsal-overdue",
         "{host} has not rehearsed a restore of repository {number} {when}",
-        overdue_rehearsals,
+        overdue("rehearsal_due", "rehearsed"),
         f"run `bin/fleet rehearse`; {RUNBOOK}rehearsaloverdue",
         redundant=True,
     ),
     Kind(
         "verify-overdue",
         "{host} has not verified repository {number} {when}",
-        overdue_verifies,
+        overdue("verify_due", "verified"),
         f"run `systemctl start backup-check@verify` on {{host}}; {RUNBOOK}verifyoverdue",
         redundant=True,
     ),

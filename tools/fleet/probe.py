@@ -46,6 +46,7 @@ select json_build_object('primary', not pg_is_in_recovery(), 'standbys', coalesc
     'archiver', (
     select json_build_object('last', extract(epoch from last_archived_time)::float8,
         'failing', last_failed_time > coalesce(last_archived_time, '-infinity'),
+        'timeout', (select setting::int from pg_settings where name = 'archive_timeout'),
         'now', extract(epoch from now())::float8)
     from pg_stat_archiver where current_setting('archive_mode') <> 'off'))
 """

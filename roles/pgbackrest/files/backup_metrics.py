@@ -15,8 +15,8 @@ from typing import Any
 
 SETTINGS = Path("/etc/pgbackrest/backups.json")
 RESULTS = Path("/var/lib/backup-check/results.json")
-# systemd touches it when the timer is started first, and whenever it fires.
-SCHEDULED = Path("/var/lib/systemd/timers/stamp-backup-check@verify.timer")
+# systemd touches the file of a timer when the timer is started first, and whenever it fires.
+TIMERS = Path("/var/lib/systemd/timers")
 METRICS = Path("/var/lib/prometheus/node-exporter/backups.prom")
 PREFIX = "flaskfleet_backup"
 HELP = {
@@ -26,8 +26,8 @@ HELP = {
     "repository_ok": "Whether pgBackRest can read the repository.",
     "repository_bytes": "Size of all backups in the repository.",
     "repository_free_ratio": "Free part of the file system of the repository.",
-    "max_rehearsal_age_seconds": "Age after which the last rehearsal is too old.",
     "rehearsal_last_seconds": "When the last rehearsal of a restore ended. 0 if there was none.",
+    "rehearsal_due_seconds": "When a rehearsal becomes overdue.",
     "rehearsal_ok": "Whether the last rehearsal restored data that are complete and recent.",
     "rehearsal_duration_seconds": "How long the last rehearsal took.",
     "rehearsal_data_age_seconds": "How old the data were at the end of the last rehearsal.",
@@ -64,30 +64,34 @@ def free(folder: str) -> float:
     return found.f_bavail / (found.f_blocks - found.f_bfree + found.f_bavail)
 
 
-def proofs(results: Mapping[str, Any], number: int) -> Samples:
-    """Yield the last rehearsal and the last verify of a repository."""
+def proofs(settings: Mapping[str, Any], results: Mapping[str, Any], number: int) -> Samples:
+    """Yield the last rehearsal and the last verify of a repository, and when the next ones are overdue."""
     labels = {"repository": str(number)}
     for kind in ("rehearsal", "verify"):
         result = results.get(kind, {}).get(str(number), {})
-        yield f"{kind}_last_seconds", labels, result.get("at", 0)
+        last = result.get("at", 0)
+        yield f"{kind}_last_seconds", labels, last
+        if due := overdue_at(kind, settings[f"max_{kind}_age_seconds"], last):
+            yield f"{kind}_due_seconds", labels, due
         for key, name in PROOFS.items():
             if result.get(key) is not None:
                 yield f"{kind}_{name}", labels, float(result[key])
 
 
-def verify_due(age: float, last: float) -> float:
-    """Return when a verify becomes overdue. 0 if it was never scheduled.
+def overdue_at(kind: str, age: float, last: float) -> float:
+    """Return when a rehearsal or a verify becomes overdue. 0 if it was never scheduled.
 
-    The age of a backup does not tell how long a repository exists: its oldest one may be younger than a month.
+    The age of a backup does not tell how long a repository exists: with a short `keep_days`, its oldest backup is
+    always younger than the limit.
     """
-    begun = last or (SCHEDULED.stat().st_mtime if SCHEDULED.exists() else 0)
+    timer = TIMERS / f"stamp-backup-check@{kind}.timer"
+    begun = last or (timer.stat().st_mtime if timer.exists() else 0)
     return begun and begun + age
 
 
 def samples(settings: Mapping[str, Any], found: list[dict[str, Any]], results: Mapping[str, Any]) -> Samples:
     """Yield the metrics: name, labels and value."""
     yield "max_age_seconds", {}, settings["max_age_seconds"]
-    yield "max_rehearsal_age_seconds", {}, settings["max_rehearsal_age_seconds"]
     stanza = found[0] if found else {"repo": [], "backup": []}
     states = {repository["key"]: repository["status"]["code"] for repository in stanza.get("repo", [])}
     for number in range(1, settings["repositories"] + 1):
@@ -102,10 +106,7 @@ def samples(settings: Mapping[str, Any], found: list[dict[str, Any]], results: M
             yield "repository_bytes", labels, sum(backup["info"]["repository"]["delta"] for backup in backups)
         if folder := settings["folders"].get(str(number)):
             yield "repository_free_ratio", labels, free(folder)
-        yield from proofs(results, number)
-        last = results.get("verify", {}).get(str(number), {}).get("at", 0)
-        if due := verify_due(settings["max_verify_age_seconds"], last):
-            yield "verify_due_seconds", labels, due
+        yield from proofs(settings, results, number)
 
 
 def render(found: Samples) -> str:

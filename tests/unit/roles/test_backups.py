@@ -141,7 +141,6 @@ def test_metrics_show_the_last_and_the_oldest_backup(tmp_path: Path) -> None:
     assert 0 <= found.pop('repository_free_ratio{repository="1"}') <= 1
     assert found == {
         "max_age_seconds": 108000,
-        "max_rehearsal_age_seconds": 777600,
         'repository_ok{repository="1"}': 1,
         'last_seconds{repository="1"}': SECOND,
         'oldest_seconds{repository="1"}': FIRST,
@@ -155,6 +154,7 @@ def test_metrics_show_what_proves_the_backups(tmp_path: Path) -> None:
     found = written(GOOD, tmp_path, **PROVEN)
     assert {name: value for name, value in found.items() if name.startswith(("rehearsal", "verify"))} == {
         'rehearsal_last_seconds{repository="1"}': SECOND,
+        'rehearsal_due_seconds{repository="1"}': SECOND + 777600,
         'rehearsal_ok{repository="1"}': 1,
         'rehearsal_duration_seconds{repository="1"}': 21.5,
         'rehearsal_data_age_seconds{repository="1"}': 0.8,
@@ -174,21 +174,23 @@ def test_the_probe_reads_what_the_program_writes(tmp_path: Path, monkeypatch: py
     host_facts.BACKUPS.write_text(metrics.render(metrics.samples(settings, json.loads(GOOD), PROVEN)))
     found = host_facts.backups()
     assert found.keys() == BACKED_UP.keys()
-    assert (found["last"], found["oldest"], found["limit"]) == ({"1": SECOND}, {"1": FIRST}, 108000)
-    assert (found["rehearsed"], found["restorable"], found["rehearsal_limit"]) == ({"1": SECOND}, {"1": 1}, 777600)
+    assert (found["last"], found["limit"]) == ({"1": SECOND}, 108000)
+    assert (found["rehearsed"], found["restorable"]) == ({"1": SECOND}, {"1": 1})
     assert (found["verified"], found["intact"]) == ({"1": FIRST}, {"1": 0})
-    assert found["verify_due"] == {"1": FIRST + 3024000}
+    assert (found["rehearsal_due"], found["verify_due"]) == ({"1": SECOND + 777600}, {"1": FIRST + 3024000})
 
 
-def test_a_repository_that_was_never_verified_is_overdue_some_time_after_the_timer_was_started(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("kind", "age"), [("rehearsal", 777600), ("verify", 3024000)])
+def test_a_repository_that_was_never_checked_is_overdue_some_time_after_the_timer_was_started(
+    kind: str, age: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "SCHEDULED", tmp_path / "stamp")
-    due = 'verify_due_seconds{repository="1"}'
+    monkeypatch.setattr(metrics, "TIMERS", tmp_path)
+    due = f'{kind}_due_seconds{{repository="1"}}'
     assert due not in written(GOOD, tmp_path)
-    metrics.SCHEDULED.touch()
-    os.utime(metrics.SCHEDULED, (FIRST, FIRST))
-    assert written(GOOD, tmp_path)[due] == FIRST + 3024000
+    stamp = tmp_path / f"stamp-backup-check@{kind}.timer"
+    stamp.touch()
+    os.utime(stamp, (FIRST, FIRST))
+    assert written(GOOD, tmp_path)[due] == FIRST + age
 
 
 @pytest.mark.parametrize(("text", "ok"), [("[]", 0), (info(code=2), 1), (info(code=99), 0)])

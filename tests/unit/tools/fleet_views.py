@@ -24,11 +24,10 @@ PATRONI = {"state": "running", "paused": False, "failsafe": False}
 # The facts of backups, which not every fleet has.
 BACKED_UP: dict[str, Any] = {
     "last": {"1": 1795000000.0},
-    "oldest": {"1": 1794000000.0},
     "limit": 108000.0,
     "rehearsed": {"1": 1794900000.0},
     "restorable": {"1": 1.0},
-    "rehearsal_limit": 777600.0,
+    "rehearsal_due": {"1": 1795677600.0},
     "verified": {"1": 1794900000.0},
     "intact": {"1": 1.0},
     "verify_due": {"1": 1797900000.0},

@@ -242,13 +242,13 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
     (
         "rehearsal-overdue",
         "mon1",
-        {"backups": BACKED_UP | {"rehearsed": {"1": 0.0}}},
+        {"backups": BACKED_UP | {"rehearsed": {"1": 0.0}, "rehearsal_due": {"1": 1795000000.0}}},
         "mon1 has not rehearsed a restore of repository 1 yet",
     ),
     (
         "rehearsal-overdue",
         "mon1",
-        {"backups": BACKED_UP | {"rehearsed": {"1": 1794000000.0}}},
+        {"backups": BACKED_UP | {"rehearsed": {"1": 1794000000.0}, "rehearsal_due": {"1": 1794777600.0}}},
         "mon1 has not rehearsed a restore of repository 1 since 2026-11-06 21:20:00 UTC",
     ),
     (
