@@ -32,7 +32,7 @@ FOLLOWERS = {
     ),
     "fleet_admin_networks": ("base_firewall_rules", "nginx_maintenance_exempt"),
     "fleet_extra_ports": ("base_firewall_rules",),
-    "fleet_ports": ("base_firewall_rules",),
+    "fleet_ports": ("app_denied_ports", "base_firewall_rules"),
     "fleet_timezone": ("base_timezone",),
     "fleet_name": (),
     "nginx_static_source": (),

@@ -1,6 +1,7 @@
 """One host in every group: the same site.yml makes a complete fleet without redundancy."""
 
 import json
+import shlex
 
 import httpx
 
@@ -10,6 +11,15 @@ from tests.support.live.clients import ARTICLES, publish
 from tests.support.live.fleet import LiveFleet, eventually
 
 NOWHERE = "postgresql+psycopg2://nobody:nothing@127.0.0.1:1/nothing"
+# Writes Patroni's configuration in etcd, with the value that it has.
+WRITE = """
+import base64, json, sys, urllib.request
+def call(method, **fields):
+    url = f"http://{sys.argv[1]}:2379/v3/kv/{method}"
+    return json.load(urllib.request.urlopen(url, json.dumps(fields).encode(), timeout=5))
+key = base64.b64encode(b"/service/main/config").decode()
+call("put", key=key, value=call("range", key=key)["kvs"][0]["value"])
+"""
 
 
 def test_one_host_has_every_tier_and_no_failed_units(fleet: LiveFleet) -> None:
@@ -57,3 +67,19 @@ def test_a_port_of_the_inventorys_own_is_opened_and_closed(fleet: LiveFleet) -> 
     assert "tcp dport 2525 accept" in fleet.run(node, "nft list table inet fleet").stdout
     play(fleet, "site.yml", "--tags=base").succeeded()
     assert "2525" not in fleet.run(node, "nft list table inet fleet").stdout
+
+
+def test_the_applications_user_cannot_control_the_fleet(fleet: LiveFleet) -> None:
+    """It wrote a restore_command into Patroni's configuration in etcd, and Postgres would have run it."""
+    (node,) = fleet.hosts.values()
+    for address in ("127.0.0.1", node.address):
+        write = f"python3 -c {shlex.quote(WRITE)} {address}"
+        assert "Connection refused" in fleet.run(node, f"/usr/local/sbin/{fleet.app_name} {write}", check=False).stderr
+        fleet.run(node, write)
+
+    unused = {port for _, _, port in ports.may_be_unused(fleet)}
+    control = {port for _, _, port in ports.expected(fleet)} - {80, 443, 5432, 6379, 6380, 8000, 9808, 26379}
+    targets = shlex.quote(json.dumps([(node.address, port) for port in control]))
+    probe = f"python3 -c {shlex.quote(ports.PROBE)} {targets}"
+    assert json.loads(fleet.app_command(probe)) == []
+    assert {port for _, port in fleet.json_of(node, probe)} >= control - unused

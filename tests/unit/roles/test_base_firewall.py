@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -127,3 +128,24 @@ def test_the_template_writes_one_line_for_each_address_family() -> None:
         'tcp dport 443 accept comment "https"',
         'ip saddr { 10.0.0.1 } ip protocol vrrp accept comment "vrrp"',
     } <= set(lines(found))
+
+
+def test_the_applications_user_may_not_connect_to_control_ports_of_any_host() -> None:
+    shared = read_yaml("inventories/shared/topology.yml")
+    fleet = {"fleet_ports": MATRIX, "fleet_addresses": {"db1": "10.0.0.1", "db2": "2001:db8::2"}}
+    names = ("app_denied_ports", "app_denied_addresses")
+    denied = {name: Templar(None, fleet).template(trust_as_template(shared[name])) for name in names}
+    found = render("app", "firewall.nft.j2", app_user="shop-app", __app_account={"uid": 997}, **denied)
+    assert "meta skuid 997 jump denied" in found
+    for protocol, ports, service in (
+        ("tcp", {2379, 2380, 2381, 8008, 9090, 9093, 9094, 9100, 9121, 9187, 9113, 8404, 3000, 8432, 22}, "tcp reset"),
+        ("udp", {9094}, None),
+    ):
+        reject = f"reject with {service}" if service else "reject"
+        lines = re.findall(rf"^ +(.+?) {protocol} dport {{ (.+) }} {reject}$", found, re.MULTILINE)
+        assert [match for match, _ in lines] == [
+            "fib daddr type local",
+            "ip daddr { 10.0.0.1 }",
+            "ip6 daddr { 2001:db8::2 }",
+        ]
+        assert [{int(port) for port in found.split(", ")} for _, found in lines] == [ports] * 3
