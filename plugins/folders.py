@@ -5,6 +5,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 FOLDERS = ("app_persistent_dirs", "app_writable_dirs", "app_shared_mount")
+# Filesystems that no other host can have, and that have no UUID.
+OF_ONE_HOST = frozenset({"tmpfs", "ramfs", "overlay"})
 
 
 def wrong_folders(settings: Mapping[str, Any], hosts: Sequence[str]) -> list[str]:
@@ -44,6 +46,32 @@ def wrong_folders(settings: Mapping[str, Any], hosts: Sequence[str]) -> list[str
                 "folder of its own; choose a path below it."
             )
     return failures
+
+
+def not_shared(mount: str, hosts: Mapping[str, str]) -> list[str]:
+    """A sentence for each host on which the shared folder is not mounted, or if each host mounts a disk of its own.
+
+    Args:
+        mount: The value of app_shared_mount.
+        hosts: For each host of the application the type and the UUID of the filesystem that is mounted there. A network
+            filesystem has no UUID.
+    """
+    missing = [name for name, filesystem in hosts.items() if mount.startswith("/") and not filesystem.strip()]
+    if missing or not mount.startswith("/"):
+        return [
+            f"app_shared_mount = {mount} is not mounted on {name}, or its server does not answer, so files of users "
+            "would stay on this host; mount it there (/etc/fstab, NFS or EFS) and run this again."
+            for name in missing
+        ]
+    parts = {name: filesystem.split() for name, filesystem in hosts.items()}
+    kinds, uuids = {kind for kind, *_ in parts.values()}, {tuple(uuid) for _, *uuid in parts.values()}
+    if len(hosts) < 2 or (len(uuids) == 1 and not kinds & OF_ONE_HOST):
+        return []
+    shown = ", ".join(f"{name}: {' '.join(words)}" for name, words in parts.items())
+    found = f"app_shared_mount = {mount} is another folder on each host ({shown})"
+    return [
+        f"{found}, so users would find their files on one of them only; mount a network filesystem (NFS, EFS) there."
+    ]
 
 
 def _is_folder(path: str, absolute: bool) -> bool:

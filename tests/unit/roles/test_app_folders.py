@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from plugins.folders import wrong_folders
+from plugins.action import fleet_check_hosts as check
+from plugins.folders import not_shared, wrong_folders
 from tests.unit.roles.modules import ROLES, Run, load
 from tests.unit.roles.test_settings import rendered
 
@@ -92,3 +93,36 @@ def test_inventories_compute_where_the_folders_are() -> None:
 def test_folders_that_would_lose_files_are_refused(change: dict[str, Any], hosts: list[str], message: str) -> None:
     found = wrong_folders(change, hosts)
     assert [sentence.startswith(message) for sentence in found] == [True] * bool(message), found
+
+
+NFS, DISK = "nfs4 ", "ext4 7f3e-1"
+
+
+@pytest.mark.parametrize(
+    ("mount", "hosts", "message"),
+    [
+        ("", {"app1": "", "app2": ""}, ""),
+        ("/mnt/x", {"app1": NFS, "app2": "nfs "}, ""),
+        ("/mnt/x", {"node1": DISK}, ""),
+        ("/mnt/x", {"node1": "tmpfs "}, ""),
+        ("/mnt/x", {"app1": DISK, "app2": DISK}, ""),
+        ("/mnt/x", {"app1": NFS, "app2": ""}, "app_shared_mount = /mnt/x is not mounted on app2, "),
+        (
+            "/mnt/x",
+            {"app1": DISK, "app2": "ext4 90ab-2"},
+            "app_shared_mount = /mnt/x is another folder on each host (app1: ext4 7f3e-1, app2: ext4 90ab-2), ",
+        ),
+        ("/mnt/x", {"app1": "tmpfs ", "app2": "tmpfs "}, "app_shared_mount = /mnt/x is another folder on each host "),
+        ("mnt", {"node1": ""}, ""),
+    ],
+)
+def test_a_folder_that_is_not_shared_is_refused(mount: str, hosts: dict[str, str], message: str) -> None:
+    found = not_shared(mount, hosts)
+    assert [sentence.startswith(message) for sentence in found] == [True] * bool(message), found
+
+
+@pytest.mark.parametrize(("folder", "mounted"), [("/proc", True), ("/proc/self", False), ("/no such folder", False)])
+def test_a_host_reports_whether_the_shared_folder_is_mounted(folder: str, mounted: bool) -> None:
+    script = check.probe_script({"app_shared_mount": folder}, ["true"])
+    found = check.probe("app1", "10.0.0.21", ["sh", "-c", script], "", timeout=3)
+    assert (not_shared(folder, {"app1": found.fields["MOUNT"]}) == []) == mounted

@@ -131,7 +131,10 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "ssh").write_text(SSH)
     (tmp_path / "ssh").chmod(0o755)
     groups = ("loadbalancers", "app", "workers", "postgres", "etcd", "redis", "sentinel", "monitoring")
-    hosts = ", ".join(f"{name}: {{ansible_host: {name}.example}}" for name in HOSTS)
+    hosts = ", ".join(
+        f"{name}: {{ansible_host: {name}.example, fleet_address: 192.0.2.{number}}}"
+        for number, name in enumerate(HOSTS, 1)
+    )
     children = ", ".join(f"{group}: {{hosts: {{{hosts}}}}}" for group in groups)
     (tmp_path / "inventory/group_vars/all").mkdir(parents=True)
     (tmp_path / "inventory/hosts.yml").write_text(f"all: {{children: {{{children}}}}}\n")
@@ -226,3 +229,14 @@ def test_the_playbook_knows_the_tags_of_its_tiers() -> None:
     tags = {tag for play in found for tag in play.get("tags", [])}
     (tiers,) = (play["vars"]["site_tiers"] for play in found if "site_tiers" in play["vars"])
     assert {*tiers} == tags - {"always"}
+
+
+@pytest.mark.parametrize(("playbook", "refused"), [("playbooks/deploy.yml", True), ("playbooks/rollback.yml", False)])
+def test_preflight_refuses_a_shared_folder_that_is_not_mounted(folder: Path, playbook: str, refused: bool) -> None:
+    (folder / "lb1.example").write_text("MOUNT=nfs4 \n")
+    environment = os.environ | {"PATH": f"{folder}:{os.environ['PATH']}"}
+    environment["FLASKFLEET_VAULT_PASSWORD_FILE"] = str(folder / "password")
+    options = ["-e", "app_shared_mount=/mnt/x"]
+    result = of_the_project().run(f"--inventory={folder}/inventory", playbook, *options, environment=environment)
+    found = "app_shared_mount = /mnt/x is not mounted on app1, " in result.stdout + result.stderr
+    assert found == refused
