@@ -24,7 +24,7 @@ def app(environ, start_response):
 """
 
 
-def test_an_open_websocket_does_not_delay_a_restart(tmp_path: Path) -> None:
+def test_a_restart_closes_an_open_websocket_and_does_not_wait_for_it(tmp_path: Path) -> None:
     port = free_port()
     variables = {"app_workers": 1, "app_domain": "shop.test", "app_health_path": "/"}
     settings = rendered("gunicorn.conf.py.j2", **variables).replace("/run/app", str(tmp_path))
@@ -39,6 +39,8 @@ def test_an_open_websocket_does_not_delay_a_restart(tmp_path: Path) -> None:
                 assert client.recv(100).startswith(b"HTTP/1.1 101")
                 started = time.monotonic()
                 gunicorn.terminate()
+                # A close frame with status 1012 ("service restart"), and the end of the connection.
+                assert [client.recv(100), client.recv(100)] == [b"\x88\x02\x03\xf4", b""]
                 assert gunicorn.wait(timeout=60) == 0
         finally:
             gunicorn.kill()
