@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plugins.filter.restore import WRONG_PASS, backups, shown, stanzas
+from plugins.filter.backups import WRONG_PASS
+from plugins.filter.restore import backups, shown, stanzas
 
 ELSEWHERE = "Two fleets must not share a repository: set another path or bucket in pgbackrest_repositories"
 

@@ -12,6 +12,12 @@ MISSING_STANZA = (1, 3)
 UNREADABLE = 99
 # The answer of a bucket that refuses a request.
 REFUSED = re.compile(r"<Code>([^<]*)</Code>.*?<Message>([^<]*)</Message>", re.DOTALL)
+# What pgBackRest reports for a repository that it cannot decrypt. None of its messages names the pass.
+WRONG_PASS = re.compile(
+    r"outside of section at line 1|CryptoError(?!\]:? unable to verify certificate)|unable to decrypt|invalid salt",
+    re.IGNORECASE,
+)
+OTHER_PASS = "vault_pgbackrest_cipher_pass is not the pass with which it was made"
 HEADINGS = ("ENDED (UTC)", "TYPE", "REPOSITORY", "DATABASE", "STORED", "TOOK", "LABEL")
 
 
@@ -76,11 +82,26 @@ def backup_unreadable(text: str) -> list[str]:
 
 def backup_reason(message: str) -> str:
     """The cause in what pgBackRest reports about a repository. For a bucket, that may be a whole HTTP answer."""
+    if WRONG_PASS.search(message):
+        return OTHER_PASS
     if refused := REFUSED.search(message):
         return f"{refused[1]}: {refused[2].rstrip('.')}"
     first, *others = message.splitlines() or ["unknown"]
     hints = [line.removeprefix("HINT: ") for line in map(str.strip, others) if line.startswith("HINT: ")]
     return " - ".join([re.sub(r"^\[\w+\] ", "", first).rstrip(".:"), *hints])
+
+
+def backup_error(lines: Sequence[str], default: str) -> str:
+    """The last error of pgBackRest in the lines of a journal.
+
+    Args:
+        lines: What pgBackRest has logged, the newest last.
+        default: The result if no line is an error.
+    """
+    errors = [line.partition(" ERROR: ")[2] for line in lines if " ERROR: " in line]
+    if errors and any(WRONG_PASS.search(error) for error in errors):
+        return f"The repository cannot be decrypted: {OTHER_PASS}"
+    return errors[-1] if errors else default
 
 
 def backup_endpoint(repository: Mapping[str, Any]) -> str:
@@ -216,6 +237,7 @@ class FilterModule:
             "backup_rows": backup_rows,
             "backup_missing_stanza": backup_missing_stanza,
             "backup_endpoint": backup_endpoint,
+            "backup_error": backup_error,
             "backup_folders": backup_folders,
             "backup_guard": backup_guard,
             "backup_document": backup_document,

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from math import inf
 from typing import Any
 
-from plugins.filter.backups import UNREADABLE, backup_reason
+from plugins.filter.backups import OTHER_PASS, UNREADABLE, WRONG_PASS, backup_reason
 from plugins.filter.cause import first_cause
 from plugins.restores import UNDONE, sentence
 
@@ -17,11 +17,6 @@ Backup = Mapping[str, Any]
 TIME = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?) ?(?P<zone>Z|UTC|[+-]\d\d(:?\d\d)?)?")
 EXAMPLE = '"2026-11-29 03:00:00+00"'
 GUIDE = "docs/backups.md explains it"
-# What pgBackRest reports for a repository that it cannot decrypt. None of its messages names the pass.
-WRONG_PASS = re.compile(
-    r"outside of section at line 1|CryptoError(?!\]:? unable to verify certificate)|unable to decrypt|invalid salt",
-    re.IGNORECASE,
-)
 # Codes of `pgbackrest info`: neither the stanza's folder nor its data exist, or it has no backup.
 NO_STANZA, NO_BACKUP = (1, 3), 2
 # In place of a point in time: everything that was archived.
@@ -46,7 +41,10 @@ def parsed(text: str) -> datetime:
             f"restore_to = {text!r} has no time zone, so it may mean another moment than yours. Write "
             f"{text.strip()}+00 for UTC, or the offset of your zone."
         )
-    return moment.replace(tzinfo=offset(found["zone"])).astimezone(UTC)
+    try:
+        return moment.replace(tzinfo=offset(found["zone"])).astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"restore_to = {text!r} does not exist in UTC. Write it like {EXAMPLE}.") from error
 
 
 def offset(zone: str) -> timezone:
@@ -116,8 +114,8 @@ def repository_refusal(answer: Mapping[str, Any], stanza: str) -> str:
     output = f"{answer.get('stderr') or ''}\n{answer.get('stdout') or ''}"
     if WRONG_PASS.search(output):
         return (
-            "The repository cannot be decrypted: vault_pgbackrest_cipher_pass is not the pass with which it was made. "
-            "Put the old pass back into the inventory's vault and run site.yml."
+            f"The repository cannot be decrypted: {OTHER_PASS}. Put the old pass back into the inventory's vault and "
+            "run site.yml."
         )
     found = stanzas(answer, stanza)
     status: Mapping[str, Any] = (found or {}).get("status", {})

@@ -37,6 +37,10 @@ FATAL = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
 # Clients that come too early get these.
 EARLY = re.compile(r"the database system is|not yet accepting connections")
 ERROR = re.compile(r"ERROR: (.*)")
+# pgBackRest's code for a repository that it cannot read. `info` succeeds then.
+UNREADABLE = 99
+# What it reports for a wrong passphrase, which none of its messages names.
+WRONG_PASS = re.compile(r"outside of section at line 1|CryptoError(?!\]:? unable to verify)|unable to decrypt")
 # A line of verify's output.
 COUNTS = re.compile(r"checked: (\d+), total valid (?:WAL|files): (\d+)")
 HEARTBEAT = "select extract(epoch from at) from fleet_heartbeat"
@@ -65,9 +69,19 @@ def pgbackrest(settings: Mapping[str, Any], number: int, *words: str) -> str:
     return done.stdout
 
 
+def cause(message: str) -> str:
+    """Return the first line of a message of pgBackRest, or what a wrong passphrase means."""
+    if WRONG_PASS.search(message):
+        return "vault_pgbackrest_cipher_pass is not the pass with which it was made"
+    return re.sub(r"^\[\w+Error\] ", "", message.splitlines()[0]).rstrip(".:") if message.strip() else "unknown"
+
+
 def newest(settings: Mapping[str, Any], number: int) -> Facts:
     """Return the newest backup."""
     stanzas = json.loads(pgbackrest(settings, number, "--output=json", "info"))
+    for status in (repository["status"] for stanza in stanzas for repository in stanza.get("repo", [])):
+        if status["code"] == UNREADABLE:
+            raise CheckError(f"The repository cannot be read: {cause(status['message'])}.")
     backups = [backup for stanza in stanzas for backup in stanza["backup"] if not backup.get("error")]
     if not backups:
         raise CheckError("The repository has no backup. `bin/fleet backup` makes one.")

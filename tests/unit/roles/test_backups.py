@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from plugins.filter.backups import (
+    OTHER_PASS,
     backup_document,
+    backup_error,
     backup_folders,
     backup_guard,
     backup_missing_stanza,
@@ -103,6 +105,29 @@ WRONG_CA = "[CryptoError] unable to verify certificate presented by '10.0.0.9:44
 
 
 @pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        ([], "exit-code"),
+        (["P00   WARN: no prior backup exists", "Failed with result 'exit-code'."], "exit-code"),
+        (
+            [
+                "P00  ERROR: [103]: unable to find a valid repository",
+                "P00  ERROR: [050]: unable to acquire lock",
+                "end",
+            ],
+            "[050]: unable to acquire lock",
+        ),
+        (
+            ["P00  ERROR: [029]: key/value found outside of section at line 1: ?3"],
+            f"The repository cannot be decrypted: {OTHER_PASS}",
+        ),
+    ],
+)
+def test_a_backup_that_fails_names_its_last_error(lines: list[str], reason: str) -> None:
+    assert backup_error(lines, "exit-code") == reason
+
+
+@pytest.mark.parametrize(
     ("message", "reason"),
     [
         (REFUSED, "NoSuchBucket: The specified bucket does not exist"),
@@ -111,6 +136,7 @@ WRONG_CA = "[CryptoError] unable to verify certificate presented by '10.0.0.9:44
             "role to retrieve temporary credentials not found - is a valid IAM role associated with this instance?",
         ),
         (WRONG_CA, "unable to verify certificate presented by '10.0.0.9:443': [18] self-signed certificate"),
+        ("[HostConnectError] timeout", "timeout"),
     ],
 )
 def test_a_bucket_that_cannot_be_read_is_not_an_empty_one(message: str, reason: str) -> None:
@@ -119,6 +145,11 @@ def test_a_bucket_that_cannot_be_read_is_not_an_empty_one(message: str, reason: 
     assert backup_table(backup_document(text)) == backup_unreadable(text) == [sentence]
     refusal = repository_refusal({"rc": 0, "stdout": text, "stderr": ""}, "main")
     assert refusal.startswith(f"The repository cannot be read: {reason}. Start its host")
+
+
+def test_a_wrong_passphrase_is_named() -> None:
+    text = info(code=99, message="[FormatError] key/value found outside of section at line 1: ?3?A")
+    assert backup_unreadable(text) == [f"Repository 1 cannot be read: {OTHER_PASS}."]
 
 
 PROVEN: dict[str, Any] = {

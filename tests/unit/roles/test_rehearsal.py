@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from plugins.filter.backups import backup_failed_rehearsals, backup_rehearsals
+from plugins.filter.backups import OTHER_PASS, backup_failed_rehearsals, backup_rehearsals
 from tests.unit.roles.modules import ROLES, load
 
 check = load(ROLES / "pgbackrest/files/backup_check.py")
@@ -32,6 +32,9 @@ GOOD = {
     "pg_amcheck": "exit 0",
 }
 RESTORE_FAILS = "case $* in *info) cat $ANSWERS/info;; *) echo 'P00  ERROR: [029]: unable to decrypt'; exit 29; esac"
+# With a repository that cannot be read, `info` succeeds.
+UNREADABLE = """echo '[{{"backup": [], "repo": [{{"status": {{"code": 99, "message": "{}"}}}}]}}]'"""
+NO_KEY = "[FormatError] key/value found outside of section at line 1: ?3?A"
 
 
 class Host:
@@ -98,6 +101,8 @@ def test_the_newest_backup_is_restored_checked_and_removed(host: Host, capsys: p
     ("programs", "reason"),
     [
         ({"pgbackrest": RESTORE_FAILS}, "pgBackRest's restore failed: [029]: unable to decrypt."),
+        ({"pgbackrest": UNREADABLE.format("[HostConnectError] timeout")}, "The repository cannot be read: timeout."),
+        ({"pgbackrest": UNREADABLE.format(NO_KEY)}, f"The repository cannot be read: {OTHER_PASS}."),
         ({"pgbackrest": "echo '[{\"backup\": []}]'"}, "The repository has no backup. `bin/fleet backup` makes one."),
         ({"pgbackrest": "exit 1"}, "pgBackRest's info failed: no output."),
         (

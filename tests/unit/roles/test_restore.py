@@ -53,6 +53,8 @@ def test_a_time_is_read_in_its_zone(text: str, utc: str) -> None:
         ({"to": "29.11.2026 03:00+00"}, "is not a point in time"),
         ({"to": "yesterday"}, "is not a point in time"),
         ({"to": "2026-11-31 03:00:00+00"}, "does not exist (day is out of range for month)"),
+        ({"to": "2026-11-29 03:00:00+25"}, "+25' does not exist in UTC. Write it like"),
+        ({"to": "0001-01-01 00:00:00+01"}, "+01' does not exist in UTC. Write it like"),
         ({"to": "2026-11-29 12:00:00+00"}, "is in the future"),
         ({"to": "2026-11-29 12:30:00+01"}, ""),
         ({"repositories": 0}, "pgbackrest_repositories is empty"),
