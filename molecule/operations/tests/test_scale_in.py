@@ -56,6 +56,7 @@ def scaled_in(runner: DrillRunner) -> Iterator[None]:
         members = fleet.json_of(fleet.hosts["db1"], "etcdctl member list -w json")["members"]
         assert [member["name"] for member in members] == ["db1"]
         assert fleet.sql(fleet.hosts["db1"], "select slot_name from pg_replication_slots") == ""
+        assert "member_slots_ttl" not in fleet.json_of(fleet.hosts["db1"], "curl -s http://127.0.0.1:8008/config")
         yield
     finally:
         larger = make(fleet, "up")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
@@ -61,3 +62,15 @@ def test_archiving_is_switched_off_completely_but_settings_of_an_operator_stay()
     assert off == dict.fromkeys(["recovery_conf", "create_replica_methods", "pgbackrest"])
     own = {"recovery_conf": {"restore_command": "wal-g wal-fetch"}, "create_replica_methods": ["wal_g", "basebackup"]}
     assert evaluate("__postgres_obsolete_settings", OFF, own) == {}
+
+
+@pytest.mark.parametrize(
+    ("found", "removed"),
+    [({"member_slots_ttl": 0}, True), ({"member_slots_ttl": "2h"}, False), ({"ttl": 30}, False)],
+    ids=["left behind", "of an operator", "not set"],
+)
+def test_patroni_keeps_the_slots_of_standbys_that_are_down(found: dict[str, Any], removed: bool) -> None:
+    name = "__postgres_leftover_slots_ttl"
+    template = trust(read_yaml("roles/postgres/vars/main.yml")[name])
+    result = Templar(DataLoader(), {"__postgres_config": {"json": found}}).template(template)
+    assert result == ({"member_slots_ttl": None} if removed else {})
