@@ -11,7 +11,9 @@ QUORUMS, DATA = ("etcd", "sentinel"), ("postgres", "redis")
 def too_many_silent(silent: Mapping[str, str], probed: Sequence[str], groups: Mapping[str, Sequence[str]]) -> list[str]:
     """A sentence for each reason why a run without the silent hosts cannot succeed."""
     failures = []
-    for group in (*QUORUMS, *DATA):
+    if silent and len(silent) == len(probed):
+        failures.append("No host answers; start one, or correct the connection variables.")
+    for group in (*QUORUMS, *DATA) if not failures else ():
         hosts = groups.get(group, [])
         down = [host for host in hosts if host in silent]
         if down and (2 * len(down) >= len(hosts) if group in QUORUMS else len(down) == len(hosts)):
@@ -21,6 +23,4 @@ def too_many_silent(silent: Mapping[str, str], probed: Sequence[str], groups: Ma
                 f"Group {group} has no {missing} without {', '.join(down)}; start {them} first, "
                 f"{first_run.ALLOW.format(them)}."
             )
-    if silent and not failures and len(silent) == len(probed):
-        failures.append("No host answers; start one, or correct the connection variables.")
     return [f"{sentence}." for sentence in silent.values()] + failures if failures else []

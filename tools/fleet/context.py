@@ -123,7 +123,9 @@ class Fleet:
     def hosts(self, outputs: dict[str, Any]) -> list[Host]:
         """Return the hosts of the inventory in `outputs`, in the inventory's order."""
         if "inventory" not in outputs:
-            raise FleetError(f"FLEET={self.name} has no hosts; run 'make up FLEET={self.name}' first.")
+            which = "" if self.inventory == "sandbox" else f" INVENTORY={self.inventory}"
+            which += "" if self.inventory == self.name else f" FLEET={self.name}"
+            raise FleetError(f"FLEET={self.name} has no hosts; run 'make up{which}' first.")
         inventory = outputs["inventory"]
         return [
             Host(name, own["ansible_host"], frozenset(g for g in inventory if name in inventory[g].get("hosts", [])))

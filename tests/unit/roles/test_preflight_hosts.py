@@ -254,9 +254,10 @@ def test_the_only_host_of_a_group_is_not_plural() -> None:
     )
 
 
-def test_a_run_without_any_host_is_refused() -> None:
-    failures = too_many_silent(silent("app1"), ["app1"], GROUPS)
-    assert failures[-1] == "No host answers; start one, or correct the connection variables."
+@pytest.mark.parametrize("host", ["app1", "db1"])
+def test_a_run_without_any_host_is_refused(host: str) -> None:
+    failures = too_many_silent(silent(host), [host], {"postgres": ["db1"]})
+    assert failures[1:] == ["No host answers; start one, or correct the connection variables."]
 
 
 def test_another_system_than_debian_13_is_refused() -> None:

@@ -110,6 +110,8 @@ def test_hosts_and_their_groups_come_from_the_inventory() -> None:
 def test_the_error_for_a_fleet_without_hosts_names_the_command() -> None:
     with pytest.raises(FleetError, match="run 'make up FLEET=a' first"):
         Fleet("a", "sandbox").hosts({})
+    with pytest.raises(FleetError, match="run 'make up INVENTORY=a' first"):
+        Fleet("a", "a").hosts({})
 
 
 def test_an_unreadable_state_is_reported_with_the_error_of_terraform(monkeypatch: pytest.MonkeyPatch) -> None:

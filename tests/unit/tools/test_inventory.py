@@ -49,13 +49,21 @@ def read(clone: Path, inventory: str, **environment: str) -> subprocess.Complete
     )
 
 
-@pytest.mark.parametrize("name", ["sandbox", "single"])
-def test_a_fleet_without_a_state_gets_the_advice_to_create_it(clone: Path, name: str) -> None:
-    result = read(clone, name)
+@pytest.mark.parametrize(
+    ("inventory", "fleet", "command"),
+    [
+        ("sandbox", "sandbox", "make up"),
+        ("single", "single", "make up INVENTORY=single"),
+        ("single", "blue", "make up INVENTORY=single FLEET=blue"),
+    ],
+)
+def test_a_fleet_without_a_state_gets_the_advice_to_create_it(
+    clone: Path, inventory: str, fleet: str, command: str
+) -> None:
+    result = read(clone, inventory, FLEET=fleet)
     assert result.returncode == 1
     assert result.stderr == (
-        f"FLEET={name} has no hosts: the Terraform state of terraform/sandbox is empty; "
-        f"run 'make up FLEET={name}' first.\n"
+        f"FLEET={fleet} has no hosts: the Terraform state of terraform/sandbox is empty; run '{command}' first.\n"
     )
 
 
@@ -68,6 +76,9 @@ def test_fleet_chooses_the_state(clone: Path) -> None:
     )
     assert read(clone, "single", FLEET="blue").stdout == '"hosts"\n'
     assert "FLEET=green has no hosts" in read(clone, "single", FLEET="green").stderr
+    (clone / "inventories" / "blue").mkdir()
+    other = read(clone, "sandbox").stderr
+    assert other.endswith("run 'make up' first, or choose a fleet that exists: INVENTORY=blue.\n")
 
 
 def test_a_broken_state_shows_the_error_of_terraform(clone: Path) -> None:
