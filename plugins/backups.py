@@ -43,16 +43,6 @@ def wrong_repositories(repositories: Any, hosts: Sequence[str]) -> list[str]:
     return failures
 
 
-def unreadable_repositories(error: str) -> str:
-    """A sentence about a template in pgbackrest_repositories that has no value, such as a secret that is not stored."""
-    if missing := re.search(r"'vault_(\w+)' is undefined", error):
-        return (
-            f"pgbackrest_repositories uses vault_{missing[1]}, which is not in the vault; store it with "
-            f"`bin/fleet secret set {missing[1]}`."
-        )
-    return f"pgbackrest_repositories has no value: {error.rstrip('.')}; correct it in the inventory."
-
-
 def _wrong(repository: Mapping[str, Any]) -> list[str]:
     kind = repository["type"]
     failures = [

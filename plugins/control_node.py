@@ -22,15 +22,19 @@ class ControlNodeAction(ActionBase):  # type: ignore[misc]  # Ansible has no typ
         return result | self.act()
 
     def values(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the values of those variables that are set."""
-        return {name: self._templar.template(self.variables[name]) for name in names if name in self.variables}
-
-    def defined(self, names: Iterable[str]) -> dict[str, Any]:
-        """Return the values of those variables that do not depend on a missing one, which another check reports."""
+        """Return the values of variables. fleet_check_variables reports those that are missing or have no value."""
         found: dict[str, Any] = {}
         for name in names:
             with suppress(AnsibleError):
-                found |= self.values([name])
+                found |= {name: self._templar.template(self.variables[name])} if name in self.variables else {}
+        return found
+
+    def of_hosts(self, name: str, hosts: Iterable[str]) -> dict[str, Any]:
+        """Return the value of a variable for each host that has one, and None for those on which it is not set."""
+        found: dict[str, Any] = {}
+        for host in hosts:
+            with suppress(AnsibleError):
+                found[host] = self.variables["hostvars"][host].get(name)
         return found
 
     def act(self) -> dict[str, Any]:

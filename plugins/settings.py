@@ -174,7 +174,10 @@ def wrong_role_ports(values: Mapping[str, Any], ports: Mapping[str, int]) -> lis
         f"{name} = {values[name]} is not supported: firewalls, nginx and Prometheus use port {ports[entry]} (entry "
         f"{entry} of inventories/shared/ports.yml); remove {name}."
         for name, entry in PORTS.items()
-        if name in values and str(values[name]) not in (str(ports[entry]), "0" if name == "celery_metrics_port" else "")
+        # Not a port: a check of types reports app_port.
+        if name in values
+        and ports[entry]
+        and str(values[name]) not in (str(ports[entry]), "0" if name == "celery_metrics_port" else "")
     ]
 
 
@@ -196,7 +199,8 @@ def taken_app_port(ports: Mapping[str, int], own: Mapping[str, int]) -> list[str
 
 def wrong_matrix_ports(fleet_ports: Any, ports: Mapping[str, int]) -> list[str]:
     """A sentence for each entry of an inventory's own fleet_ports whose port no role uses."""
-    found = {entry.get("name"): entry.get("port") for entry in fleet_ports if isinstance(entry, dict)}
+    entries = fleet_ports if isinstance(fleet_ports, list) else []
+    found = {entry.get("name"): entry.get("port") for entry in entries if isinstance(entry, dict)}
     return [
         f"fleet_ports, entry {name}: port = {found[name]} is not supported, because its service uses port {port}; set "
         f"{port}, or open another port with fleet_extra_ports."
@@ -234,13 +238,13 @@ def moved_data(
 
     Args:
         records: For each host the records in its answer.
-        addresses: Each host's fleet_address.
+        addresses: Each host's fleet_address, if it has one.
         groups: The inventory's groups.
         values: The variables of KEPT.
     """
     failures = []
     for host, fields in records.items():
         failures += other_data(host, json.loads(fields.get("IDENTITY") or "{}"), values)
-        if any(host in groups.get(group, ()) for group in KNOWN_BY_ADDRESS):
+        if host in addresses and any(host in groups.get(group, ()) for group in KNOWN_BY_ADDRESS):
             failures += other_address(host, fields.get(f"ADDRESS {host}", ""), addresses[host])
     return failures

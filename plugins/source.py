@@ -16,8 +16,8 @@ from tools.release.tree import refuse_incomplete, shipped
 
 def wrong_source(source: str, settings: Mapping[str, Any]) -> list[str]:
     """A sentence for each mistake in the application's source that shows without building it."""
-    root = Path(source).expanduser()
-    if is_remote(source):
+    root = Path(str(source)).expanduser()
+    if is_remote(str(source)):
         return []  # it is fetched before the first host changes
     if not root.is_dir():
         return [f"app_source = {source} is not a folder; set it to the application's folder, git URL or archive."]

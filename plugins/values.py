@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,15 @@ SECRET = ("password", "secret", "_key", "token", "certificate")
 MAX_VALUE_LENGTH = 60
 # Suffix of a variable's name → allowed range. The first match counts. Any other number must be at least 0.
 BOUNDS = {"celery_metrics_port": (0, 65535), "_port": (1, 65535), "_router_id": (1, 255), "_upload_mb": (1, inf)}
+
+WRONG_TYPE = re.compile(r"argument '[^']+' is of type \w+ and we were unable to convert to (int|float|bool|list|dict):")
+TYPES = {
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "list": "a list",
+    "dict": "a dictionary",
+}
 
 
 def shown(name: str, value: Any) -> str:
@@ -37,16 +47,29 @@ def wrong_types(role: str, options: Mapping[str, Mapping[str, Any]], values: Map
     for name, value in values.items():
         validated = ArgumentSpecValidator({name: {**options[name], "required": False}}).validate({name: value})
         messages, number = validated.error_messages, validated.validated_parameters.get(name)
+        kind = options[name].get("type", "str")
+        # Ansible's check converts these, and a role then uses the value that was given.
+        if kind == "list" and not isinstance(value, list):
+            messages = ["it must be a list"]
+        elif kind in ("str", "path") and isinstance(value, list | dict):
+            messages = ["it must be text"]
+        elif kind == "list" and any("dictionary requested" in message for message in messages):
+            messages = ["each entry must be a dictionary"]
         if isinstance(number, int | float) and not messages:
             low, high = next((bounds for suffix, bounds in BOUNDS.items() if name.endswith(suffix)), (0, inf))
             if not low <= number <= high:
                 messages = [f"it must be from {low} to {high}" if high < inf else f"it must be at least {low}"]
         failures += [
-            f"{name} = {shown(name, value)} does not fit role {role}: {message.rstrip('.')}; "
-            f"see roles/{role}/README.md."
+            f"{name} = {shown(name, value)} does not fit role {role}: {_plain(message)}; see roles/{role}/README.md."
             for message in messages
         ]
     return failures
+
+
+def _plain(message: str) -> str:
+    """Ansible's message about a wrong value, without its internal names of types."""
+    found = WRONG_TYPE.match(message)
+    return f"it must be {TYPES[found[1]]}" if found else message.rstrip(".")
 
 
 def wrong_values(
@@ -78,6 +101,7 @@ def is_literal(value: Any) -> bool:
     return not (isinstance(value, str) and ("{{" in value or "{%" in value))
 
 
+@cache
 def specifications(roles: Path) -> dict[str, Mapping[str, Mapping[str, Any]]]:
     """Role → the options of its argument_specs."""
     return {

@@ -6,6 +6,7 @@ import shlex
 import subprocess
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from ipaddress import ip_address, ip_network
@@ -201,7 +202,7 @@ class ActionModule(ControlNodeAction):
         version = str(self.arguments["debian"])
         # Only the hosts that --limit selects.
         hosts = {host: self.variables["hostvars"][host] for host in self.variables["ansible_play_hosts_all"]}
-        failures = [sentence for host in hosts for sentence in password_login(host, hosts[host])]
+        failures = self._password_logins(hosts)
         answers = self._answers(hosts)
         left_out = [host for host in self.variables["groups"]["all"] if host not in hosts]
         records = {answer.host: answer.fields for answer in answers if not answer.error}
@@ -218,7 +219,7 @@ class ActionModule(ControlNodeAction):
         failures += [
             sentence for answer in answers for sentence in locked_out(answer, self._firewall_rules(answer.host))
         ]
-        app_port = str(self.defined(["app_port"]).get("app_port", ""))
+        app_port = str(self.values(["app_port"]).get("app_port", ""))
         serving = [answer for answer in answers if answer.host in self.variables["groups"].get("app", [])]
         failures += [
             sentence for answer in serving for sentence in taken_by_another(answer.fields, answer.host, app_port)
@@ -232,10 +233,10 @@ class ActionModule(ControlNodeAction):
             known = records | {answer.host: answer.fields for answer in other_answers if not answer.error}
             failures += first_run.emptied(new_groups, self.variables["groups"], known)
         if self.arguments["starts_database"]:
-            fleet = str(self.defined(["fleet_name"]).get("fleet_name", ""))
+            fleet = str(self.values(["fleet_name"]).get("fleet_name", ""))
             failures += restores.unfinished(records, self.arguments["restore_from"], fleet)
-        addresses = {host: str(hosts[host].get("fleet_address")) for host in hosts}
-        kept = settings.kept_defaults(self.arguments["root"]) | self.defined(settings.KEPT)
+        addresses = {host: str(address) for host, address in self.of_hosts("fleet_address", records).items() if address}
+        kept = settings.kept_defaults(self.arguments["root"]) | self.values(settings.KEPT)
         failures += settings.moved_data(records, addresses, self.variables["groups"], kept)
         if not self.arguments["allow_unreachable"]:
             failures += [sentence for answer in answers for sentence in wrong_connection(answer)]
@@ -244,12 +245,22 @@ class ActionModule(ControlNodeAction):
             failures += [] if failures else too_many_silent(silent, list(hosts), self.variables["groups"])
         return {"failures": failures, "silent": silent}
 
+    def _password_logins(self, hosts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+        failures = []
+        for host, variables in hosts.items():
+            with suppress(AnsibleError):
+                failures += password_login(host, variables)
+        return failures
+
     def _answers(self, hosts: Mapping[str, Mapping[str, Any]]) -> list[Answer]:
         """The answers of hosts that Ansible reaches by SSH with a key, or on this machine."""
         kinds = ("ssh", "smart", "local")
-        probed = [host for host in hosts if hosts[host].get("ansible_connection", "ssh") in kinds]
-        probed = [host for host in probed if not password_login(host, hosts[host])]
-        probes = [self._probe(host, hosts[host], int(self.arguments["timeout"])) for host in probed]
+        probes = []
+        for host, variables in hosts.items():
+            # fleet_check_variables reports connection variables without a value.
+            with suppress(AnsibleError):
+                if variables.get("ansible_connection", "ssh") in kinds and not password_login(host, variables):
+                    probes.append(self._probe(host, variables, int(self.arguments["timeout"])))
         with ThreadPoolExecutor(max(len(probes), 1)) as pool:
             return list(pool.map(lambda run: run(), probes))
 

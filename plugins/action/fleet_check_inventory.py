@@ -7,10 +7,8 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-from ansible.errors import AnsibleError
-
 from plugins import arguments, processes
-from plugins.backups import unreadable_repositories, wrong_repositories
+from plugins.backups import wrong_repositories
 from plugins.control_node import ControlNodeAction
 from plugins.filter.mail import mail_failure
 from plugins.folders import FOLDERS, wrong_folders
@@ -21,9 +19,9 @@ TIERS = ("loadbalancers", "app", "postgres", "etcd", "redis", "sentinel", "monit
 # Groups that may be missing for wrong_ports: wrong_groups reports missing tiers, and not every application has workers.
 OPTIONAL_GROUPS = (*TIERS, "workers")
 QUORUMS = ("etcd", "sentinel")
-REQUIRED = ("fleet_name", "fleet_domain", "fleet_subnet", "fleet_vip", "fleet_admin_networks", "fleet_ports")
-APPLICATION = ("app_name", "app_source", "app_module")
-APPLICATION_OPTIONS = (
+SHARED = ("fleet_subnet", "fleet_vip", "fleet_admin_networks", "fleet_ports")
+APPLICATION = (
+    "app_source",
     "nginx_static_source",
     "app_celery_app",
     "app_migrate_command",
@@ -62,7 +60,10 @@ def wrong_addresses(addresses: Mapping[str, Any]) -> list[str]:
     hosts_at: defaultdict[str, list[str]] = defaultdict(list)
     for host, address in addresses.items():
         if address is None:
-            failures.append(f"{host} has no fleet_address; set it to the host's private IPv4 address.")
+            failures.append(
+                f"{host}: fleet_address is not set; set it beside the host in the inventory, such as "
+                "fleet_address: 192.0.2.11, its private IPv4 address."
+            )
         elif not _is_ipv4(address):
             failures.append(
                 f"{host}: fleet_address = {address!r} is not an IPv4 address; set it to the host's private one."
@@ -79,6 +80,8 @@ def wrong_addresses(addresses: Mapping[str, Any]) -> list[str]:
 def wrong_vip(vip: Any, subnet: Any, addresses: Mapping[str, Any]) -> list[str]:
     """A sentence if the virtual address cannot work. It may be empty, for a cloud with its own load balancer."""
     try:
+        if not isinstance(subnet, str):
+            raise ValueError("it is no text")
         network = ip_network(subnet)
     except ValueError as error:
         return [f"fleet_subnet = {subnet!r} is not a network ({error}); write it like 192.0.2.0/24."]
@@ -126,6 +129,8 @@ def wrong_ports(
         if rule["name"] in taken:
             failures.append(f"{where}: an entry of fleet_ports has this name already; choose another one.")
         protocol, port = rule.get("protocol"), rule.get("port")
+        if port == 0 and rule["name"] == "app":
+            continue  # app_port is no number: its type is checked
         if protocol not in ("tcp", "udp", "vrrp"):
             failures.append(f"{where}: protocol = {protocol!r} is unknown; use tcp, udp or vrrp.")
         elif protocol != "vrrp" and (isinstance(port, bool) or not isinstance(port, int) or not 0 < port < 65536):
@@ -146,16 +151,12 @@ def wrong_ports(
 
 def wrong_application(settings: Mapping[str, Any], workers: Sequence[str]) -> list[str]:
     """A sentence for each mistake that role app would find only after the lower tiers are configured."""
-    failures = [
-        f"{name} is not set; link or write group_vars/all/application.yml. See docs/your-application.md."
-        for name in APPLICATION
-        if not settings.get(name)
-    ]
+    failures = []
     if source := settings.get("app_source"):
         failures += wrong_source(source, settings)
-    static, celery, migrate, status, sql = map(settings.get, APPLICATION_OPTIONS[:5])
+    static, celery, migrate, status, sql = map(settings.get, APPLICATION[1:6])
     # The folder of a built or fetched source does not exist yet.
-    if static and Path(static).is_absolute() and not Path(static).is_dir():
+    if static and Path(str(static)).is_absolute() and not Path(static).is_dir():
         failures.append(
             f"nginx_static_source = {static} is not a folder; set it to the folder of the static files, or remove it."
         )
@@ -198,42 +199,40 @@ class ActionModule(ControlNodeAction):
     def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
         hostvars, groups = self.variables["hostvars"], self.variables["groups"]
-        addresses = {host: self._templar.template(hostvars[host].get("fleet_address")) for host in groups["all"]}
-        shared = self.values(REQUIRED)
+        addresses = self.of_hosts("fleet_address", groups["all"])
+        shared = self.values(SHARED)
 
-        failures = [f"{name} is not set; see 'Your own hosts' in README.md." for name in REQUIRED if name not in shared]
-        failures += wrong_groups(groups) + wrong_addresses(addresses)
+        failures = wrong_groups(groups) + wrong_addresses(addresses)
         if "fleet_vip" in shared and "fleet_subnet" in shared:
             failures += wrong_vip(shared["fleet_vip"], shared["fleet_subnet"], addresses)
         if "fleet_admin_networks" in shared:
             failures += wrong_networks(shared["fleet_admin_networks"])
-        failures += wrong_application(self.values((*APPLICATION, *APPLICATION_OPTIONS)), groups.get("workers", []))
+        roles = specifications(Path(self.arguments["roles"]))
+        application = self.values(APPLICATION)
+        wrong = wrong_values(roles, application, failures)
+        failures += wrong or wrong_application(application, groups.get("workers", []))
         # Only the names: on the first run, the secrets in the files do not exist yet.
         files = self.variables.get("app_config_files")
-        app_name = str(self.defined(["app_name"]).get("app_name", ""))
+        app_name = str(self.values(["app_name"]).get("app_name", ""))
         failures += wrong_file_names(files if isinstance(files, Mapping) else (), app_name)
         if self.arguments["fetches_source"]:
             failures += unreadable(str(self.values(["app_source"]).get("app_source", "")))
-        members = self.defined(["app_members", "app_worker_members"]).values()
+        members = self.values(["app_members", "app_worker_members"]).values()
         names = dict.fromkeys(member["name"] for group in members for member in group)
         failures += wrong_folders(self.values(FOLDERS), list(names))
-        try:
-            repositories = self.values(["pgbackrest_repositories"]).get("pgbackrest_repositories")
-            failures += wrong_repositories(repositories, groups.get("backup", []))
-        except AnsibleError as error:
-            failures.append(unreadable_repositories(str(error)))
+        repositories = self.values(["pgbackrest_repositories"]).get("pgbackrest_repositories")
+        failures += wrong_repositories(repositories, groups.get("backup", []))
         failures += processes.wrong(self.values(processes.VARIABLES), groups)
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)
         for extra in self.values(["fleet_extra_ports"]).values():
             taken = [rule["name"] for rule in shared.get("fleet_ports", []) if "name" in rule]
             failures += wrong_ports(extra, groups, "fleet_extra_ports", taken)
-        secrets = self.defined(name for name in self.variables if name.startswith("vault_"))
-        for warning in arguments.warnings(self.defined(arguments.VARIABLES), secrets):
+        secrets = self.values(name for name in self.variables if name.startswith("vault_"))
+        for warning in arguments.warnings(self.values(arguments.VARIABLES), secrets):
             self._display.warning(warning)
 
         # Only literal values are checked here. Ansible checks templated ones when their role runs.
-        roles = specifications(Path(self.arguments["roles"]))
         unique: dict[str, None] = {}
         for host in groups["all"]:
             literal = {name: value for name, value in hostvars.raw_get(host).items() if is_literal(value)}

@@ -93,11 +93,11 @@ class ActionModule(ControlNodeAction):
             given = {half: values.get(f"{stem}_tls_{half}") for half in ("key", "certificate")}
             # An inventory may define the role's variables instead of those of the vault.
             direct = stem.removeprefix("vault_")
-            found = self.defined((f"{direct}_tls_key", f"{direct}_tls_certificate"))
+            found = self.values((f"{direct}_tls_key", f"{direct}_tls_certificate"))
             if found and set(found.values()) != set(given.values()):
                 stem, given = direct, {half: found.get(f"{direct}_tls_{half}") for half in given}
             wrong = wrong_pair(stem, given["key"], given["certificate"], now)
-            domain = self.defined(["fleet_domain"]).get("fleet_domain")
+            domain = self.values(["fleet_domain"]).get("fleet_domain")
             if given["certificate"] and domain and not wrong:
                 wrong = wrong_name(f"{stem}_tls_certificate", given["certificate"], domain)
             failures += wrong

@@ -74,12 +74,12 @@ class ActionModule(ControlNodeAction):
     def act(self) -> dict[str, Any]:
         """Return the failures; the role decides what to do about them."""
         root = Path(self.arguments["root"])
-        app_port = str(self.defined(["app_port"]).get("app_port"))
+        app_port = str(self.values(["app_port"]).get("app_port"))
         ports = settings.matrix(root, int(app_port) if app_port.isdecimal() else 0)
         defaults = settings.role_ports(root)
-        failures = settings.wrong_role_ports(self.defined(settings.PORTS), ports)
-        failures += settings.taken_app_port(ports, defaults | self.defined(defaults))
-        failures += settings.wrong_matrix_ports(self.defined(["fleet_ports"]).get("fleet_ports", []), ports)
+        failures = settings.wrong_role_ports(self.values(settings.PORTS), ports)
+        failures += settings.taken_app_port(ports, defaults | self.values(defaults))
+        failures += settings.wrong_matrix_ports(self.values(["fleet_ports"]).get("fleet_ports", []), ports)
         if not self.variables.get("inventory_dir"):
             return {"failures": failures}
         folder = Path(self.variables["inventory_dir"])

@@ -14,7 +14,7 @@ def mail_failure(url: str) -> str:
     if not url:
         return ""
     try:
-        parts = urlsplit(url)
+        parts = urlsplit(str(url))
         usable = parts.scheme in PORTS and parts.hostname and (parts.port or True)
     except ValueError:
         usable = False

@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from ansible.errors import AnsibleError
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from plugins.backups import SETTINGS, unreadable_repositories, wrong_repositories
+from plugins.backups import SETTINGS, wrong_repositories
 from tests.unit.roles.modules import read_yaml, render
 
 DB1, DB2 = ({"name": f"db{number}", "address": f"10.0.0.4{number}"} for number in (1, 2))
@@ -165,19 +164,6 @@ def test_a_wrong_repository_is_refused_before_any_host_is_touched(
     assert len(sentences) == (1 if part else 0)
     assert part in "".join(sentences)
     assert KEY["secret"] not in "".join(sentences)
-
-
-def test_a_secret_that_is_not_in_the_vault_is_named() -> None:
-    repositories = [S3 | KEY | {"secret": trust_as_template("{{ vault_backups_secret }}")}]
-    with pytest.raises(AnsibleError) as undefined:
-        Templar(DataLoader(), {}).template(repositories)
-    assert unreadable_repositories(str(undefined.value)) == (
-        "pgbackrest_repositories uses vault_backups_secret, which is not in the vault; store it with "
-        "`bin/fleet secret set backups_secret`."
-    )
-    assert unreadable_repositories("x has no y.") == (
-        "pgbackrest_repositories has no value: x has no y; correct it in the inventory."
-    )
 
 
 def test_preflight_knows_the_settings_of_a_repository() -> None:

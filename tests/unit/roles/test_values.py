@@ -23,6 +23,24 @@ def test_a_value_of_the_wrong_type_names_variable_value_and_role() -> None:
     assert sentences[2].startswith("x_password = … does not fit role x: ")
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "error"),
+    [
+        ({"type": "list"}, {"a": 1}, "it must be a list"),
+        # Ansible's check would split it, and the role would use its characters.
+        ({"type": "list"}, "a,b", "it must be a list"),
+        ({"type": "list", "elements": "dict"}, ["a"], "each entry must be a dictionary"),
+        ({"type": "int"}, [1], "it must be a whole number"),
+        ({"type": "bool"}, "perhaps", "it must be true or false"),
+        ({"type": "str"}, ["a"], "it must be text"),
+    ],
+)
+def test_a_wrong_type_is_explained_without_names_of_classes(option: dict[str, Any], value: Any, error: str) -> None:
+    assert wrong_types("x", {"x_y": option}, {"x_y": value}) == [
+        f"x_y = {value!r} does not fit role x: {error}; see roles/x/README.md."
+    ]
+
+
 ROLES_WITH_PORT: dict[str, Options] = {role: {"app_port": {"type": "int"}} for role in ("app", "maintain")}
 
 
