@@ -11,6 +11,21 @@ from tests.support.live.clients import ARTICLES, publish
 from tests.support.live.fleet import LiveFleet, eventually
 
 NOWHERE = "postgresql+psycopg2://nobody:nothing@127.0.0.1:1/nothing"
+# Highest exposure of a unit, by `systemd-analyze security` of Debian 13, from 0 (safe) to 10.
+EXPOSURES = {
+    "app": 1.5,
+    "celery-beat": 1.5,
+    "celery-worker": 1.5,
+    "nginx-errors": 2.0,
+    "prometheus-blackbox-exporter": 2.0,
+    "prometheus-nginx-exporter": 2.0,
+    "prometheus-node-exporter": 2.0,
+    "prometheus-postgres-exporter": 2.0,
+    "prometheus-redis-exporter": 2.0,
+    "redis-sentinel": 1.5,
+    "redis@cache": 1.5,
+    "redis@store": 1.5,
+}
 # Writes Patroni's configuration in etcd, with the value that it has.
 WRITE = """
 import base64, json, sys, urllib.request
@@ -83,3 +98,10 @@ def test_the_applications_user_cannot_control_the_fleet(fleet: LiveFleet) -> Non
     probe = f"python3 -c {shlex.quote(ports.PROBE)} {targets}"
     assert json.loads(fleet.app_command(probe)) == []
     assert {port for _, port in fleet.json_of(node, probe)} >= control - unused
+
+
+def test_no_unit_has_more_rights_than_it_needs(fleet: LiveFleet) -> None:
+    (node,) = fleet.hosts.values()
+    table = fleet.json_of(node, "systemd-analyze security --no-pager --json=short")
+    found = {row["unit"].removesuffix(".service"): float(row["exposure"]) for row in table}
+    assert {unit: found[unit] for unit, limit in EXPOSURES.items() if found[unit] > limit} == {}
