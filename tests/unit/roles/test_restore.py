@@ -243,6 +243,34 @@ def test_the_playbook_refuses_before_it_connects(options: list[str], message: st
     assert message in " ".join(result.stdout.split())
 
 
+IN_PLACE = {"restore_in_place": True, "restore_confirm": "shop"}
+
+
+@pytest.mark.parametrize(
+    ("alive", "options", "message"),
+    [
+        ([], {}, "None of db1, db2 answers over SSH, so nothing was changed."),
+        ([], {"restore_host": "db1"}, "db1 does not answer over SSH, so nothing was changed."),
+        (["db2"], {"restore_host": "db1"}, "db1 does not answer over SSH, so nothing was changed."),
+        (["db1"], IN_PLACE, "db2 does not answer over SSH, and it needs all database hosts."),
+        (["db2"], {}, "TASK [restore : Query the repository]"),  # it goes on there
+    ],
+)
+def test_a_host_that_is_down_is_named(alive: list[str], options: dict[str, Any], message: str, tmp_path: Path) -> None:
+    down = {"ansible_host": "127.0.0.1", "ansible_port": 9}
+    here = {"ansible_connection": "local", "ansible_become": False}
+    hosts = {name: here if name in alive else down for name in ("db1", "db2")}
+    variables: dict[str, Any] = {"fleet_name": "shop", "fleet_address": "127.0.0.9", "postgres_database": "shop"}
+    variables |= {"pgbackrest_repositories": [{"type": "host"}], "etcd_members": []}
+    groups = {"postgres": {"hosts": hosts}, **{name: {"hosts": {}} for name in ("etcd", "app")}}
+    (tmp_path / "hosts.json").write_text(json.dumps({"all": {"vars": variables, "children": groups}}))
+    given = json.dumps({"restore_to": OPTIONS["to"], **options})
+    words = ["-i", str(tmp_path / "hosts.json"), "playbooks/restore.yml", "--check", "-e", given]
+    result = of_the_project().run(*words)
+    assert result.returncode != 0
+    assert message in " ".join(result.stdout.split())
+
+
 def test_an_output_that_is_no_text_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: Run
 ) -> None:
