@@ -1,6 +1,5 @@
 """Finds migrations, the Celery application, and the processes beside the web server."""
 
-import ast
 import re
 import shlex
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from typing import Any
 from plugins.arguments import without_addresses
 from tools.project import commands
 from tools.project.apps import Apps, Target
-from tools.project.code import Code, Function, calls, dotted
+from tools.project.code import dotted
 from tools.project.commands import Command, settings
 from tools.project.dependencies import Dependencies
 from tools.project.tree import Finding, Tree
@@ -242,56 +241,3 @@ def without_worker(tree: Tree, needs: Dependencies) -> str:
                 f"tasks, set app_processes: worker: {{command: {command}}}"
             )
     return ""
-
-
-def owner(code: Code, application: str, migrates: bool) -> tuple[Finding | None, str]:
-    """Return whether the application needs the owner of the schema, and a note if nothing creates its tables."""
-    calls = schema_at_start(code, application)
-    what = "upgrade()" if "upgrade()" in calls else "create_all()"
-    if what in calls and (what == "upgrade()" or not migrates):
-        reason = f"{calls[what]}: {what}; remove this if it does not run when the application starts"
-        return Finding("app_database_owner", True, reason, assumed=True), ""
-    if "by hand" not in calls or migrates:
-        return None, ""
-    place = calls["by hand"]
-    way_out = "set app_release_command to a command that does"
-    return None, f"{place} creates the tables, but gunicorn does not run that line; {way_out}."
-
-
-def schema_at_start(code: Code, application: str) -> dict[str, str]:
-    """Return what the code may call to change the schema when `application` is imported, with the place.
-
-    `by hand` is a place of create_all() that gunicorn does not run: in a command, a script, or under `__main__`.
-    """
-    found: dict[str, str] = {}
-    imported = {application.rpartition(".")[2], *imported_names(code)}
-    for module in code.modules.values():
-        apart = {id(call) for node in module.nodes if is_command(node) or is_main(node) for call in calls(node)}
-        script = "/" not in module.path and module.name not in imported
-        for call in module.calls:
-            by_hand = script or id(call) in apart
-            if isinstance(call.func, ast.Attribute) and call.func.attr == "create_all":
-                found.setdefault("by hand" if by_hand else "create_all()", module.at(call))
-            elif not by_hand and code.resolve(module, dotted(call.func)) == ("flask_migrate", "upgrade"):
-                found.setdefault("upgrade()", module.at(call))
-    return found
-
-
-def imported_names(code: Code) -> Iterator[str]:
-    """Yield the names in all import statements of a project, also those in functions."""
-    for module in code.modules.values():
-        for node in module.nodes:
-            if isinstance(node, ast.Import | ast.ImportFrom):
-                names = [alias.name for alias in node.names] + [getattr(node, "module", None) or ""]
-                yield from (part for name in names for part in name.split("."))
-
-
-def is_command(node: ast.AST) -> bool:
-    """Whether a function is a command, such as one of `flask`."""
-    decorators = node.decorator_list if isinstance(node, Function) else []
-    return any(dotted(d.func if isinstance(d, ast.Call) else d).endswith("command") for d in decorators)
-
-
-def is_main(node: ast.AST) -> bool:
-    """Whether a block runs only if its file is started itself."""
-    return isinstance(node, ast.If) and "__name__" in ast.dump(node.test)

@@ -15,6 +15,7 @@ from tools.project import (
     interpreter,
     platforms,
     servers,
+    tables,
     timers,
     web,
     websockets,
@@ -233,9 +234,8 @@ def schema(
     project.add(*found)
     project.notes += background.migration_notes(tree)
     if beside.migrates and not found:
-        project.notes.append(
-            f"{beside.migrates} migrates the schema, but no migrations were found; set app_migrate_command."
-        )
+        note = f"{beside.migrates} migrates the schema, but no migrations were found; set app_migrate_command."
+        project.notes.append(note)
     elif not found and (place := background.flask_migrate(flask)):
         project.notes.append(
             f"{place} uses Flask-Migrate, but the project has no migrations, so a new database has no tables; create "
@@ -255,7 +255,7 @@ def schema(
         lines = " && ".join(re.sub(r"\bflask (?!--app)", own, line) for line, _ in beside.build)
         sources = dict.fromkeys(source for _, source in beside.build)
         project.add(Finding("app_build_command", lines, ", ".join(sources)))
-    owner, note = background.owner(flask.code, module.partition(":")[0], migrates=bool(found))
+    owner, note = tables.owner(flask.code, module.partition(":")[0], migrates=bool(found))
     project.add(owner)
     project.notes += [note] if note and not beside.release else []
 

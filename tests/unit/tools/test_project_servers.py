@@ -125,6 +125,7 @@ def test_an_application_that_reads_a_url_needs_no_parts(tmp_path: Path) -> None:
     assert found(tmp_path, {"app.py": APP, "c.py": code}).value("app_environment") is None
 
 
+COMMAND = "@app.cli.command('make')\ndef make():\n"
 USED = {"app.py": f"{APP}\ndef later():\n    from c import db"}
 
 
@@ -137,6 +138,11 @@ USED = {"app.py": f"{APP}\ndef later():\n    from c import db"}
         ({"c.py": "@app.cli.command('init-db')\ndef init():\n    db.create_all()"}, None),
         ({"c.py": "from flask_migrate import upgrade\ndef make():\n    upgrade('migrations')", **USED}, True),
         ({"c.py": "from plugins import upgrade\nupgrade()"}, None),
+        ({"s.sql": "CREATE TABLE t", "c.py": "def make():\n    app.open_resource('s.sql')", **USED}, True),
+        ({"s.sql": "SELECT 1", "c.py": "def start():\n    app.open_resource('s.sql')"}, None),
+        ({"db/s.sql": "create table t", "c.py": f"def init():\n    open('s.sql')\n{COMMAND}    init()"}, None),
+        ({"c.py": f"def init():\n    db.create_all()\n{COMMAND}    init()", **USED}, None),
+        ({"c.py": f"def init():\n    db.create_all()\ninit()\n{COMMAND}    init()", **USED}, True),
     ],
 )
 def test_an_application_that_changes_its_schema_at_its_start_is_the_owner(
@@ -145,4 +151,5 @@ def test_an_application_that_changes_its_schema_at_its_start_is_the_owner(
     project = found(tmp_path, {"app.py": APP, **files})
     assert project.value("app_database_owner") is owner
     by_hand = "creates the tables, but gunicorn does not run that line"
-    assert any(by_hand in note for note in project.notes) == (owner is None and "create_all" in str(files))
+    creates = any(word in str(files) for word in ("create_all", "create table"))
+    assert any(by_hand in note for note in project.notes) == (owner is None and creates)
