@@ -225,7 +225,7 @@ class ActionModule(ControlNodeAction):
             sentence for answer in serving for sentence in taken_by_another(answer.fields, answer.host, app_port)
         ]
         if self.arguments["installs_release"]:
-            shared = self.defined(["app_shared_mount", "app_members", "app_worker_members"])
+            shared = self.values(["app_shared_mount", "app_members", "app_worker_members"])
             mount = str(shared.pop("app_shared_mount", ""))
             names = dict.fromkeys(member["name"] for group in shared.values() for member in group)
             failures += not_shared(mount, {name: records[name].get("MOUNT", "") for name in names if name in records})
