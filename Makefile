@@ -20,7 +20,7 @@ help: ## List the commands
 	@echo "Options"
 	@echo "  FLEET=name         another fleet in addition to the first, with its own subnet (default: sandbox)"
 	@echo "  INVENTORY=single   one host in every group instead of ten hosts"
-	@echo "  INVENTORY=name     any folder in inventories/, for all commands but up, down and mail"
+	@echo "  INVENTORY=name     any folder in inventories/, or a path, for all commands but up, down and mail"
 	@echo "  SUBNET=CIDR        a new fleet's network, if the default is taken"
 	@echo "  ENGINE=docker      another container engine than podman"
 

@@ -46,10 +46,15 @@ class Fleet:
         Only a fleet of the sandbox can be created and removed. Without `sandbox`, every inventory is accepted.
         """
         inventory = os.environ.get("INVENTORY") or "sandbox"
+        if "/" in inventory:  # a path, from the folder in which the command was typed
+            path = Path(inventory).resolve()
+            inventory = path.name if path.parent == ROOT / "inventories" else str(path)
         folder = ROOT / "inventories" / inventory
         if not folder.is_dir():
             names = ", ".join(sorted(path.parent.name for path in ROOT.glob("inventories/*/group_vars")))
-            raise FleetError(f"INVENTORY={inventory} is not a folder in inventories/; use one of {names}.")
+            raise FleetError(
+                f"INVENTORY={inventory} is not a folder in inventories/; use one of {names}, or the path of one."
+            )
         # As in bin/inventory: an inventory with a Terraform root of its own is another place, such as AWS.
         other_place = inventory != "sandbox" and (ROOT / "terraform" / inventory).exists()
         other_place |= (folder / "terraform.sh").resolve() != ROOT / "bin" / "inventory"

@@ -90,6 +90,12 @@ def remove(cluster: Cluster, run_module: Run) -> Iterator[Remove]:
             ["without mon1", "db1 leads", "without db2"],
             id="the leader comes last",
         ),
+        pytest.param(
+            {"leader": "2", "dead": {"3"}},
+            "1",
+            ["without mon1", "db1 leads", "without db2"],
+            id="the leader leaves, and another was destroyed",
+        ),
         pytest.param({"refusals": 1}, "12", ["without mon1"], id="etcd refuses at first"),
     ],
 )
@@ -128,6 +134,20 @@ def test_a_member_whose_removal_would_leave_too_few_votes_stays(cluster: Cluster
     assert cluster.changes == []
     assert "mon1 cannot be removed from etcd" in result["msg"]
     assert "Start db2, then run this again." in result["msg"]
+
+
+def test_a_run_that_stops_between_two_removals_goes_on_in_the_next_one(
+    cluster: Cluster, remove: Remove, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(_: list[Any], leaving: Any, __: list[str]) -> str:
+        return "" if leaving.name == "db2" else "Stopped."
+
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "refusal", stop)
+        result = remove("1")
+    assert (result["msg"], result["removed"], cluster.changes) == ("Stopped.", ["db2"], ["without db2"])
+    assert remove("1")["members"] == ["127.0.1.1"]
+    assert cluster.changes == ["without db2", "without mon1"]
 
 
 def test_check_mode_removes_nothing(cluster: Cluster, remove: Remove) -> None:

@@ -189,3 +189,41 @@ def test_any_member_of_etcd_that_answers_keeps_the_lock(alive: str, tmp_path: Pa
     found = re.findall("EVENT (mine [n0-9,]*)", result.stdout)
     assert found == ([f"mine {'n1,n2,n3' if alive == 'n1' else 'n3'}"] if alive else []) * 3
     assert ("because none of n1, n2, n3 answers: " in " ".join(result.stdout.split())) == (not alive)
+
+
+HOLDER = {"run": "other", "action": "removal", "by": "kim@desk", "when": "2026-11-29T03:00:00Z", "release": ""}
+HELD = f"""
+from ansible.module_utils.basic import AnsibleModule
+module = AnsibleModule({{"do": {{}}}})
+module.exit_json(lock={HOLDER}, log=[])
+"""
+
+
+@pytest.mark.parametrize(
+    ("answers", "options", "refused"),
+    [
+        (HELD, {}, True),
+        (HELD, {"deploy_take_over": True}, False),
+        (HELD.replace(str(HOLDER), "{}"), {}, False),
+        (HELD.replace("exit_json(", "fail_json(msg='no answer', ").replace(f"lock={HOLDER}, ", ""), {}, False),
+    ],
+    ids=["held", "taken-over", "free", "no-etcd"],
+)
+def test_site_refuses_to_begin_while_another_run_holds_the_lock(
+    answers: str, options: dict[str, Any], refused: bool, tmp_path: Path
+) -> None:
+    (tmp_path / "library").mkdir()
+    (tmp_path / "library/deploy_record.py").write_text(answers)
+    (tmp_path / "refuse.yml").write_text((ROOT / "roles/deploy/tasks/refuse_locked.yml").read_text())
+    held = yaml.safe_load((ROOT / "roles/deploy/vars/main.yml").read_text())["__deploy_held"]
+    tasks = [{"ansible.builtin.include_tasks": "refuse.yml"}]
+    entry = {"hosts": "app", "gather_facts": False, "tasks": tasks, "vars": {"__deploy_held": held}}
+    result = play(tmp_path, [entry], **({"deploy_take_over": False} | options))
+    text = " ".join(result.stdout.split())
+    assert (result.returncode != 0) == refused, text
+    assert ("A removal by kim@desk is under way since 2026-11-29T03:00:00Z, so nothing was touched." in text) == refused
+
+
+def test_site_asks_who_holds_the_lock_before_its_first_change() -> None:
+    names = [entry["name"] for entry in plays(ROOT / "playbooks/site.yml")]
+    assert names.index("Refuse to begin while another run holds the lock") < names.index("Gather facts")

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS
-from tools.fleet.context import ROOT, Host
+from tools.fleet.context import ROOT, Fleet, FleetError, Host
 from tools.fleet.inventory import members
 
 VARIABLES = {
@@ -81,6 +81,20 @@ def test_the_commands_of_a_running_fleet_work(folder: Path) -> None:
     assert '"port": 9001, "health": "/readyz"' in probes
     assert make(folder, "ssh", "HOST=db1").stdout.split()[-1] == "10.0.0.41"
     assert make(folder, "secret", "NAME=grafana_admin_password").stdout == "a secret\n"
+
+
+def test_a_path_is_relative_to_the_folder_in_which_the_command_is_typed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    for path in ("./production", f"{folder}/"):
+        monkeypatch.setenv("INVENTORY", path)
+        assert Fleet.from_environment(sandbox=False).folder == folder
+    monkeypatch.setenv("INVENTORY", f"{ROOT}/inventories/single")
+    assert Fleet.from_environment(sandbox=False).inventory == "single"
+    monkeypatch.setenv("INVENTORY", "./missing")
+    with pytest.raises(FleetError, match=r"missing is not a folder in inventories/; .* or the path of one"):
+        Fleet.from_environment(sandbox=False)
 
 
 def test_commands_that_need_containers_are_refused_with_the_fix(folder: Path) -> None:

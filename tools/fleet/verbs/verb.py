@@ -27,7 +27,9 @@ class Verb(NamedTuple):
 def fleet_options() -> ArgumentParser:
     """Return the parser of the options that every verb has."""
     parser = ArgumentParser(add_help=False, argument_default=SUPPRESS, allow_abbrev=False)
-    parser.add_argument("--inventory", metavar="NAME", help="folder in inventories/ (default: INVENTORY, or sandbox)")
+    parser.add_argument(
+        "--inventory", metavar="NAME", help="folder in inventories/, or a path (default: INVENTORY, or sandbox)"
+    )
     parser.add_argument("--fleet", metavar="NAME", help="a fleet of this machine (default: FLEET, or the inventory)")
     return parser
 
