@@ -81,7 +81,8 @@ def _merged(rule: Mapping[str, Any], sources: Sequence[str]) -> list[str]:
         networks: set[Any] = {ip_network(source, strict=False) for source in sources}
     except ValueError as error:
         raise AnsibleFilterError(
-            f"fleet_ports or fleet_extra_ports: a source of rule {rule['name']} is not a network: {error}."
+            f"fleet_ports or fleet_extra_ports: a source of rule {rule['name']} is not a network: {error}. "
+            "Correct fleet_admin_networks, or the fleet_address of a host."
         ) from error
     kept = [
         n

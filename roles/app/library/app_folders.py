@@ -82,7 +82,10 @@ def main() -> None:
     result: dict[str, Any] = {"changed": bool(missing), "linked": [str(path) for path, _ in missing]}
     for path, target in missing:
         if path.exists() and not path.is_dir():
-            module.fail_json(msg=f"{path} is a file of the release, so app_persistent_dirs cannot make it a folder")
+            module.fail_json(
+                msg=f"{path} is a file of the release, so app_persistent_dirs or app_writable_dirs cannot make "
+                f"{path.name} a folder. Remove it from the variable, or the file from the application's source."
+            )
         if not module.check_mode:
             link(path, target)
     module.exit_json(**result)

@@ -78,7 +78,8 @@ def call(path: str, body: dict[str, Any]) -> dict[str, Any]:
             return dict(json.loads(answer.read()))
     except urllib.error.HTTPError as error:
         raise EtcdError(
-            f"etcd at {URL} refuses the request: {error.read().decode(errors='replace').strip()}"
+            f"etcd at {URL} refuses the request: {error.read().decode(errors='replace').strip()}. "
+            "`make status` shows what is wrong with etcd."
         ) from error
     except (OSError, ValueError) as error:
         raise EtcdError(

@@ -113,7 +113,10 @@ def converge(instance: redis.Redis, config: dict[str, Any], check_mode: bool) ->
     wanted = {name: config_get_form(value) for name, value in config.items()}
     before = instance.config_get(*wanted) if wanted else {}
     if unknown := sorted(wanted.keys() - before.keys()):
-        raise StateError(f"Redis has no setting named {', '.join(unknown)}")
+        raise StateError(
+            f"this version of Redis has no setting named {', '.join(unknown)}. Check with `redis-server --version` that"
+            " it is the one of the supported Debian."
+        )
     different = [name for name in wanted if before[name] != wanted[name]]
     if not different or check_mode:
         return different, {}

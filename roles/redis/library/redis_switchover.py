@@ -112,7 +112,10 @@ def choose(sentinel: redis.Redis, name: str, to: str) -> list[dict[str, Any]]:
     """Return the replicas that can be promoted; fail if there is none."""
     candidates = replicas(sentinel, name)
     if not candidates:
-        raise StateError(f"{name} has no healthy replica that may be promoted, so its master holds the last copy")
+        raise StateError(
+            f"{name} has no healthy replica that may be promoted, so its master holds the last copy. `make status` "
+            "shows what its replicas lack"
+        )
     names = [candidate["ip"] for candidate in candidates]
     if to and to not in names:
         raise StateError(f"{to} is not a healthy replica of {name} that may be promoted; choose {' or '.join(names)}")
@@ -136,7 +139,10 @@ def prefer(
     set_priority(1)
     if not wait(noticed, PRIORITY_TIMEOUT):
         set_priority(chosen["slave-priority"])
-        raise StateError(f"Sentinel has not noticed the new priority of {chosen['ip']} within {PRIORITY_TIMEOUT:.0f} s")
+        raise StateError(
+            f"Sentinel has not noticed the new priority of {chosen['ip']} within {PRIORITY_TIMEOUT:.0f} s. Check that "
+            "Sentinel reaches it, then run this again"
+        )
     return lambda: set_priority(chosen["slave-priority"])
 
 
@@ -172,11 +178,16 @@ def switch_over(
     master.client_pause(pause * 1000, all=False)
     try:
         if not wait(lambda: caught_up(master, login, candidates), pause / 4):
-            raise StateError("a replica did not catch up with the paused master in time")
+            raise StateError(
+                f"a replica did not catch up with the paused master within {pause / 4:.0f} s. Run this again when "
+                "`make status` reports no replica that is behind"
+            )
         try:
             failover.executor.sentinel_failover(failover.name)
         except redis.ResponseError as error:
-            raise StateError(f"Sentinel refuses a failover of {failover.name} now: {error}") from error
+            raise StateError(
+                f"Sentinel refuses a failover of {failover.name} now: {error}. Run this again in a few minutes"
+            ) from error
         except redis.TimeoutError:
             pass  # It may still do it.
         if (after := failover.new_master(pause_writes)) is None:

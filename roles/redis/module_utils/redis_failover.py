@@ -18,7 +18,7 @@ def address_of(sentinel: redis.Redis, name: str) -> tuple[str, int]:
     """Return the master's address and port."""
     address: tuple[str, int] | None = sentinel.sentinel_get_master_addr_by_name(name)
     if address is None:
-        raise StateError(f"Sentinel does not know a master {name!r}")
+        raise StateError(f"Sentinel does not know a master {name!r}; run `site.yml --tags redis`, which tells it")
     return address
 
 
@@ -38,7 +38,10 @@ def connect_sentinels(
             others.append(sentinel)
             reasons.append(f"{address} reports {error}")
     if not majority:
-        raise StateError(f"no Sentinel has a majority for {name} and could promote a replica: {'; '.join(reasons)}")
+        raise StateError(
+            f"no Sentinel has a majority for {name} and could promote a replica: {'; '.join(reasons)}. "
+            "Start those that are down"
+        )
     return majority[0], majority[1:] + others
 
 

@@ -136,7 +136,10 @@ def main() -> None:
         if module.run_command(["systemctl", "is-active", "--quiet", unit])[0] != 0:
             module.fail_json(msg=why(log(), target))
         if time.monotonic() > end:
-            module.fail_json(msg=f"{target} was not reached in time: {error.strip() or out.strip()}")
+            module.fail_json(
+                msg=f"{target} was not reached within {module.params['timeout']} s: {error.strip() or out.strip()}. "
+                f"`journalctl -u {unit}` shows how far the restore is. Then run the command again."
+            )
         time.sleep(0.3)
     text = log()
     if wrong := proven(found, text, target):
