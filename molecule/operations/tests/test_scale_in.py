@@ -47,16 +47,17 @@ def lead_from(runner: DrillRunner, number: int) -> None:
 def scaled_in(runner: DrillRunner) -> Iterator[None]:
     """Shrink the tiers, and check that nothing counts the hosts that left. On exit, grow the tiers again."""
     fleet = runner.fleet
+    db1 = fleet.hosts["db1"]
     try:
         smaller = make(fleet, "up", **SMALLER)
         assert smaller.returncode == 0, smaller.stdout[-10_000:] + smaller.stderr
         status = make(fleet, "status")
         assert status.returncode == 0, status.stdout
         assert not LEAVING & set(status.stdout.split())
-        members = fleet.json_of(fleet.hosts["db1"], "etcdctl member list -w json")["members"]
+        members = fleet.json_of(db1, "etcdctl member list -w json")["members"]
         assert [member["name"] for member in members] == ["db1"]
-        assert fleet.sql(fleet.hosts["db1"], "select slot_name from pg_replication_slots") == ""
-        assert "member_slots_ttl" not in fleet.json_of(fleet.hosts["db1"], "curl -s http://127.0.0.1:8008/config")
+        assert fleet.sql(db1, "select slot_name from pg_replication_slots") == ""
+        assert "member_slots_ttl" not in fleet.json_of(db1, f"curl -s http://{db1.address}:8008/config")
         yield
     finally:
         larger = make(fleet, "up")

@@ -19,6 +19,7 @@ description:
   - A plain C(SENTINEL FAILOVER) loses the writes that the old master acknowledges until Sentinel makes it a replica.
     This module pauses writes on the master, waits until the replica has all of them and lets Sentinel promote the
     replica. Then it makes the old master a replica and unpauses the clients.
+  - Returns when every Sentinel that answers names the new master.
   - Renews the pause until no Sentinel reports a failover in progress. If no replica was promoted by then, writes
     continue on the old master, and the module fails without a change.
 options:
@@ -85,6 +86,8 @@ seconds:
 # Sentinel reads the priority of replicas every ten seconds.
 PRIORITY_TIMEOUT = 25.0
 FOLLOW_TIMEOUT = 30.0
+# Sentinels tell one another every two seconds which replica was promoted.
+KNOWN_TIMEOUT = 20.0
 
 
 class PromotedError(Exception):
@@ -165,8 +168,8 @@ def switch_over(
     login: tuple[str, str],
     candidates: list[dict[str, Any]],
     pause: int,
-) -> str:
-    """Pause writes, promote, make the old master a replica and unpause; return the new master's address.
+) -> tuple[str, int]:
+    """Pause writes, promote, make the old master a replica and unpause; return the new master's address and port.
 
     Unpauses only if no replica was promoted, or if the old master is a replica. In between, the pause ends by itself.
     """
@@ -207,7 +210,7 @@ def switch_over(
         master.client_unpause()
     except (redis.ConnectionError, redis.TimeoutError) as error:
         raise PromotedError(f"{after[0]} is master of {failover.name}, but the old master fails: {error}") from error
-    return after[0]
+    return after
 
 
 def main() -> None:
@@ -236,7 +239,8 @@ def main() -> None:
             with connect(address, port, *login, start_timeout=0) as master:
                 started = time.monotonic()
                 failover = Failover(sentinel, others, name)
-                result["after"] = switch_over(failover, master, login, chosen, given["pause"])
+                after = switch_over(failover, master, login, chosen, given["pause"])
+                result["after"] = after[0]
                 seconds = round(time.monotonic() - started, 2)
         finally:
             undo()
@@ -247,6 +251,13 @@ def main() -> None:
                     f" {FOLLOW_TIMEOUT:.0f} s: check `journalctl -u redis@{name}` there.",
                     **result,
                 )
+        if not wait(lambda: failover.known(after), KNOWN_TIMEOUT):
+            module.fail_json(
+                msg=f"{result['after']} is master of {name}, but not every Sentinel knows it after"
+                f" {KNOWN_TIMEOUT:.0f} s: check `journalctl -u redis-sentinel` on their hosts, and that they reach one"
+                " another. Then run this again.",
+                **result,
+            )
     except PromotedError as error:
         module.fail_json(msg=f"{error}. Sentinel makes it a replica when it answers again.", **result)
     except (redis.ConnectionError, redis.TimeoutError) as error:

@@ -86,6 +86,11 @@ class Failover:
                 deadline += self.limit
             time.sleep(0.05)
 
+    def known(self, after: tuple[str, int]) -> bool:
+        """Return whether every Sentinel that answers names this master."""
+        views = [self.view(sentinel) for sentinel in (self.executor, *self.others)]
+        return all(view[2] == after for view in views if view)
+
     def stop(self, busy: list[redis.Redis]) -> None:
         """Make Sentinels abort a failover that they do not end themselves."""
         try:

@@ -45,11 +45,11 @@ class Server(socketserver.ThreadingTCPServer):
 
     daemon_threads = True
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, address: tuple[str, int] = ("127.0.0.1", 0)) -> None:
         self.answer = answer
         self.loading = 0  # number of pings that fail because the server loads its data
         self.commands: list[list[str]] = []
-        super().__init__(("127.0.0.1", 0), Handler)
+        super().__init__(address, Handler)
         self.port: int = self.server_address[1]
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 

@@ -24,6 +24,7 @@ class Fleet:
         self.master_dies = False
         self.started: float | None = None
         self.master, self.replica, self.sentinel = serve(self._master), serve(self._replica), serve(self._sentinel)
+        self.addresses = ["127.0.0.9", "127.0.0.1"]  # the first Sentinel does not answer
 
     @property
     def in_progress(self) -> bool:
@@ -77,8 +78,7 @@ class Fleet:
 
     def switch_over(self, check: bool = False, to: str = "") -> dict[str, Any]:
         """Run the module."""
-        # The first Sentinel does not answer.
-        sentinel = {"sentinels": ["127.0.0.9", "127.0.0.1"], "sentinel_port": self.sentinel.port}
+        sentinel = {"sentinels": self.addresses, "sentinel_port": self.sentinel.port}
         return self.run_module(redis_switchover, LOGIN | sentinel | {"name": "store", "pause": 1, "to": to}, check)
 
 
@@ -115,6 +115,29 @@ def test_a_master_that_dies_meanwhile_is_reported_after_the_promotion(fleet: Fle
     assert result["failed"]
     assert "127.0.0.1 is master of store, but the old master fails" in result["msg"]
     assert "CLIENT UNPAUSE" not in fleet.master.written()
+
+
+@pytest.mark.parametrize("learns", [True, False], ids=["late", "never"])
+def test_the_switchover_ends_when_every_sentinel_names_the_new_master(
+    fleet: Fleet, monkeypatch: pytest.MonkeyPatch, learns: bool
+) -> None:
+    answers: list[bool] = []
+
+    def late(words: list[str]) -> Any:
+        if words[1] == "GET-MASTER-ADDR-BY-NAME" and fleet.promoted:
+            answers.append(learns and len(answers) >= 10)
+            return ["127.0.0.1", str((fleet.replica if answers[-1] else fleet.master).port)]
+        stale = {"config-epoch": "0"} if words[1] == "MASTER" else {}
+        reply = fleet._sentinel(words)
+        return reply | stale if isinstance(reply, dict) else reply
+
+    monkeypatch.setattr(redis_switchover, "KNOWN_TIMEOUT", 1.0)
+    with Server(late, ("127.0.0.2", fleet.sentinel.port)) as other:
+        fleet.addresses = ["127.0.0.1", "127.0.0.2"]
+        result = fleet.switch_over()
+        other.shutdown()
+    assert answers[-1] == learns
+    assert "not every Sentinel knows it" in result["msg"] if not learns else result["changed"]
 
 
 def test_check_mode_changes_nothing(fleet: Fleet) -> None:
