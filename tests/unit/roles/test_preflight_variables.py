@@ -36,6 +36,7 @@ PLAYBOOK = {
     "restore_from": "",
     "allow_empty_groups": False,
     "starts_database": True,
+    "installs_release": True,
     "allow_unreachable": True,
 }
 # In the order of roles/preflight.
