@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
 
 from tests.support.live.fleet import eventually
 from tests.support.sockets import accepts_connections, free_port
@@ -46,3 +51,25 @@ def test_a_restart_closes_an_open_websocket_and_does_not_wait_for_it(tmp_path: P
             gunicorn.kill()
     # gunicorn's own time limit for requests in flight is 25 seconds.
     assert time.monotonic() - started < 15
+
+
+def test_a_worker_that_stops_opens_no_websocket(monkeypatch: pytest.MonkeyPatch) -> None:
+    handlers: dict[int, Any] = {signal.SIGTERM: lambda *_: None}
+    monkeypatch.setattr(signal, "getsignal", handlers.__getitem__)
+    monkeypatch.setattr(signal, "signal", handlers.__setitem__)
+    settings: dict[str, Any] = {}
+    exec(rendered("gunicorn.conf.py.j2", app_domain="shop.test", app_health_path="/"), settings)  # as gunicorn does
+    worker = SimpleNamespace(wsgi=lambda *_: [b"opened"])
+    settings["__close_websockets_at_a_stop"](worker)
+    statuses: list[str] = []
+
+    def request(connection: socket.socket, upgrade: str) -> Any:
+        environ = {"HTTP_UPGRADE": upgrade, "gunicorn.socket": connection}
+        return worker.wsgi(environ, lambda status, _headers: statuses.append(status))
+
+    with socket.socket() as first, socket.socket() as second:
+        assert request(first, "websocket") == [b"opened"]
+        handlers[signal.SIGTERM]()
+        assert request(second, "websocket") == []
+        assert request(second, "") == [b"opened"]
+    assert statuses == ["503 Service Unavailable"]
