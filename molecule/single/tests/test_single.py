@@ -36,9 +36,10 @@ EXPOSURES = {
 # Writes Patroni's configuration in etcd, with the value that it has.
 WRITE = """
 import base64, json, sys, urllib.request
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def call(method, **fields):
     url = f"http://{sys.argv[1]}:2379/v3/kv/{method}"
-    return json.load(urllib.request.urlopen(url, json.dumps(fields).encode(), timeout=5))
+    return json.load(opener.open(url, json.dumps(fields).encode(), timeout=5))
 key = base64.b64encode(b"/service/main/config").decode()
 call("put", key=key, value=call("range", key=key)["kvs"][0]["value"])
 """
