@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64decode
 
 from plugins.filter.postgres import scram_verifier, verifier
+from tools.fleet.context import ROOT
 
 
 def test_a_verifier_has_the_keys_of_the_rfcs_example() -> None:
@@ -24,3 +25,16 @@ def test_a_verifier_is_kept_and_other_scripts_are_normalized() -> None:
     given = scram_verifier("one", "app")
     assert scram_verifier(given, "app") == given
     assert scram_verifier("\u2168", "app") == scram_verifier("IX", "app")  # NFKC, as Postgres does
+
+
+def test_no_role_sends_a_password_to_postgres() -> None:
+    tasks = [path.read_text() for path in ROOT.glob("roles/*/tasks/**/*.yml")]
+    passwords = [
+        line.strip()
+        for text in tasks
+        for part in text.split("postgresql_user:")[1:]
+        for line in part.split("\n\n")[0].splitlines()
+        if line.strip().startswith("password:")
+    ]
+    assert passwords
+    assert [line for line in passwords if "| scram_verifier(" not in line] == []
