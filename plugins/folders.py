@@ -74,6 +74,35 @@ def not_shared(mount: str, hosts: Mapping[str, str]) -> list[str]:
     ]
 
 
+def wrong_numbers(user: str, number: str, mount: str, hosts: Mapping[str, tuple[str, str]]) -> list[str]:
+    """A sentence if the application's user cannot have its number, or has another one and shares a folder.
+
+    Args:
+        user: The value of app_user.
+        number: The value of app_user_id.
+        mount: The value of app_shared_mount.
+        hosts: For each host of the application the number that the user has there, and the user that has `number`.
+            Both are empty if there is none.
+    """
+    failures = [
+        f"app_user_id = {number} is the number of {owner} on {name}; set it to one that is free on all hosts."
+        for name, (own, owner) in hosts.items()
+        if owner not in ("", user) and not own
+    ]
+    numbers = {name: own for name, (own, _) in hosts.items() if own}
+    if failures or not mount or {*numbers.values()} <= {number}:
+        return failures
+    shown = ", ".join(f"{own} on {name}" for name, own in numbers.items())
+    fix = "change it as docs/your-application.md shows under Files"
+    if len({*numbers.values()}) == 1:
+        fix = f"set app_user_id to {next(iter(numbers.values()))}"
+    mistake = (
+        f"app_user_id = {number} is not the number of {user} ({shown}), so it could not write to the files of other "
+        f"hosts in app_shared_mount = {mount}; {fix}."
+    )
+    return [mistake]
+
+
 def _is_folder(path: str, absolute: bool) -> bool:
     parts = PurePosixPath(path).parts
     return bool(parts) and ".." not in parts and (len(parts) > 1 or parts[0] != "/") and (absolute or parts[0] != "/")

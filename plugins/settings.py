@@ -83,8 +83,9 @@ FOLLOWERS = {
     "app_queues": ("prometheus_scrape_jobs", "redis_queues"),
     # The hosts of the group workers have them.
     "app_timers": (),
-    "app_shared_mount": ("app_user_id", "fleet_files"),
+    "app_shared_mount": ("fleet_files",),
     "app_user": (),
+    "app_user_id": (),
     "app_writable_dirs": ("app_linked_folders", "app_writable_paths"),
     "celery_metrics_port": ("prometheus_rule_files_left_out", "prometheus_scrape_jobs"),
     "haproxy_cache_port": ("app_cache_url",),

@@ -18,7 +18,7 @@ from ansible.plugins.loader import filter_loader
 
 from plugins import first_run, restores, settings
 from plugins.control_node import ControlNodeAction
-from plugins.folders import not_shared
+from plugins.folders import not_shared, wrong_numbers
 from plugins.ports import taken_by_another
 from plugins.silent import too_many_silent
 from plugins.ssh import become_command, ssh_command
@@ -26,8 +26,9 @@ from plugins.ssh import become_command, ssh_command
 # `$SSH_CONNECTION` is "client port server port" as the host sees it, and so will its firewall.
 # SET_UP is a file of role base, LISTENS are the ports in use, IDENTITY and ADDRESS are records of roles postgres and
 # base. TIERS are files of the roles with data, SERVES is a release. RESTORE and MASKED are what a restore in place
-# leaves until it is complete. A dead file server must not delay MOUNT. Standard input has the password of sudo. On one
-# line, for the login shells of others.
+# leaves until it is complete. APP_USER is the number of the application's user, and APP_USER_ID the user that has its
+# future number. A dead file server must not delay MOUNT. Standard input has the password of sudo. On one line, for the
+# login shells of others.
 PROBE = r"""
 cat /etc/os-release
 echo "SSH_CONNECTION=$SSH_CONNECTION"
@@ -40,6 +41,8 @@ echo "SERVES=$(ls -d /opt/*/current/release.env 2>/dev/null | tr '\n' ' ')"
 echo "RESTORE=$(cat /var/lib/flaskfleet/restore.json 2>/dev/null)"
 [ "$(readlink /etc/systemd/system/patroni.service)" != /dev/null ] || echo MASKED=yes
 echo "IDENTITY=$(cat /etc/patroni/identity.json 2>/dev/null)"
+echo "APP_USER=$(id -u {app_user} 2>/dev/null)"
+echo "APP_USER_ID=$(id -nu {app_user_id} 2>/dev/null)"
 echo "MOUNT=$(timeout -s KILL 5 findmnt -nro FSTYPE,UUID --mountpoint {mount} 2>/dev/null | tail -n 1)"
 sed -n '/BEGIN of the fleet/,/END of the fleet/s/^\([0-9.]*\) \(.*\)$/ADDRESS \2=\1/p' /etc/hosts
 [ "$(id -u)" = 0 ] || output=$({become} 2>&1) || echo "BECOME_ERROR=$(echo "$output" | tail -n 1)"
@@ -86,7 +89,10 @@ def probe_script(variables: Mapping[str, Any], become: Sequence[str]) -> str:
     python = str(variables.get("ansible_python_interpreter") or constants.INTERPRETER_PYTHON)
     python = "/usr/bin/python3" if python.startswith("auto") else python
     words = {"become": shlex.join(become), "python": shlex.quote(python), "tiers": " ".join(first_run.DATA.values())}
-    words["mount"] = shlex.quote(str(variables.get("app_shared_mount", "")))
+    for word, name in (("mount", "app_shared_mount"), ("app_user", "app_user"), ("app_user_id", "app_user_id")):
+        words[word] = "''"
+        with suppress(AnsibleError):  # fleet_check_variables reports a variable that has no value
+            words[word] = shlex.quote(str(variables.get(name, "")))
     return re.sub(rf"\{{({'|'.join(words)})\}}", lambda word: words[word[1]], PROBE)
 
 
@@ -225,10 +231,16 @@ class ActionModule(ControlNodeAction):
             sentence for answer in serving for sentence in taken_by_another(answer.fields, answer.host, app_port)
         ]
         if self.arguments["installs_release"]:
-            shared = self.values(["app_shared_mount", "app_members", "app_worker_members"])
-            mount = str(shared.pop("app_shared_mount", ""))
+            given = ("app_shared_mount", "app_user", "app_user_id")
+            shared = self.values([*given, "app_members", "app_worker_members"])
+            mount, user, number = (str(shared.pop(name, "")) for name in given)
             names = dict.fromkeys(member["name"] for group in shared.values() for member in group)
-            failures += not_shared(mount, {name: records[name].get("MOUNT", "") for name in names if name in records})
+            found = {name: records[name] for name in names if name in records}
+            failures += not_shared(mount, {name: fields.get("MOUNT", "") for name, fields in found.items()})
+            accounts = {
+                name: (fields.get("APP_USER", ""), fields.get("APP_USER_ID", "")) for name, fields in found.items()
+            }
+            failures += wrong_numbers(user, number, mount, accounts)
         if not self.arguments["allow_empty_groups"]:
             known = records | {answer.host: answer.fields for answer in other_answers if not answer.error}
             failures += first_run.emptied(new_groups, self.variables["groups"], known)

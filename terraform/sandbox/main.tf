@@ -12,6 +12,10 @@ locals {
   subnet          = terraform_data.subnet.input
   gateway         = cidrhost(local.subnet, 1)
   vip             = cidrhost(local.subnet, 5)
+  shared_folders = {
+    for name, host in module.topology.hosts : name => var.shared_folder
+    if var.shared_folder != "" && length(setintersection(host.groups, ["app", "workers"])) > 0
+  }
 }
 
 # Chosen when the fleet is created, and never changed: another network would replace every host by an empty one.
@@ -64,6 +68,7 @@ module "host" {
   address         = cidrhost(local.subnet, each.value.number)
   network         = module.network.name
   state_directory = dirname(module.network.ssh_key_file)
+  shared_folder   = lookup(local.shared_folders, each.key, "")
 
   depends_on = [module.network]
 }

@@ -85,3 +85,20 @@ variable "single_host" {
   default     = false
   description = "Whether to create one host, node1, in every group: the smallest fleet, without redundancy."
 }
+
+variable "shared_folder" {
+  type        = string
+  default     = ""
+  description = <<-EOT
+    Path at which application and worker hosts mount one folder of this machine when they are created, like NFS on VMs:
+    the value of app_shared_mount. Empty: none.
+  EOT
+
+  validation {
+    condition = var.shared_folder == "" || can(regex("^(/[A-Za-z0-9._-]+)+$", var.shared_folder))
+    error_message = join(" ", [
+      "shared_folder = ${jsonencode(var.shared_folder)} must be an absolute path without spaces, such as",
+      "\"/mnt/shared\".",
+    ])
+  }
+}

@@ -24,7 +24,7 @@ from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
 from tools.project.environment import CONTRACT, app_json, needed
-from tools.project.folders import written_folders
+from tools.project.folders import mount_there, shared_folder, written_folders
 from tools.project.settings import FILE, Settings
 from tools.project.tree import Finding, Tree
 from tools.release.lock import INPUTS
@@ -289,11 +289,12 @@ def folders(project: Project, settings: Settings, choices: Choices) -> None:
         own = {folder: place for folder, place in own.items() if not {"log", "logs"} & {*folder.split("/")}}
     if own:
         project.add(Finding("app_writable_dirs", sorted(own), ", ".join(own.values())))
-    if users and choices.hosts != "ten":
-        project.add(Finding("app_persistent_dirs", sorted(users), ", ".join(users.values())))
+    if not users:
+        return
+    project.add(Finding("app_persistent_dirs", sorted(users), ", ".join(users.values())))
+    if choices.hosts != "ten":
         project.single = "the application stores files on its host"
-    elif users:
-        project.notes.append(
-            f"The application writes to {', '.join(sorted(users))} ({', '.join(users.values())}), and every host has "
-            "files of its own; set app_persistent_dirs and app_shared_mount, or store them in S3 (app_s3_bucket)."
-        )
+        return
+    mount = shared_folder(users)
+    project.add(mount)
+    project.notes.append(mount_there(mount))

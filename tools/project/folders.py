@@ -2,15 +2,19 @@
 
 import ast
 import re
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from tools.project.code import Code, Module, assignments, dotted, named_values, text
+from tools.project.tree import Finding
 
 FOLDERS = re.compile(
     "(?-i:[A-Z][A-Z0-9]*_)*"  # the project's own name, as in SHOP_UPLOAD_PATH
     "((UPLOADS?|MEDIA|ATTACHMENTS?|LOGS?)_(FOLDER|DIR|DIRECTORY|PATH|ROOT)|UPLOADED_[A-Z]+_DEST)",
     re.I,
 )
+# Where several hosts have the same files of users, if the application does not say it.
+SHARED = "/mnt/shared"
 # What every host has, and homes of developers.
 NOT_ON_HOSTS = ("/tmp", "/dev/", "/var/log", "/proc/", "/home/", "/Users/")
 # Folders with one of these names have no files of users.
@@ -90,6 +94,20 @@ def meanings(node: ast.expr, module: Module) -> list[ast.expr]:
     if not isinstance(node, ast.Name) or node.id in module.assigned:
         return [node]
     return [value for item in module.nodes for name, value in assignments(item) if name == node.id]
+
+
+def shared_folder(users: Iterable[str]) -> Finding:
+    """Return where several hosts mount the folders of users' files."""
+    mount = next((folder for folder in sorted(users) if folder.startswith("/")), SHARED)
+    return Finding("app_shared_mount", mount, "all hosts need the same files", assumed=True)
+
+
+def mount_there(mount: Finding) -> str:
+    """Return what is left to do for a shared folder on hosts of one's own."""
+    return (
+        f"Containers share {mount.value} on this machine. On hosts of your own, mount a network filesystem (NFS, EFS) "
+        "there on all application and worker hosts, or store the files in S3 (app_s3_bucket)."
+    )
 
 
 def is_script(module: Module) -> bool:

@@ -138,6 +138,8 @@ def write(place: Place, project: Project, hosts: str | None) -> list[Path]:
         single = hosts == "one" if hosts else bool(project.single)
         note = "" if single else " # ten hosts: two or three in each tier that must survive a failure"
         files[topology] = TOPOLOGY.format(name=place.inventory, single=str(single).lower(), comment=note)
+        if mount := project.value("app_shared_mount"):
+            files[topology] += f'shared_folder = "{mount}"\n'
     for path, content in files.items():
         path.write_text(content)
     return list(files)

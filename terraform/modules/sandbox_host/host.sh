@@ -1,7 +1,8 @@
 #!/bin/sh
 # Creates or removes one sandbox host: a container with systemd and SSH, which Ansible treats like a VM.
 # Environment: FLEET, HOST, ADDRESS, NETWORK, OWNER, STATE_DIRECTORY (SSH key and known_hosts), ENGINE;
-# PUBLIC_KEY_FILE, if the host gets a public key other than the one in STATE_DIRECTORY.
+# PUBLIC_KEY_FILE, if the host gets a public key other than the one in STATE_DIRECTORY;
+# SHARED_FOLDER, if the host mounts the folder STATE_DIRECTORY/shared there.
 set -eu
 root=$(cd "$(dirname "$0")/../../.." && pwd)
 engine() { "$root/bin/engine" "$@"; }
@@ -54,6 +55,10 @@ create)
         init="mount -o remount,rw /sys/fs/cgroup && exec /sbin/init" # docker mounts the tree read-only
         ;;
     esac
+    if [ -n "${SHARED_FOLDER:-}" ]; then
+        mkdir -p "$STATE_DIRECTORY/shared"
+        boot="$boot --volume $STATE_DIRECTORY/shared:$SHARED_FOLDER"
+    fi
     # While hosts are created, no other run removes the image (tools/fleet/down.py).
     (
         flock --shared 9

@@ -1,4 +1,5 @@
 # One host. Only a change of its name, address or network replaces it, so that a growing tier replaces no other host.
+# A shared folder is mounted when the host is created, and never later.
 
 resource "terraform_data" "host" {
   input = {
@@ -9,6 +10,7 @@ resource "terraform_data" "host" {
     network         = var.network
     owner           = abspath("${path.root}/../..")
     state_directory = var.state_directory
+    shared_folder   = var.shared_folder
   }
   triggers_replace = [var.fleet, var.name, var.address, var.network]
 
@@ -21,6 +23,7 @@ resource "terraform_data" "host" {
       NETWORK         = self.input.network
       OWNER           = self.input.owner
       STATE_DIRECTORY = self.input.state_directory
+      SHARED_FOLDER   = self.input.shared_folder
     }
   }
 

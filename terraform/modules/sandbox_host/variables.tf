@@ -22,3 +22,9 @@ variable "state_directory" {
   type        = string
   description = "Folder with the fleet's SSH key and known hosts."
 }
+
+variable "shared_folder" {
+  type        = string
+  default     = ""
+  description = "Path on the host at which it mounts a folder of this machine that other hosts mount too. Empty: none."
+}

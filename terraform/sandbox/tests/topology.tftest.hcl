@@ -52,6 +52,16 @@ run "ten_hosts_in_every_tier_have_different_addresses" {
   }
 }
 
+run "application_and_worker_hosts_share_a_folder" {
+  command = plan
+  variables { shared_folder = "/mnt/shared" }
+
+  assert {
+    condition     = local.shared_folders == { for name in ["app1", "app2", "worker1"] : name => "/mnt/shared" }
+    error_message = "only application and worker hosts must mount the shared folder"
+  }
+}
+
 run "a_single_host_is_in_every_group" {
   command = plan
   variables { single_host = true }

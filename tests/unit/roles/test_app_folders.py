@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from plugins.action import fleet_check_hosts as check
-from plugins.folders import not_shared, wrong_folders
+from plugins.folders import not_shared, wrong_folders, wrong_numbers
 from tests.unit.roles.modules import ROLES, Run, load
 from tests.unit.roles.test_settings import rendered
 
@@ -64,7 +64,6 @@ def test_inventories_compute_where_the_folders_are() -> None:
     assert alone["app_writable_paths"] == ["/srv/news/logs", "/srv/news/uploads", "/data/media"]
     shared = rendered(**change, app_shared_mount="/mnt/shared")
     assert shared["app_linked_folders"] == {"logs": "/srv/news/logs", "uploads": "/mnt/shared/uploads"}
-    assert (alone["app_user_id"], shared["app_user_id"]) == ("", 20017)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +118,42 @@ NFS, DISK = "nfs4 ", "ext4 7f3e-1"
 def test_a_folder_that_is_not_shared_is_refused(mount: str, hosts: dict[str, str], message: str) -> None:
     found = not_shared(mount, hosts)
     assert [sentence.startswith(message) for sentence in found] == [True] * bool(message), found
+
+
+NONE, SET_UP, BEFORE = ("", ""), ("20017", "shop-app"), ("998", "")
+
+
+@pytest.mark.parametrize(
+    ("mount", "hosts", "message"),
+    [
+        ("/mnt/x", {"app1": NONE, "app2": NONE}, ""),
+        ("/mnt/x", {"app1": SET_UP, "app2": NONE}, ""),
+        ("", {"app1": BEFORE, "app2": ("997", "")}, ""),
+        ("", {"app1": ("998", "other")}, ""),
+        ("", {"app1": NONE, "app2": ("", "other")}, "app_user_id = 20017 is the number of other on app2; "),
+        (
+            "/mnt/x",
+            {"app1": BEFORE, "app2": BEFORE},
+            "app_user_id = 20017 is not the number of shop-app (998 on app1, ",
+        ),
+        ("/mnt/x", {"app1": BEFORE, "app2": NONE}, "app_user_id = 20017 is not the number of shop-app (998 on app1), "),
+        ("/mnt/x", {"app1": SET_UP, "app2": BEFORE}, "app_user_id = 20017 is not the number of shop-app (20017 on "),
+    ],
+)
+def test_a_user_without_its_number_is_refused(mount: str, hosts: dict[str, tuple[str, str]], message: str) -> None:
+    found = wrong_numbers("shop-app", "20017", mount, hosts)
+    assert [sentence.startswith(message) for sentence in found] == [True] * bool(message), found
+    same = len({own for own, _ in hosts.values() if own}) == 1
+    assert not found or not mount or found[0].endswith("; set app_user_id to 998.") == same
+
+
+@pytest.mark.parametrize(
+    ("user", "number", "found"), [("root", "0", ("0", "root")), ("", "", ("", "")), ("nobody-x", "59999", ("", ""))]
+)
+def test_a_host_reports_the_number_of_the_user(user: str, number: str, found: tuple[str, str]) -> None:
+    script = check.probe_script({"app_user": user, "app_user_id": number}, ["true"])
+    fields = check.probe("app1", "10.0.0.21", ["sh", "-c", script], "", timeout=3).fields
+    assert (fields["APP_USER"], fields["APP_USER_ID"]) == found
 
 
 @pytest.mark.parametrize(("folder", "mounted"), [("/proc", True), ("/proc/self", False), ("/no such folder", False)])

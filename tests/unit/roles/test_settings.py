@@ -69,6 +69,7 @@ OTHER: dict[str, Any] = {
     "app_queues": ["other"],
     "app_timers": {"report": {"command": "report", "schedule": "daily"}},
     "app_user": "other",
+    "app_user_id": 998,
     "celery_metrics_port": 0,
     "fleet_name": "other",
     "nginx_static_source": "",

@@ -95,14 +95,16 @@ def test_it_writes_an_inventory_that_says_where_each_value_comes_from(run: Run, 
         (["--hosts", "ten"], FILES | {"c.py": "UPLOAD_FOLDER = 'uploads'"}, False),
     ],
 )
-def test_files_of_users_need_one_host(
+def test_files_of_users_need_one_host_or_a_shared_folder(
     run: Run, clone: Path, arguments: list[str], files: dict[str, str], single: bool
 ) -> None:
     code, printed, _ = run(*arguments, files=files)
     assert code == 0
     assert ("Hosts: one, because the application stores files on its host; " in printed) == (single and not arguments)
     assert f"single_host = {str(single).lower()}" in (clone / "inventories/shop/sandbox.tfvars").read_text()
-    assert ("app_persistent_dirs" in variables(clone)) == (single and "c.py" in files)
+    assert ("app_persistent_dirs" in variables(clone)) == ("c.py" in files)
+    shared = 'shared_folder = "/mnt/shared"' in (clone / "inventories/shop/sandbox.tfvars").read_text()
+    assert shared == ("c.py" in files and not single)
 
 
 def test_a_git_url_and_an_archive_are_described_too(run: Run, clone: Path, tmp_path: Path) -> None:

@@ -56,5 +56,8 @@ def test_several_hosts_share_no_folder(tmp_path: Path) -> None:
     files = {"app.py": APP + "UPLOAD_FOLDER = 'uploads'"}
     one, ten = found(tmp_path, files), found(tmp_path, files, hosts="ten")
     assert (one.value("app_persistent_dirs"), one.single) == (["uploads"], "the application stores files on its host")
-    assert (ten.value("app_persistent_dirs"), ten.single) == (None, "")
-    assert "The application writes to uploads (app.py:3), and every host has files of its own" in ten.notes[0]
+    assert (ten.value("app_persistent_dirs"), ten.single) == (["uploads"], "")
+    assert (one.value("app_shared_mount"), ten.value("app_shared_mount")) == (None, "/mnt/shared")
+    assert "mount a network filesystem (NFS, EFS) there on all application and worker hosts" in ten.notes[0]
+    outside = found(tmp_path, {"app.py": APP + "UPLOAD_FOLDER = '/data/media'"}, hosts="ten")
+    assert (outside.value("app_persistent_dirs"), outside.value("app_shared_mount")) == (["/data/media"], "/data/media")
