@@ -10,6 +10,8 @@ import pytest
 
 from tools.fleet.context import ROOT
 
+# Of a module with tests.
+IMPORT = re.compile(r"^(?:from|import) (tests[.\w]*\.test_\w+)", re.MULTILINE)
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
 
 
@@ -31,3 +33,9 @@ def test_lines_have_at_most_120_columns(page: Path) -> None:
     """Except rows of tables, and what a program writes."""
     text = re.sub(r"(?s)<!-- (\w+): begin.*?<!-- \1: end -->", "", page.read_text())
     assert [line for line in text.splitlines() if len(line) > 120 and not line.startswith("|")] == []
+
+
+def test_no_module_imports_the_tests_of_another_one() -> None:
+    """What several modules of tests need is in a module without tests."""
+    imports = {str(path.relative_to(ROOT)): re.findall(IMPORT, path.read_text()) for path in tracked("*.py")}
+    assert {name: found for name, found in imports.items() if found} == {}

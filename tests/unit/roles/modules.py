@@ -19,6 +19,8 @@ from plugins.processes import quoted
 from tools.fleet.context import ROOT
 
 ROLES = ROOT / "roles"
+# The rules of Prometheus.
+RULES = sorted((ROLES / "prometheus/files/rules").glob("*.yml"))
 PASSWORD = "not-a-secret-of-anybody"
 Run = Callable[..., dict[str, Any]]
 

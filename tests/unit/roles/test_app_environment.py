@@ -15,8 +15,8 @@ from plugins.filter.cause import without_secrets
 from plugins.filter.libpq import libpq_variables
 from plugins.filter.mail import mail_variables
 from plugins.filter.owner import owner_variables
+from tests.unit.roles.fleet_variables import GROUPS, HOSTS, trust, variables
 from tests.unit.roles.modules import read_yaml, render
-from tests.unit.roles.test_settings import GROUPS, HOSTS, trust, variables
 from tools.fleet.context import ROOT
 
 MAIL = {"MAIL_SERVER", "MAIL_PORT", "MAIL_USE_TLS", "MAIL_USE_SSL", "MAIL_USERNAME", "MAIL_PASSWORD"}

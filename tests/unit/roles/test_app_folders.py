@@ -9,8 +9,8 @@ import pytest
 
 from plugins.action import fleet_check_hosts as check
 from plugins.folders import not_shared, wrong_folders, wrong_numbers
+from tests.unit.roles.fleet_variables import rendered
 from tests.unit.roles.modules import ROLES, Run, load
-from tests.unit.roles.test_settings import rendered
 
 app_folders = load(ROLES / "app/library/app_folders.py")
 

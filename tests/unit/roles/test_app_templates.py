@@ -18,23 +18,9 @@ from jinja2 import Environment
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from tests.unit.roles.modules import read_yaml, render
-from tests.unit.roles.test_settings import trust
-
-PRIVATE = {"__app_home": "/opt/shop", "__app_etc": "/etc/shop", "__app_cli": "/usr/local/sbin/shop"}
-FLEET = {
-    "app_name": "shop",
-    "app_module": "shop:app",
-    "app_user": "shop-app",
-    "app_bind_address": "10.0.0.1",
-    "app_loadbalancer_addresses": ["10.0.0.2"],
-}
-
-
-def rendered(template: str, **variables: Any) -> str:
-    """Return a template as a host gets it."""
-    defaults = read_yaml("roles/app/defaults/main.yml")
-    return render("app", template, **(defaults | {"app_workers": 2} | FLEET | PRIVATE | variables))
+from tests.unit.roles.app_role import PRIVATE, rendered
+from tests.unit.roles.fleet_variables import trust
+from tests.unit.roles.modules import read_yaml
 
 
 def output_of_sh(script: str, given: str = "") -> str:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.support.live.fleet import eventually
 from tests.support.sockets import accepts_connections, free_port
-from tests.unit.roles.test_app_templates import rendered
+from tests.unit.roles.app_role import rendered
 
 APPLICATION = """
 def app(environ, start_response):

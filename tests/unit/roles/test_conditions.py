@@ -3,36 +3,10 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import pytest
 import yaml
 
-from tests.unit.roles.test_loops import FILES, LISTS, Task, names_in, variables_of
-from tools.fleet.context import ROOT
-
-IMPORT = "ansible.builtin.import_tasks"
-
-
-def conditions(value: Any) -> list[str]:
-    """Return the conditions of `when` or `until`."""
-    return [str(condition) for condition in (value if isinstance(value, list) else [value])]
-
-
-def tasks_of(path: Path, around: tuple[str, ...] = ()) -> Iterator[Task]:
-    """Yield the tasks of a file and of its imports in their order, each with all conditions that it is under."""
-
-    def walk(tasks: list[Task], around: tuple[str, ...]) -> Iterator[Task]:
-        for task in tasks:
-            when = (*around, *(conditions(task["when"]) if "when" in task else ()))
-            if IMPORT in task:
-                yield from tasks_of(path.parent / task[IMPORT], when)
-            else:
-                yield task | {"when": list(when)}
-            for key in LISTS:
-                yield from walk(task.get(key) or [], when)
-
-    yield from walk(yaml.safe_load(path.read_text()) or [], around)
+from tests.unit.roles.task_files import FILE, LISTS, Task, conditions, names_in, tasks_of, variables_of
 
 
 def overwritten(path: Path) -> Iterator[str]:
@@ -71,9 +45,6 @@ def unguarded(path: Path) -> Iterator[str]:
         guarded = re.search(r"\.status\b|default\(", until) or ("default(" in read and ".json" not in until)
         if "ansible.builtin.uri" in task and ".json" in read and not guarded:
             yield f"{task['name']!r} reads the JSON of an answer that may have none: compare its status first"
-
-
-FILE = pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 @FILE

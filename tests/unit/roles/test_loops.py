@@ -14,16 +14,10 @@ import pytest
 import yaml
 
 from tests.unit.playbooks import plain
+from tests.unit.roles.task_files import FILES, LISTS, Task, names_in, variables_of
 from tools.fleet.context import ROOT
 
-Task = dict[str, Any]
 INCLUDES = {f"{prefix}{name}" for prefix in ("ansible.builtin.", "") for name in ("include_tasks", "include_role")}
-LISTS = ("block", "rescue", "always", "tasks", "pre_tasks", "post_tasks", "handlers")
-FILES = sorted(
-    path
-    for pattern in ("roles/*/tasks/**/*.yml", "roles/*/handlers/*.yml", "playbooks/**/*.yml", "site.yml")
-    for path in ROOT.glob(pattern)
-)
 
 
 def looped_includes(path: Path) -> Iterator[Task]:
@@ -39,26 +33,6 @@ def looped_includes(path: Path) -> Iterator[Task]:
                 yield from walk(task.get(key) or [], all_conditions)
 
     yield from walk(yaml.safe_load(path.read_text()) or [], [])
-
-
-def names_in(conditions: list[str], variables: dict[str, Any]) -> set[str]:
-    """Return the names in conditions, and in the variables that they use."""
-    found: set[str] = set()
-    new = set(re.findall(r"\w+", " ".join(conditions)))
-    while new:
-        found |= new
-        new = {word for name in new for word in re.findall(r"\w+", str(variables.get(name, "")))} - found
-    return found
-
-
-def variables_of(path: Path, task: Task) -> dict[str, Any]:
-    """Return the variables of the file's role and of a task."""
-    role = ROOT.joinpath(*path.relative_to(ROOT).parts[:2])
-    found: dict[str, Any] = {}
-    for file in (role / "defaults/main.yml", role / "vars/main.yml"):
-        found |= yaml.safe_load(file.read_text()) if file.exists() else {}
-    found |= task.get("vars", {})
-    return found
 
 
 def item_names(task: Task) -> set[str]:

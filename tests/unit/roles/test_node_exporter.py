@@ -10,9 +10,8 @@ import pytest
 
 from tests.support.live.fleet import eventually
 from tests.support.sockets import free_port
-from tests.unit.roles.modules import render
+from tests.unit.roles.modules import RULES, render
 from tests.unit.roles.programs import find_program
-from tests.unit.roles.test_prometheus_rules import RULES
 
 NEEDED = set(re.findall(r"\bnode_\w+", "\n".join(path.read_text() for path in RULES)))
 # Without systemd, the exporter cannot export these.

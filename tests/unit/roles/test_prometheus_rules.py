@@ -13,11 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.unit.roles.modules import read_yaml, render
+from tests.unit.roles.modules import RULES, read_yaml, render
 from tests.unit.roles.programs import find_program
 from tools.fleet.context import ROOT
 
-RULES = sorted((ROOT / "roles/prometheus/files/rules").glob("*.yml"))
 TESTS = sorted((ROOT / "tests/unit/rules").glob("*.yml"))
 RUNBOOK = ROOT / "docs/operations.md"
 

@@ -17,7 +17,7 @@ from plugins import restores
 from plugins.filter import restore
 from tests.unit.playbooks import plain
 from tests.unit.roles.modules import ROLES, read_yaml
-from tests.unit.roles.test_restore import ALL, GB, HERE, OPTIONS
+from tests.unit.roles.restore_samples import ALL, GB, HERE, OPTIONS
 
 
 @pytest.mark.parametrize(("free", "keep"), [(5, True), (3, False)])

@@ -1,0 +1,50 @@
+"""Requests for a restore, and what pgBackRest says of its backups."""
+
+import json
+from typing import Any
+
+from plugins.filter import restore
+
+GB = 1024**3
+OPTIONS: dict[str, Any] = {
+    "to": "2026-11-29 03:00:00+00",
+    "in_place": False,
+    "remove": False,
+    "confirm": "",
+    "host": "",
+    "fleet": "shop",
+    "hosts": ["db1", "db2"],
+    "repositories": 1,
+}
+
+
+def backup(label: str, stop: str, size: int = GB) -> dict[str, Any]:
+    timestamp = int(restore.parsed(stop).timestamp())
+    return {"label": label, "timestamp": {"start": timestamp - 10, "stop": timestamp}, "info": {"size": size}}
+
+
+FULL = backup("20261122-010000F", "2026-11-22 01:00+00")
+DIFF = backup("20261122-010000F_20261129-010000D", "2026-11-29 01:00+00", 2 * GB)
+LATE = backup("20261122-010000F_20261129-100000I", "2026-11-29 10:00+00", 8 * GB)
+
+
+def info(backups: list[dict[str, Any]], code: int = 0, name: str = "main", **more: Any) -> dict[str, Any]:
+    """Return the result of `pgbackrest info --output=json`."""
+    status = {"code": code, "message": {0: "ok", 2: "no valid backups"}.get(code, "other")}
+    stanza = {"name": name, "backup": backups, "status": status}
+    return {"rc": 0, "stdout": json.dumps([stanza]), "stderr": ""} | more
+
+
+HERE: dict[str, Any] = {
+    "to": OPTIONS["to"],
+    "stanza": "main",
+    "in_place": False,
+    "host": "db2",
+    "folder": "/var/lib/postgresql/17/beside",
+    "free": 5 * GB,
+    "wal": GB,
+    "left": False,
+    "port": 5433,
+    "port_used": False,
+}
+ALL = info([LATE, FULL, DIFF])
