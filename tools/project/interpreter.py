@@ -22,9 +22,18 @@ TOO_OLD = {
     "pillow<9.3 psycopg2-binary<2.9.5 pyyaml<6",
     "3.10": "markupsafe<2 psycopg2-binary<2.9.2 pyyaml<6",
 }
+# Releases that import what this Python and newer ones have removed. A release itself can bring distutils.
+REMOVED = {
+    (3, 10): "flask<1.1 jinja2<2.11 pyjwt<1.7 sqlalchemy<1.3 werkzeug<1",  # names of `collections`
+    (3, 11): "celery<5 kombu<5.0.2 vine<5",  # a function of `inspect`
+    (3, 12): "billiard<3.5.0.4 gunicorn<20 requests<2.25 six<1.16 urllib3<1.26.5",  # `imp`, and finders of modules
+    (3, 13): "boto3<1.26 botocore<1.29.13",  # `cgi`
+}
 TOO_OLD["3.14"] = TOO_OLD["3.13"]
-# They import names from `collections` that Python 3.10 has removed.
-TOO_OLD = {version: f"{old} flask<1.1 jinja2<2.11 sqlalchemy<1.3 werkzeug<1" for version, old in TOO_OLD.items()}
+TOO_OLD = {
+    version: " ".join([old, *(gone for since, gone in REMOVED.items() if since <= tuple(map(int, version.split("."))))])
+    for version, old in TOO_OLD.items()
+}
 # Such as better_python of tools.release.wheels.
 Better = Callable[[list[str], Target, Iterable[str]], tuple[str, list[str]]]
 Available = Callable[[str], bool]

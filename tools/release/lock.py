@@ -21,6 +21,8 @@ INPUTS = (
     *("Pipfile.lock", "Pipfile", "setup.py", "setup.cfg"),
 )
 SERVER = "gunicorn"
+# A project that names it chooses its version.
+SETUPTOOLS = re.compile(r"""(^|["'])setuptools\b""", re.MULTILINE)
 # Part of the fingerprint. Increase it to lock again everywhere.
 VERSION = 1
 HEADER = """\
@@ -126,15 +128,18 @@ def compiled(path: Path, target: Target, known: str, more: Extras = NO_EXTRAS) -
         raise _invalid(path, error) from error
     if requirements.unhashed(exported):  # the package index has no hashes; uv computes them
         exported, listed = "", exported
-    added = more.added(SERVER)
+    texts = _input(path, more)
+    added = more.added(SERVER) + requirements.build_tools(exported or listed or "\n".join(texts))
     if exported and requirements.includes(exported, added):
         return exported
     with tempfile.TemporaryDirectory() as work:
         output, constraints = Path(work) / "requirements.lock", Path(work) / "constraints.txt"
         output.write_text(known)
-        constraints.write_text(exported)
-        own = [] if listed else [*more.options(path), str(path)]
-        inputs = [f"--constraint={constraints}"] if exported else own
+        # Packages that need setuptools mean one that still has pkg_resources, but most set no limit.
+        has_own = any(SETUPTOOLS.search(text) for text in (listed, *texts))
+        constraints.write_text(exported or ("" if has_own else requirements.SETUPTOOLS))
+        own = [] if listed or exported else [*more.options(path), str(path)]
+        inputs = [f"--constraint={constraints}", *own]
         options = ["--quiet", "--generate-hashes", "--no-header", "--no-emit-index-url", "--no-emit-find-links"]
         try:
             uv(
@@ -144,7 +149,6 @@ def compiled(path: Path, target: Target, known: str, more: Extras = NO_EXTRAS) -
                 cwd=path.parent,
             )
         except ReleaseError as error:
-            texts = _input(path, more)
             indexes = [line for text in texts for line in requirements.indexes(text)]
             if problems := unavailable(requirements.pins(texts), target, indexes):
                 raise ReleaseError(f"{str(error).rstrip('.')}. {problems}") from error
@@ -188,7 +192,8 @@ def lock(
     more.check(path)
     text = requirements.text_of(path)
     indexes = requirements.indexes(text) if path.suffix not in (".lock", ".toml") else []
-    complete = requirements.is_locked(text) and requirements.includes(text, more.added(SERVER))
+    wanted = more.added(SERVER) + requirements.build_tools(text)
+    complete = requirements.is_locked(text) and requirements.includes(text, wanted)
     if path.suffix not in (".lock", ".toml") and complete:
         return Lock(indexes + _with_flask(text, requirements.locked(path, target), path, target))
     header = HEADER.format(target=target, name=path.name, fingerprint=fingerprint(path, target, more))

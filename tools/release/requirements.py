@@ -9,6 +9,7 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from tools.release.errors import ReleaseError, masked
 from tools.release.target import Target
@@ -17,6 +18,18 @@ INDEX = re.compile(r"(--index-url|--extra-index-url|--find-links|-i|-f)[\s=]")
 # A folder or file of this machine.
 LOCAL = re.compile(r"(?:-e\s+|--editable[\s=]+)?((?:\.|/|file:)\S*)|[\w.-]+ @ (file:\S+)")
 COMMIT = re.compile(r"@[0-9a-f]{40}(#|$)")
+VERSION = re.compile(r"\d+(\.\d+)*")
+# The last releases that have the modules pkg_resources and distutils, which Python 3.12 has removed.
+SETUPTOOLS = "setuptools<82"
+# Packages before these versions import one of them. Most do not say so, and lists of pip-tools leave setuptools out.
+WITHOUT_SETUPTOOLS = {
+    "apscheduler": "3.10.4",
+    "gunicorn": "21",
+    "marshmallow": "3.15",
+    "redis": "4.1",
+    "rq": "1.10.1",
+    "webargs": "8.1",
+}
 
 
 def read(path: Path) -> bytes:
@@ -82,6 +95,13 @@ def includes(text: str, wanted: str) -> bool:
         if name not in locked_names or not requirement.specifier.contains(versions.get(name, "0"), prereleases=True):
             return False
     return True
+
+
+def build_tools(text: str) -> str:
+    """Return the setuptools that the packages of a file import but do not pin, as a requirement. It may be empty."""
+    pinned = dict(pin.lower().split("==") for pin in pins([text]) if VERSION.fullmatch(pin.partition("==")[2]))
+    old = any(Version(pinned.get(name, since)) < Version(since) for name, since in WITHOUT_SETUPTOOLS.items())
+    return f"{SETUPTOOLS}\n" if old and "setuptools" not in names(text) else ""
 
 
 def indexes(text: str) -> list[str]:

@@ -36,6 +36,11 @@ from tools.release.target import Target
         ),
         ({"requirements.txt": "greenlet==3.0.1\nsqlalchemy==2.0.23"}, "3.12"),
         ({"requirements.txt": "sqlalchemy==1.1.9"}, "3.9"),
+        ({"requirements.txt": "celery==4.4.7"}, "3.10"),
+        ({"requirements.txt": "gunicorn==19.9.0"}, "3.11"),
+        ({"requirements.txt": "boto3==1.25.0"}, "3.12"),
+        # A release brings pkg_resources and distutils for them.
+        ({"requirements.txt": "gunicorn==20.1.0\nredis==3.5.3"}, None),
         ({"requirements.txt": "greenlet==3.0.1\nmultidict==6.0.4\nsqlalchemy==2.0.23"}, "3.11"),
     ],
 )

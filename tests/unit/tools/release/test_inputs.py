@@ -13,6 +13,7 @@ from tools.release import lock as locking
 from tools.release import pipenv, requirements
 from tools.release.errors import ReleaseError
 
+OLD = "setuptools<82"
 PIPFILE = """\
 [packages]
 flask = "*"
@@ -23,6 +24,11 @@ shop = {path = ".", editable = true}
 [dev-packages]
 pytest = "*"
 """
+
+
+def requirements_in(option: str) -> str:
+    """Return the content of the file that an option like --constraint=FILE names."""
+    return Path(option.partition("=")[2]).read_text()
 
 
 def test_a_pipfile_becomes_requirements() -> None:
@@ -60,10 +66,23 @@ def test_an_option_for_an_index_is_no_package_without_a_hash(line: str, expected
 @pytest.mark.parametrize(
     ("name", "content", "text", "named"),
     [
-        ("Pipfile", PIPFILE.partition("celery")[0], "flask\ngunicorn\n", []),
+        ("Pipfile", PIPFILE.partition("celery")[0], "flask\ngunicorn\n", ["constraints.txt"]),
         # An index without hashes leaves them out of the project's lock file.
-        ("Pipfile.lock", '{"default": {"own": {"version": "==1"}}}', "own==1\ngunicorn\n", []),
-        ("setup.py", "from setuptools import setup", "gunicorn\n", ["setup.py"]),
+        ("Pipfile.lock", '{"default": {"own": {"version": "==1"}}}', "own==1\ngunicorn\n", ["constraints.txt"]),
+        ("setup.py", "from setuptools import setup", "gunicorn\n", ["constraints.txt", "setup.py"]),
+        ("setup.py", "setup(install_requires=['setuptools>=82'])", "gunicorn\n", ["setup.py"]),
+        ("requirements.txt", "flask\nsetuptools", "gunicorn\n", ["requirements.txt"]),
+        # They import pkg_resources or distutils, which only old setuptools have.
+        ("requirements.txt", "redis==3.5.3", f"gunicorn\n{OLD}\n", ["constraints.txt", "requirements.txt"]),
+        ("requirements.txt", "gunicorn==20.1.0", f"gunicorn\n{OLD}\n", ["constraints.txt", "requirements.txt"]),
+        (
+            "requirements.txt",
+            "Gunicorn==20.1.0 --hash=sha256:aa",
+            f"gunicorn\n{OLD}\n",
+            ["constraints.txt", "requirements.txt"],
+        ),
+        ("requirements.txt", "gunicorn==21.0.0", "gunicorn\n", ["constraints.txt", "requirements.txt"]),
+        ("requirements.txt", "gunicorn==20.1.0\nsetuptools==65.0", "gunicorn\n", ["requirements.txt"]),
     ],
 )
 def test_what_has_no_hashes_is_given_to_uv(
@@ -73,7 +92,8 @@ def test_what_has_no_hashes_is_given_to_uv(
     calls = []
 
     def uv(*arguments: str, text: str, **_: object) -> str:
-        files = [Path(word).name for word in arguments if Path(word) == path or word.startswith("--constraint")]
+        given = [word for word in arguments if not word.startswith("--constraint") or requirements_in(word)]
+        files = [Path(word).name for word in given if Path(word) == path or word.startswith("--constraint")]
         calls.append((text, files))
         return ""
 
@@ -106,3 +126,25 @@ def test_a_list_with_flask_for_other_platforms_only_is_refused(
     (tmp_path / "requirements.txt").write_text(f"{other}{extra}\ngunicorn==27.0.1{extra}\n")
     with pytest.raises(ReleaseError, match=r"flask only for other platforms than Linux with Python 3\.13 on x86_64"):
         locking.lock(tmp_path, "", TARGET, tmp_path / "lock")
+
+
+@pytest.mark.parametrize(
+    ("line", "complete"), [("gunicorn==20.1.0", False), ("gunicorn==20.1.0", True), ("gunicorn==27.0.1", True)]
+)
+def test_a_list_with_hashes_that_leaves_setuptools_out_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, complete: bool
+) -> None:
+    """pip-tools calls setuptools unsafe, and old releases of Poetry do not lock it."""
+    asked = []
+
+    def uv(*arguments: str, **_: object) -> str:
+        asked.append(arguments)
+        output = next(word.partition("=")[2] for word in arguments if word.startswith("--output-file"))
+        Path(output).write_text("flask==3.1.3 --hash=sha256:aa\n")
+        return ""
+
+    monkeypatch.setattr(locking, "uv", uv)
+    lines = ["flask==3.1.3", line, *["setuptools==65.0"] * (complete and line.endswith("20.1.0"))]
+    (tmp_path / "requirements.txt").write_text("".join(f"{one} --hash=sha256:aa\n" for one in lines))
+    locking.lock(tmp_path, "", TARGET, tmp_path / "lock")
+    assert bool(asked) != complete
