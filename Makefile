@@ -1,7 +1,6 @@
-# Everything a user types. `make help` lists it.
+# Everything a user types. `make help` lists it. If FLEET is not given, the fleet has the name of INVENTORY's folder.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-export FLEET ?= $(INVENTORY)
 export INVENTORY ?= sandbox
 export ENGINE ?= podman
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
@@ -20,7 +19,7 @@ help: ## List the commands
 	@echo "Options"
 	@echo "  FLEET=name         another fleet in addition to the first, with its own subnet (default: sandbox)"
 	@echo "  INVENTORY=single   one host in every group instead of ten hosts"
-	@echo "  INVENTORY=name     any folder in inventories/, or a path, for all commands but up, down and mail"
+	@echo "  INVENTORY=name     any folder in inventories/, or its path; up, down and mail need one with sandbox.tfvars"
 	@echo "  SUBNET=CIDR        a new fleet's network, if the default is taken"
 	@echo "  ENGINE=docker      another container engine than podman"
 
@@ -55,9 +54,9 @@ backup: ## Back up the database now: make backup ARGS="--type full"
 backups: ## List the backups, and to which points in time the database can go back
 rehearse: ## Prove now that the backups can be restored
 restore: ## Show old data beside the database: make restore ARGS="'2026-11-29 03:00:00+00'"
-exec: ## Run a command as the application would: make exec ARGS="flask --app app routes"
+exec: ## Run a command as the application would: make exec ARGS="python --version"
 console: ## Open `flask shell` on an application host
-run: ## Run a process of the application once: make run ARGS=release
+run: ## Run a process of the application once: make run ARGS=NAME (without a NAME: list them)
 psql: ## Open psql on the primary, as the owner of the schema
 redis: ## Open redis-cli on the master: make redis ARGS=cache
 env: ## Environment variables of the application: make env ARGS="set NAME=value"

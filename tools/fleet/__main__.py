@@ -75,7 +75,7 @@ VERBS: dict[str, Verb] = {
         "run a command as the application would, on one of its hosts",
         application.exec_arguments,
         "any",
-        "bin/fleet exec -- flask --app app routes",
+        "bin/fleet exec -- python --version",
     ),
     "console": Verb(application.console, "open `flask shell`", application.host_option, "any", "bin/fleet console"),
     "run": Verb(
@@ -83,14 +83,14 @@ VERBS: dict[str, Verb] = {
         "run a process of the application once",
         application.run_arguments,
         "any",
-        "bin/fleet run release",
+        "bin/fleet run        # lists the names\n  bin/fleet run NAME   # runs one of them",
     ),
     "psql": Verb(
         databases.psql,
         "open psql on the primary, as the owner of the schema",
         databases.psql_arguments,
         "any",
-        "bin/fleet psql -- -c 'select count(*) from article'",
+        "bin/fleet psql -- -c '\\dt'",
     ),
     "redis": Verb(
         databases.redis,

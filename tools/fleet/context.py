@@ -48,6 +48,8 @@ class Fleet:
         inventory = os.environ.get("INVENTORY") or "sandbox"
         if "/" in inventory:  # a path, from the folder in which the command was typed
             path = Path(inventory).resolve()
+            known = ROOT / "inventories" / inventory.rstrip("/")
+            path = path if path.is_dir() or not known.is_dir() else known  # `single/`
             inventory = path.name if path.parent == ROOT / "inventories" else str(path)
         folder = ROOT / "inventories" / inventory
         if not folder.is_dir():
@@ -56,14 +58,14 @@ class Fleet:
                 f"INVENTORY={inventory} is not a folder in inventories/; use one of {names}, or the path of one."
             )
         # As in bin/inventory: an inventory with a Terraform root of its own is another place, such as AWS.
-        other_place = inventory != "sandbox" and (ROOT / "terraform" / inventory).exists()
+        other_place = folder.name != "sandbox" and (ROOT / "terraform" / folder.name).exists()
         other_place |= (folder / "terraform.sh").resolve() != ROOT / "bin" / "inventory"
         if sandbox and other_place:
             raise FleetError(
                 f"INVENTORY={inventory} is not a sandbox inventory, and this command works only for containers on this "
                 f"machine; use INVENTORY=sandbox, or 'ansible-playbook -i {folder} site.yml'."
             )
-        name = os.environ.get("FLEET") or inventory
+        name = os.environ.get("FLEET") or folder.name
         if not other_place and not NAME.fullmatch(name):
             allowed = "1 to 20 lower-case letters, digits and dashes, starting with a letter"
             raise FleetError(f"FLEET={name} is not valid as a name of containers and a network; use {allowed}.")
@@ -76,6 +78,17 @@ class Fleet:
     def folder(self) -> Path:
         """The folder of the inventory."""
         return ROOT / "inventories" / self.inventory
+
+    def command(self, words: str) -> str:
+        """Return a command of bin/fleet for this fleet, as a person would type it."""
+        chosen = "" if self.inventory == "sandbox" else f" --inventory {self.inventory}"
+        chosen += "" if self.name == self.folder.name else f" --fleet {self.name}"
+        return f"bin/fleet{chosen} {words}"
+
+    def site(self) -> str:
+        """Return the command that runs site.yml for this fleet, as a person would type it."""
+        chosen = "" if self.inventory == "sandbox" else f" -i {shown(self.folder)}"
+        return f"{'' if self.name == self.folder.name else f'FLEET={self.name} '}ansible-playbook{chosen} site.yml"
 
     @property
     def directory(self) -> Path:
@@ -129,7 +142,7 @@ class Fleet:
         """Return the hosts of the inventory in `outputs`, in the inventory's order."""
         if "inventory" not in outputs:
             which = "" if self.inventory == "sandbox" else f" INVENTORY={self.inventory}"
-            which += "" if self.inventory == self.name else f" FLEET={self.name}"
+            which += "" if self.folder.name == self.name else f" FLEET={self.name}"
             raise FleetError(f"FLEET={self.name} has no hosts; run 'make up{which}' first.")
         inventory = outputs["inventory"]
         return [
@@ -149,6 +162,11 @@ class Fleet:
         }
         words = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]
         return ["ssh", "-i", str(self.directory / "id_ed25519"), *words, f"admin@{host.address}"]
+
+
+def shown(path: Path) -> str:
+    """Return a path as a person would type it."""
+    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def echo(message: str) -> None:

@@ -5,7 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
-from tools.fleet.context import ROOT, Fleet, FleetError, echo
+from tools.fleet.context import ROOT, Fleet, FleetError, echo, shown
 
 # Shared by runs that create a network or a host. What they need must not vanish between two of their steps.
 LOCK = Path("/tmp/flaskfleet-prune.lock")
@@ -53,9 +53,9 @@ def down(fleet: Fleet) -> None:
 
     if not os.environ.get("FLASKFLEET_KEEP_IMAGE"):
         prune(fleet)
-    secrets = ROOT / "inventories" / fleet.inventory / "group_vars" / "all" / "vault.yml"
+    secrets = fleet.folder / "group_vars" / "all" / "vault.yml"
     if secrets.exists():
-        echo(f"Its secrets stay in {secrets.relative_to(ROOT)} for the next fleet with this inventory.")
+        echo(f"Its secrets stay in {shown(secrets)} for the next fleet with this inventory.")
 
 
 def prune(fleet: Fleet) -> None:
@@ -65,6 +65,7 @@ def prune(fleet: Fleet) -> None:
         # A fleet that is being created has a network before it has hosts.
         for entries in (("ps", "--all"), ("network", "ls")):
             if fleet.engine(*entries, "--quiet", "--filter", "label=flaskfleet.fleet").stdout.split():
+                echo("This machine has other fleets, so the host image and the engine's namespace stay.")
                 return
         images = ("images", "--format", "{{.Repository}}:{{.Tag}}", "--filter", "reference=localhost/flaskfleet-*")
         for image in fleet.engine(*images).stdout.split():

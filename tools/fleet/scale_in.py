@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from tools.fleet.context import Fleet, FleetError, Host, echo
+from tools.fleet.context import Fleet, FleetError, Host, echo, shown
 
 HOST = re.compile(r'module\.host\["([^"]+)"\]\.')
 
@@ -26,10 +26,10 @@ def answers(fleet: Fleet, host: Host) -> bool:
 
 def hand_over(fleet: Fleet, plan_file: str) -> None:
     """Take the hosts that the plan destroys out of the fleet. A host that does not answer has nothing to hand over."""
-    shown = fleet.terraform("show", "-json", plan_file, quiet=True)
-    if shown.returncode != 0:
-        raise FleetError(f"terraform show failed: {shown.stderr.strip()}")
-    names = leaving(json.loads(shown.stdout))
+    plan = fleet.terraform("show", "-json", plan_file, quiet=True)
+    if plan.returncode != 0:
+        raise FleetError(f"terraform show failed: {plan.stderr.strip()}")
+    names = leaving(json.loads(plan.stdout))
     outputs = fleet.outputs() if names else {}
     hosts = {host.name: host for host in fleet.hosts(outputs)} if "inventory" in outputs else {}
     answering = [name for name in names if name in hosts and answers(fleet, hosts[name])]
@@ -39,7 +39,7 @@ def hand_over(fleet: Fleet, plan_file: str) -> None:
     if not answering:
         return
     echo(f"{', '.join(answering)}: taking out of the fleet (playbooks/remove.yml)")
-    inventory, variable = f"inventories/{fleet.inventory}", f"remove_hosts={','.join(answering)}"
+    inventory, variable = shown(fleet.folder), f"remove_hosts={','.join(answering)}"
     if fleet.run("ansible-playbook", "-i", inventory, "playbooks/remove.yml", "-e", variable).returncode != 0:
         raise FleetError(
             f"playbooks/remove.yml -e {variable} failed (above), so no host was destroyed. Fix the cause and run "

@@ -17,7 +17,7 @@ MAIL_PORT = ":1025"
 def summary(fleet: Fleet, durations: dict[str, float]) -> None:
     """Print durations, URLs, how to log in, what is wrong with the application, and what to try next."""
     urls, inventory = fleet.outputs()["urls"], read(fleet)
-    suffix = "" if fleet.name == fleet.inventory else f" FLEET={fleet.name}"
+    suffix = "" if fleet.name == fleet.folder.name else f" FLEET={fleet.name}"
     suffix += "" if fleet.inventory == "sandbox" else f" INVENTORY={fleet.inventory}"
     echo(f"\n== The fleet {fleet.name} is up")
     for name, seconds in durations.items():

@@ -123,7 +123,7 @@ def up(fleet: Fleet) -> None:
     with phase("Waiting for SSH", durations):
         wait_for_hosts(fleet)
     with phase("Every tier (ansible-playbook site.yml)", durations):
-        if fleet.run("ansible-playbook", "-i", f"inventories/{fleet.inventory}", "site.yml").returncode != 0:
+        if fleet.run("ansible-playbook", "-i", str(fleet.folder), "site.yml").returncode != 0:
             raise FleetError(
                 "site.yml failed (the last lines above); fix that and run 'make up' again: it continues from there."
             )

@@ -14,7 +14,7 @@ import pytest
 from tests.support.live.fleet import eventually
 from tools.fleet import context
 from tools.fleet.context import ROOT, Fleet, FleetError, Host
-from tools.fleet.down import refuse_other_clone
+from tools.fleet.down import prune, refuse_other_clone
 from tools.fleet.up import create_hosts, restart_stopped_hosts
 
 OUTPUTS = {
@@ -35,6 +35,31 @@ def test_the_fleets_default_name_is_its_inventory(monkeypatch: pytest.MonkeyPatc
     assert Fleet.from_environment().name == "blue"
 
 
+def test_an_inventory_may_be_given_by_its_path(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("FLEET", raising=False)
+    monkeypatch.chdir(ROOT)
+    for path in ("./inventories/single", "inventories/single/", "single/", f"{ROOT}/inventories/single"):
+        monkeypatch.setenv("INVENTORY", path)
+        fleet = Fleet.from_environment()
+        assert (fleet.name, fleet.inventory, fleet.command("x")) == (
+            "single",
+            "single",
+            "bin/fleet --inventory single x",
+        )
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/terraform.sh").symlink_to(ROOT / "bin/inventory")
+    monkeypatch.setenv("INVENTORY", str(tmp_path / "mine"))
+    fleet = Fleet.from_environment()
+    assert (fleet.name, fleet.folder) == ("mine", tmp_path / "mine")
+    assert fleet.site() == f"ansible-playbook -i {tmp_path}/mine site.yml"
+
+
+def test_make_takes_a_path_as_the_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FLEET", raising=False)
+    command = ["make", "--dry-run", "--eval", "show: ; @echo $(FLEET)", "show", "INVENTORY=./inventories/single"]
+    assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "echo \n"
+
+
 @pytest.mark.parametrize(
     ("variable", "fix", "value"),
     [
@@ -49,6 +74,14 @@ def test_an_invalid_variable_is_refused_with_the_fix(
     monkeypatch.setenv(variable, value)
     with pytest.raises(FleetError, match=rf"{variable}={re.escape(value)} is not .* {fix}"):
         Fleet.from_environment()
+
+
+def test_prune_reports_that_other_fleets_need_the_image(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(Fleet, "engine", lambda *_: subprocess.CompletedProcess([], 0, "another one\n", ""))
+    prune(Fleet("blue", "sandbox"))
+    assert "This machine has other fleets" in capsys.readouterr().out
 
 
 def test_fleets_do_not_share_state() -> None:

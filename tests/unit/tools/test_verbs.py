@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ def test_a_process_runs_once_with_its_own_environment(tmp_path: Path) -> None:
     (tmp_path / "opt-news/current/units").mkdir(parents=True)
     (tmp_path / "opt-news/current/units/mailer.env").write_text('TOKEN="a \\"b\\" \\$c"\n')
     assert fleet.run("run", "mailer").stdout == '<a "b" $c><-m><shop.mailer><--fast>'
+    assert fleet.run("run").stdout == 'mailer: python -m shop.mailer --fast\nrelease: echo "$DATABASE_URL"\n'
     assert fleet.run("run", "release").stdout == 'owner:"$p`\\@db\n'
     assert list(fleet.root.glob("run-*")) == []
 
@@ -69,10 +71,15 @@ def test_database_clients_run_on_the_host_that_leads(fleet: VerbFleet) -> None:
 def test_variables_of_the_application_are_kept_in_a_file_of_the_inventory(fleet: VerbFleet) -> None:
     file = fleet.folder / "group_vars/all/environment.yml"
     assert fleet.run("env", "list").stdout == "DSN=(secret)\nHEADING=Hello\n"
-    fleet.run("env", "set", 'HEADING=a "b" ü', "TEMPLATE={{ not evaluated }}", "EMPTY=")
+    done = fleet.run("env", "set", 'HEADING=a "b" ü', "TEMPLATE={{ not evaluated }}", "EMPTY=").stdout
+    assert done == (
+        f"HEADING, TEMPLATE, EMPTY were set in {file}. Commit this file.\n"
+        f"The application sees it after the next `bin/fleet --inventory {fleet.folder} deploy`.\n"
+    )
+    assert "Nothing was changed" in fleet.run("env", "set", "EMPTY=").stdout
     assert "bin/fleet deploy" in file.read_text()
     assert fleet.run("env", "list").stdout == ('DSN=(secret)\nEMPTY=\nHEADING=a "b" ü\nTEMPLATE={{ not evaluated }}\n')
-    assert fleet.run("env", "unset", "HEADING", "EMPTY", "TEMPLATE").returncode == 0
+    assert "HEADING, EMPTY, TEMPLATE were removed" in fleet.run("env", "unset", "HEADING", "EMPTY", "TEMPLATE").stdout
     assert fleet.run("env", "list", "--json").stdout == '{\n  "DSN": "(secret)",\n  "HEADING": "Hello"\n}\n'
     for arguments, error in {
         ("set", "1=2"): "'1=2' is not NAME=VALUE",
@@ -86,9 +93,14 @@ def test_variables_of_the_application_are_kept_in_a_file_of_the_inventory(fleet:
 
 def test_secrets_come_from_a_prompt_a_pipe_or_a_command(fleet: VerbFleet) -> None:
     value = 'a: "#b" \\ ü %'
-    assert fleet.run("secret", "set", "STRIPE_KEY", given=f"{value}\n").returncode == 0
+    done = fleet.run("secret", "set", "STRIPE_KEY", given=f"{value}\n").stdout
+    deploy, site = f"bin/fleet --inventory {fleet.folder} deploy", f"ansible-playbook -i {fleet.folder} site.yml"
+    assert f"STRIPE_KEY was encrypted and stored in {fleet.vault} and environment.yml.\n" in done
+    assert f"The application gets it with the next `{deploy}`.\n" in done
+    assert "Nothing was changed" in fleet.run("secret", "set", "STRIPE_KEY", given=f"{value}\n").stdout
     assert fleet.run("secret", "get", "STRIPE_KEY").stdout == f"{value}\n"
-    assert fleet.run("secret", "set", "grafana_admin_password", "--from-command", "printf 'a\\nb'").returncode == 0
+    done = fleet.run("secret", "set", "grafana_admin_password", "--from-command", "printf 'a\\nb'").stdout
+    assert f"It is the inventory's vault_grafana_admin_password, which the next `{site}` uses.\n" in done
     wanted = {"redis_admin_password": "s3cret", "sentry_key": "sk3y", "STRIPE_KEY": value}
     assert fleet.secrets() == {f"vault_{name}": one for name, one in wanted.items()} | {
         "vault_grafana_admin_password": "a\nb"
@@ -96,7 +108,7 @@ def test_secrets_come_from_a_prompt_a_pipe_or_a_command(fleet: VerbFleet) -> Non
     assert "STRIPE_KEY=(secret)" in fleet.run("env", "list").stdout
     assert value not in (fleet.folder / "group_vars/all/environment.yml").read_text()
     assert fleet.vault.stat().st_mode & 0o077 == 0
-    fleet.run("secret", "unset", "STRIPE_KEY")
+    assert f"The application loses it with the next `{deploy}`." in fleet.run("secret", "unset", "STRIPE_KEY").stdout
     assert fleet.run("secret", "list").stdout == "grafana_admin_password\nredis_admin_password\nsentry_key\n"
     assert "STRIPE_KEY" not in fleet.run("env", "list").stdout
     before = fleet.vault.read_bytes()
@@ -238,6 +250,11 @@ def test_bash_completes_verbs_options_and_inventories() -> None:
     assert complete("bin/fleet", "logs", "web", "--sin") == ["--since"]
     assert complete("bin/fleet", "--inventory", "sing") == ["single"]
     assert complete("bin/fleet", "exec", "--", "--h") == []
+
+
+def test_examples_fit_every_application() -> None:
+    words = {name: set(re.findall(r"\w+", verb.example)) for name, verb in VERBS.items()}
+    assert {name: found for name in words if (found := words[name] & {"app", "article", "news", "release"})} == {}
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -4,7 +4,7 @@ import re
 import shlex
 from argparse import ArgumentParser
 
-from tools.fleet.context import Fleet, FleetError
+from tools.fleet.context import Fleet, FleetError, echo
 from tools.fleet.inventory import Inventory, read
 from tools.fleet.verbs.shells import attach, choose, in_application, keep, note
 from tools.fleet.verbs.verb import add_command
@@ -42,7 +42,13 @@ def console(fleet: Fleet, host: str) -> int:
 def run_arguments(parser: ArgumentParser) -> None:
     """Add the arguments of `run`."""
     host_option(parser)
-    parser.add_argument("process", metavar="NAME", help="a process of app_processes, a timer of app_timers, or release")
+    parser.add_argument(
+        "process",
+        nargs="?",
+        default="",
+        metavar="NAME",
+        help="a process of app_processes, a timer of app_timers, or release (default: list them)",
+    )
     add_command(parser, "more arguments for the process")
 
 
@@ -57,11 +63,20 @@ def process_commands(inventory: Inventory) -> dict[str, tuple[str, str]]:
 
 
 def run(fleet: Fleet, process: str, host: str, words: list[str]) -> int:
-    """Run a process once, in this terminal."""
+    """Run a process once, in this terminal. Without a name, list the processes."""
     inventory = read(fleet)
     commands = process_commands(inventory)
+    if not commands:
+        raise FleetError(
+            "The application has nothing to run: app_processes, app_timers and app_release_command are empty. "
+            "`bin/fleet exec -- COMMAND` runs any command."
+        )
+    if not process:
+        for name in sorted(commands):
+            echo(f"{name}: {commands[name][0]}")
+        return 0
     if process not in commands:
-        names = ", ".join(sorted(commands)) or "none, because app_processes and app_timers are empty"
+        names = ", ".join(sorted(commands))
         raise FleetError(
             f"NAME={process} is not a process of the application; use one of {names}, or `bin/fleet exec -- COMMAND`."
         )

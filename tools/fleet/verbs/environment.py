@@ -10,9 +10,8 @@ from pathlib import Path
 import yaml
 
 from plugins.action.fleet_secrets import locked, replace
-from tools.fleet.context import ROOT, Fleet, FleetError, echo
+from tools.fleet.context import Fleet, FleetError, echo, shown
 from tools.fleet.inventory import read
-from tools.fleet.verbs.shells import note
 
 VARIABLE = "app_environment_overrides"
 NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
@@ -71,12 +70,12 @@ def env(
                     "Other variables are those of app_environment in the inventory, and of the fleet."
                 )
         changes = dict.fromkeys(names or [])
-    path = change(fleet, changes)
-    done = "set" if action == "set" else "removed"
-    note(
-        f"{', '.join(changes)} {'was' if len(changes) == 1 else 'were'} {done} in {shown(path)}; "
-        "`bin/fleet deploy` makes it live."
-    )
+    file, verb = shown(path_of(fleet)), "was" if len(changes) == 1 else "were"
+    if change(fleet, changes):
+        echo(f"{', '.join(changes)} {verb} {'set in' if action == 'set' else 'removed from'} {file}. Commit this file.")
+    else:
+        echo(f"Nothing was changed: {file} has the same already.")
+    echo(f"The application sees it after the next `{fleet.command('deploy')}`.")
 
 
 def parse(pair: str) -> tuple[str, str]:
@@ -90,11 +89,6 @@ def parse(pair: str) -> tuple[str, str]:
 def path_of(fleet: Fleet) -> Path:
     """Return the file of the inventory."""
     return fleet.folder / "group_vars" / "all" / "environment.yml"
-
-
-def shown(path: Path) -> str:
-    """Return a path as a person would type it."""
-    return str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path)
 
 
 def load(path: Path) -> dict[str, str]:
@@ -122,8 +116,11 @@ def is_template(value: str) -> bool:
     return re.search(r"\{[{%#]", value) is not None
 
 
-def change(fleet: Fleet, changes: Mapping[str, str | None], expression: bool = False) -> Path:
-    """Set variables, or remove those without a value. Ansible evaluates an expression, and nothing else."""
+def change(fleet: Fleet, changes: Mapping[str, str | None], expression: bool = False) -> bool:
+    """Set variables, or remove those without a value, and return whether the file changed.
+
+    Ansible evaluates an expression, and nothing else.
+    """
     path = path_of(fleet)
     with locked(path.parent):
         before = load(path)
@@ -135,7 +132,7 @@ def change(fleet: Fleet, changes: Mapping[str, str | None], expression: bool = F
             text = "".join(f"\n  {name}: {lines[name]}" for name in sorted(lines)) or " {}"
             replace(path, f"{HEADER}{text}\n".encode())
             path.chmod(0o644)
-    return path
+    return lines != before
 
 
 def environment(fleet: Fleet) -> dict[str, str]:

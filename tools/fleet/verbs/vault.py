@@ -21,9 +21,8 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.parsing.vault import VaultLib
 
 from plugins.action.fleet_secrets import HEADER, locked, replace, without
-from tools.fleet.context import Fleet, FleetError, echo
+from tools.fleet.context import Fleet, FleetError, echo, shown
 from tools.fleet.verbs import environment
-from tools.fleet.verbs.shells import note
 
 NAME = re.compile("[A-Za-z_][A-Za-z0-9_]*")
 
@@ -136,11 +135,20 @@ def store(fleet: Fleet, name: str, value: str | None) -> None:
                 replace(path, vault.encrypt(kept))
     except AnsibleError as error:
         raise FleetError(f"{path} cannot be decrypted with the password that bin/vault-password prints.") from error
+    changed = after != before
     if variable:
-        environment.change(fleet, {name: f"{{{{ {key} }}}}" if value is not None else None}, expression=True)
-    done = "stored" if value is not None else "removed"
-    live = "`bin/fleet deploy` makes it live" if variable else "`ansible-playbook site.yml` makes it live"
-    note(f"{name} was {done} in {environment.shown(path)}; {live}.")
+        changed |= environment.change(fleet, {name: f"{{{{ {key} }}}}" if value is not None else None}, expression=True)
+    if changed:
+        files = f"{shown(path)}{f' and {environment.path_of(fleet).name}' if variable else ''}"
+        echo(f"{name} was {'removed from' if value is None else 'encrypted and stored in'} {files}.")
+    else:
+        echo(f"Nothing was changed: {shown(path)} has this value of {name} already.")
+    if variable:
+        echo(f"The application {'loses' if value is None else 'gets'} it with the next `{fleet.command('deploy')}`.")
+    elif value is None:
+        echo(f"The next `{fleet.site()}` generates it again, if the fleet needs it.")
+    else:
+        echo(f"It is the inventory's {key}, which the next `{fleet.site()}` uses.")
 
 
 def vault_of(fleet: Fleet) -> VaultLib:
