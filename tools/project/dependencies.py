@@ -27,8 +27,20 @@ ELSEWHERE = (
 LIMITS = {
     "flask<2": "werkzeug<2 jinja2<3.1 itsdangerous<2.1 markupsafe<2.1",
     "flask>=2,<2.2.5": "werkzeug<3",
-    "flask-login<0.6.3": "werkzeug<3",
+    "flask-admin<1.6": "jinja2<3.1",
+    "flask-assets<2.1": "flask<2.3",
+    "flask-babel<3": "flask<2.3",
+    "flask-bcrypt<1": "werkzeug<2.1",
+    "flask-httpauth<4.4": "werkzeug<2.1",
+    "flask-jwt-extended>=4,<4.4.4": "flask<2.3",
+    "flask-login<0.6": "werkzeug<2.1",
+    "flask-login>=0.6,<0.6.3": "werkzeug<3",
+    "flask-restx<1": "werkzeug<2.1",
+    "flask-restx>=1,<1.2": "werkzeug<3",
+    "flask-socketio>=5,<5.3": "flask<2.3",
     "flask-sqlalchemy<3": "sqlalchemy<2",
+    "flask-wtf<0.15": "werkzeug<2.1 jinja2<3.1",
+    "flask-wtf>=0.15,<1.1.2": "flask<2.3 werkzeug<3",
 }
 DRIVERS = {"psycopg2": "psycopg2", "psycopg2-binary": "psycopg2", "psycopg": "psycopg", "asyncpg": "asyncpg"}
 # Its URLs cannot have several hosts, and the fleet writes none with its name.

@@ -24,10 +24,11 @@ TOO_OLD = {
 }
 # Releases that import what this Python and newer ones have removed. A release itself can bring distutils.
 REMOVED = {
-    (3, 10): "flask<1.1 jinja2<2.11 pyjwt<1.7 sqlalchemy<1.3 werkzeug<1",  # names of `collections`
+    (3, 10): "flask<1.1 jinja2<2.11 babel<2.7 pyjwt<1.7 sqlalchemy<1.3 werkzeug<1",  # names of `collections`
     (3, 11): "celery<5 kombu<5.0.2 vine<5",  # a function of `inspect`
-    (3, 12): "billiard<3.5.0.4 gunicorn<20 requests<2.25 six<1.16 urllib3<1.26.5",  # `imp`, and finders of modules
-    (3, 13): "boto3<1.26 botocore<1.29.13",  # `cgi`
+    # `imp`, and finders of modules
+    (3, 12): "billiard<3.5.0.4 gunicorn<20 requests<2.25 six<1.16 stripe<3.1 urllib3<1.26.5",
+    (3, 13): "boto3<1.26 botocore<1.29.13 feedparser<6.0.11 webob<1.8.9",  # `cgi`
 }
 TOO_OLD["3.14"] = TOO_OLD["3.13"]
 TOO_OLD = {

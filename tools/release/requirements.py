@@ -24,6 +24,7 @@ SETUPTOOLS = "setuptools<82"
 # Packages before these versions import one of them. Most do not say so, and lists of pip-tools leave setuptools out.
 WITHOUT_SETUPTOOLS = {
     "apscheduler": "3.10.4",
+    "flask-limiter": "2.0.1",
     "gunicorn": "21",
     "marshmallow": "3.15",
     "redis": "4.1",
