@@ -1,0 +1,5 @@
+"""Plan which hosts a load balancer drains, or go on without it."""
+
+from plugins.delegates import DelegatedAction as ActionModule
+
+__all__ = ["ActionModule"]
