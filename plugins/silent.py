@@ -12,8 +12,8 @@ def too_many_silent(silent: Mapping[str, str], probed: Sequence[str], groups: Ma
     """A sentence for each reason why a run without the silent hosts cannot succeed."""
     failures = []
     if silent and len(silent) == len(probed):
-        failures.append("No host answers; start one, or correct the connection variables.")
-    for group in (*QUORUMS, *DATA) if not failures else ():
+        return [none_answers(silent)]
+    for group in (*QUORUMS, *DATA):
         hosts = groups.get(group, [])
         down = [host for host in hosts if host in silent]
         if down and (2 * len(down) >= len(hosts) if group in QUORUMS else len(down) == len(hosts)):
@@ -24,3 +24,16 @@ def too_many_silent(silent: Mapping[str, str], probed: Sequence[str], groups: Ma
                 f"{first_run.ALLOW.format(them)}."
             )
     return [f"{sentence}." for sentence in silent.values()] + failures if failures else []
+
+
+def none_answers(silent: Mapping[str, str]) -> str:
+    """Describe hosts that have one cause in common: all are stopped, or this machine does not reach them."""
+    (host, sentence), others = next(iter(silent.items())), len(silent) - 1
+    none = f"Nor does any of the other {others} hosts" if others > 1 else "Nor does the other host"
+    none = none if others else "It is the only host"
+    them, their = ("them", "their addresses") if others else ("it", "its address")
+    return (
+        f"{sentence}. {none} of this run. Start {them} (if `make up` created {them}, it also starts {them} again). If "
+        f"{'they run' if others else 'it runs'}, `bin/fleet ssh {host}` shows what is in the way: ansible_host that is "
+        f"not {their}, or a network that this machine does not reach (VPN, firewall, security group)."
+    )

@@ -13,7 +13,6 @@ import pytest
 
 from plugins.action import fleet_check_hosts as check
 from plugins.ports import taken_by_another
-from plugins.silent import too_many_silent
 from plugins.ssh import become_command, ssh_command
 
 TRIXIE = 'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n'
@@ -188,21 +187,6 @@ def test_a_host_that_accepts_and_stays_silent_counts_as_down(monkeypatch: pytest
     assert silent.error.startswith("no answer within")
 
 
-GROUPS = {
-    "etcd": ["db1", "db2", "mon1"],
-    "sentinel": ["cache1", "cache2", "mon1"],
-    "postgres": ["db1", "db2"],
-    "redis": ["cache1", "cache2"],
-    "app": ["app1"],
-    "monitoring": ["mon1"],
-}
-HOSTS = ["app1", "db1", "db2", "cache1", "cache2", "mon1"]
-
-
-def silent(*hosts: str) -> dict[str, str]:
-    return {host: check.unreachable(check.Answer(host, "10.0.0.11", error="Connection timed out")) for host in hosts}
-
-
 @pytest.mark.parametrize(
     "error",
     ["Connection timed out", "connect to host: No route to host", "Connection refused", "no answer within 23 s"],
@@ -220,44 +204,6 @@ def test_a_connection_mistake_is_reported_with_address_and_reason(error: str) ->
         sentence
         == f"db1 (ansible_host = 10.0.0.11) does not answer over SSH: {error}; correct its connection variables."
     )
-
-
-@pytest.mark.parametrize("hosts", [[], ["app1"], ["mon1"], ["db1"], ["db2", "cache1", "app1"]], ids="-".join)
-def test_a_run_continues_without_hosts_that_the_fleet_does_not_need(hosts: list[str]) -> None:
-    assert too_many_silent(silent(*hosts), HOSTS, GROUPS) == []
-
-
-@pytest.mark.parametrize(
-    ("hosts", "message"),
-    [
-        (
-            ["db1", "mon1"],
-            "Group etcd has no majority without db1, mon1; start them first, or continue without them with -e ",
-        ),
-        (["db1", "db2"], "Group postgres has no host that answers without db1, db2; start them first"),
-        (["cache1", "cache2"], "Group redis has no host that answers without cache1, cache2"),
-    ],
-)
-def test_a_run_that_cannot_succeed_is_refused(hosts: list[str], message: str) -> None:
-    sentences = too_many_silent(silent(*hosts), HOSTS, GROUPS)
-    assert sentences[: len(hosts)] == [
-        f"{host} (ansible_host = 10.0.0.11) does not answer over SSH: Connection timed out." for host in hosts
-    ]
-    assert any(sentence.startswith(message) for sentence in sentences)
-
-
-def test_the_only_host_of_a_group_is_not_plural() -> None:
-    sentences = too_many_silent(silent("db1"), ["db1", "app1"], {"postgres": ["db1"], "app": ["app1"]})
-    assert sentences[-1] == (
-        "Group postgres has no host that answers without db1; start it first, or continue without it with -e "
-        "preflight_allow_unreachable=true."
-    )
-
-
-@pytest.mark.parametrize("host", ["app1", "db1"])
-def test_a_run_without_any_host_is_refused(host: str) -> None:
-    failures = too_many_silent(silent(host), [host], {"postgres": ["db1"]})
-    assert failures[1:] == ["No host answers; start one, or correct the connection variables."]
 
 
 def test_another_system_than_debian_13_is_refused() -> None:
