@@ -1,6 +1,8 @@
 """The page that users see during maintenance, on every load balancer."""
 
 import re
+import shlex
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -39,6 +41,10 @@ def test_maintenance_shows_users_a_page_until_it_is_switched_off(
         try:
             result = command("maintenance", "on", "--message", "Back at 14:00.", "--retry-after", "90")
             assert result.returncode == 0, result.stdout
+            # This machine is in fleet_admin_networks, so its output has a command that shows the page.
+            (shown,) = re.findall(r"curl .* https://\S+/", " ".join(result.stdout.split()))
+            page = subprocess.run(shlex.split(shown), capture_output=True, text=True, check=True).stdout
+            assert "Back at 14:00." in page
             assert command("maintenance", "on", "--message", 'a "quote"').returncode == 1
             play = ["ansible-playbook", "-i", f"inventories/{fleet.fleet.inventory}", "site.yml", "--tags", "nginx"]
             assert fleet.fleet.run(*play, quiet=True).returncode == 0

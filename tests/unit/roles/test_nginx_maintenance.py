@@ -28,6 +28,11 @@ def test_during_maintenance_users_get_a_page_and_the_fleet_gets_the_site(make_si
         assert client.get("/lb-health", headers=user).text == "ok\n"
         for address in ("192.0.2.7", "127.0.0.1"):
             assert client.get("/", headers={"X-Forwarded-For": address}).status_code == 200
+            # The way to see the page that `bin/fleet maintenance on` prints.
+            shown = client.get("/", headers={"X-Forwarded-For": address, "X-Maintenance": "show"})
+            assert (shown.status_code, str(NOTE["message"]) in shown.text) == (503, True)
+        for header in ("1:/lb-health", "0", "hide"):
+            assert client.get("/", headers=user | {"X-Maintenance": header}).status_code == 503
 
 
 def test_without_maintenance_an_error_has_the_usual_page(client: httpx.Client, application: Application) -> None:
