@@ -34,10 +34,11 @@ output "inventory" {
             fleet_admin_networks = var.admin_networks
             fleet_extra_ports    = var.extra_ports
           },
-          # No key: hosts use the role of their instance.
-          var.backup_days == 0 ? {} : {
+          {
+            # No key: hosts use the role of their instance. Without the variable, mon1 would keep backups.
             fleet_backup_repositories = [
-              { type = "s3", bucket = module.backups.bucket, region = var.region, keep_days = var.backup_days }
+              for days in [var.backup_days] :
+              { type = "s3", bucket = module.backups.bucket, region = var.region, keep_days = days } if days > 0
             ]
           },
           var.uploads_bucket ? { app_s3_bucket = module.uploads[0].bucket, app_s3_region = var.region } : {},

@@ -12,22 +12,26 @@ DATA = ("default", "failover", "operations", "single")
 EDGE = ("default", "failover", "deploy", "single", "contract")
 RELEASE = ("default", "deploy", "single", "contract", *ORDINARY)
 SANDBOX = (*SHARED, "single", "contract", *ORDINARY)
-BACKUPS = ("backups",)
+# Those of backups: `single` has the core ones.
+BACKUPS = ("single", "backups")
 AWS = ("aws",)
 
 ROWS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
     (NONE, ("*.md", "docs/*", ".github/*", "tests/unit/*", "tests/integration/*", "tools/bench/*", "tools/docs/*")),
     (ORDINARY, ("molecule/shared/initialize.sh", "molecule/shared/tests/*", "tests/support/live/ordinary.py")),
     (ALL_SCENARIOS, ("molecule/shared/*",)),
+    (("default", *BACKUPS), ("molecule/backups/tests/test_backups.py",)),
+    (BACKUPS, ("molecule/backups/tests/conftest.py", "molecule/backups/tests/test_mistakes.py")),
     *(((name,), (f"molecule/{name}/*",)) for name in ALL_SCENARIOS),
     (FLEET, ("terraform/sandbox/*", "terraform/modules/sandbox_host/*")),
     (AWS, ("terraform/*", "inventories/aws/*")),
     (("contract",), ("inventories/contract/*", "inventories/applications/guestbook.yml")),
     (("single",), ("inventories/single/*",)),
-    (BACKUPS, ("inventories/backups/*",)),
+    (("backups",), ("inventories/backups/*",)),
     (ALL_SCENARIOS, ("inventories/*",)),
     (AWS, ("tests/support/cloud/*",)),
     (("deploy",), ("tests/support/deploys/*",)),
+    (BACKUPS, ("tests/support/drills/restores.py", "tests/support/drills/story.py")),
     (("failover", "operations"), ("tests/support/drills/*",)),
     (("default",), ("tests/support/browser/*",)),
     (NONE, ("tests/applications/baseline/*",)),

@@ -164,6 +164,8 @@ def backups() -> Facts:
 
     return {
         "last": by_repository("last_seconds"),
+        # The repositories that are folders of this host.
+        "local": sorted(by_repository("repository_free_ratio")),
         "limit": limit("max_age_seconds"),
         "rehearsed": by_repository("rehearsal_last_seconds"),
         "restorable": by_repository("rehearsal_ok"),

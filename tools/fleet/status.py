@@ -15,6 +15,7 @@ from plugins.processes import processes_of, queues_of, timers_of
 from tools.fleet.context import Fleet, Host, echo
 from tools.fleet.detect_application import describe_deploy
 from tools.fleet.inventory import Shell, read
+from tools.fleet.notes import notes
 from tools.fleet.table import Row, render, rows, sorted_by_tier
 from tools.fleet.troubles import Trouble, redundant, troubles
 from tools.fleet.view import View, running_deploy
@@ -62,7 +63,7 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
         echo(render(lines, width, colours=terminal and "NO_COLOR" not in os.environ))
-        echo("\n".join(["", *deploys(view, found), *verdict(name, found)]))
+        echo("\n".join(["", *notes(hosts, view), *deploys(view, found), *verdict(name, found)]))
     return 1 if found else 0
 
 
@@ -99,6 +100,7 @@ def document(name: str, hosts: list[Host], view: View, lines: list[Row], found: 
         "redundant": redundant(found),
         "missing": [trouble.sentence for trouble in found],
         "steps": [trouble.step for trouble in found],
+        "notes": notes(hosts, view),
         "hosts": details,
     }
 

@@ -4,10 +4,12 @@ import subprocess
 from collections.abc import Callable
 from typing import Any
 
-from tools.fleet.context import Fleet, FleetError, echo
+from tools.fleet.context import Fleet, FleetError, Host, echo
 from tools.fleet.inventory import Inventory, read
+from tools.fleet.notes import notes
 from tools.fleet.status import probe_hosts
 from tools.fleet.troubles import troubles
+from tools.fleet.view import View
 
 # Kinds of trouble that show a wrong guess in the application's variables. Others may pass by within seconds.
 OF_THE_APPLICATION = ("app-not-ready", "health-path-missing", "front-page-fails")
@@ -36,7 +38,10 @@ def summary(fleet: Fleet, durations: dict[str, float]) -> None:
     echo(f"  Try next    curl --noproxy '*' --insecure {urls['site']}")
     echo(f"              make status{suffix}           shows the primary and whether everything is healthy")
     echo(f"              make down{suffix}             removes everything")
-    for line in wrong_guesses(inventory):
+    view = probe_hosts(inventory.hosts, inventory.shells, inventory.settings["fleet_vip"] or "", inventory.settings)
+    for line in notes(inventory.hosts, view):
+        echo(f"\n  Backups     {line}")
+    for line in wrong_guesses(inventory.hosts, view):
         echo(f"\n  Correct     {line}")
 
 
@@ -62,10 +67,9 @@ def log_ins(value: Callable[[str], Any], suffix: str) -> list[str]:
     return lines
 
 
-def wrong_guesses(inventory: Inventory) -> list[str]:
+def wrong_guesses(hosts: list[Host], view: View) -> list[str]:
     """Return what is wrong with the application's variables, as its hosts answer now."""
-    view = probe_hosts(inventory.hosts, inventory.shells, inventory.settings["fleet_vip"] or "", inventory.settings)
-    found = [trouble for trouble in troubles(inventory.hosts, view) if trouble.kind.name in OF_THE_APPLICATION]
+    found = [trouble for trouble in troubles(hosts, view) if trouble.kind.name in OF_THE_APPLICATION]
     return [f"{trouble.sentence}; {trouble.step}." for trouble in found]
 
 

@@ -1,4 +1,4 @@
-"""Backups of a fleet that had them from its first run."""
+"""Backups of a fleet that had them from its first run. The scenarios with backups run this, too."""
 
 import json
 from datetime import datetime

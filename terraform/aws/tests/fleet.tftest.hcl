@@ -173,7 +173,7 @@ run "a_fleet_may_have_no_backups" {
   variables { backup_days = 0 }
 
   assert {
-    condition     = !contains(keys(output.inventory.all.vars), "fleet_backup_repositories")
+    condition     = length(output.inventory.all.vars.fleet_backup_repositories) == 0
     error_message = "without days to keep, the inventory must have no repository"
   }
 }

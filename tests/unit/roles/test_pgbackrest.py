@@ -169,3 +169,26 @@ def test_a_wrong_repository_is_refused_before_any_host_is_touched(
 def test_preflight_knows_the_settings_of_a_repository() -> None:
     options = read_yaml("roles/pgbackrest/meta/argument_specs.yml")["argument_specs"]["main"]["options"]
     assert set(SETTINGS["s3"]) == set(options["pgbackrest_repositories"]["options"])
+
+
+BUCKET = [S3]
+
+
+@pytest.mark.parametrize(
+    ("groups", "given", "expected"),
+    [
+        ({"backup": ["mon1"]}, {}, [{"type": "host", "keep_days": 14}]),
+        ({}, {}, []),  # an inventory that was written before the group was known
+        ({"backup": []}, {}, []),
+        ({"backup": ["mon1", "mon2"]}, {}, []),
+        ({"backup": ["mon1"]}, {"fleet_backup_repositories": BUCKET}, BUCKET),
+        ({"backup": ["mon1"]}, {"fleet_backup_repositories": []}, []),  # backup_days = 0 at AWS
+    ],
+)
+def test_backups_are_on_by_default_if_one_host_can_keep_them(
+    groups: dict[str, list[str]], given: dict[str, Any], expected: list[dict[str, Any]]
+) -> None:
+    default = read_yaml("inventories/shared/fleet.yml")["pgbackrest_repositories"]
+    found = Templar(None, given | {"groups": groups}).template(trust_as_template(default))
+    assert found == expected
+    assert wrong_repositories(found, groups.get("backup", [])) == []

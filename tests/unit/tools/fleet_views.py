@@ -24,6 +24,7 @@ PATRONI = {"state": "running", "paused": False, "failsafe": False}
 # The facts of backups, which not every fleet has.
 BACKED_UP: dict[str, Any] = {
     "last": {"1": 1795000000.0},
+    "local": ["1"],
     "limit": 108000.0,
     "rehearsed": {"1": 1794900000.0},
     "restorable": {"1": 1.0},

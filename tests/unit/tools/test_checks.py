@@ -77,6 +77,8 @@ def test_scenarios_that_run_at_the_same_time_have_one_host_and_a_fleet_of_their_
         (["roles/redis/tasks/main.yml"], ["default", "failover", "operations", "single"]),
         (["roles/deploy/tasks/roll.yml", "README.md"], ["default", "deploy", "single", "contract", *ORDINARY]),
         (["tests/support/drills/drill.py"], ["failover", "operations"]),
+        (["molecule/backups/tests/test_mistakes.py"], ["single", "backups"]),
+        (["molecule/backups/tests/test_rehearsal.py"], ["backups"]),
         (["a/new/place.py"], list(ALL_SCENARIOS)),
     ],
 )

@@ -14,6 +14,7 @@ from tests.unit.tools.fleet_views import BACKED_UP, HEALTHY, HOSTS, NOTE, change
 from tools.fleet import status as status_module
 from tools.fleet.context import Fleet, Host
 from tools.fleet.inventory import Inventory, Shell, shell
+from tools.fleet.notes import NO_BACKUPS
 from tools.fleet.processes import this_run
 from tools.fleet.status import settings, status
 from tools.fleet.table import render, rows, sorted_by_tier
@@ -154,7 +155,7 @@ def fleet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Fleet:
 
 def test_a_fully_redundant_fleet_exits_with_success(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     assert status(fleet) == 0
-    assert capsys.readouterr().out == f"{TABLE.lstrip()}\nblue is fully redundant: nothing is missing\n"
+    assert capsys.readouterr().out == (f"{TABLE.lstrip()}\n{NO_BACKUPS}\nblue is fully redundant: nothing is missing\n")
 
 
 def test_hosts_that_are_down_delay_the_output_by_two_seconds_and_exit_with_failure(

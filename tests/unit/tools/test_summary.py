@@ -7,7 +7,6 @@ import pytest
 from tests.unit.roles.json_server import answering
 from tests.unit.tools.fleet_views import HEALTHY, HOSTS
 from tools.fleet import summary
-from tools.fleet.inventory import Inventory
 
 ADMIN = {"app_admin_email": "admin@news.test"}
 SETUP = {"app_setup_commands": [{"command": "flask users create admin@news.test"}]}
@@ -34,12 +33,9 @@ def test_log_ins_are_those_of_the_application_that_runs(variables: dict[str, Any
 
 
 @pytest.mark.parametrize(("status", "reported"), [(404, True), (302, False), (200, False)])
-def test_a_wrong_guess_of_the_health_path_is_reported(
-    monkeypatch: pytest.MonkeyPatch, status: int, reported: bool
-) -> None:
+def test_a_wrong_guess_of_the_health_path_is_reported(status: int, reported: bool) -> None:
     view = HEALTHY | {"app1": HEALTHY["app1"] | {"health": ["/healthz", status]}, "db2": {}}
-    monkeypatch.setattr(summary, "probe_hosts", lambda *_: view)
-    found = summary.wrong_guesses(Inventory(HOSTS, {}, {"fleet_vip": "10.0.0.5"}))
+    found = summary.wrong_guesses(HOSTS, view)
     assert [line.split(" (app_health_path)")[0] for line in found] == ["app1 has no page /healthz"] * reported
 
 

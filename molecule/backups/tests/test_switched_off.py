@@ -1,0 +1,34 @@
+"""Backups are switched off, and on again, by one variable."""
+
+import json
+
+import pytest
+
+from tests.support.drills.playbooks import play
+from tests.support.live.commands import Command
+from tests.support.live.fleet import LiveFleet, eventually
+
+UNITS = "systemctl list-unit-files --no-legend 'backup-*' 'pgbackrest-*'"
+FAILED = "systemctl list-units --no-legend --failed"
+OFF = ["site.yml", "--tags=base,postgres,backup", "-e", '{"pgbackrest_repositories": []}']
+ON = OFF[:2]
+
+
+@pytest.mark.usefixtures("healthy_fleet")
+def test_backups_are_switched_off_and_on_again(fleet: LiveFleet, command: Command) -> None:
+    keeper = fleet.group("backup")[0]
+    kept = json.loads(command("backups", "--json").stdout)["backups"][-1]["label"]
+    hosts = {host.name: host for host in [*fleet.group("postgres"), keeper]}.values()
+    try:
+        play(fleet, *OFF).succeeded()
+        assert fleet.sql(fleet.primary, "show archive_mode") == "off"
+        assert [fleet.run(host, UNITS).stdout + fleet.run(host, FAILED).stdout for host in hosts] == [""] * len(hosts)
+        assert play(fleet, *OFF).succeeded().hosts_with("changed") == set()
+        assert "There are no backups" in command("status").stdout
+    finally:
+        play(fleet, *ON).succeeded()
+    assert fleet.sql(fleet.primary, "show archive_mode") == "on"
+    assert command("backup").returncode == 0
+    assert kept in command("backups").stdout, "the repository was not kept"
+    assert eventually(lambda: "no backups" not in command("status").stdout, within=60, every=5)
+    assert play(fleet, *ON).succeeded().hosts_with("changed") == set()
