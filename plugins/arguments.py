@@ -32,7 +32,11 @@ READ_BY = {
     "psql": "remove the address, because psql reads PGHOST and the other variables of libpq, which the fleet sets",
     "flower": "set FLOWER_ and the name of the option in app_environment, because Flower reads that",
 }
-STORE = r"""(?:\s+|=)["']?\$\{?(?:\w*REDIS(?:TOGO|CLOUD)?_URL|(?:\w+_)?BROKER(?:_URL)?)\}?["']?(?=\s|$)"""
+# A variable, or an address of the developer's machine or of another container there.
+STORE = (
+    r"""(?:\s+|=)["']?(?:\$\{?(?:\w*REDIS(?:TOGO|CLOUD)?_URL|(?:\w+_)?BROKER(?:_URL)?)\}?"""
+    r"""|(?:redis|amqp)s?://(?:[^@/\s"']*@)?(?:127(?:\.\d+){3}|[\w-]+)(?::\d+)?(?:/\w*)?)["']?(?=\s|$)"""
+)
 GIVEN = re.compile(
     rf"(?P<program>\b(?:rq|rqworker|rqscheduler)\b[^;&|]*?)\s(?:-u|--url){STORE}"
     rf"|(?P<celery>\bcelery\b[^;&|]*?)\s(?:-b|--broker){STORE}"

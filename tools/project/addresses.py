@@ -6,10 +6,13 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
+from plugins import arguments
 from tools.project.code import Code, assignments, text
-from tools.project.environment import EXAMPLE, NOT_OURS, Read, reads_of
+from tools.project.environment import CONTRACT, EXAMPLE, NOT_OURS, Read, local_urls, reads_of
 from tools.project.tree import Tree
+from tools.release.errors import masked
 
 # What the fleet sets, the variable of the inventory with the same value, and other usual names of it, as a pattern. The
 # first row with a name decides. If the code reads what the fleet sets, too, the other name is only a fallback.
@@ -113,6 +116,42 @@ def alias(name: str) -> tuple[str, str]:
     """Return what the fleet sets for the same purpose, and the variable of the inventory; empty for another name."""
     rows = ((own, variable) for own, variable, pattern in ALIASES if re.fullmatch(pattern, name))
     return next(rows, ("", "")) if not NOT_OURS.search(name) else ("", "")
+
+
+# Variables with the address on which a server of the project listens. On the fleet, gunicorn has another one.
+LISTENS = re.compile(r"HOST|((FLASK|APP|SERVER|WEB|GUNICORN|UVICORN)_)(RUN_)?HOST|\w*(BIND|LISTEN)\w*")
+
+
+def on_fleet(name: str, value: str) -> str:
+    """Return the fleet's address in the place of one on the developer's machine. It is empty if the fleet has none."""
+    found = next(local_urls(value), None)
+    if found is None or CONTRACT.fullmatch(name) or NOT_OURS.search(name):
+        return ""
+    schemes = {"postgres": "app_database_url", "redis": "app_cache_url" if "CACHE" in name else "app_redis_url"}
+    kind = re.sub("(?<=^postgres)ql$|(?<=^redis)s$", "", found["scheme"].lower())
+    variable = alias(name)[1] or schemes.get(kind, "")
+    return f"{{{{ {variable} }}}}" if variable else ""
+
+
+def leads_nowhere(name: str, value: str, place: str) -> str:
+    """Return the note about a variable whose address is left out. It is empty if nobody misses it."""
+    if CONTRACT.fullmatch(name) or NOT_OURS.search(name) or LISTENS.fullmatch(name) or value.startswith("0.0.0.0"):
+        return ""
+    return (
+        f"{place} sets {name} to {masked(value)}, which leads to no server on the fleet's hosts, so it is left out; "
+        "set it in app_environment."
+    )
+
+
+def in_commands(values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield notes about commands with an address of the developer's machine."""
+    for variable, line in arguments.commands(values):
+        if variable.partition(".")[0] in arguments.VARIABLES:
+            for found in local_urls(line):
+                yield (
+                    f"{variable} has {masked(found[0])}, which leads to no server on the fleet's hosts; let the "
+                    "program take the address from a variable of the environment."
+                )
 
 
 PG8000 = (

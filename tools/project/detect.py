@@ -17,15 +17,15 @@ from tools.project import (
     servers,
     tables,
     timers,
+    variables,
     web,
     websockets,
 )
 from tools.project.apps import CELERY, FLASK, Apps
 from tools.project.code import Code
 from tools.project.commands import Command
-from tools.project.environment import CONTRACT, app_json, needed
 from tools.project.folders import mount_there, shared_folder, written_folders
-from tools.project.settings import FILE, Settings
+from tools.project.settings import Settings
 from tools.project.tree import Finding, Tree
 from tools.release.lock import INPUTS
 from tools.release.target import HOST_PYTHON
@@ -107,7 +107,7 @@ def detect(
     settings = Settings(code)
     project.mails = "MAIL_SERVER" in settings.reads
     project.add(settings.own_file(has_orm=needs.has("sqlalchemy", "flask-sqlalchemy")))
-    environment(project, tree, settings, lines)
+    variables.environment(project, tree, settings, lines)
     has_address = settings.has_database_url() or bool(settings.database_parts() or settings.file())
     if has_address and not project.value("app_database_driver"):
         project.add(*dependencies.added_driver(needs))
@@ -137,6 +137,7 @@ def detect(
     if (upload := settings.max_upload()) and upload[0] > MAX_UPLOAD_MB:
         project.add(Finding("app_max_upload_mb", upload[0], f"{upload[1]}: MAX_CONTENT_LENGTH"))
     folders(project, settings, choices)
+    project.notes += addresses.in_commands({finding.variable: finding.value for finding in project.findings})
     return project
 
 
@@ -161,64 +162,6 @@ def gunicorn_options(project: Project, lines: list[Command]) -> None:
     for command in lines if not parsed else ():
         if command.name == "web":
             project.notes.append(f"{command.source} does not start gunicorn. On the fleet, web is always gunicorn.")
-
-
-def environment(project: Project, tree: Tree, settings: Settings, lines: list[Command]) -> None:
-    """Add the environment variables that the application reads under other names, or that choose its configuration."""
-    values: dict[str, str] = {}
-    sources: list[str] = []
-    python = project.value("app_python") or HOST_PYTHON
-    for name, (own, place) in settings.aliases().items():
-        values[name] = python if own == "app_python" else f"{{{{ {own} }}}}"
-        sources.append(f"{place}: {name}")
-    if parts := settings.database_parts():
-        project.add(Finding("app_database_via", "proxy", "the code reads host and port of the database"))
-    for name, (value, place) in {**parts, **addresses.Redis(settings.code, settings.reads).parts()}.items():
-        values[name] = value
-        sources.append(f"{place}: {name}")
-    for name, (own, place) in servers.replacements(settings.code, list(servers.fixed(settings.code))).items():
-        values[name] = f"{{{{ {own} }}}}"
-        sources.append(f"{place}: a fixed address")
-    if file := settings.file():
-        values[file.name] = f"/etc/{{{{ app_name }}}}/{FILE}"
-        sources.append(f"{file.place}: {file.name}")
-    for command in lines:
-        for words in command.steps if command.name == "web" else ():
-            if found := commands.gunicorn(words):
-                literal = {name: value for name, value in found.environment.items() if "$" not in value}
-                values |= literal
-                sources += [f"{command.source}: {name}" for name in literal]
-    for name, (value, place) in {**settings.production(), **commands.docker_environment(tree)}.items():
-        if name in settings.reads and name not in values and not value.startswith("/") and wanted(name):
-            values[name] = value
-            sources.append(f"{place}: {name}")
-    if "LOG_TO_STDOUT" in settings.reads:
-        values["LOG_TO_STDOUT"] = "1"
-        sources.append(f"{settings.reads['LOG_TO_STDOUT'].place}: LOG_TO_STDOUT")
-    for name, entry in app_json(tree):
-        if name not in values and not CONTRACT.fullmatch(name):
-            if entry.get("generator") == "secret":
-                values[name] = "{{ app_secret_key }}"
-                sources.append(f"app.json: {name}")
-            elif entry.get("required", True) and "value" not in entry and name not in settings.reads:
-                project.notes.append(f"app.json requires the variable {name}; set it in app_environment.")
-    if values:
-        project.add(Finding("app_environment", values, "; ".join(sources)))
-    project.optional = settings.optional(set(values))
-    if (place := settings.fixed_secret()) and not settings.file():
-        project.notes.append(
-            f"{place}: SECRET_KEY is fixed in the code, so its readers can forge sessions; take it from the variable "
-            "SECRET_KEY."
-        )
-    project.notes += [needed(tree, read) for read in settings.missing(set(values))] + settings.unchosen(set(values))
-
-
-def wanted(name: str) -> bool:
-    """Whether a variable that a Dockerfile sets belongs to the application, and not to the image or the fleet."""
-    images = ("PYTHON", "PIP_", "UV_", "NODE_", "FLASK_APP", "FLASK_ENV", "PORT")
-    return (
-        not re.search(r"(^|_)(DEBUG|TESTING)$", name) and not CONTRACT.fullmatch(name) and not name.startswith(images)
-    )
 
 
 def schema(

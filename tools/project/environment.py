@@ -18,6 +18,15 @@ CONTRACT = re.compile(
     "HOSTNAME|PYTHONPATH|MAIL_(SERVER|PORT|USE_TLS|USE_SSL|USERNAME|PASSWORD|DEFAULT_SENDER)"
 )
 EXAMPLE = re.compile(r"\.?env\.(example|sample|dist|template)|(example|sample)\.env")
+# An address of the developer's machine, or of another container there. It leads to nothing on a host of the fleet.
+HERE = r"(?:localhost|127(?:\.\d+){3}|0\.0\.0\.0|\[::1?\]|host\.docker\.internal)"
+SCHEMES = (
+    "postgres(?:ql)?|mysql|mariadb|rediss?|sentinel|amqps?|mongodb|memcached|https?|smtps?|kafka|nats|mqtts?|ldaps?"
+)
+LOCAL_URL = re.compile(
+    rf"(?i)\b(?P<scheme>\w+)(?:\+\w+)?://(?:[^@/\s'\"]*@)?(?:{HERE}|(?<=[/@])(?P<label>[a-z0-9_-]+))(?=[:/?\s'\",;]|$)"
+    r"[^\s'\",;]*"
+)
 NOT_OURS = re.compile(r"TEST|DEV|STAG|REPLICA")
 MODES = re.compile("((FLASK|APP|FLASK_APP)_)?(CONFIG(_NAME|_MODE|URATION)?|ENV(IRONMENT)?)|(FLASK|APP)_(SETTINGS|MODE)")
 # Other names that choose a configuration, if their default is one of these.
@@ -142,13 +151,32 @@ def app_json(tree: Tree) -> list[tuple[str, dict[str, Any]]]:
     return [(name, entry) for name, entry in found.items() if isinstance(entry, dict)]
 
 
+def example(tree: Tree, name: str) -> tuple[str, str]:
+    """Return the value of a variable in an example of .env, and the file. Both are empty if there is none."""
+    for file in filter(EXAMPLE.fullmatch, tree.files):
+        if value := re.search(rf"(?m)^(?:export )?{re.escape(name)}=[\"']?([^\"'\s#]+)", tree.read(file)):
+            return value[1], file
+    return "", ""
+
+
+def local_urls(text: str) -> Iterator[re.Match[str]]:
+    """Yield the addresses in a text that lead to nothing on a host of the fleet."""
+    for found in LOCAL_URL.finditer(text):
+        # `redis://redis` is another container, but `s3://name` is no server.
+        if not found["label"] or re.fullmatch(SCHEMES, found["scheme"], re.IGNORECASE):
+            yield found
+
+
+def is_local(value: str) -> bool:
+    """Whether a value is an address that leads to nothing on a host of the fleet."""
+    bare = re.fullmatch(rf"(?i){HERE}(:\d+)?", value)
+    return bare is not None or any(found.start() == 0 for found in local_urls(value))
+
+
 def needed(tree: Tree, read: Read) -> str:
     """Return the note about a variable that the application needs, with its value in an example of .env."""
-    for name in tree.files:
-        if EXAMPLE.fullmatch(name):
-            value = re.search(rf"(?m)^(?:export )?{re.escape(read.name)}=[\"']?([^\"'\s#]+)", tree.read(name))
-            if value:
-                return (
-                    f"{read.place} needs the variable {read.name} ({name} has {value[1]}); set it in app_environment."
-                )
-    return f"{read.place} needs the variable {read.name}; set it in app_environment."
+    value, file = example(tree, read.name)
+    has = (
+        f" ({file} has {value}{', which leads to no server on the fleet' if is_local(value) else ''})" if value else ""
+    )
+    return f"{read.place} needs the variable {read.name}{has}; set it in app_environment."
