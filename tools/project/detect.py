@@ -110,7 +110,11 @@ def detect(
     variables.environment(project, tree, settings, lines)
     has_address = settings.has_database_url() or bool(settings.database_parts() or settings.file())
     if has_address and not project.value("app_database_driver"):
-        project.add(*dependencies.added_driver(needs))
+        added = dependencies.added_driver(needs)
+        project.add(*added)
+        # An extra with a driver shows that the application knows Postgres.
+        if any(finding.assumed for finding in added) and (note := servers.sqlite_so_far(code)):
+            project.notes.append(note)
     project.add(dependencies.limits(needs))
     driver = project.value("app_database_driver")
     project.notes += servers.notes(code, settings, needs, has_driver=bool(driver), has_address=has_address)

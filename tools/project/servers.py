@@ -12,6 +12,9 @@ from tools.project.environment import NOT_OURS, reads_of
 from tools.project.settings import Settings
 
 URL = re.compile(r"(sqlite|mysql|mariadb|mongodb|rediss?|amqp)(?:\+\w+)?://\S*")
+# The file of a database, which tests often have in memory.
+SQLITE = re.compile(r"sqlite(\+\w+)?:///(?!:memory:)\S*")
+MOVE = "docs/your-application.md (From SQLite to Postgres) lists what to check"
 MYSQL = (
     "pymysql",
     "mysqlclient",
@@ -62,6 +65,19 @@ def fixed(code: Code) -> Iterator[Fixed]:
             found = URL.match(text(node) or "")
             if found and id(node) not in replaced and (found[1] == "sqlite" or not found[0].endswith("://")):
                 yield Fixed(found[1], found[0], module.at(node), ways.get(id(node), ()))
+
+
+def sqlite_so_far(code: Code) -> str:
+    """Return the note about an application that has known no other database than SQLite. It is empty for others."""
+    for module in code.modules.values():
+        for node in module.nodes if not DEVELOPMENT.search(module.path) else ():
+            found = SQLITE.match(text(node) or "")
+            if found and "test" not in found[0].lower():
+                return (
+                    f"{module.at(node)} has {found[0]} and the project no driver of Postgres, so probably it has used "
+                    f"SQLite so far. Postgres refuses what SQLite accepts, such as too long strings; {MOVE}."
+                )
+    return ""
 
 
 def plain_redis(code: Code, module: Module, call: ast.Call) -> Fixed | None:
@@ -139,8 +155,8 @@ def notes(code: Code, settings: Settings, needs: Dependencies, has_driver: bool,
     elif sqlite and not has_driver:
         yield (
             f"{sqlite.place} uses SQLite ({sqlite.address}), a file of one host. If data is stored there, move to the "
-            "fleet's Postgres: take the address from DATABASE_URL, and set app_extra_packages: [psycopg2-binary]. Or "
-            "stay on one host (--hosts one), with the file in a folder that app_persistent_dirs names."
+            "fleet's Postgres: take the address from DATABASE_URL, and set app_extra_packages: [psycopg2-binary]; "
+            f"{MOVE}. Or stay on one host (--hosts one), with the file in a folder that app_persistent_dirs names."
         )
     elif not has_driver and not has_address and needs.has("sqlalchemy", "flask-sqlalchemy"):
         yield (

@@ -112,7 +112,8 @@ def test_websockets_need_threads(tmp_path: Path, files: dict[str, str], note: st
 def test_an_application_that_reads_a_file_with_settings_gets_one(tmp_path: Path, code: str) -> None:
     sqlite = "SECRET_KEY = 'x'\nSQLALCHEMY_DATABASE_URI = 'sqlite:///x.db'"
     project = found(tmp_path, {"app.py": APP, "c.py": code, "d.py": sqlite, "requirements.txt": "flask-sqlalchemy"})
-    assert not project.notes
+    (note,) = project.notes
+    assert note.startswith("d.py:2 has sqlite:///x.db and the project no driver of Postgres")
     assert project.value("app_environment") == {"SHOP": "/etc/{{ app_name }}/settings.cfg"}
     assert project.value("app_extra_packages") == ["psycopg2-binary"]
     (content,) = project.value("app_config_files").values()

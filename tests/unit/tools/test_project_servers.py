@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.tools.projects import APP, found
+from tools.fleet.context import ROOT
 
 ORM = {"requirements.txt": "flask-sqlalchemy"}
 OWN = "import os\nURI = os.environ.get('DATABASE_URL') or 'sqlite:///shop.db'\n"
@@ -46,6 +47,29 @@ def test_a_server_that_the_fleet_does_not_have_is_named(tmp_path: Path, files: d
 
 
 @pytest.mark.parametrize(
+    ("value", "requirements", "noted"),
+    [
+        ("'sqlite:///shop.db'", "flask-sqlalchemy", True),
+        ("'sqlite:///' + os.path.join('a', 'b')", "flask-sqlalchemy", True),
+        ("'sqlite:///shop.db'", "flask-sqlalchemy\npsycopg2", False),
+        ("'sqlite:///:memory:'", "flask-sqlalchemy", False),
+        ("'sqlite://'", "flask-sqlalchemy", False),
+    ],
+)
+def test_an_application_that_has_used_sqlite_so_far_is_told_what_to_check(
+    tmp_path: Path, value: str, requirements: str, noted: bool
+) -> None:
+    code = f"import os\nURI = os.environ.get('DATABASE_URL') or {value}\n"
+    notes = found(tmp_path, {"app.py": APP, "c.py": code, "requirements.txt": requirements}).notes
+    assert [note.split(" and ")[0] for note in notes] == ([f"c.py:2 has {value.split(chr(39))[1]}"] if noted else [])
+    page = (ROOT / "docs/your-application.md").read_text()
+    assert all(
+        note.endswith("docs/your-application.md (From SQLite to Postgres) lists what to check.") for note in notes
+    )
+    assert "\n#### From SQLite to Postgres\n" in page
+
+
+@pytest.mark.parametrize(
     ("files", "expected"),
     [
         (ORM, {"app_extra_packages": ["psycopg2-binary"], "app_database_driver": "psycopg2"}),
@@ -65,7 +89,7 @@ def test_an_application_without_a_driver_of_postgres_gets_one(
     project = found(tmp_path, {"app.py": APP, "c.py": OWN, **files})
     names = ("app_extras", "app_extra_packages", "app_database_driver")
     assert {name: value for name in names if (value := project.value(name))} == expected
-    assert not project.notes
+    assert len(project.notes) == ("app_extras" not in expected), "the note about SQLite"
 
 
 @pytest.mark.parametrize(
