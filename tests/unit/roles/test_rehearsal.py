@@ -24,10 +24,12 @@ status: {0}
   backup: 20261122F, status: {1}, total files checked: 5, total valid files: {2}
     missing: 0, checksum invalid: 1, size invalid: 0, other: 0
 """
+# Postgres stops at SIGINT, also if the tests run in the background of a shell, which ignores it.
+SERVER = "exec env --default-signal=INT sleep 60"
 # The programs of a host, each with what it prints and its exit code.
 GOOD = {
     "pgbackrest": "case $* in *restore) echo $* >$ANSWERS/restore;; *) for last; do :; done; cat $ANSWERS/$last; esac",
-    "postgres": "exec sleep 60",
+    "postgres": SERVER,
     "psql": "case $* in *pg_is_in_recovery*) echo f;; *) date +%s; esac",
     "pg_amcheck": "exit 0",
 }
@@ -190,7 +192,7 @@ def test_a_killed_rehearsal_has_failed_and_leaves_nothing(host: Host, monkeypatc
 
 
 def test_a_stopped_rehearsal_stops_its_server_and_removes_its_data(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    host.install(postgres=f"echo $$ >{host.answers}/pid; exec sleep 60", psql="sleep 0.3; kill -TERM $PPID; sleep 5")
+    host.install(postgres=f"echo $$ >{host.answers}/pid; {SERVER}", psql="sleep 0.3; kill -TERM $PPID; sleep 5")
     (host.answers / "backups.json").write_text(json.dumps(host.settings))
     monkeypatch.setattr(check, "SETTINGS", host.answers / "backups.json")
     monkeypatch.setattr(sys, "argv", ["backup-check", "rehearsal"])

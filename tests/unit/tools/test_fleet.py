@@ -56,7 +56,9 @@ def test_an_inventory_may_be_given_by_its_path(monkeypatch: pytest.MonkeyPatch, 
 
 def test_make_takes_a_path_as_the_command_does(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FLEET", raising=False)
-    command = ["make", "--dry-run", "--eval", "show: ; @echo $(FLEET)", "show", "INVENTORY=./inventories/single"]
+    monkeypatch.delenv("MAKEFLAGS", raising=False)
+    show = ["--eval", "show: ; @echo $(FLEET)", "show", "INVENTORY=./inventories/single"]
+    command = ["make", "--no-print-directory", "--dry-run", *show]
     assert subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "echo \n"
 
 

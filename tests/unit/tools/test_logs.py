@@ -94,7 +94,7 @@ def test_followed_logs_end_with_an_interrupt(fleet: VerbFleet) -> None:
         '#!/bin/sh\ncat "$(dirname "$0")/../journalctl-$HOST"\nexec sleep 60\n'
     )
     with subprocess.Popen(
-        [ROOT / "bin/fleet", "logs", "-f"],
+        ["env", "--default-signal=INT", ROOT / "bin/fleet", "logs", "-f"],  # a shell's background ignores it
         env=fleet.environment(),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -86,6 +86,7 @@ class VerbFleet:
         own = {
             "PATH": path,
             "FLASKFLEET_VAULT_PASSWORD_FILE": str(self.root / "password"),
+            "FLEET": "",
             "INVENTORY": str(self.folder),
         }
         return os.environ | own | variables
