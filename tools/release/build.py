@@ -209,8 +209,9 @@ def build(
             _wheelhouse(wanted.lines, tools, target, wheelhouse, shipped, own)
         except ReleaseError as error:
             raise indexes.explained(error) from error
-        missing = not path.exists()
+        missing = not path.exists() or not bundle.fits(path, wheelhouse / "wheels")
         if missing:
+            shutil.rmtree(cache / "trees" / name, ignore_errors=True)
             command = partial(
                 environment.build, lines=wanted.lines, target=target, wheels=wheelhouse / "wheels", python=shipped
             )

@@ -82,10 +82,7 @@ def interpreter(cache: Path, key: str) -> dict[str, str]:
 def read(cache: Path, path: Path) -> dict[str, Any]:
     """Return what a bundle contains. Its source is unpacked into a folder, `tree`."""
     name = path.name.removesuffix(".tar.gz")
-    with tarfile.open(path) as tar:
-        # It is among the first members. Searching by name would read all of them.
-        file = next(tar.extractfile(member) for member in tar if member.name == "manifest.json")
-        manifest = json.load(file) if file else {}
+    manifest = _manifest(path)
     found = {key: manifest.get(key, "") for key in ("id", "package", "machine")}
     found |= {
         "interpreter": interpreter(cache, manifest.get("interpreter", "")),
@@ -94,6 +91,19 @@ def read(cache: Path, path: Path) -> dict[str, Any]:
         "dependencies": dependencies(cache, manifest["dependencies"]),
     }
     return found | {"tree": str(_unpacked(path, cache / "trees" / name)), "built": False, "notes": []}
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    with tarfile.open(path) as tar:
+        # It is among the first members. Searching by name would read all of them.
+        file = next(tar.extractfile(member) for member in tar if member.name == "manifest.json")
+        found: dict[str, Any] = json.load(file) if file else {}
+        return found
+
+
+def fits(path: Path, wheels: Path) -> bool:
+    """Return whether a release was built with these wheels. A wheel that is built again has another hash."""
+    return {pin(wheel) for wheel in wheels.glob("*.whl")} <= {*_manifest(path).get("wheels", [])}
 
 
 def _unpacked(path: Path, folder: Path) -> Path:
@@ -109,11 +119,13 @@ def _unpacked(path: Path, folder: Path) -> Path:
 
 
 def find(cache: Path, name: str) -> dict[str, Any] | None:
-    """Return a release if both of its bundles exist here, independent of the current tree."""
+    """Return a release if its bundles exist here and fit together, independent of the current tree."""
     path = cache / "releases" / f"{name}.tar.gz"
     found = read(cache, path) if path.exists() else None
     needed = [part["path"] for part in (found["dependencies"], found["interpreter"]) if part["path"]] if found else []
-    return found if all(Path(file).exists() for file in needed) else None
+    if found is None or not all(Path(file).exists() for file in needed):
+        return None
+    return found if fits(path, Path(found["dependencies"]["path"]).parent / "wheels") else None
 
 
 def prune(folder: Path, pattern: str, keep: int) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from tests.unit.tools.release.projects import LOCK, TARGET, digest, unpacked
 from tools.release import __main__ as command_line
 from tools.release import build as building
-from tools.release import identity
+from tools.release import bundle, identity, wheels
 from tools.release.build import build
 from tools.release.errors import ReleaseError
 from tools.release.requirements import locked
@@ -101,6 +102,32 @@ def test_a_release_is_built_once_and_two_builds_give_the_same_bytes(source: Sour
     elsewhere = build(source, TARGET, tmp_path / "other", known=["20260101-000000-abcdef0-000000000000", first["id"]])
     assert (first["built"], again["built"], elsewhere["built"]) == (True, False, True)
     assert first["sha256"] == again["sha256"] == elsewhere["sha256"]
+
+
+@pytest.mark.usefixtures("fast_build")
+def test_a_release_is_built_again_if_its_wheels_were(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package that exists only as source, such as psycopg2, gives another file each time that it is built."""
+    first = build(source, TARGET, tmp_path / "cache")
+    (wheel,) = (tmp_path / "cache/wheels").glob("*/wheels/*.whl")
+    shutil.rmtree(wheel.parents[1])  # newer ones of other projects have replaced it
+    fetch = wheels.fetch
+
+    def other(lines: list[str], target: Target, into: Path, python: Path | None = None) -> None:
+        fetch(lines, target, into, python)
+        for file in into.glob("flask-*.whl"):
+            file.write_bytes(b"built again")
+
+    monkeypatch.setattr(wheels, "fetch", other)
+    assert bundle.find(tmp_path / "cache", first["id"]) is None
+    second = build(source, TARGET, tmp_path / "cache", serving=first["id"])
+    assert (second["id"], second["built"]) == (first["id"], True)
+    assert bundle.pin(wheel) in unpacked(second["path"])["requirements.txt"][1].decode()
+    assert not build(source, TARGET, tmp_path / "cache")["built"]
+    # Beside a release of other wheels.
+    wheel.write_bytes(b"another file")
+    assert bundle.find(tmp_path / "cache", first["id"]) is None
 
 
 @pytest.mark.usefixtures("fast_build")
