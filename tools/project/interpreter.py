@@ -22,7 +22,7 @@ TOO_OLD = {
     "pillow<9.3 psycopg2-binary<2.9.5 pyyaml<6",
     "3.10": "markupsafe<2 psycopg2-binary<2.9.2 pyyaml<6",
 }
-# Releases that import what this Python and newer ones have removed. A release itself can bring distutils.
+# Releases that import what this Python and newer ones have removed. distutils is no reason, because setuptools has it.
 REMOVED = {
     (3, 10): "flask<1.1 jinja2<2.11 babel<2.7 pyjwt<1.7 sqlalchemy<1.3 werkzeug<1",  # names of `collections`
     (3, 11): "celery<5 kombu<5.0.2 vine<5",  # a function of `inspect`

@@ -19,7 +19,7 @@ INDEX = re.compile(r"(--index-url|--extra-index-url|--find-links|-i|-f)[\s=]")
 LOCAL = re.compile(r"(?:-e\s+|--editable[\s=]+)?((?:\.|/|file:)\S*)|[\w.-]+ @ (file:\S+)")
 COMMIT = re.compile(r"@[0-9a-f]{40}(#|$)")
 VERSION = re.compile(r"\d+(\.\d+)*")
-# The last releases that have the modules pkg_resources and distutils, which Python 3.12 has removed.
+# The last releases with the module pkg_resources. They also have distutils, which Python 3.12 has removed.
 SETUPTOOLS = "setuptools<82"
 # Packages before these versions import one of them. Most do not say so, and lists of pip-tools leave setuptools out.
 WITHOUT_SETUPTOOLS = {
