@@ -38,7 +38,7 @@ def generate(names: Sequence[str], domain: str, address: str = "") -> dict[str, 
     for name in names:
         half = HALF.fullmatch(name)
         if not half:
-            values[name] = secrets.token_urlsafe(BYTES)
+            values[name] = _word()
             continue
         other = half[1] + ("certificate" if half[2] == "key" else "key")
         if other not in names:
@@ -48,6 +48,13 @@ def generate(names: Sequence[str], domain: str, address: str = "") -> dict[str, 
             pair = certificates.ca_pair(half[1]) if ca else certificates.tls_pair(domain, address)
             values[name], values[other] = pair
     return {name: values[name] for name in names}
+
+
+def _word() -> str:
+    """A random string. It never begins with a hyphen, because commands would take it for an option."""
+    while (word := secrets.token_urlsafe(BYTES)).startswith("-"):
+        pass
+    return word
 
 
 def appended(text: str, values: Mapping[str, str]) -> str:

@@ -15,6 +15,9 @@ from tests.support.live.fleet import LiveFleet
 from tools.fleet.context import ROOT, Host
 
 RECAP = re.compile(r"^(?P<host>\S+)\s+: (?P<counts>ok=.*)$", re.MULTILINE)
+TASK = re.compile(r"^TASK \[.*", re.MULTILINE)
+# An error up to the next task. A parser error stands before all tasks.
+ERROR = re.compile(r"^(?:fatal|failed|ERROR|\[ERROR\]).*(?:\n(?!TASK|PLAY|ok|changed|\n).*){0,15}", re.MULTILINE)
 # Seconds from the last host's return into rotation to the end of a deploy, for the log and the cleanup.
 TAIL = 2.0
 # The services that a run must not restart without a reason. A host has those of its tiers.
@@ -63,9 +66,19 @@ class Run:
         """Return the hosts that were `changed`, `failed` or `unreachable` at least once."""
         return {host for host, counts in self.counts.items() if counts[outcome]}
 
+    @property
+    def failure(self) -> str:
+        """Its errors, each after its task, then the end of its output. Reports show only the first lines of it."""
+        tasks = [(match.start(), match[0].rstrip(" *")) for match in TASK.finditer(self.text)]
+        errors = []
+        for error in ERROR.finditer(self.text):
+            task = next((name for start, name in reversed(tasks) if start < error.start()), "")
+            errors.append(f"{task}\n{error[0]}".strip())
+        return "\n".join([*errors, "The end of the output:", self.text[-10_000:]])
+
     def succeeded(self) -> Self:
         """Fail the test if the run failed. Return the run."""
-        assert self.code == 0, self.text[-10_000:]
+        assert self.code == 0, self.failure
         return self
 
 

@@ -57,6 +57,12 @@ def test_the_first_run_generates_every_secret_into_an_encrypted_private_file(pat
     assert check.wrong_pair("vault_nginx", key, certificate, NOW) == []
 
 
+def test_no_generated_secret_begins_like_an_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = iter(["-first", "-second", "third"])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: next(words))
+    assert fleet_secrets.generate(["vault_redis_app_password"], "news.test") == {"vault_redis_app_password": "third"}
+
+
 def test_the_generated_certificate_identifies_the_site_and_can_sign_no_other(tmp_path: Path) -> None:
     pem = tmp_path / "pair.pem"
     key, certificate = tls_pair("news.test", "10.0.0.5")
