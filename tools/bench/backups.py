@@ -27,6 +27,9 @@ from tools.bench.fleet import store
 from tools.fleet.context import Fleet, FleetError, Host, echo
 
 QUIET_SECONDS = 60
+# Long enough for some segments that archive_timeout ends.
+LOSS_SECONDS = 300
+SEGMENT = 16 * 1024**2
 MAX_SECONDS = 3600.0
 READS = {"read": 20.0}
 BOTH = {"read": 4.0, "write": 2.0}
@@ -35,6 +38,13 @@ BATCH_ROWS, BATCH_MIB = 500_000, 48
 INSERT = f"insert into ballast select md5(random()::text) || md5(random()::text) from generate_series(1, {BATCH_ROWS})"
 DATA = "/var/lib/postgresql/17"
 STREAMING = "select state from pg_stat_replication where application_name = '{}'"
+# A commit, and in the last row its time, the end of the WAL, and the end of the last archived segment.
+COMMIT = f"""
+begin; select pg_logical_emit_message(true, 'flaskfleet', 'bench'); commit;
+select extract(epoch from clock_timestamp()), pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0'),
+coalesce((select ((pg_split_walfile_name(left(last_archived_wal, 24))).segment_number + 1) * {SEGMENT}
+from pg_stat_archiver where last_archived_wal ~ '^[0-9A-F]{{24}}'), 0)
+"""
 # Ansible prints how long each task took, in the order of the tasks.
 PROFILE = {
     "ANSIBLE_CALLBACKS_ENABLED": "fleet_errors, ansible.posix.profile_tasks",
@@ -74,6 +84,19 @@ def longest_gap(records: Iterable[Record], kind: str) -> float:
     """Return the longest time between two requests of a kind that succeeded, in seconds."""
     ends = sorted(float(r["end"]) for r in records if r["kind"] == kind and succeeded(r))
     return max(later - earlier for earlier, later in pairwise(ends))
+
+
+def losses(samples: Sequence[tuple[float, float, float]]) -> tuple[float, float]:
+    """Return what the loss of every database host would cost at most: seconds of commits, and bytes of WAL.
+
+    Args:
+        samples: the time of a commit, the end of the WAL then, and the end of what was archived then, in this order.
+    """
+    seconds = 0.0
+    for number, (at, end, _) in enumerate(samples):
+        # A commit can be lost until it is archived, or until the last sample, which is less than the truth.
+        seconds = max(seconds, next((t for t, _, stored in samples[number:] if stored >= end), samples[-1][0]) - at)
+    return seconds, max(end - stored for _, end, stored in samples)
 
 
 def tasks(output: str) -> list[tuple[str, float]]:
@@ -127,6 +150,28 @@ def ballast(fleet: LiveFleet, size: int) -> Iterator[None]:
         yield
     finally:
         fleet.sql(fleet.primary, "drop table if exists ballast")
+
+
+def sampled(fleet: LiveFleet, every: float) -> list[tuple[float, float, float]]:
+    """Commit again and again, and see what is archived."""
+    samples, end = [], time.monotonic() + LOSS_SECONDS
+    while time.monotonic() < end:
+        at, written, archived = map(float, fleet.sql(fleet.primary, COMMIT).splitlines()[-1].split("|"))
+        samples.append((at, written, archived))
+        time.sleep(every)
+    return samples
+
+
+def measure_loss(fleet: LiveFleet, key: str, figures: dict[str, float]) -> None:
+    """Measure what the loss of every database host would cost, without and with writes of users."""
+    seconds, size = losses(sampled(fleet, every=2))
+    figures |= {"archive behind, idle, s": seconds, "archive behind, idle, MiB": size / 1024**2}
+    with running(load(fleet, key, {"read": 4.0, "write": 8.0}), RESULTS) as records:
+        seconds, size = losses(sampled(fleet, every=1))
+    figures |= {"archive behind, busy, s": seconds, "archive behind, busy, MiB": size / 1024**2}
+    figures["writes of users, per second"] = (
+        sum(map(succeeded, (r for r in records if r["kind"] == "write"))) / LOSS_SECONDS
+    )
 
 
 def measure_backup(fleet: LiveFleet, key: str, figures: dict[str, float]) -> None:
@@ -211,6 +256,7 @@ def main() -> int:
     fleet = LiveFleet(Fleet.from_environment())
     size = int(sys.argv[1]) if sys.argv[1:] else 1024
     key, figures = api_key(fleet), dict[str, float]()
+    measure_loss(fleet, key, figures)
     with ballast(fleet, size):
         measure_backup(fleet, key, figures)
         measure_beside(fleet, figures)

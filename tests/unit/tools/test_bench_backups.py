@@ -61,3 +61,11 @@ def test_a_failed_read_counts_for_the_percentile() -> None:
 def test_a_gap_is_between_two_requests_that_succeeded() -> None:
     ends = [(1.0, 201), (2.0, 201), (4.0, 503), (9.0, 201)]
     assert backups.longest_gap([{"kind": "write", "end": end, "status": status} for end, status in ends], "write") == 7
+
+
+def test_a_commit_can_be_lost_until_its_segment_is_archived() -> None:
+    #           time, WAL, archived
+    samples = [(0.0, 110, 100), (2.0, 120, 100), (30.0, 130, 100), (32.0, 210, 200), (40.0, 220, 200)]
+    assert backups.losses(samples) == (32.0, 30.0)
+    # What was never archived may have been lost at the end.
+    assert backups.losses(samples[:3]) == (30.0, 30.0)
