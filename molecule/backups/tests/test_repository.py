@@ -22,8 +22,8 @@ from tests.support.live.commands import Command
 from tests.support.live.fleet import LiveFleet, eventually
 from tools.fleet.context import ROOT, Host
 
-# WalNotArchived needs three minutes without an archived segment. Set the variable to 600 for the promise of the docs.
-AWAY_SECONDS = float(os.environ.get("BACKUPS_AWAY_SECONDS", "300"))
+# docs/guarantees.md promises ten minutes. WalNotArchived needs three of them without an archived segment.
+AWAY_SECONDS = float(os.environ.get("BACKUPS_AWAY_SECONDS", "600"))
 RATES = {"read": 4.0, "write": 2.0}
 # WAL that waits for the archive.
 WAITING = "select count(*) from pg_ls_archive_statusdir() where name like '%.ready'"
