@@ -204,6 +204,9 @@ class Units:
                 (SYSTEM / name).chmod(0o644)
         if before != units:
             self.systemctl("daemon-reload")
+        # Otherwise the host counts as degraded for ever if one of them had failed. Fails if none of them is loaded.
+        if removed := [name.replace("@.", "@*.") for name in sorted(before.keys() - units.keys())]:
+            self.module.run_command(["systemctl", "reset-failed", *removed])
         if TARGET in units:
             self.systemctl("enable", "--quiet", TARGET)
         return unwanted

@@ -189,6 +189,8 @@ def test_a_release_without_a_process_stops_it_and_removes_its_unit(host: Host, t
     gone = host("install", release="b")
     assert set(gone["stopped"]) == {"app-worker@1.service", "app-timer-report.timer", "app-processes.target"}
     assert [path.name for path in (tmp_path / "system").iterdir()] == ["app-mine@.service"]
+    forgotten = "systemctl reset-failed app-processes.target app-timer-report.service app-timer-report.timer"
+    assert f"{forgotten} app-worker@*.service" in (tmp_path / "systemctl.log").read_text().splitlines()
     back = host("install")
     assert back["wanted"] == ["app-worker@1.service", "app-timer-report.timer"], "a rollback brings them back"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from plugins.filter import restore
 from tests.unit.playbooks import of_the_project
@@ -244,3 +245,11 @@ def test_an_output_that_is_no_text_can_be_read(
         "ERROR: [029]: outside of section at line 1: \N{REPLACEMENT CHARACTER}?",
     )
     assert "is not the pass" in restore.repository_refusal(result, "main")
+
+
+def test_the_mark_is_committed_in_the_segment_that_is_archived() -> None:
+    """psql makes one transaction of one `--command`. Its commit would be in the segment after the switch."""
+    words = yaml.safe_load((ROLES / "restore/vars/main.yml").read_text())["__restore_mark"]
+    assert [word.partition("=")[0] for word in words] == ["--command"] * 2
+    assert ["pg_switch_wal" in word for word in words] == [False, True]
+    assert not any(";" in word for word in words)
