@@ -145,7 +145,7 @@ VERBS: dict[str, Verb] = {
         "show the data of an earlier point in time beside the running database, or go back to it",
         playbooks.restore_arguments,
         "any",
-        "bin/fleet restore '2026-11-29 03:00:00+00'",
+        playbooks.RESTORE_EXAMPLES,
     ),
     "completion": Verb(
         print_completion,

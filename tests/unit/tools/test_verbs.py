@@ -140,6 +140,8 @@ def test_secrets_come_from_a_prompt_a_pipe_or_a_command(fleet: VerbFleet) -> Non
         (["maintenance", "off", "--message", "x"], 1, "takes neither --message nor --retry-after"),
         (["restore"], 1, "restore needs one of TIME, --remove and --dump TABLE"),
         (["restore", "2026-11-29 03:00:00+00", "--remove"], 1, "restore needs one of TIME"),
+        (["restore", "2026-11-29 03:00:00+00", "--confirm", "shop"], 1, "--confirm belongs to --in-place"),
+        (["restore", "--dump", "article", "--in-place"], 1, "--dump reads the side restore"),
         (["restore", "--dump", "article"], 1, "None of db1, db2 shows restored data."),
         (["psql", "--beside", "--replica"], 1, "exclude each other"),
         (["--inventory", "nowhere", "status"], 1, "INVENTORY=nowhere is not a folder in inventories/"),

@@ -11,6 +11,13 @@ from tools.fleet.context import ROOT, Fleet, FleetError, echo
 from tools.fleet.verbs import databases
 from tools.fleet.verbs.verb import add_command
 
+RESTORE_EXAMPLES = """\
+bin/fleet backups                                 # which times can be reached
+bin/fleet restore '2026-11-29 03:00:00+00'        # show the data of that time
+bin/fleet psql --beside                           # look at them
+bin/fleet restore --dump TABLE | bin/fleet psql -- -v ON_ERROR_STOP=1 -1
+bin/fleet restore --remove"""
+
 
 def playbook(fleet: Fleet, name: str, variables: dict[str, Any], *arguments: str) -> int:
     """Run a playbook, print its output, and return an exit code."""
@@ -140,6 +147,10 @@ def restore(
     """Show the data of an earlier point in time beside the running database, or bring the database back to it."""
     if [bool(time), remove, bool(dump)].count(True) != 1:
         raise FleetError("restore needs one of TIME, --remove and --dump TABLE; `bin/fleet restore --help` shows them.")
+    if confirm and not in_place:
+        raise FleetError("--confirm belongs to --in-place; leave it out, or add --in-place, which loses later writes.")
+    if dump and (host or in_place):
+        raise FleetError("--dump reads the side restore that is there; leave out --host and --in-place.")
     if dump:
         return databases.dump(fleet, dump, words)
     chosen: dict[str, Any] = {"restore_to": time, "restore_host": host, "restore_remove": remove}

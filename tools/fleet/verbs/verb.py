@@ -3,6 +3,7 @@
 import os
 from argparse import REMAINDER, SUPPRESS, ArgumentParser, RawDescriptionHelpFormatter
 from collections.abc import Callable, Mapping, Sequence
+from textwrap import fill, indent
 from typing import Any, NamedTuple
 
 
@@ -14,7 +15,7 @@ class Verb(NamedTuple):
         help: One line for --help, without a full stop.
         arguments: Adds the verb's arguments to its parser.
         works_on: A fleet of the "sandbox", "any" fleet, or "nothing": then `run` gets no fleet.
-        example: A command for --help.
+        example: A command for --help, or several, one on each line.
     """
 
     run: Callable[..., object]
@@ -46,11 +47,12 @@ def parser_of(verbs: Mapping[str, Verb], program: str, description: str) -> Argu
             name,
             help=verb.help,
             description=f"{verb.help[0].upper()}{verb.help[1:]}.",
-            epilog=f"example:\n  {verb.example}" if verb.example else None,
+            epilog=f"example:\n{indent(verb.example, '  ')}" if verb.example else None,
             parents=[shared],
             formatter_class=RawDescriptionHelpFormatter,
         )
         verb.arguments(own)
+        own.description = fill(own.description or "", 79)
     return parser
 
 
