@@ -67,10 +67,15 @@ timeline:
 """
 
 STOPPED = re.compile(r"recovery stopping before (?:commit|abort) of transaction \d+, time (\S+ \S+)")
+# Recovery pauses here, too, unless the server does not accept connections meanwhile.
+LOWER = re.compile(r"DETAIL:\s+(\w+ = \d+) is a lower setting than on the primary server, where its value was (\d+)")
 FATAL = re.compile(r"(?:FATAL|PANIC):\s+(.*)")
 # Clients that come too early get these.
 EARLY = re.compile(r"the database system is|not yet accepting connections")
 TOO_LATE = "recovery ended before configured recovery target was reached"
+AT_TARGET = "pausing at the end of recovery"
+# Seconds that the journal of a busy host may need to have what the server has logged.
+JOURNAL = 30
 
 
 def query(target: str) -> str:
@@ -94,6 +99,8 @@ def why(log: str, target: str) -> str:
     found = [line for line in FATAL.findall(log) if not EARLY.search(line)]
     if any(TOO_LATE in line for line in found):
         return f"The archive ends before {target}: no commit after it was archived. Choose an earlier time."
+    if lower := too_low(log):
+        return f"Postgres ended before it reached {target}: {lower}."
     reason = found[0].rstrip(".") if found else (log.strip().splitlines() or ["its log is empty"])[-1]
     return f"Postgres ended before it reached {target}: {reason}."
 
@@ -101,12 +108,25 @@ def why(log: str, target: str) -> str:
 def proven(found: list[str], log: str, target: str) -> str:
     """Return why the data are not those of the target, in a sentence; empty if they are."""
     _, last, before, _ = found
+    if lower := too_low(log):
+        return f"The replay did not reach {target}: {lower}."
     if before != "t":
         return f"The data are newer than {target}: their last commit is of {last}."
     stopped = next_commit(log)
     if target and stopped and moment(stopped) <= moment(target):
         return f"The replay stopped before {target}: the next commit is of {stopped}."
     return ""
+
+
+def too_low(log: str) -> str:
+    """Return which setting of the server ended the replay early, or nothing."""
+    found = LOWER.search(log)
+    return f"{found[1]} of the restored server is lower than the {found[2]} that the primary had later" if found else ""
+
+
+def complete(log: str, target: str) -> bool:
+    """Whether the server's log says why the replay has ended."""
+    return not target or AT_TARGET in log or bool(too_low(log))
 
 
 def moment(text: str) -> datetime:
@@ -141,7 +161,10 @@ def main() -> None:
                 f"`journalctl -u {unit}` shows how far the restore is. Then run the command again."
             )
         time.sleep(0.3)
-    text = log()
+    text, end = log(), time.monotonic() + JOURNAL
+    while not complete(text, target) and time.monotonic() < end:
+        time.sleep(0.3)
+        text = log()
     if wrong := proven(found, text, target):
         module.fail_json(msg=wrong)
     module.exit_json(changed=False, last_commit=found[1], next_commit=next_commit(text), timeline=int(found[3]))

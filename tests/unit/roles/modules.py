@@ -56,6 +56,12 @@ def read_yaml(path: str | Path) -> dict[str, Any]:
     return content
 
 
+def read_list(path: str | Path) -> list[dict[str, Any]]:
+    """Return the tasks or the plays in one of the project's YAML files."""
+    content: list[dict[str, Any]] = yaml.safe_load((ROOT / path).read_text())
+    return content
+
+
 def port_matrix(app_port: int = 8000) -> list[dict[str, Any]]:
     """Return fleet_ports of inventories/shared/ports.yml as hosts get it."""
     entries: list[dict[str, Any]] = read_yaml("inventories/shared/ports.yml")["fleet_ports"]

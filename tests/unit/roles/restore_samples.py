@@ -3,7 +3,11 @@
 import json
 from typing import Any
 
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
+
 from plugins.filter import restore
+from tests.unit.roles.modules import read_yaml
 
 GB = 1024**3
 OPTIONS: dict[str, Any] = {
@@ -48,3 +52,16 @@ HERE: dict[str, Any] = {
     "port_used": False,
 }
 ALL = info([LATE, FULL, DIFF])
+
+
+def evaluate(name: str, in_place: bool, moment: str = OPTIONS["to"]) -> Any:
+    """Return a private variable of the role."""
+    given = read_yaml("roles/restore/defaults/main.yml") | read_yaml("roles/restore/vars/main.yml")
+    variables = {key: trust_as_template(value) if isinstance(value, str) else value for key, value in given.items()}
+    nested = {key: trusted(value) for key, value in variables.items() if isinstance(value, dict)}
+    variables |= nested | {"restore_in_place": in_place, "restore_moment": moment}
+    return Templar(DataLoader(), variables=variables).template(trust_as_template(f"{{{{ {name} }}}}"))
+
+
+def trusted(values: dict[str, Any]) -> dict[str, Any]:
+    return {key: trust_as_template(value) if isinstance(value, str) else value for key, value in values.items()}

@@ -12,7 +12,7 @@ import yaml
 
 from plugins.filter import restore
 from tests.unit.playbooks import of_the_project
-from tests.unit.roles.modules import ROLES, Run, load
+from tests.unit.roles.modules import ROLES, Run, load, read_list, read_yaml
 from tests.unit.roles.restore_samples import ALL, DIFF, FULL, GB, HERE, OPTIONS, info
 from tools.fleet.context import ROOT
 
@@ -253,3 +253,17 @@ def test_the_mark_is_committed_in_the_segment_that_is_archived() -> None:
     assert [word.partition("=")[0] for word in words] == ["--command"] * 2
     assert ["pg_switch_wal" in word for word in words] == [False, True]
     assert not any(";" in word for word in words)
+
+
+def test_a_side_restore_holds_no_locks() -> None:
+    """Paused, it held the lock of a DROP TABLE that had not ended, so copying that table back waited for ever."""
+    tasks = next(task["block"] for task in read_list("roles/restore/tasks/main.yml") if "block" in task)
+    files = [task.get("ansible.builtin.import_tasks") for task in tasks]
+    assert files.index("promote_now.yml") == files.index("reached.yml") + 1
+    settings = read_yaml("roles/restore/vars/main.yml")["__restore_beside_settings"]
+    assert (settings["archive_mode"], settings["default_transaction_read_only"]) == ("off", "on")
+
+
+def test_the_report_is_the_end_of_the_output() -> None:
+    plays = read_list("playbooks/restore.yml")
+    assert plays[-1]["tasks"][0]["ansible.builtin.include_role"] == {"name": "restore", "tasks_from": "report"}

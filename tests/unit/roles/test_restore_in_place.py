@@ -10,14 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
-from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
 
 from plugins import restores
 from plugins.filter import restore
 from tests.unit.playbooks import plain
-from tests.unit.roles.modules import ROLES, read_yaml
-from tests.unit.roles.restore_samples import ALL, GB, HERE, OPTIONS
+from tests.unit.roles.modules import ROLES
+from tests.unit.roles.restore_samples import ALL, GB, HERE, OPTIONS, evaluate
 
 
 @pytest.mark.parametrize(("free", "keep"), [(5, True), (3, False)])
@@ -101,19 +99,6 @@ def test_site_names_an_interrupted_restore_and_what_completes_it(
     assert all(sentence in each for each in found)
 
 
-def evaluate(name: str, in_place: bool) -> Any:
-    """Return a private variable of the role."""
-    given = read_yaml("roles/restore/defaults/main.yml") | read_yaml("roles/restore/vars/main.yml")
-    variables = {key: trust_as_template(value) if isinstance(value, str) else value for key, value in given.items()}
-    nested = {key: trusted(value) for key, value in variables.items() if isinstance(value, dict)}
-    variables |= nested | {"restore_in_place": in_place, "restore_moment": OPTIONS["to"]}
-    return Templar(DataLoader(), variables=variables).template(trust_as_template(f"{{{{ {name} }}}}"))
-
-
-def trusted(values: dict[str, Any]) -> dict[str, Any]:
-    return {key: trust_as_template(value) if isinstance(value, str) else value for key, value in values.items()}
-
-
 def test_only_a_restore_in_place_touches_the_data_of_the_cluster_and_its_archive() -> None:
     beside, in_place = (evaluate("__restore_settings", whole) for whole in (False, True))
     assert (beside["archive_mode"], beside["archive_command"]) == ("off", "")
@@ -140,7 +125,7 @@ def test_patroni_stops_on_all_hosts_the_primary_last(phase: str, stopped: list[s
     def replaced(task: dict[str, Any]) -> dict[str, Any]:
         if "block" in task:
             return task | {"block": [replaced(each) for each in task["block"]]}
-        if "ansible.builtin.systemd_service" not in task:
+        if task.get("ansible.builtin.systemd_service", {}).get("state") != "stopped":
             return {"name": "Nothing", "ansible.builtin.meta": "noop"}
         return {
             "name": "Stop",
