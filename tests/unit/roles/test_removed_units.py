@@ -1,4 +1,4 @@
-"""A unit that had failed counts as failed also after its file is removed, until systemd is told to forget it."""
+"""Units that are masked or removed: systemd forgets how to stop the one, and that the other had failed only if told."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,3 +27,12 @@ def removes_units(task: Task) -> bool:
 def test_units_that_are_removed_are_forgotten(path: Path) -> None:
     text = path.read_text()
     assert "reset-failed" in text or not any(removes_units(task) for task in own_tasks(yaml.safe_load(text) or []))
+
+
+@FILE
+def test_a_unit_is_stopped_before_it_is_masked(path: Path) -> None:
+    """Ansible masks first. Then systemd no longer knows KillMode, and sends a signal to every process of the unit."""
+    services = [
+        task.get("ansible.builtin.systemd_service") or {} for task in own_tasks(yaml.safe_load(path.read_text()) or [])
+    ]
+    assert not any(service.get("masked") is True and service.get("state") for service in services)
