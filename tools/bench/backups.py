@@ -62,8 +62,8 @@ PHASES = {
     "promote": "Write a checkpoint, because pg_rewind on the other hosts reads the timeline from it",
     "Patroni": "Read the id of the restored cluster",
     "standbys": "Wait until it streams from the restored primary",
-    "archive and backup": "Check that the log is archived",
     "page off": "Empty it",
+    "archive and backup": "Check that the log is archived",
 }
 
 

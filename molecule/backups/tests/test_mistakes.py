@@ -1,6 +1,7 @@
 """People's mistakes are undone, by the rows: their number and their text. `make test` runs this on one host, too."""
 
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 
@@ -23,7 +24,8 @@ WRITABLE = (
 def test_a_table_is_copied_back_while_the_site_serves(
     fleet: LiveFleet, api_key: str, story: Story, command: Command
 ) -> None:
-    story.write("mistake")
+    mistake = f"mistake-{uuid4().hex[:8]}"
+    story.write(mistake)
     query = "select {} from article where title like '{}-%'"
     deleted = {int(number) for number in fleet.sql(fleet.primary, query.format("id", story.before)).split()}
     load = plan(fleet, api_key)
@@ -32,7 +34,7 @@ def test_a_table_is_copied_back_while_the_site_serves(
         fleet.sql(fleet.primary, f"delete from article where title like '{story.before}-%'")
         assert story.digest(story.before) == "0|"
         with beside(command, story.target) as shown:
-            counts = [f"({query.format('count(*)', title)})" for title in (story.before, story.after, "mistake")]
+            counts = [f"({query.format('count(*)', title)})" for title in (story.before, story.after, mistake)]
             assert shown(f"select {', '.join(counts)}") == f"{ROWS}|0|0"
             columns = fleet.sql(fleet.primary, WRITABLE)
             rows = f"\\copy ({query.format(columns, story.before)}) to stdout"
@@ -41,7 +43,7 @@ def test_a_table_is_copied_back_while_the_site_serves(
             assert copied.returncode == 0, copied.stderr
             assert story.digest(story.before) == story.expected
             assert story.digest(story.after).startswith(f"{ROWS}|")
-    fleet.sql(fleet.primary, "delete from article where title like 'mistake-%'")
+    fleet.sql(fleet.primary, f"delete from article where title like '{mistake}-%'")
     assert reasons(record for record in records if not succeeded(record)) == {}
 
 

@@ -140,7 +140,7 @@ def test_nothing_is_touched_while_another_run_holds_the_lock(
 RESTORE = {"restore_to": "2026-11-29 03:00:00+00", "restore_in_place": True, "restore_confirm": "shop"}
 STEPS = [
     *(LOCK, "restore/begin", "nginx/maintenance", "restore/stop", "restore/in_place", "restore/rejoin"),
-    *("restore/check", "restore/back_up", "stop", "app/ready", "restore/done", "deploy/unlock", "restore/backed_up"),
+    *("stop", "app/ready", "restore/check", "restore/back_up", "restore/done", "deploy/unlock", "restore/backed_up"),
 ]
 
 

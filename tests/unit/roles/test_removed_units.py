@@ -1,4 +1,4 @@
-"""Units that are masked or removed: systemd forgets how to stop the one, and that the other had failed only if told."""
+"""Units that are removed or masked: what systemd forgets of them, and what it does not."""
 
 from collections.abc import Iterator
 from pathlib import Path
