@@ -7,6 +7,7 @@ import pytest
 from tests.support.live.fleet import LiveFleet, eventually
 
 STREAMING = "select state from pg_stat_replication where application_name = '{}'"
+REASON = "select invalidation_reason from pg_replication_slots where slot_name = '{}'"
 STATUS = "select wal_status from pg_replication_slots where slot_name = '{}'"
 
 
@@ -35,9 +36,16 @@ def test_a_standby_whose_slot_is_lost_reads_the_archive(fleet: LiveFleet) -> Non
     fleet.sql(primary, "checkpoint")
     assert fleet.sql(primary, STATUS.format(standby.name)) == "lost"
     fleet.run(standby, "systemctl start patroni")
+
+    def streams() -> bool:
+        return fleet.sql(primary, STREAMING.format(standby.name)) == "streaming"
+
+    # It uses the lost slot again, which keeps no WAL and would stay lost for ever.
+    assert eventually(streams, within=300, every=1)
+    assert fleet.sql(primary, REASON.format(standby.name)) == "wal_removed"
     fleet.run(primary, "systemctl start lost-slot.timer")
-    assert eventually(lambda: fleet.sql(primary, STREAMING.format(standby.name)) == "streaming", within=300, every=1)
-    # At first, the slot is still as far behind as the standby was.
+    assert eventually(lambda: fleet.sql(primary, REASON.format(standby.name)) == "", within=60, every=1)
+    assert eventually(streams, within=60, every=1)
     assert eventually(lambda: fleet.sql(primary, STATUS.format(standby.name)) == "reserved", within=60, every=1)
     log = fleet.run(standby, f"journalctl -q -u lost-slot -u patroni --since=@{begin}").stdout
     assert "copied again" not in log

@@ -4,6 +4,9 @@
 Patroni 4.0 uses a lost slot again and never repairs it. A timer runs this program on every host of the cluster. On the
 primary, it drops a lost slot of a member; Patroni creates a new one. On a standby that then cannot get its WAL from the
 primary, it lets Patroni copy the data again. With an archive it leaves the data alone: Postgres reads the WAL there.
+
+A standby that has read the archive may stream with its lost slot again. Such a slot keeps no WAL and stays lost for
+ever, although its status is only `unreserved`. It is replaced at once, which ends the stream for some seconds.
 """
 
 import http.client
@@ -24,10 +27,16 @@ TIMEOUT = 5
 # For so many seconds, a standby must have asked in vain for WAL that the primary no longer has.
 PATIENCE = 30
 REMOVED = "requested WAL segment [0-9A-F]+ has already been removed"
+# Lost slots, each with the process that streams with it. Before Postgres 17, there is no `invalidation_reason`, and
+# those that are in use are not found.
 LOST = """
-select slot_name from pg_replication_slots
-where slot_type = 'physical' and not active and wal_status = 'lost' and slot_name = any(%s)
+select slot_name, active_pid from pg_replication_slots as slot
+where slot_type = 'physical' and slot_name = any(%s)
+    and (not active and wal_status = 'lost' or to_jsonb(slot) ->> 'invalidation_reason' is not null)
 """
+END_STREAM = "select pg_terminate_backend(%s, 5000)"
+DROP = "select pg_drop_replication_slot(%s)"
+CREATE = "select pg_create_physical_replication_slot(%s, true)"
 # Whether this is a standby that may be copied: it streams from nobody, and has no archive.
 STRANDED = """
 select pg_is_in_recovery() and current_setting('restore_command') = ''
@@ -87,6 +96,15 @@ def log() -> list[str]:
     return done.stdout.splitlines()
 
 
+def replace(cursor: Any, name: str, process: int | None) -> None:
+    """Drop a lost slot. If a standby streams with it, create another one, because Patroni needs seconds for that."""
+    if process:
+        cursor.execute(END_STREAM, [process])
+    cursor.execute(DROP, [name])
+    if process:
+        cursor.execute(CREATE, [name])
+
+
 def repair(connection: Any, patroni: Patroni) -> str:
     """Check this host once. Return what was done, in a sentence."""
     cluster = patroni.cluster()
@@ -94,14 +112,13 @@ def repair(connection: Any, patroni: Patroni) -> str:
         return ""
     with connection.cursor() as cursor:
         cursor.execute(LOST, [slots_of(cluster["members"])])
-        lost = [name for (name,) in cursor.fetchall()]
+        lost = cursor.fetchall()
         cursor.execute("select pg_is_in_recovery()")
         if cursor.fetchone() == (False,):
-            for name in lost:
-                cursor.execute("select pg_drop_replication_slot(%s)", [name])
-            return (
-                f"dropped the lost replication slot of {', '.join(lost)}; Patroni creates another one" if lost else ""
-            )
+            for name, process in lost:
+                replace(cursor, name, process)
+            names = ", ".join(name for name, _ in lost)
+            return f"dropped the lost replication slot of {names}; it is created again" if lost else ""
         cursor.execute(STRANDED)
         stranded = cursor.fetchone() == (True,)
     if stranded and refused_since(log(), time.time()) >= PATIENCE:

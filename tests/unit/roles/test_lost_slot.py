@@ -22,9 +22,10 @@ REFUSED = [f"{second} db2 postgres: FATAL: requested WAL segment 0A has already 
 class Database:
     """A connection to Postgres: a primary, or a standby that streams from nobody."""
 
-    def __init__(self, primary: bool, lost: list[str], stranded: bool) -> None:
-        self.primary, self.lost, self.stranded = primary, lost, stranded
+    def __init__(self, primary: bool, lost: list[str], stranded: bool, process: int | None = None) -> None:
+        self.primary, self.lost, self.stranded, self.process = primary, lost, stranded, process
         self.dropped: list[str] = []
+        self.done: list[tuple[str, Any]] = []
         self.answer: list[tuple[Any, ...]] = []
 
     def cursor(self) -> Database:
@@ -39,11 +40,12 @@ class Database:
     def execute(self, query: str, values: list[Any] | None = None) -> None:
         if query == program.LOST:
             assert values
-            self.answer = [(name,) for name in self.lost if name in values[0]]
+            self.answer = [(name, self.process) for name in self.lost if name in values[0]]
         elif query == program.STRANDED:
             self.answer = [(self.stranded,)]
         elif values:
-            self.dropped += values
+            self.done.append((query, values[0]))
+            self.dropped += values if query == program.DROP else []
         else:
             self.answer = [(not self.primary,)]
 
@@ -98,6 +100,18 @@ def test_a_lost_slot_is_replaced_and_its_standby_comes_back(
         done = program.repair(database, program.Patroni(tmp_path / "config.yml"))
     assert (database.dropped, copies) == (dropped, ["/reinitialize"] if copied else [])
     assert bool(done) == bool(dropped or copied)
+
+
+def test_a_lost_slot_that_a_standby_uses_again_is_replaced_at_once(tmp_path: Path) -> None:
+    def patroni(_: Request) -> tuple[int, Any]:
+        return 200, {"members": MEMBERS}
+
+    database = Database(True, ["db2"], False, process=4711)
+    with answering(patroni) as port:
+        api = {"connect_address": f"127.0.0.1:{port}", "authentication": {"username": "patroni", "password": "p"}}
+        (tmp_path / "config.yml").write_text(json.dumps({"restapi": api}))
+        assert program.repair(database, program.Patroni(tmp_path / "config.yml"))
+    assert database.done == [(program.END_STREAM, 4711), (program.DROP, "db2"), (program.CREATE, "db2")]
 
 
 def test_nothing_happens_while_patroni_does_not_answer(tmp_path: Path) -> None:
