@@ -1,4 +1,4 @@
-"""Role pgbackrest: the certificate of a host is signed once, and again when a third of its days are left."""
+"""Role pgbackrest: the certificate of a host is signed once, and again for another address or by another CA."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from cryptography import x509
 
 from plugins.certificates import ca_pair, names
 from tests.unit.playbooks import Playbooks
-from tests.unit.roles.modules import read_yaml
 from tools.fleet.context import ROOT
 
 PLAYBOOK = """\
@@ -25,7 +24,7 @@ PLAYBOOK = """\
         content: "{{ item.content }}"
         dest: "{{ __pgbackrest_folder }}/{{ item.name }}"
       loop:
-        - {name: host.crt, content: "{{ __pgbackrest_certificate.certificate }}"}
+        - {name: host.crt, content: "{{ certificates_signed }}"}
         - {name: host.key, content: "{{ __pgbackrest_key.privatekey }}"}
       loop_control: {label: "{{ item.name }}"}
 """
@@ -72,10 +71,3 @@ def test_a_host_gets_one_certificate_of_the_ca_for_its_name_and_address(playbook
     other = ca_pair("test_ca_")
     leaf = x509.load_pem_x509_certificate(sign(playbooks, tmp_path, other).encode())
     leaf.verify_directly_issued_by(x509.load_pem_x509_certificate(other[1].encode()))
-
-
-def test_a_certificate_is_renewed_when_a_third_of_its_days_are_left(playbooks: Playbooks, tmp_path: Path) -> None:
-    first = sign(playbooks, tmp_path)
-    assert sign(playbooks, tmp_path, __pgbackrest_renewal="+395d") == first
-    assert sign(playbooks, tmp_path, __pgbackrest_renewal="+397d") != first
-    assert read_yaml("roles/pgbackrest/vars/main.yml")["__pgbackrest_renewal"] == "+132d"
