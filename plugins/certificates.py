@@ -1,4 +1,4 @@
-"""The self-signed certificate of the site, and the CA of the backups: creates them, and compares names."""
+"""The self-signed certificate of the site, and the CAs of the fleet: creates them, and compares names."""
 
 import secrets
 from collections.abc import Iterable, Mapping
@@ -75,6 +75,15 @@ def covers(certificate: str, name: str) -> bool:
     """Whether the certificate is valid for a name or an address."""
     parent = name.partition(".")[2]
     return any(other.lower() in (name.lower(), f"*.{parent}".lower()) for other in names(certificate))
+
+
+def can_sign(certificate: x509.Certificate) -> bool:
+    """Whether it is that of a CA, with the identifier by which a certificate names its issuer."""
+    try:
+        constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
+        return constraints.ca and bool(certificate.extensions.get_extension_for_class(x509.SubjectKeyIdentifier))
+    except x509.ExtensionNotFound:
+        return False
 
 
 def leaf(certificate: str) -> x509.Certificate:

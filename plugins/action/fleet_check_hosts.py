@@ -17,6 +17,7 @@ from ansible.errors import AnsibleError
 from ansible.plugins.loader import filter_loader
 
 from plugins import first_run, restores, settings
+from plugins.clocks import wrong_clock
 from plugins.control_node import ControlNodeAction
 from plugins.folders import not_shared, wrong_numbers
 from plugins.ports import taken_by_another
@@ -33,6 +34,7 @@ PROBE = r"""
 cat /etc/os-release
 echo "SSH_CONNECTION=$SSH_CONNECTION"
 echo "LOGIN=$(id -un)"
+echo "CLOCK=$(date +%s)"
 [ ! -e /etc/ssh/sshd_config.d/00-fleet.conf ] || echo SET_UP=yes
 echo "LISTENS=$(ss -Htln 2>/dev/null | awk '{print $4}' | sed 's/.*://' | sort -u | tr '\n' ' ')"
 echo "APP_SOCKET=$(systemctl show --property=Listen --value app.socket 2>/dev/null | tr '\n' ' ')"
@@ -149,7 +151,7 @@ def cannot_work(answer: Answer) -> list[str]:
             f"{answer.where} cannot start the Python of ansible_python_interpreter: {error}; install it there with "
             "'apt-get install python3', or correct the variable."
         )
-    return failures
+    return failures + wrong_clock(answer.where, answer.fields.get("CLOCK", ""))
 
 
 def set_up(answers: Iterable[Answer]) -> dict[str, bool]:
@@ -222,9 +224,7 @@ class ActionModule(ControlNodeAction):
         failures += [sentence for answer in answers for sentence in wrong_system(answer, version)]
         failures += [sentence for answer in answers for sentence in cannot_work(answer)]
         failures += first_run.refused(self.arguments["new_hosts"], set_up(answers), elsewhere, left_out)
-        failures += [
-            sentence for answer in answers for sentence in locked_out(answer, self._firewall_rules(answer.host))
-        ]
+        failures += [each for answer in answers for each in locked_out(answer, self._firewall_rules(answer.host))]
         app_port = str(self.values(["app_port"]).get("app_port", ""))
         serving = [answer for answer in answers if answer.host in self.variables["groups"].get("app", [])]
         failures += [

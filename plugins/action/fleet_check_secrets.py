@@ -14,6 +14,9 @@ from plugins.control_node import ControlNodeAction
 MIN_DISTINCT_CHARACTERS = 8
 LONG = 40  # a random string of this length may contain an obvious word by chance
 GENERATE = "or remove it to have one generated"
+HALVES = ("key", "certificate")
+# A half of a pair in the vault: its stem and its kind.
+HALF = re.compile(r"(\w+)_(tls|ca)_(?:key|certificate)")
 OBVIOUS = re.compile(r"change.?me|passw|secret|default|example|12345|qwerty", re.IGNORECASE)
 
 
@@ -40,9 +43,9 @@ def weak_passwords(values: Mapping[str, str], length: int) -> list[str]:
     return failures
 
 
-def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetime) -> list[str]:
-    """Report each reason why a TLS key and its certificate do not work together now."""
-    key_name, certificate_name = f"{stem}_tls_key", f"{stem}_tls_certificate"
+def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetime, kind: str = "tls") -> list[str]:
+    """Report each reason why the key and the certificate of a server, or of a CA (`kind`), do not work together now."""
+    key_name, certificate_name = f"{stem}_{kind}_key", f"{stem}_{kind}_certificate"
     if not key and not certificate:
         return []
     if not key or not certificate:
@@ -67,6 +70,16 @@ def wrong_pair(stem: str, key: str | None, certificate: str | None, now: datetim
         failures.append(
             f"{certificate_name} expired on {leaf.not_valid_after_utc:%Y-%m-%d}; renew it, or remove the pair."
         )
+    if leaf.not_valid_before_utc > now:
+        failures.append(
+            f"{certificate_name} is valid from {leaf.not_valid_before_utc:%Y-%m-%d} only; correct the clock of this "
+            "control node, or give another one."
+        )
+    if kind == "ca" and not certificates.can_sign(leaf):
+        failures.append(
+            f"{certificate_name} is not the certificate of a CA with a subject key identifier; give one, or remove the "
+            "pair to have it generated."
+        )
     return failures
 
 
@@ -89,16 +102,32 @@ class ActionModule(ControlNodeAction):
         passwords = {name: value for name, value in values.items() if "_tls_" not in name and "_ca_" not in name}
         failures = weak_passwords(passwords, int(self.arguments["length"]))
         now = datetime.now(UTC)
-        for stem in sorted({name.partition("_tls_")[0] for name in self.arguments["names"] if "_tls_" in name}):
-            given = {half: values.get(f"{stem}_tls_{half}") for half in ("key", "certificate")}
-            # An inventory may define the role's variables instead of those of the vault.
-            direct = stem.removeprefix("vault_")
-            found = self.values((f"{direct}_tls_key", f"{direct}_tls_certificate"))
-            if found and set(found.values()) != set(given.values()):
-                stem, given = direct, {half: found.get(f"{direct}_tls_{half}") for half in given}
-            wrong = wrong_pair(stem, given["key"], given["certificate"], now)
-            domain = self.values(["fleet_domain"]).get("fleet_domain")
-            if given["certificate"] and domain and not wrong:
-                wrong = wrong_name(f"{stem}_tls_certificate", given["certificate"], domain)
-            failures += wrong
-        return {"failures": failures}
+        pairs = {(match[1], match[2]) for name in self.arguments["names"] if (match := HALF.fullmatch(name))}
+        for stem, kind in sorted(pairs):
+            failures += self._wrong_pair(stem, kind, now)
+        return {"failures": failures + self._wrong_authorities()}
+
+    def _wrong_pair(self, stem: str, kind: str, now: datetime) -> list[str]:
+        """Check a pair of the vault, or that of the role's variables, if the inventory defines these instead."""
+        given, direct = self._halves(stem, kind), self._halves(stem.removeprefix("vault_"), kind)
+        if any(direct.values()) and set(direct.values()) != set(given.values()):
+            stem, given = stem.removeprefix("vault_"), direct
+        wrong = wrong_pair(stem, given["key"], given["certificate"], now, kind)
+        domain = self.values(["fleet_domain"]).get("fleet_domain")
+        if kind == "tls" and given["certificate"] and domain and not wrong:
+            wrong = wrong_name(f"{stem}_tls_certificate", given["certificate"], domain)
+        return wrong
+
+    def _halves(self, stem: str, kind: str) -> dict[str, str | None]:
+        """The key and the certificate, or None for what has no value."""
+        values = self.values(f"{stem}_{kind}_{half}" for half in HALVES)
+        return {half: str(value) if (value := values.get(f"{stem}_{kind}_{half}")) else None for half in HALVES}
+
+    def _wrong_authorities(self) -> list[str]:
+        """A sentence if the hosts would not trust the CA that signs their certificates."""
+        found = self.values(["certificates_authorities", "certificates_ca_certificate"])
+        signer, trusted = found.get("certificates_ca_certificate"), found.get("certificates_authorities")
+        if not signer or not isinstance(trusted, list) or signer.strip() in [str(each).strip() for each in trusted]:
+            return []
+        lacks = f"certificates_authorities has {len(trusted)} certificates, but not certificates_ca_certificate"
+        return [f"{lacks}, so no host would trust the certificates of the others; add it to the list."]

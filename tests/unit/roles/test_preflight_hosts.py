@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -244,3 +245,25 @@ def test_a_password_login_is_refused_without_printing_the_password() -> None:
     (sentence,) = check.password_login("db1", {"ansible_password": "hunter2"})
     assert "hunter2" not in sentence
     assert check.password_login("db1", {"ansible_user": "admin"}) == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "sentence"),
+    [
+        (-22, None),
+        (9000, None),
+        (-26, "26 hours behind this control node's, so its certificate would not be valid there yet;"),
+        (9600, "9600 hours ahead of this control node's, so its certificate would not be valid there any more;"),
+    ],
+)
+def test_a_clock_that_makes_certificates_not_valid_is_reported(hours: int, sentence: str | None) -> None:
+    answer = check.Answer("db1", "10.0.0.11", text=f"CLOCK={time.time() + 3600 * hours:.0f}\n")
+    found = check.cannot_work(answer)
+    assert [each.partition(";")[0] + ";" for each in found] == (
+        [f"db1 (ansible_host = 10.0.0.11) has a clock that is {sentence}"] if sentence else []
+    )
+
+
+@pytest.mark.usefixtures("programs")
+def test_the_probe_reads_the_clock() -> None:
+    assert abs(int(ask({"ansible_become_password": "secret"}).fields["CLOCK"]) - time.time()) < 10

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -214,3 +215,54 @@ def test_a_wrong_tls_pair_is_refused(change: dict[str, str], days: int, message:
     pair = {"key": key, "certificate": certificate} | change
     (sentence,) = check.wrong_pair("vault_nginx", **pair, now=NOW + timedelta(days=days))
     assert message in sentence
+
+
+def test_the_authorities_are_generated_as_pairs_and_can_sign(path: Path) -> None:
+    complete(path, NAMES)
+    values = yaml.safe_load(read(path))
+    for stem in ("vault_certificates", "vault_certificates_next", "vault_pgbackrest"):
+        key, certificate = values[f"{stem}_ca_key"], values[f"{stem}_ca_certificate"]
+        assert check.wrong_pair(stem, key, certificate, NOW, "ca") == []
+        (sentence,) = check.wrong_pair(stem, key, certificate, NOW - timedelta(days=2), "ca")
+        assert f"{stem}_ca_certificate is valid from " in sentence
+    assert values["vault_certificates_ca_key"] != values["vault_certificates_next_ca_key"]
+    tls = (values["vault_nginx_tls_key"], values["vault_nginx_tls_certificate"])
+    (sentence,) = check.wrong_pair("vault_certificates", *tls, NOW, "ca")
+    assert "vault_certificates_ca_certificate is not the certificate of a CA" in sentence
+
+
+KEY, CERTIFICATE = certificates.ca_pair("test_ca_")
+
+
+@pytest.mark.parametrize(
+    ("given", "sentences"),
+    [
+        ({}, []),
+        (
+            {"vault_certificates_ca_key": KEY},
+            ["vault_certificates_ca_key is set and vault_certificates_ca_certificate is not;"],
+        ),
+        ({"certificates_next_ca_certificate": CERTIFICATE}, ["certificates_next_ca_certificate is set and "]),
+        (
+            {"certificates_ca_key": certificates.ca_pair("x_")[0], "certificates_ca_certificate": CERTIFICATE},
+            ["certificates_ca_certificate does not match certificates_ca_key"],
+        ),
+        ({"certificates_ca_key": KEY, "certificates_ca_certificate": CERTIFICATE}, []),
+        (
+            {
+                "vault_certificates_ca_key": KEY,
+                "vault_certificates_ca_certificate": CERTIFICATE,
+                "certificates_ca_certificate": CERTIFICATE,
+                "certificates_ca_key": KEY,
+                "certificates_authorities": [certificates.ca_pair("x_")[1]],
+            },
+            ["certificates_authorities has 1 certificates, but not certificates_ca_certificate"],
+        ),
+    ],
+)
+def test_wrong_authorities_are_refused(given: dict[str, str], sentences: list[str]) -> None:
+    action = check.ActionModule.__new__(check.ActionModule)
+    action.variables, action.arguments = given, {"names": NAMES, "length": 20}
+    action._templar = SimpleNamespace(template=lambda value: value)
+    failures = action.act()["failures"]
+    assert [failure[: len(start)] for failure, start in zip(failures, sentences, strict=True)] == sentences
