@@ -19,11 +19,13 @@ MANY_RESTARTS, RECENT = 3, 600
 OUT_OF_MEMORY = "MESSAGE_ID=fe6faa94e7774663a0da52717891d8ef"
 # Written by /usr/local/sbin/upgrades-waiting.
 UPGRADES = Path("/var/lib/prometheus/node-exporter/upgrades.prom")
-# Written by /usr/local/sbin/redis-after-failure.
-# Written by roles/nginx/tasks/maintenance_files.yml.
 # Written by /usr/local/sbin/backup-metrics.
 BACKUPS = Path("/var/lib/prometheus/node-exporter/backups.prom")
+# Written by /usr/local/sbin/certificate-metrics.
+CERTIFICATES = Path("/var/lib/prometheus/node-exporter/certificates.prom")
+# Written by roles/nginx/tasks/maintenance_files.yml.
 MAINTENANCE = Path("/var/lib/flaskfleet/maintenance.json")
+# Written by /usr/local/sbin/redis-after-failure.
 DAMAGED_STORE = Path("/run/redis@store.damaged")
 PROCESSES = Path("/proc")
 
@@ -146,6 +148,13 @@ def waiting_upgrades() -> list[str]:
     """Return the packages whose upgrade waits for a maintenance."""
     text = UPGRADES.read_text() if UPGRADES.exists() else ""
     return re.findall(r'^fleet_upgrade_waiting\{package="([^"]+)"\}', text, re.MULTILINE)
+
+
+def certificates() -> Facts:
+    """Return the files with certificates, and when these end, in seconds since 1970."""
+    pattern = r'^flaskfleet_certificate_end_seconds\{file="([^"]+)",number="\d+"\} (\S+)$'
+    found = re.findall(pattern, CERTIFICATES.read_text(), re.MULTILINE)
+    return {"ends": [[file, float(end)] for file, end in found], "now": time.time()}
 
 
 def backups() -> Facts:

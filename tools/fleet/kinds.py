@@ -6,6 +6,7 @@ A new kind is an entry in KINDS and a case in tests/unit/tools/test_troubles.py.
 from functools import partial
 
 from tools.fleet import detect, detect_application
+from tools.fleet.certificates import CERTIFICATES
 from tools.fleet.detect import on_each
 from tools.fleet.kinds_application import APPLICATION
 from tools.fleet.kinds_backup import BACKUPS
@@ -247,4 +248,5 @@ KINDS = (
     ),
     *BACKUPS,
     *APPLICATION,
+    *CERTIFICATES,
 )

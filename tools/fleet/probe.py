@@ -230,6 +230,8 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     if "postgres" in groups:
         checks |= {"postgres": postgres, "patroni": lambda: patroni(address), "candidates": lambda: candidates(address)}
         checks["synchronous_mode"] = lambda: synchronous_mode(address)
+    if host_facts.CERTIFICATES.exists():
+        checks["certificates"] = host_facts.certificates
     if "backup" in groups and host_facts.BACKUPS.exists():
         checks["backups"] = host_facts.backups
     if "etcd" in groups:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from plugins.processes import processes_of, queues_of, timers_of
+from tools.fleet.certificates import next_to_end
 from tools.fleet.context import Fleet, Host, echo
 from tools.fleet.detect_application import describe_deploy
 from tools.fleet.inventory import Shell, read
@@ -63,7 +64,7 @@ def status(fleet: Fleet, as_json: bool = False) -> int:
         terminal = sys.stdout.isatty()
         width = shutil.get_terminal_size((120, 24)).columns if terminal else 120
         echo(render(lines, width, colours=terminal and "NO_COLOR" not in os.environ))
-        echo("\n".join(["", *notes(hosts, view), *deploys(view, found), *verdict(name, found)]))
+        echo("\n".join(["", *notes(hosts, view), *next_to_end(view), *deploys(view, found), *verdict(name, found)]))
     return 1 if found else 0
 
 
@@ -100,7 +101,7 @@ def document(name: str, hosts: list[Host], view: View, lines: list[Row], found: 
         "redundant": redundant(found),
         "missing": [trouble.sentence for trouble in found],
         "steps": [trouble.step for trouble in found],
-        "notes": notes(hosts, view),
+        "notes": [*notes(hosts, view), *next_to_end(view)],
         "hosts": details,
     }
 

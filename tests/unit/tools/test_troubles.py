@@ -33,6 +33,8 @@ DEAD_DEPLOY = {
     "process": this_run() | {"started": "1"},
 }
 
+ENDING = {"certificates": {"ends": [["/etc/fleet-tls/ca.pem", 1795000000.0]], "now": 1794999999.0}}
+
 
 def standby(state: str, sync: str, lag: int) -> dict[str, Any]:
     """Return the facts of a primary with one standby."""
@@ -269,6 +271,7 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         {"postgres": HEALTHY["db1"]["postgres"] | {"archiver": {"last": None, "failing": True, "now": 1795000000.0}}},
         "db1 has archived no WAL since the beginning",
     ),
+    ("certificate-expiring", "db1", ENDING, "the certificate in /etc/fleet-tls/ca.pem on db1 ends on 2026-11-18"),
     ("deploy-died", "db1", {"deploying": DEAD_DEPLOY}, "the deploy of r2 that kim started at 06:00 has died"),
 ]
 # Kinds that only exist together with another one, so they have a test of their own.
