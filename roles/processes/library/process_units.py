@@ -204,12 +204,18 @@ class Units:
                 (SYSTEM / name).chmod(0o644)
         if before != units:
             self.systemctl("daemon-reload")
-        # Otherwise the host counts as degraded for ever if one of them had failed. Fails if none of them is loaded.
-        if removed := [name.replace("@.", "@*.") for name in sorted(before.keys() - units.keys())]:
-            self.module.run_command(["systemctl", "reset-failed", *removed])
+        # Otherwise the host counts as degraded for ever.
+        if failed := [unit for unit in self.failed(before) if unit not in [*wanted(self.files), *units]]:
+            self.systemctl("reset-failed", *failed)
         if TARGET in units:
             self.systemctl("enable", "--quiet", TARGET)
         return unwanted
+
+    def failed(self, files: dict[str, str]) -> list[str]:
+        """The units that have failed, among those of these files."""
+        command = ["systemctl", "list-units", "--state=failed", "--plain", "--no-legend", "app-*"]
+        listed = [line.split()[0] for line in self.module.run_command(command)[1].splitlines() if line]
+        return [unit for unit in listed if re.sub("@[^.]*", "@", unit) in files]
 
     def systemctl(self, *words: str) -> None:
         """Run systemctl."""

@@ -138,6 +138,9 @@ def host(tmp_path: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> Ho
     def run_command(_: Any, command: list[str], **__: Any) -> tuple[int, str, str]:
         with log.open("a") as file:
             file.write(" ".join(command) + "\n")
+        failed = tmp_path / "failed"
+        if "list-units" in command:
+            return 0, failed.read_text() if failed.exists() else "", ""
         return 0, "active\n", ""
 
     monkeypatch.setattr(module.AnsibleModule, "run_command", run_command)
@@ -166,6 +169,17 @@ def start(folder: Path, unit: str, release: str = "a") -> None:
     (folder / "run" / unit / "fingerprint").write_text("".join(lines))
 
 
+def fail(folder: Path, *units: str) -> None:
+    """Let systemd list units that have failed."""
+    (folder / "failed").write_text("".join(f"{unit} loaded failed failed A process\n" for unit in units))
+
+
+def forgotten(folder: Path) -> list[str]:
+    """The units whose failure was reset."""
+    lines = (folder / "systemctl.log").read_text().splitlines() if (folder / "systemctl.log").exists() else []
+    return [unit for line in lines if "reset-failed" in line for unit in line.split()[2:]]
+
+
 def test_a_host_is_stale_until_it_runs_the_units_of_its_release(host: Host, tmp_path: Path) -> None:
     one = files(here={"worker": {"count": 1}})
     assert host("prepare", files=one)["stale"]
@@ -186,13 +200,24 @@ def test_a_release_without_a_process_stops_it_and_removes_its_unit(host: Host, t
     host("install")
     start(tmp_path, "app-worker@1")
     (tmp_path / "system/app-mine@.service").write_text("[Service]\n")
+    fail(tmp_path, "app-worker@1.service", "app-timer-report.service", "app-mine@1.service")
     gone = host("install", release="b")
     assert set(gone["stopped"]) == {"app-worker@1.service", "app-timer-report.timer", "app-processes.target"}
     assert [path.name for path in (tmp_path / "system").iterdir()] == ["app-mine@.service"]
-    forgotten = "systemctl reset-failed app-processes.target app-timer-report.service app-timer-report.timer"
-    assert f"{forgotten} app-worker@*.service" in (tmp_path / "systemctl.log").read_text().splitlines()
+    assert forgotten(tmp_path) == ["app-worker@1.service", "app-timer-report.service"]
     back = host("install")
     assert back["wanted"] == ["app-worker@1.service", "app-timer-report.timer"], "a rollback brings them back"
+
+
+def test_an_instance_that_failed_and_is_no_longer_wanted_is_forgotten(host: Host, tmp_path: Path) -> None:
+    host("prepare", files=files(here={"worker": {"count": 2}}))
+    host("install")
+    fail(tmp_path, "app-worker@1.service", "app-worker@2.service")
+    host("install")
+    assert forgotten(tmp_path) == []
+    host("prepare", files=files(here={"worker": {"count": 1}}))
+    host("install")
+    assert forgotten(tmp_path) == ["app-worker@2.service"]
 
 
 def test_units_that_failed_are_replaced_by_those_of_the_last_success(host: Host, tmp_path: Path) -> None:
