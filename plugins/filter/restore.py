@@ -98,8 +98,9 @@ def request_refusal(options: Options, now: float) -> str:
     if options["in_place"] and options["confirm"] != options["fleet"]:
         return (
             f"restore_in_place loses everything that was written after {shown(moment)} on the fleet "
-            f"{options['fleet']}. If you mean that, repeat its name: -e restore_confirm={options['fleet']}. Without "
-            "restore_in_place, the old data are shown beside the running database, and nothing is lost."
+            f"{options['fleet']}. If you mean that, repeat its name: --confirm={options['fleet']}, or "
+            f"-e restore_confirm={options['fleet']} with ansible-playbook. Without --in-place, the old data are shown "
+            "beside the running database, and nothing is lost."
         )
     return ""
 
@@ -195,15 +196,15 @@ def host_refusal(options: Options, needed: int, free: int) -> str:
     host, folder = options["host"], options["folder"]
     if not options["in_place"] and options["left"]:
         return (
-            f"{host} still has a side restore in {folder}. Remove it first: -e restore_remove=true -e "
-            f"restore_host={host}."
+            f"{host} still has a side restore in {folder}. Remove it first: `bin/fleet restore --remove --host={host}`, "
+            f"or -e restore_remove=true -e restore_host={host} with ansible-playbook."
         )
     if not options["in_place"] and options["port_used"]:
         return f"restore_port = {options['port']} is in use on {host}. Choose another one."
     if free < needed:
         return (
             f"{folder} on {host} needs {megabytes(needed)} MB, and {megabytes(free)} MB are free. Free space there, or "
-            "choose another host with -e restore_host."
+            "choose another host with --host, or -e restore_host with ansible-playbook."
         )
     return ""
 
