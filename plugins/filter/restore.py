@@ -196,7 +196,7 @@ def host_refusal(options: Options, needed: int, free: int) -> str:
     host, folder = options["host"], options["folder"]
     if not options["in_place"] and options["left"]:
         return (
-            f"{host} still has a side restore in {folder}. Remove it first: `bin/fleet restore --remove --host={host}`, "
+            f"{host} still has a side restore in {folder}. Remove it first: bin/fleet restore --remove --host={host}, "
             f"or -e restore_remove=true -e restore_host={host} with ansible-playbook."
         )
     if not options["in_place"] and options["port_used"]:
