@@ -48,7 +48,7 @@ def test_with_commands_wal_is_archived_and_standbys_are_restored_from_it() -> No
     found = evaluate("__postgres_dynamic", ON)["postgresql"]
     assert found["parameters"]["archive_mode"] == "on"
     assert found["parameters"]["archive_command"] == ON["postgres_archive_command"]
-    assert found["parameters"]["archive_timeout"] == "60s"
+    assert found["parameters"]["archive_timeout"] == "55s"
     assert found["parameters"]["wal_level"] == "replica"
     assert found["recovery_conf"] == {"restore_command": ON["postgres_restore_command"]}
     assert found["create_replica_methods"] == ["pgbackrest", "basebackup"]
