@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from base64 import b64encode
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ select slot_name, active_pid from pg_replication_slots as slot
 where slot_type = 'physical' and slot_name = any(%s)
     and (not active and wal_status = 'lost' or to_jsonb(slot) ->> 'invalidation_reason' is not null)
 """
-END_STREAM = "select pg_terminate_backend(%s, 5000)"
+END_STREAM = "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = %s and active"
 DROP = "select pg_drop_replication_slot(%s)"
 CREATE = "select pg_create_physical_replication_slot(%s, true)"
 # Whether this is a standby that may be copied: it streams from nobody, and has no archive.
@@ -96,13 +96,25 @@ def log() -> list[str]:
     return done.stdout.splitlines()
 
 
-def replace(cursor: Any, name: str, process: int | None) -> None:
-    """Drop a lost slot. If a standby streams with it, create another one, because Patroni needs seconds for that."""
-    if process:
-        cursor.execute(END_STREAM, [process])
-    cursor.execute(DROP, [name])
-    if process:
-        cursor.execute(CREATE, [name])
+def replace(cursor: Any, name: str, *, used: bool) -> bool:
+    """Drop a lost slot. If a standby streams with it, create another one, because Patroni needs seconds for that.
+
+    Return whether it was dropped.
+    """
+    end = time.monotonic() + TIMEOUT
+    while time.monotonic() < end:
+        cursor.execute(END_STREAM, [name])
+        try:
+            cursor.execute(DROP, [name])
+        except psycopg2.errors.ObjectInUse:
+            # The stream has not ended yet, or the standby has begun another one, which takes it some milliseconds.
+            time.sleep(0.001)
+            continue
+        if used:
+            with suppress(psycopg2.errors.DuplicateObject):  # Patroni was first
+                cursor.execute(CREATE, [name])
+        return True
+    return False
 
 
 def repair(connection: Any, patroni: Patroni) -> str:
@@ -115,10 +127,9 @@ def repair(connection: Any, patroni: Patroni) -> str:
         lost = cursor.fetchall()
         cursor.execute("select pg_is_in_recovery()")
         if cursor.fetchone() == (False,):
-            for name, process in lost:
-                replace(cursor, name, process)
-            names = ", ".join(name for name, _ in lost)
-            return f"dropped the lost replication slot of {names}; it is created again" if lost else ""
+            done = {name: replace(cursor, name, used=bool(process)) for name, process in lost}
+            words = {True: "dropped", False: "could not drop"}
+            return "; ".join(f"{words[dropped]} the lost replication slot of {name}" for name, dropped in done.items())
         cursor.execute(STRANDED)
         stranded = cursor.fetchone() == (True,)
     if stranded and refused_since(log(), time.time()) >= PATIENCE:

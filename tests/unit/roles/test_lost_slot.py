@@ -25,6 +25,8 @@ class Database:
     def __init__(self, primary: bool, lost: list[str], stranded: bool, process: int | None = None) -> None:
         self.primary, self.lost, self.stranded, self.process = primary, lost, stranded, process
         self.dropped: list[str] = []
+        # How often the standby streams again before the slot can be dropped.
+        self.faster = 0
         self.done: list[tuple[str, Any]] = []
         self.answer: list[tuple[Any, ...]] = []
 
@@ -44,6 +46,9 @@ class Database:
         elif query == program.STRANDED:
             self.answer = [(self.stranded,)]
         elif values:
+            if query == program.DROP and self.faster:
+                self.faster -= 1
+                raise program.psycopg2.errors.ObjectInUse
             self.done.append((query, values[0]))
             self.dropped += values if query == program.DROP else []
         else:
@@ -107,11 +112,21 @@ def test_a_lost_slot_that_a_standby_uses_again_is_replaced_at_once(tmp_path: Pat
         return 200, {"members": MEMBERS}
 
     database = Database(True, ["db2"], False, process=4711)
+    database.faster = 3
     with answering(patroni) as port:
         api = {"connect_address": f"127.0.0.1:{port}", "authentication": {"username": "patroni", "password": "p"}}
         (tmp_path / "config.yml").write_text(json.dumps({"restapi": api}))
         assert program.repair(database, program.Patroni(tmp_path / "config.yml"))
-    assert database.done == [(program.END_STREAM, 4711), (program.DROP, "db2"), (program.CREATE, "db2")]
+    ended = [(program.END_STREAM, "db2")] * 4
+    assert database.done == [*ended, (program.DROP, "db2"), (program.CREATE, "db2")]
+
+
+def test_a_lost_slot_that_stays_in_use_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(True, ["db2"], False, process=4711)
+    database.faster = 10_000
+    monkeypatch.setattr(program, "TIMEOUT", 0.02)
+    assert not program.replace(database, "db2", used=True)
+    assert database.dropped == []
 
 
 def test_nothing_happens_while_patroni_does_not_answer(tmp_path: Path) -> None:
