@@ -28,8 +28,8 @@ def test_an_ordinary_client_writes_to_the_masters(fleet: LiveFleet, group: str) 
 
 def test_nobody_but_root_can_read_the_password_of_the_checks(fleet: LiveFleet) -> None:
     for host in fleet.group("app"):
-        password = fleet.secrets["redis_app_password"]
-        readable = fleet.run(host, f"grep -rlFe {shlex.quote(password)} /etc/haproxy", check=False).stdout.split()
+        search = fleet.run(host, "grep -rlFf - /etc/haproxy", check=False, given=fleet.secrets["redis_app_password"])
+        readable = search.stdout.split()
         assert readable == ["/etc/haproxy/fleet/10-password.cfg"]
         assert fleet.run(host, f"stat -c %A {readable[0]}").stdout == "-rw-------\n"
 

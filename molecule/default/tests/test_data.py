@@ -61,10 +61,9 @@ def test_no_recorded_statement_contains_a_password(fleet: LiveFleet) -> None:
 
 def redis(fleet: LiveFleet, host: Host, port: int, command: str) -> str:
     """Run a redis-cli command on `host`."""
-    secret = fleet.secrets["redis_admin_password"]
-    return fleet.run(
-        host, f"REDISCLI_AUTH={secret} redis-cli -h {host.address} -p {port} --user admin {command}"
-    ).stdout
+    log_in = "read -r REDISCLI_AUTH; export REDISCLI_AUTH"
+    query = f"{log_in}; redis-cli -h {host.address} -p {port} --user admin {command}"
+    return fleet.run(host, query, given=f"{fleet.secrets['redis_admin_password']}\n").stdout
 
 
 def replication(fleet: LiveFleet, host: Host, port: int) -> dict[str, str]:

@@ -36,9 +36,9 @@ def everywhere(hosts: Sequence[Host], work: Callable[[Host], object]) -> None:
 
 
 @contextmanager
-def command_run(fleet: LiveFleet, hosts: Sequence[Host], command: str) -> Iterator[None]:
+def command_run(fleet: LiveFleet, hosts: Sequence[Host], command: str, given: str = "") -> Iterator[None]:
     """Run a command on hosts. They must repair the damage by themselves."""
-    everywhere(hosts, lambda host: fleet.run(host, command))
+    everywhere(hosts, lambda host: fleet.run(host, command, given=given))
     yield
 
 
@@ -74,8 +74,8 @@ def etcd_killed(fleet: LiveFleet, leader: bool) -> AbstractContextManager[None]:
 
 def cache_flushed(fleet: LiveFleet) -> AbstractContextManager[None]:
     """Empty the cache at once. On a replica the command fails, but the replica follows its master."""
-    flush = f"REDISCLI_AUTH={fleet.secrets['redis_admin_password']} redis-cli -p 6379 --user admin flushall"
-    return command_run(fleet, fleet.group("redis"), flush)
+    flush = "read -r REDISCLI_AUTH; export REDISCLI_AUTH; redis-cli -p 6379 --user admin flushall"
+    return command_run(fleet, fleet.group("redis"), flush, f"{fleet.secrets['redis_admin_password']}\n")
 
 
 @contextmanager
