@@ -13,6 +13,7 @@ from tools.project import (
     dependencies,
     image,
     interpreter,
+    links,
     platforms,
     servers,
     tables,
@@ -135,7 +136,7 @@ def detect(
         )
     project.add(timers.timers(tree))
     routes = web.Routes(code)
-    project.add(routes.health(), routes.metrics(needs))
+    project.add(routes.health(), routes.metrics(needs), links.secret(routes.pages))
     project.add(*web.static(flask, web.target_of(flask, module.value)))
     assets(project, tree)
     if (upload := settings.max_upload()) and upload[0] > MAX_UPLOAD_MB:

@@ -230,7 +230,7 @@ class Routes:
 
     @cached_property
     def pages(self) -> dict[str, str]:
-        """Path → where it is defined. Pages below a prefix that is not a constant are left out."""
+        """Path, with its variables → where it is defined. Pages below a prefix that is not a constant are left out."""
         for module in self.code.modules.values():
             for call in module.calls:
                 if isinstance(call.func, ast.Attribute) and call.func.attr == "register_blueprint" and call.args:
@@ -257,7 +257,7 @@ class Routes:
                 allowed = (
                     [text(item) for item in methods.elts] if isinstance(methods, ast.List | ast.Tuple) else ["GET"]
                 )
-                if call.func.attr in names and rule and "<" not in rule and "GET" in allowed:
+                if call.func.attr in names and rule and "GET" in allowed:
                     for prefix in self._prefixes(module, dotted(call.func.value)):
                         if prefix or rule.startswith("/"):
                             yield f"{prefix.rstrip('/')}/{rule.lstrip('/')}", call
@@ -294,6 +294,6 @@ class Routes:
                 if isinstance(node, ast.Dict) and "/metrics" in [text(key) for key in node.keys]:
                     return Finding("app_metrics_path", "/metrics", module.at(node))
         for path, place in self.pages.items():
-            if dependencies.has("prometheus-client") and path.endswith("/metrics"):
+            if dependencies.has("prometheus-client") and path.endswith("/metrics") and "<" not in path:
                 return Finding("app_metrics_path", path, place)
         return Finding("app_metrics_path", "", "no page with metrics for Prometheus was found")

@@ -2,27 +2,21 @@
 """Write nginx's error log to the journal, without the secrets of URLs and without control characters.
 
 nginx repeats a request's URL and its Referer in each error, and has no filter of its own. It sends every line as a
-syslog message to a socket that systemd passes on as descriptor 3. The arguments are the prefixes of secret URLs.
+syslog message to a socket that systemd passes on as descriptor 3. The argument is a pattern of what is before the
+secret in a URL (plugins/filter/secret_urls.py).
 """
 
 import re
 import socket
 import sys
-from collections.abc import Sequence
 
 MESSAGE = re.compile(r"<(?P<priority>\d+)>.*? nginx: ")
 ERROR = 3
 
 
-def secret_urls(prefixes: Sequence[str]) -> re.Pattern[str]:
-    """Return a pattern of URLs that begin with a prefix. A redirecting mail gateway encodes them as a parameter."""
-    slash = "(?:/|%(?:25)*2f)+"
-    encoded = {"/": slash, r"\?": r"(?:\?|%(?:25)*3f)", "=": "(?:=|%(?:25)*3d)"}
-    patterns = [re.escape(prefix) for prefix in prefixes]
-    for character, pattern in encoded.items():
-        patterns = [text.replace(character, pattern) for text in patterns]
-    # Only the first of several slashes begins a match. Otherwise a long row of them would take quadratic time.
-    return re.compile(rf'(?<!/)(?<!2f)({"|".join(patterns)})[^\s"]+' if patterns else "()(?!)", re.IGNORECASE)
+def secret_urls(before: str) -> re.Pattern[str]:
+    """Return a pattern of secret URLs, given the pattern of what is before their secret."""
+    return re.compile(rf'({before})[^\s"]+', re.IGNORECASE)
 
 
 def journal_line(message: bytes, secrets: re.Pattern[str]) -> str:
@@ -37,7 +31,7 @@ def journal_line(message: bytes, secrets: re.Pattern[str]) -> str:
 
 
 def main() -> None:
-    secrets = secret_urls(sys.argv[1:])
+    secrets = secret_urls(sys.argv[1])
     messages = socket.socket(fileno=3)
     while True:
         print(journal_line(messages.recv(65536), secrets), flush=True)

@@ -14,7 +14,7 @@ from ansible.plugins.filter.core import FilterModule
 from ansible.plugins.test.core import TestModule
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from plugins.filter import backups
+from plugins.filter import backups, secret_urls
 from plugins.processes import quoted
 from tools.fleet.context import ROOT
 
@@ -45,6 +45,7 @@ def render(role: str, template: str, **variables: Any) -> str:
         trim_blocks=True,
     )
     jinja.filters.update(FilterModule().filters() | backups.FilterModule().filters() | {"unit_word": quoted})
+    jinja.filters.update(secret_urls.FilterModule().filters())
     jinja.tests.update(TestModule().tests())
     # Like Ansible: an included file loses its last newline.
     return jinja.get_template(template).render({"ansible_managed": "Written by a test."} | variables) + "\n"

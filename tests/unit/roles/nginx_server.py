@@ -181,7 +181,7 @@ class Site:
         text = text.replace("http {\n", f"http {{\n{paths}", 1)
         configuration.write_text(text if knows_http2_directive(nginx) else text.replace("http2 on;", ""))
         (unit,) = re.findall("^ExecStart=(.*)$", render("nginx-errors.service.j2", **variables), re.MULTILINE)
-        self.secrets = shlex.split(unit)[1:]
+        self.secrets = shlex.split(unit.replace("%%", "%"))[1:]
         self.base = [nginx, "-p", str(folder), "-e", str(folder / "log/error.log"), "-c", str(configuration)]
 
     def check(self) -> tuple[bool, str]:

@@ -75,6 +75,7 @@ def test_a_host_answers_at_the_port_and_path_of_its_own_files(tmp_path: Path, re
     values: dict[str, Any] = {"app_bind_address": "192.0.2.1", "app_port": 8001, "app_name": "news"}
     values |= {"app_health_path": "/healthz", "app_domain": "news.test", "app_loadbalancer_addresses": []}
     values |= dict.fromkeys(("app_workers", "app_threads", "app_request_timeout", "app_graceful_timeout"), 1)
+    values["app_secret_paths"] = []
     (tmp_path / "etc").mkdir()
     (tmp_path / "app.socket").write_text(render("app", "app.socket.j2", **values))
     (tmp_path / "etc/gunicorn.conf.py").write_text(render("app", "gunicorn.conf.py.j2", app_keepalive=75, **values))

@@ -67,16 +67,22 @@ def test_a_trusted_proxy_identifies_the_client(make_site: MakeSite) -> None:
     assert "injected" not in forged.headers["X-Request-Id"]
 
 
+LISTED = ["/auth/confirm/", "/auth/reset/", "/users/*/invitation/"]
 SECRET_PATHS = [
     "/auth/reset/s3cret.token?s3cret=1",
     "/auth/confirm/s3cret.token",
     "/AUTH//reset/s3cret.token",
     "/redirect?to=https%3A%2F%2Fnews.test%2Fauth%252Freset%2Fs3cret.token",
+    "/users/7/invitation/s3cret.token",
+    # Without an entry in nginx_secret_paths.
+    "/verify?page=2&token=s3cret.token",
+    "/redirect?to=https%3A%2F%2Fnews.test%2Fverify%3FAccess_Token%3Ds3cret.token",
+    "/activate/s3cret.IjEi.aSunsd.8Vq0Ls3cretQ1aV4SWq3IDgkRq60",
 ]
 
 
 def test_every_request_is_logged_as_json_without_the_secret_in_a_link(make_site: MakeSite) -> None:
-    site = make_site()
+    site = make_site(nginx_secret_paths=LISTED)
     with site.running() as client:
         answer = client.get('/?q="quoted"', headers={"User-Agent": 'a "tester" \x7f'})
         for path in SECRET_PATHS:
@@ -94,7 +100,7 @@ def test_every_request_is_logged_as_json_without_the_secret_in_a_link(make_site:
 def test_the_error_log_has_no_secret_of_a_url_and_no_control_characters(
     make_site: MakeSite, application: Application
 ) -> None:
-    site = make_site(nginx_client_max_body_size="1k")
+    site = make_site(nginx_client_max_body_size="1k", nginx_secret_paths=LISTED)
     terminal = b"\x1b]0;owned\x07\xc2\x9b2J"
     with site.running() as client:
         for path in SECRET_PATHS:
@@ -231,11 +237,14 @@ def test_the_applications_own_errors_pass_unchanged(client: httpx.Client) -> Non
 
 
 def test_a_client_above_the_rate_limit_gets_429(make_site: MakeSite) -> None:
-    with make_site(nginx_api_write_rate_limit=1, nginx_api_write_rate_limit_burst=2).running() as client:
-        writes = [client.post("/api/v1/articles") for _ in range(6)]
+    site = make_site(nginx_api_write_rate_limit=1, nginx_api_write_rate_limit_burst=2)
+    with site.running() as client:
+        writes = [client.post("/api/v1/articles?token=s3cret") for _ in range(6)]
         assert [answer.status_code for answer in writes] == [200] * 3 + [429] * 3
         assert writes[-1].json()["title"] == "Too many requests"
         assert client.get("/api/v1/articles").status_code == 200
+        assert eventually(lambda: site.errors().count("limiting requests") == 3, within=4)
+    assert "s3cret" not in site.errors()
 
 
 def test_static_files_are_served_by_checksum_or_by_the_application(make_site: MakeSite) -> None:
