@@ -1,0 +1,74 @@
+"""TLS inside the fleet: who is let in, and who is refused."""
+
+import shlex
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.live.fleet import LiveFleet
+from tools.fleet.context import Host
+
+TLS = "/etc/fleet-tls"
+OWN = f"{TLS}/cert.pem {TLS}/key.pem"
+FOREIGN = "/root/foreign.pem /root/foreign.key"
+# A certificate for the same name and addresses, which nobody in the fleet has signed.
+FORGE = """
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 1 -subj /O=flaskfleet/OU={name}
+-addext subjectAltName=IP:{address},IP:127.0.0.1,DNS:{name} -out /root/foreign.pem -keyout /root/foreign.key
+"""
+# Prints the first line of the answer to a request, or the error. A server that wants a certificate from the client may
+# refuse only after the handshake.
+PROBE = """
+import socket, ssl, sys
+address, port, ca, *pair = sys.argv[1:]
+try:
+    connection = socket.create_connection((address, int(port)), timeout=5)
+    if ca:
+        context = ssl.create_default_context(cafile=ca)
+        if pair:
+            context.load_cert_chain(*pair)
+        connection = context.wrap_socket(connection, server_hostname=address)
+    connection.sendall(b"GET /health HTTP/1.0\\r\\n\\r\\n")
+    print(connection.recv(1000).decode().splitlines()[0])
+except OSError as error:
+    print(f"{type(error).__name__}: {error}")
+"""
+
+
+def ask(fleet: LiveFleet, source: Host, target: Host, port: int, words: str) -> str:
+    """Return how a port answers a host. The words are a file with CAs, a certificate and its key."""
+    return fleet.run(source, f"python3 -c {shlex.quote(PROBE)} {target.address} {port} {words}").stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def client(fleet: LiveFleet) -> Iterator[Host]:
+    """A host that may reach the ports of etcd, with a certificate of a stranger."""
+    host = fleet.group("etcd")[0]
+    fleet.run(host, " ".join(FORGE.format(name=host.name, address=host.address).split()))
+    yield host
+    fleet.run(host, "rm /root/foreign.*")
+
+
+def test_etcd_lets_a_client_in_that_has_a_certificate_of_the_fleet(fleet: LiveFleet, client: Host) -> None:
+    answers = {ask(fleet, client, member, 2379, f"{TLS}/ca.pem {OWN}") for member in fleet.group("etcd")}
+    assert answers == {"HTTP/1.0 200 OK"}
+
+
+@pytest.mark.parametrize(
+    ("words", "error"),
+    [
+        (f"{TLS}/ca.pem", "certificate required"),
+        (f"{TLS}/ca.pem {FOREIGN}", "certificate"),
+        (f"/root/foreign.pem {OWN}", "certificate verify failed"),
+    ],
+    ids=["no certificate", "certificate of a stranger", "client that does not trust the CA"],
+)
+def test_etcd_and_its_clients_refuse_strangers(fleet: LiveFleet, client: Host, words: str, error: str) -> None:
+    for member in fleet.group("etcd"):
+        answer = ask(fleet, client, member, 2379, words)
+        assert error in answer.replace("_", " ").lower()
+        assert "200" not in answer
+
+
+def test_clients_without_tls_still_work(fleet: LiveFleet, client: Host) -> None:
+    assert {ask(fleet, client, member, 2379, "''") for member in fleet.group("etcd")} == {"HTTP/1.0 200 OK"}
