@@ -58,7 +58,7 @@ def test_etcd_lets_a_client_in_that_has_a_certificate_of_the_fleet(fleet: LiveFl
     ("words", "error"),
     [
         (f"{TLS}/ca.pem", "certificate required"),
-        (f"{TLS}/ca.pem {FOREIGN}", "certificate"),
+        (f"{TLS}/ca.pem {FOREIGN}", "unknown ca"),
         (f"/root/foreign.pem {OWN}", "certificate verify failed"),
     ],
     ids=["no certificate", "certificate of a stranger", "client that does not trust the CA"],
@@ -72,3 +72,31 @@ def test_etcd_and_its_clients_refuse_strangers(fleet: LiveFleet, client: Host, w
 
 def test_clients_without_tls_still_work(fleet: LiveFleet, client: Host) -> None:
     assert {ask(fleet, client, member, 2379, "''") for member in fleet.group("etcd")} == {"HTTP/1.0 200 OK"}
+
+
+def test_replication_is_encrypted_and_verifies_the_primary(fleet: LiveFleet) -> None:
+    plain = "select count(*) from pg_stat_replication join pg_stat_ssl using (pid) where not ssl"
+    assert fleet.sql(fleet.primary, plain) == "0"
+    for standby in fleet.standbys:
+        assert "sslmode=verify-full" in fleet.sql(standby, "select conninfo from pg_stat_wal_receiver")
+
+
+def test_applications_reach_the_database_by_tls_without_a_setting_of_their_own(fleet: LiveFleet) -> None:
+    # The newest, because the pools of an existing fleet keep older ones for some minutes.
+    query = """
+        select ssl from pg_stat_ssl join pg_stat_activity using (pid)
+        where client_addr is not null and backend_type = 'client backend' and usename <> 'monitoring'
+        order by backend_start desc limit 1
+    """
+    assert fleet.sql(fleet.primary, query) == "t"
+
+
+def test_members_of_postgres_refuse_a_primary_of_a_stranger(fleet: LiveFleet, client: Host) -> None:
+    """The same connection with another CA fails, so the name and the CA are looked at."""
+    words = f"host={fleet.primary.address} user=nobody dbname=postgres sslmode=verify-full sslrootcert="
+    errors = [
+        fleet.run(client, f"psql '{words}{ca}' -c 'select 1'", check=False).stderr
+        for ca in (f"{TLS}/ca.pem", "/root/foreign.pem")
+    ]
+    assert "no pg_hba.conf entry" in errors[0]
+    assert "certificate verify failed" in errors[1]

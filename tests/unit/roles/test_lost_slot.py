@@ -144,7 +144,7 @@ def parameters(**own: Any) -> dict[str, Any]:
     given: dict[str, Any] = read_yaml("roles/postgres/defaults/main.yml") | {name: private[name] for name in names}
     given["__postgres_sizes"] = {"max_slot_wal_keep_size": given["__postgres_sizes"]["max_slot_wal_keep_size"]}
     given["__postgres_sizes"] = {name: trust_as_template(text) for name, text in given["__postgres_sizes"].items()}
-    given |= {"__postgres_disk": {"stdout_lines": ["1M-blocks", "  20480"]}} | own
+    given |= {"__postgres_disk": {"stdout_lines": ["1M-blocks", "  20480"]}, "__postgres_tls_parameters": {}} | own
     text = trust_as_template(given["__postgres_local_parameters"])
     found: dict[str, Any] = Templar(DataLoader(), given).template(text)
     return found
