@@ -17,6 +17,9 @@ WRONG_PASS = re.compile(
     r"outside of section at line 1|CryptoError(?!\]:? unable to verify certificate)|unable to decrypt|invalid salt",
     re.IGNORECASE,
 )
+# The end of a backup in a repository without a stanza.
+NO_INFO = "[055]: unable to load info file"
+NO_STANZA = "has no stanza: it is new, or its disk is not mounted. Mount it, or run site.yml, which creates it"
 OTHER_PASS = "vault_pgbackrest_cipher_pass is not the pass with which it was made"
 HEADINGS = ("ENDED (UTC)", "TYPE", "REPOSITORY", "DATABASE", "STORED", "TOOK", "LABEL")
 
@@ -95,13 +98,23 @@ def backup_error(lines: Sequence[str], default: str) -> str:
     """The last error of pgBackRest in the lines of a journal.
 
     Args:
-        lines: What pgBackRest has logged, the newest last.
+        lines: What pgBackRest has logged, the newest last, as JSON of journalctl or as text.
         default: The result if no line is an error.
     """
-    errors = [line.partition(" ERROR: ")[2] for line in lines if " ERROR: " in line]
+    errors = [line.partition(" ERROR: ")[2] for line in map(_message, lines) if " ERROR: " in line]
     if errors and any(WRONG_PASS.search(error) for error in errors):
         return f"The repository cannot be decrypted: {OTHER_PASS}"
+    if errors and errors[-1].startswith(NO_INFO):
+        return f"The repository {NO_STANZA}"
     return errors[-1] if errors else default
+
+
+def _message(line: str) -> str:
+    """The message of an entry of the journal. With a wrong passphrase, pgBackRest logs bytes that are no text."""
+    if not line.startswith("{"):
+        return line
+    message = json.loads(line).get("MESSAGE") or ""
+    return message if isinstance(message, str) else bytes(message).decode(errors="replace")
 
 
 def backup_endpoint(repository: Mapping[str, Any]) -> str:
@@ -166,15 +179,22 @@ def backup_document(
     """
     rows = backup_rows(text)
     times = [float(each) for each in archived if each]
+    stops = [backup["timestamp"]["stop"] for backup in _stanza(text).get("backup", []) if not backup.get("error")]
     return {
         "backups": rows,
-        "from": min((str(row["stop"]) for row in rows), default=None),
+        # pgBackRest compares whole seconds, and restores only to a later one.
+        "from": _time(min(stops) + 1) if stops else None,
         "until": _time(max(times)) if rows and times else None,
         "repositories": [
             {"number": repository["key"], "status": backup_reason(repository["status"]["message"])}
             for repository in _stanza(text).get("repo", [])
         ],
-        "unreadable": backup_unreadable(text),
+        "unreadable": backup_unreadable(text)
+        + [
+            f"Repository {repository['key']} {NO_STANZA}."
+            for repository in _stanza(text).get("repo", [])
+            if repository["status"]["code"] in MISSING_STANZA
+        ],
         "rehearsals": dict((results or {}).get("rehearsal", {})),
         "verify": dict((results or {}).get("verify", {})),
     }

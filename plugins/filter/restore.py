@@ -1,22 +1,24 @@
-"""Checks a restore before anything is stopped: its options, the backups in the repository, disks and the schema."""
+"""Checks a restore before anything is stopped: its options, the backups in the repository, and disks."""
 
 import json
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
-from math import inf
+from math import floor, inf
 from typing import Any
 
 from plugins.filter.backups import OTHER_PASS, UNREADABLE, WRONG_PASS, backup_reason
 from plugins.filter.cause import first_cause
 from plugins.restores import UNDONE, sentence
+from plugins.timelines import leads_there, timeline_refusal
 
 Options = Mapping[str, Any]
 Backup = Mapping[str, Any]
 TIME = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?) ?(?P<zone>Z|UTC|[+-]\d\d(:?\d\d)?)?")
 EXAMPLE = '"2026-11-29 03:00:00+00"'
 GUIDE = "docs/backups.md explains it"
+OTHER_TIMELINE = "Add -e restore_timeline with the number of the timeline that had those data (docs/backups.md)"
 # Codes of `pgbackrest info`: neither the stanza's folder nor its data exist, or it has no backup.
 NO_STANZA, NO_BACKUP = (1, 3), 2
 # In place of a point in time: everything that was archived.
@@ -157,38 +159,59 @@ def backups(answer: Mapping[str, Any], stanza: str) -> list[Backup]:
     return sorted(found, key=lambda backup: int(backup["timestamp"]["stop"]))
 
 
-def base(answer: Mapping[str, Any], stanza: str, moment: float) -> Backup | None:
-    """Return the newest backup that ended before a point in time."""
-    before = [backup for backup in backups(answer, stanza) if backup["timestamp"]["stop"] < moment]
-    return before[-1] if before else None
+def base(answer: Mapping[str, Any], stanza: str, moment: float) -> tuple[Backup | None, bool]:
+    """Return the newest backup from which a point in time can be reached, and whether pgBackRest must be told so.
+
+    pgBackRest compares whole seconds. By itself, it takes the newest backup before the time, also one that was made in
+    a time that a restore has undone, and then fails.
+    """
+    second = moment if moment == inf else floor(moment)
+    before = [backup for backup in backups(answer, stanza) if backup["timestamp"]["stop"] < second]
+    good = [backup for backup in before if leads_there(backup, answer.get("histories") or {})]
+    return (good[-1], good[-1] is not before[-1]) if good else (None, bool(before))
 
 
 def plan(answer: Mapping[str, Any], options: Options) -> dict[str, Any]:
-    """Return what a restore will do on a host: `refusal`, `target`, `label`, `size` and `keep`.
+    """Return what a restore will do on a host: `refusal`, `target`, `label`, `size`, `keep`, and `set` for pgBackRest.
 
     Args:
         answer: The result of `pgbackrest info --output=json` on that host.
         options: `to`, `stanza`, `in_place`, `host` and `folder`; `free`, the bytes that its file system has left;
-            `wal`, the bytes that the log may need; `left`, a side restore that is there; `port` with `port_used`.
+            `wal`, the bytes that the log may need; `left`, a side restore that is there; `port` with `port_used`;
+            `timeline`, a timeline other than the latest one.
     """
-    result: dict[str, Any] = {"refusal": repository_refusal(answer, options["stanza"]), "target": target(options["to"])}
+    refusal = repository_refusal(answer, options["stanza"]) or timeline_refusal(
+        options.get("timeline") or "", answer.get("histories") or {}
+    )
+    result: dict[str, Any] = {"refusal": refusal, "target": target(options["to"])}
     if result["refusal"]:
         return result
     latest = options["to"] == LATEST
-    found = base(answer, options["stanza"], inf if latest else parsed(options["to"]).timestamp())
+    found, chosen = base(answer, options["stanza"], inf if latest else parsed(options["to"]).timestamp())
     if found is None:
-        oldest = backups(answer, options["stanza"])[0]["timestamp"]["stop"]
-        refusal = (
-            f"restore_to = {shown(parsed(options['to']))} is before the end of the oldest backup, {shown(oldest)}. "
-            "Choose that time or a later one."
-        )
-        return result | {"refusal": refusal}
+        return result | {"refusal": base_refusal(answer, options, chosen)}
     size, free, wal = int(found["info"]["size"]), int(options["free"]), int(options["wal"])
     # In place, files of the same size are replaced, so only the log needs room.
     keep = bool(options["in_place"]) and free >= size + size // 10 + wal
     needed = wal if options["in_place"] else size + size // 10 + wal
-    result |= {"label": found["label"], "size": size, "keep": keep}
+    result |= {"label": found["label"], "size": size, "keep": keep, "set": []}
+    if chosen:
+        result["set"] = [f"--repo={found['database']['repo-key']}", f"--set={found['label']}"]
     return result | {"refusal": host_refusal(options, needed, free)}
+
+
+def base_refusal(answer: Mapping[str, Any], options: Options, older: bool) -> str:
+    """Why no backup leads to a point in time, in a sentence. `older` if there are backups before it."""
+    if older:
+        return (
+            f"restore_to = {options['to']} is not on the timeline of the restore: each backup before it was made in a "
+            f"time that a restore has undone. {OTHER_TIMELINE}, or choose a later time."
+        )
+    oldest = backups(answer, options["stanza"])[0]["timestamp"]["stop"]
+    return (
+        f"restore_to = {shown(parsed(options['to']))} is before the end of the oldest backup. Choose "
+        f"{shown(oldest + 1)} or a later time."
+    )
 
 
 def host_refusal(options: Options, needed: int, free: int) -> str:
@@ -212,30 +235,6 @@ def host_refusal(options: Options, needed: int, free: int) -> str:
 def megabytes(size: int) -> int:
     """Return a number of bytes in megabytes, rounded up."""
     return -(-size // 1024**2)
-
-
-def schema_refusal(log: Sequence[Mapping[str, Any]], text: str) -> str:
-    """Why the release that serves does not fit the schema of a point in time, in a sentence. Empty if it does.
-
-    Args:
-        log: The log of deploys.
-        text: The point in time.
-    """
-    then = f"{parsed(text):%Y-%m-%dT%H:%M:%SZ}"
-    migrations = [entry for entry in log if entry["result"] == "migrated" and entry["when"] > then]
-    if not migrations:
-        return ""
-    served = [entry["release"] for entry in log if entry["result"] == "done" and entry["when"] <= then]
-    if not served or served[-1] != migrations[-1]["release"]:
-        fitting = f"Release {served[-1]} fits it" if served else "The log names no release that fits it"
-    else:
-        fitting = f"Release {served[-1]} fits it, and it migrated again since"
-    return (
-        f"The schema of {shown(parsed(text))} is older than the release that serves: release "
-        f"{migrations[0]['release']} migrated it on {migrations[0]['when']}. {fitting}. Go back to that release first "
-        "(playbooks/rollback.yml -e rollback_to), or restore with -e restore_older_schema=true and deploy afterwards, "
-        "which migrates again."
-    )
 
 
 def choose_host(wanted: str, answering: Sequence[str], clusters: Sequence[Any], in_place: bool) -> str:
@@ -285,7 +284,6 @@ class FilterModule:
             "restore_host": choose_host,
             "restore_plan": plan,
             "restore_request_refusal": request_refusal,
-            "restore_schema_refusal": schema_refusal,
             "restore_target": target,
             "restore_unfinished": sentence,
         }

@@ -1,8 +1,11 @@
 #!/usr/bin/python
 """Query the repository of pgBackRest for its backups."""
 
+import json
 import tempfile
+from collections.abc import Callable
 from contextlib import ExitStack
+from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -19,6 +22,9 @@ options:
     required: true
   config:
     description: A configuration to use instead of the host's own. It is written to a temporary file.
+    type: str
+  timeline:
+    description: If given, the history of this timeline is read from each repository. Empty for the latest one.
     type: str
 attributes:
   check_mode:
@@ -47,7 +53,14 @@ stderr:
   description: Errors and warnings.
   returned: always
   type: str
+histories:
+  description: By number of the repository its timelines, the one that was asked for, or nothing if it has none of that
+    number, and its history. Without repositories that cannot be read.
+  returned: always
+  type: dict
 """
+
+Answer = tuple[int, bytes, bytes]
 
 
 def printable(output: bytes) -> str:
@@ -57,12 +70,51 @@ def printable(output: bytes) -> str:
     )
 
 
+def histories(run: Callable[..., Answer], text: str, wanted: str) -> dict[str, Any]:
+    """Return the history of a timeline by repository.
+
+    Args:
+        run: Runs a command of pgBackRest on a repository.
+        text: What `pgbackrest info` printed.
+        wanted: The timeline; empty or `latest` for the latest one.
+    """
+    found: dict[str, Any] = {}
+    if wanted == "current":  # that of the backup
+        return found
+    try:
+        archives = [(stanza["name"], archive) for stanza in json.loads(text) for archive in stanza.get("archive", [])]
+    except ValueError:
+        return found
+    for stanza, archive in archives:
+        number, folder = str(archive["database"]["repo-key"]), f"archive/{stanza}/{archive['id']}"
+        code, out, _ = run(number, "repo-ls", folder, "--filter=^[0-9A-F]{8}\\.history$")
+        if code != 0:
+            continue
+        timelines = [1, *sorted(int(name[:8], 16) for name in out.decode().split())]
+        timeline = timelines[-1] if wanted in ("", "latest") else as_number(wanted)
+        known = {"timelines": timelines, "timeline": timeline if timeline in timelines else None, "history": ""}
+        if known["timeline"] and timeline != 1:
+            code, out, _ = run(number, "repo-get", f"{folder}/{timeline:08X}.history")
+            if code != 0:
+                continue
+            known["history"] = out.decode(errors="replace")
+        found[number] = known
+    return found
+
+
+def as_number(timeline: str) -> int:
+    """Return the number of a timeline, which may be written as 0x1F; 0 if it is none."""
+    try:
+        return int(timeline, 0)
+    except ValueError:
+        return 0
+
+
 def main() -> None:
     """Run the module."""
     arguments = {"stanza": {"type": "str", "required": True}, "config": {"type": "str", "no_log": True}}
-    module = AnsibleModule(arguments, supports_check_mode=True)
-    command = ["pgbackrest", f"--stanza={module.params['stanza']}", "--io-timeout=10", "--log-level-console=warn"]
-    command += ["--output=json", "info"]
+    module = AnsibleModule(arguments | {"timeline": {"type": "str"}}, supports_check_mode=True)
+    base = ["pgbackrest", f"--stanza={module.params['stanza']}", "--io-timeout=10", "--log-level-console=warn"]
     if not module.get_bin_path("pgbackrest"):
         module.exit_json(changed=False, rc=127, stdout="", stderr="pgBackRest is not installed on this host")
     with ExitStack() as stack:
@@ -70,9 +122,15 @@ def main() -> None:
             file = stack.enter_context(tempfile.NamedTemporaryFile("w"))
             file.write(module.params["config"])
             file.flush()
-            command.append(f"--config={file.name}")
-        code, out, error = module.run_command(command, cwd="/", encoding=None)
-    module.exit_json(changed=False, rc=code, stdout=printable(out), stderr=printable(error))
+            base.append(f"--config={file.name}")
+
+        def run(number: str, *words: str) -> Answer:
+            return module.run_command([*base, f"--repo={number}", *words], cwd="/", encoding=None)
+
+        code, out, error = module.run_command([*base, "--output=json", "info"], cwd="/", encoding=None)
+        text, wanted = printable(out), module.params["timeline"]
+        found = histories(run, text, wanted) if code == 0 and wanted is not None else {}
+    module.exit_json(changed=False, rc=code, stdout=text, stderr=printable(error), histories=found)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from plugins.filter.backups import (
+    NO_STANZA,
     OTHER_PASS,
     backup_document,
-    backup_error,
     backup_folders,
     backup_guard,
     backup_missing_stanza,
@@ -75,7 +75,7 @@ def test_the_table_shows_the_newest_backup_first_and_what_can_be_reached() -> No
     assert lines[1].startswith("2026-11-19 11:06:40  diff  1           600 MiB   200 MiB  12 s  1795086400D")
     assert lines[2].split()[2] == "full"
     assert lines[-1] == (
-        "The database can go back to any time from 2026-11-18 11:06:40+00 until 2026-11-19 11:07:40+00."
+        "The database can go back to any time from 2026-11-18 11:06:41+00 until 2026-11-19 11:07:40+00."
     )
     assert rehearsal == (
         "Repository 1 was rehearsed at 2026-11-19 11:06:40+00: 600 B restored and checked in 22 s, 1 s old."
@@ -86,6 +86,8 @@ def test_the_table_shows_the_newest_backup_first_and_what_can_be_reached() -> No
 
 def test_the_table_reports_what_is_missing() -> None:
     assert backup_table(backup_document("[]")) == ["There is no backup yet. `bin/fleet backup` makes one."]
+    away = backup_document(info(code=1, message="missing stanza path"))
+    assert backup_table(away) == [f"Repository 1 {NO_STANZA}."]
     broken = info(backup("full", FIRST), code=99, message="other")
     *_, reach, state, rehearsal = backup_table(backup_document(broken))
     assert reach.endswith("until an unknown time (the primary has not archived WAL yet).")
@@ -102,29 +104,6 @@ authorization: <redacted>
 NO_ROLE = """[ProtocolError] role to retrieve temporary credentials not found
 HINT: is a valid IAM role associated with this instance?"""
 WRONG_CA = "[CryptoError] unable to verify certificate presented by '10.0.0.9:443': [18] self-signed certificate"
-
-
-@pytest.mark.parametrize(
-    ("lines", "reason"),
-    [
-        ([], "exit-code"),
-        (["P00   WARN: no prior backup exists", "Failed with result 'exit-code'."], "exit-code"),
-        (
-            [
-                "P00  ERROR: [103]: unable to find a valid repository",
-                "P00  ERROR: [050]: unable to acquire lock",
-                "end",
-            ],
-            "[050]: unable to acquire lock",
-        ),
-        (
-            ["P00  ERROR: [029]: key/value found outside of section at line 1: ?3"],
-            f"The repository cannot be decrypted: {OTHER_PASS}",
-        ),
-    ],
-)
-def test_a_backup_that_fails_names_its_last_error(lines: list[str], reason: str) -> None:
-    assert backup_error(lines, "exit-code") == reason
 
 
 @pytest.mark.parametrize(

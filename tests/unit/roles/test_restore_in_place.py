@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from plugins import restores
-from plugins.filter import restore
+from plugins.filter import restore, restore_schema
 from tests.unit.playbooks import plain
 from tests.unit.roles.modules import ROLES
 from tests.unit.roles.restore_samples import ALL, GB, HERE, OPTIONS, evaluate
@@ -40,12 +40,19 @@ SERVED = [entry("r1", "migrated", 1), entry("r1", "done", 2)]
             [*SERVED, entry("r2", "migrated", 4), entry("r2", "done", 5)],
             "release r2 migrated it on 2026-11-29T04:00:00Z",
         ),
-        ([*SERVED, entry("r2", "migrated", 4)], "Release r1 fits it."),
-        ([entry("r2", "migrated", 4)], "The log names no release that fits it."),
+        (
+            [*SERVED, entry("r2", "migrated", 4)],
+            "Release r1 fits it. Go back to it first (bin/fleet rollback r1, or playbooks/rollback.yml -e ",
+        ),
+        (
+            [entry("r2", "migrated", 4)],
+            "The log names no release that fits it. Choose a time after the migration, or restore with",
+        ),
+        ([*SERVED, entry("r1", "migrated", 4)], "and it migrated again since. Restore with -e restore_older_schema"),
     ],
 )
 def test_a_schema_older_than_the_release_is_refused(log: list[dict[str, Any]], sentence: str) -> None:
-    found = restore.schema_refusal(log, OPTIONS["to"])
+    found = restore_schema.schema_refusal(log, OPTIONS["to"])
     assert sentence in found
     assert bool(found) == bool(sentence)
 
