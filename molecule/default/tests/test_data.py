@@ -55,6 +55,8 @@ def test_no_recorded_statement_contains_a_password(fleet: LiveFleet) -> None:
         assert fleet.sql(host, "select count(*) from pg_stat_statements") != "0"
         found = "select query from pg_stat_statements where query ~* '^\\s*(create|alter)\\s+(user|role).*password'"
         assert fleet.sql(host, found) == "", host.name
+    fleet.sql(fleet.primary, "create role planted password 'planted'; drop role planted")
+    assert fleet.sql(fleet.primary, "select query from pg_stat_statements where query ~ 'planted'") == ""
     stored = fleet.sql(fleet.primary, "select count(*) from pg_authid where rolpassword like 'SCRAM-SHA-256$%'")
     assert int(stored) == 6
 

@@ -55,9 +55,7 @@ class LiveFleet:
         """Return the hosts of an inventory group."""
         return [host for host in self.hosts.values() if name in host.groups]
 
-    def run(
-        self, host: Host, command: str, check: bool = True, given: str = ""
-    ) -> subprocess.CompletedProcess[str]:
+    def run(self, host: Host, command: str, check: bool = True, given: str = "") -> subprocess.CompletedProcess[str]:
         """Run a shell command on `host` as root. A secret is `given` on standard input, because sudo logs commands."""
         result = subprocess.run(
             [*self.fleet.ssh_command(host), f"sudo sh -c {shlex.quote(command)}"],
