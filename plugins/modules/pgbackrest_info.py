@@ -125,7 +125,8 @@ def main() -> None:
             base.append(f"--config={file.name}")
 
         def run(number: str, *words: str) -> Answer:
-            return module.run_command([*base, f"--repo={number}", *words], cwd="/", encoding=None)
+            answer: Answer = module.run_command([*base, f"--repo={number}", *words], cwd="/", encoding=None)
+            return answer
 
         code, out, error = module.run_command([*base, "--output=json", "info"], cwd="/", encoding=None)
         text, wanted = printable(out), module.params["timeline"]
