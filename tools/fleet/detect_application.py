@@ -99,8 +99,18 @@ def maintenance(state: State) -> Instances:
 
 def dead_deploy(state: State) -> Instances:
     """A deploy or rollback that holds the lock, although it has died."""
+    return (found for found in dead_runs(state) if found["action"] != "restore")
+
+
+def dead_restore(state: State) -> Instances:
+    """A restore that holds the lock, although it has died."""
+    return (found for found in dead_runs(state) if found["action"] == "restore")
+
+
+def dead_runs(state: State) -> Instances:
+    """A run that holds the lock, although it has died."""
     if (lock := running_deploy(state.view)) and abandoned(lock.get("process") or {}):
-        yield {"run": describe_deploy(lock)}
+        yield {"run": describe_deploy(lock), "action": lock["action"]}
 
 
 def describe_deploy(lock: Facts) -> str:

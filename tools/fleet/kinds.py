@@ -76,6 +76,13 @@ KINDS = (
         redundant=True,
     ),
     Kind(
+        "restore-died",
+        "{run} has died",
+        detect_application.dead_restore,
+        "start the same restore again, which goes on, or give it up: see docs/backups.md#bring-the-whole-database-back",
+        redundant=True,
+    ),
+    Kind(
         "postgres-down",
         "{host} has a Postgres that does not answer",
         on_each(lambda facts: not facts.get("postgres"), "postgres"),

@@ -3,6 +3,7 @@
 from typing import Any
 
 from tools.fleet.context import Host
+from tools.fleet.processes import this_run
 
 HOSTS = [
     Host("lb1", "10.0.0.11", frozenset({"loadbalancers"})),
@@ -59,3 +60,13 @@ def changed(**changes: dict[str, Any] | None) -> dict[str, dict[str, Any]]:
         name: {} if name in changes and changes[name] is None else facts | (changes.get(name) or {})
         for name, facts in HEALTHY.items()
     }
+
+
+DEAD_DEPLOY = {
+    "action": "deploy",
+    "release": "r2",
+    "by": "kim",
+    "when": "06:00",
+    "process": this_run() | {"started": "1"},
+}
+DEAD_RESTORE = DEAD_DEPLOY | {"action": "restore", "release": ""}

@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.tools.fleet_views import BACKED_UP, HEALTHY, HOSTS, PATRONI, changed
+from tests.unit.tools.fleet_views import BACKED_UP, DEAD_DEPLOY, DEAD_RESTORE, HEALTHY, HOSTS, PATRONI, changed
 from tools.fleet.context import Host
 from tools.fleet.kinds import KINDS
-from tools.fleet.processes import this_run
 from tools.fleet.troubles import missing, troubles
 from tools.fleet.view import Kind, State
 
@@ -25,13 +24,6 @@ OPTIONAL = {
     "etcd_leads",
 }
 
-DEAD_DEPLOY = {
-    "action": "deploy",
-    "release": "r2",
-    "by": "kim",
-    "when": "06:00",
-    "process": this_run() | {"started": "1"},
-}
 
 ENDING = {"certificates": {"ends": [["/etc/fleet-tls/ca.pem", 1795000000.0]], "now": 1794999999.0}}
 
@@ -272,6 +264,7 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         "db1 has archived no WAL since the beginning",
     ),
     ("certificate-expiring", "db1", ENDING, "the certificate in /etc/fleet-tls/ca.pem on db1 ends on 2026-11-18"),
+    ("restore-died", "db1", {"deploying": DEAD_RESTORE}, "the restore that kim started at 06:00 has died"),
     ("deploy-died", "db1", {"deploying": DEAD_DEPLOY}, "the deploy of r2 that kim started at 06:00 has died"),
 ]
 # Kinds that only exist together with another one, so they have a test of their own.

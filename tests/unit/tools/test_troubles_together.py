@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.unit.tools.fleet_views import HEALTHY, HOSTS, NOTE, changed
+from tests.unit.tools.fleet_views import DEAD_RESTORE, HEALTHY, HOSTS, NOTE, changed
 from tools.fleet.troubles import missing, troubles
 
 
@@ -81,3 +81,9 @@ def test_a_host_that_is_down_comes_before_its_consequences() -> None:
         "store has 1 of 2 replicas (not cache2)",
         "sentinel has 2 of 3 votes (not cache2)",
     ]
+
+
+def test_a_restore_that_was_interrupted_comes_before_the_database_that_it_stopped() -> None:
+    found = troubles(HOSTS, changed(db1={"postgres": None, "patroni": None, "deploying": DEAD_RESTORE}))
+    assert [trouble.kind.name for trouble in found][:3] == ["restore-died", "postgres-down", "patroni-down"]
+    assert found[0].step.startswith("start the same restore again")
