@@ -16,6 +16,7 @@ FOLLOWERS = {
         "app_environment",
         "app_mail_from",
         "app_site_url",
+        "nginx_acme_names",
         "nginx_server_name",
         "prometheus_probes",
         "secrets_domain",
@@ -35,6 +36,8 @@ FOLLOWERS = {
     "fleet_ports": ("app_denied_ports", "base_firewall_rules"),
     "fleet_timezone": ("base_timezone",),
     "fleet_name": (),
+    "nginx_acme_ca": ("prometheus_probe_ca",),
+    "nginx_acme_email": ("prometheus_probe_system_cas",),
     "nginx_static_source": (),
     # Only preflight uses it, to check fleet_vip.
     "fleet_subnet": (),

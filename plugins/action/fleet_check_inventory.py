@@ -7,7 +7,7 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
-from plugins import arguments, processes
+from plugins import acme, arguments, processes
 from plugins.backups import wrong_repositories
 from plugins.control_node import ControlNodeAction
 from plugins.filter.mail import mail_failure
@@ -222,6 +222,7 @@ class ActionModule(ControlNodeAction):
         failures += wrong_folders(self.values(FOLDERS), list(names))
         repositories = self.values(["pgbackrest_repositories"]).get("pgbackrest_repositories")
         failures += wrong_repositories(repositories, groups.get("backup", []))
+        failures += acme.wrong(self.values(acme.VARIABLES))
         failures += processes.wrong(self.values(processes.VARIABLES), groups)
         if "fleet_ports" in shared:
             failures += wrong_ports(shared["fleet_ports"], groups)

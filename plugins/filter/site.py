@@ -16,6 +16,7 @@ TIER_UNITS = {
         "nginx.service.d",
         [
             "keepalived.service",
+            "site-certificate.timer",
             "nginx.service",
             "nginx-errors.socket",
             "nginx-errors.service",

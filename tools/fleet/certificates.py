@@ -4,11 +4,12 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from tools.fleet.view import Instances, Kind, State, View
+from tools.fleet.view import Instances, Kind, State, View, utc
 
 DAY = 24 * 3600
-# The alert CertificateExpiring fires at the same times. Another authority takes over in several steps.
-MIN_DAYS, MIN_DAYS_OF_AUTHORITY = 14, 90
+# The alert CertificateExpiring fires at the same times. A certificate for a few days is renewed when a third or
+# half of its life is left. Another authority takes over in several steps.
+MIN_DAYS, MIN_DAYS_OF_AUTHORITY, MIN_SHARE = 14, 90, 0.25
 
 
 class Certificate(NamedTuple):
@@ -17,6 +18,7 @@ class Certificate(NamedTuple):
     end: float
     host: str
     file: str
+    begin: float
     now: float
 
     @property
@@ -33,8 +35,8 @@ class Certificate(NamedTuple):
 def found(view: View) -> Iterator[Certificate]:
     """Yield the certificates of all hosts."""
     for name, facts in view.items():
-        for file, end in (facts.get("certificates") or {}).get("ends", []):
-            yield Certificate(end, name, file, facts["certificates"]["now"])
+        for file, end, begin in (facts.get("certificates") or {}).get("ends", []):
+            yield Certificate(end, name, file, begin, facts["certificates"]["now"])
 
 
 def next_to_end(view: View) -> list[str]:
@@ -48,12 +50,27 @@ def next_to_end(view: View) -> list[str]:
 def expiring(state: State) -> Instances:
     """Certificates that end soon, those of an authority earlier than others."""
     for each in sorted(found(dict(state.answering()))):
-        minimum = MIN_DAYS_OF_AUTHORITY if each.file.rpartition("/")[2].startswith("ca.") else MIN_DAYS
-        if each.end - each.now < minimum * DAY:
+        authority = each.file.rpartition("/")[2].startswith("ca.")
+        minimum = MIN_DAYS_OF_AUTHORITY * DAY if authority else min(MIN_DAYS * DAY, MIN_SHARE * (each.end - each.begin))
+        if each.end - each.now < minimum:
             yield {"host": each.host, "file": each.file, "date": each.date}
 
 
+def not_issued(state: State) -> Instances:
+    """Load balancers to which the CA of the site gives no certificate."""
+    for name, facts in state.answering("loadbalancers"):
+        if note := facts.get("site_certificate"):
+            yield {"host": name, "when": utc(note["since"]), "error": note["error"]}
+
+
 CERTIFICATES = (
+    Kind(
+        "certificate-not-issued",
+        "{host} gets no certificate from the CA ({error}; since {when})",
+        not_issued,
+        "see docs/operations.md#sitecertificatefailing",
+        redundant=True,
+    ),
     Kind(
         "certificate-expiring",
         "the certificate in {file} on {host} ends on {date}",

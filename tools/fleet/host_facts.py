@@ -23,6 +23,8 @@ UPGRADES = Path("/var/lib/prometheus/node-exporter/upgrades.prom")
 BACKUPS = Path("/var/lib/prometheus/node-exporter/backups.prom")
 # Written by /usr/local/sbin/certificate-metrics.
 CERTIFICATES = Path("/var/lib/prometheus/node-exporter/certificates.prom")
+# Written by /usr/local/sbin/site-certificate.
+SITE_CERTIFICATE = Path("/var/lib/flaskfleet/site-certificate.json")
 # Written by roles/nginx/tasks/maintenance_files.yml.
 MAINTENANCE = Path("/var/lib/flaskfleet/maintenance.json")
 # Written by /usr/local/sbin/redis-after-failure.
@@ -151,10 +153,17 @@ def waiting_upgrades() -> list[str]:
 
 
 def certificates() -> Facts:
-    """Return the files with certificates, and when these end, in seconds since 1970."""
-    pattern = r'^flaskfleet_certificate_end_seconds\{file="([^"]+)",number="\d+"\} (\S+)$'
+    """Return the files with certificates, and when these end and begin, in seconds since 1970."""
+    pattern = r'^flaskfleet_certificate_(end|begin)_seconds\{file="([^"]+)",number="(\d+)"\} (\S+)$'
     found = re.findall(pattern, CERTIFICATES.read_text(), re.MULTILINE)
-    return {"ends": [[file, float(end)] for file, end in found], "now": time.time()}
+    begins = {(file, number): float(time_) for what, file, number, time_ in found if what == "begin"}
+    ends = [[file, float(end), begins.get((file, number), 0.0)] for what, file, number, end in found if what == "end"]
+    return {"ends": ends, "now": time.time()}
+
+
+def site_certificate() -> Facts:
+    """Return since when the CA has given this load balancer no certificate, and why. Empty if all is well."""
+    return dict(json.loads(SITE_CERTIFICATE.read_text())) if SITE_CERTIFICATE.exists() else {}
 
 
 def backups() -> Facts:

@@ -220,6 +220,7 @@ def choose_checks(settings: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
         checks["drained"] = lambda: host_facts.drain_notes(DRAINED)
         checks["front_page"] = lambda: front_page(settings["domain"])
         checks["maintenance"] = host_facts.maintenance
+        checks["site_certificate"] = host_facts.site_certificate
         if settings["vip"]:
             checks["vip"] = lambda: f" {settings['vip']}/" in host_facts.run("ip", "-o", "-4", "address")
     if groups & {"app", "workers"}:

@@ -146,14 +146,22 @@ class Application(ThreadingHTTPServer):
 
 
 class Site:
-    """A running nginx with the role's configuration."""
+    """A running nginx with the role's configuration.
 
-    def __init__(self, folder: Path, **variables: Any) -> None:
+    Args:
+        folder: All of its files are here.
+        peer: The port at which it asks its peers.
+        variables: Those of the role.
+    """
+
+    def __init__(self, folder: Path, peer: int = 80, **variables: Any) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.http, self.https, status = free_port(), free_port(), free_port()
         configuration, nginx = folder / "nginx.conf", find_nginx()
-        for name in ("log", "cache", "static"):
+        for name in ("log", "cache", "static", "acme"):
             (folder / name).mkdir(exist_ok=True)
+        (folder / "hsts.conf").write_text('map $host $hsts { default ""; }')
         (folder / "tls.pem").write_text("".join(tls_pair("news.test")))
         (folder / "mime.types").write_text("types { text/css css; }\n")
         variables = {"nginx_status_port": status} | variables
@@ -168,6 +176,8 @@ class Site:
             "unix:/run/": "unix:",
             "/var/cache/nginx": f"{folder}/cache",
             "/var/www/news/static": f"{folder}/static",
+            "/var/www/acme": f"{folder}/acme",
+            ":80 max_fails=0;": f":{peer} max_fails=0;",
             "listen 80 ": f"listen 127.0.0.1:{self.http} ",
             "listen 443 ": f"listen 127.0.0.1:{self.https} ",
             "listen [::]:80 ": f"listen [::1]:{self.http} ",

@@ -254,10 +254,12 @@ def test_the_end_of_every_certificate_is_exported(tmp_path: Path) -> None:
     bundle.write_text(f"{CA[1]}{NEXT[0]}{NEXT[1]}")
     broken.write_text(CA[1].replace("MII", "XXX", 1))
     text, failures = certificate_metrics.render([bundle, tmp_path / "absent.pem", broken])
-    ends = [leaf(pem).not_valid_after_utc.timestamp() for pem in (CA[1], NEXT[1])]
-    assert text.splitlines()[2:] == [
-        f'flaskfleet_certificate_end_seconds{{file="{bundle}",number="{number}"}} {end:.0f}'
-        for number, end in enumerate(ends, 1)
+    pair = [leaf(pem) for pem in (CA[1], NEXT[1])]
+    ends = {"end": [each.not_valid_after_utc for each in pair], "begin": [each.not_valid_before_utc for each in pair]}
+    assert [line for line in text.splitlines() if not line.startswith("#")] == [
+        f'flaskfleet_certificate_{name}_seconds{{file="{bundle}",number="{number}"}} {time.timestamp():.0f}'
+        for name, times in ends.items()
+        for number, time in enumerate(times, 1)
     ]
     (failure,) = failures
     assert failure.startswith(f"{broken}: ")

@@ -48,6 +48,8 @@ OTHER: dict[str, Any] = {
     "app_user_id": 998,
     "celery_metrics_port": 0,
     "fleet_name": "other",
+    "nginx_acme_ca": "PEM",
+    "nginx_acme_email": "ops@example.org",
     "nginx_static_source": "",
     "fleet_subnet": "198.51.100.0/24",
     "pgbackrest_repositories": [{"type": "host"}],

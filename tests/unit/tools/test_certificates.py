@@ -14,12 +14,16 @@ from tools.fleet.troubles import redundancy_troubles, troubles
 
 NOW = 1795000000.0
 LEAF, CA = "/etc/fleet-tls/cert.pem", "/etc/fleet-tls/ca.pem"
+SITE = "/etc/nginx/tls.pem"
 
 
 def ending(**days: float) -> dict[str, Any]:
     """Return the facts of a host whose certificates end in so many days."""
-    files = {"leaf": LEAF, "ca": CA}
-    return {"certificates": {"ends": [[files[name], NOW + left * DAY] for name, left in days.items()], "now": NOW}}
+    files = {"leaf": LEAF, "ca": CA, "short": SITE}
+    # Of ten years, except for one of six days. Hosts of an older release know no beginning.
+    begins = {"leaf": NOW - 3650 * DAY, "ca": 0.0, "short": NOW + (days.get("short", 0) - 6) * DAY}
+    ends = [[files[name], NOW + left * DAY, begins[name]] for name, left in days.items()]
+    return {"certificates": {"ends": ends, "now": NOW}}
 
 
 def test_the_certificate_that_ends_next_is_reported() -> None:
@@ -34,6 +38,8 @@ def test_the_certificate_that_ends_next_is_reported() -> None:
         ({"leaf": 15, "ca": 91}, None),
         ({"leaf": 13, "ca": 91}, f"the certificate in {LEAF} on db1 ends on 2026-12-01"),
         ({"leaf": -1, "ca": 91}, f"the certificate in {LEAF} on db1 ends on 2026-11-17"),
+        ({"short": 1.6}, None),
+        ({"short": 1.4}, f"the certificate in {SITE} on db1 ends on 2026-11-19"),
         ({"leaf": 300, "ca": 89}, f"the certificate in {CA} on db1 ends on 2027-02-15"),
     ],
 )
@@ -48,5 +54,6 @@ def test_the_probe_reads_what_the_host_exports(tmp_path: Path, monkeypatch: pyte
     (tmp_path / "ca.pem").write_text(certificate := ca_pair("test_ca_")[1])
     monkeypatch.setattr(host_facts, "CERTIFICATES", tmp_path / "certificates.prom")
     host_facts.CERTIFICATES.write_text(program.render([tmp_path / "ca.pem"])[0])
-    end = int(leaf(certificate).not_valid_after_utc.timestamp())
-    assert host_facts.certificates()["ends"] == [[str(tmp_path / "ca.pem"), end]]
+    found = leaf(certificate)
+    times = [int(time.timestamp()) for time in (found.not_valid_after_utc, found.not_valid_before_utc)]
+    assert host_facts.certificates()["ends"] == [[str(tmp_path / "ca.pem"), *times]]

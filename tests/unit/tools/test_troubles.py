@@ -8,7 +8,7 @@ from tests.unit.tools.fleet_views import BACKED_UP, DEAD_DEPLOY, DEAD_RESTORE, H
 from tools.fleet.context import Host
 from tools.fleet.kinds import KINDS
 from tools.fleet.troubles import missing, troubles
-from tools.fleet.view import Kind, State
+from tools.fleet.view import Kind, State, utc
 
 # Facts that are not needed.
 OPTIONAL = {
@@ -25,7 +25,8 @@ OPTIONAL = {
 }
 
 
-ENDING = {"certificates": {"ends": [["/etc/fleet-tls/ca.pem", 1795000000.0]], "now": 1794999999.0}}
+REFUSED = {"site_certificate": {"since": 1, "error": "x"}}
+ENDING = {"certificates": {"ends": [["/etc/fleet-tls/ca.pem", 1795000000.0, 0.0]], "now": 1794999999.0}}
 
 
 def standby(state: str, sync: str, lag: int) -> dict[str, Any]:
@@ -263,6 +264,7 @@ CASES: list[tuple[str, str, dict[str, Any] | None, str]] = [
         {"postgres": HEALTHY["db1"]["postgres"] | {"archiver": {"last": None, "failing": True, "now": 1795000000.0}}},
         "db1 has archived no WAL since the beginning",
     ),
+    ("certificate-not-issued", "lb1", REFUSED, f"lb1 gets no certificate from the CA (x; since {utc(1)})"),
     ("certificate-expiring", "db1", ENDING, "the certificate in /etc/fleet-tls/ca.pem on db1 ends on 2026-11-18"),
     ("restore-died", "db1", {"deploying": DEAD_RESTORE}, "the restore that kim started at 06:00 has died"),
     ("deploy-died", "db1", {"deploying": DEAD_DEPLOY}, "the deploy of r2 that kim started at 06:00 has died"),
