@@ -12,7 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar
 
+from tests.unit.roles.fleet_variables import trust
+from tests.unit.roles.modules import read_list, read_yaml
 from tests.unit.roles.nginx_server import Application, MakeSite, Site, find_nginx
 
 ACME = {"nginx_acme_email": "ops@news.test"}
@@ -132,3 +136,24 @@ def test_without_an_e_mail_address_a_challenge_is_an_ordinary_request(
         assert client.get(f"{CHALLENGE}own").status_code == 200
         assert asked(site, "own").status_code == 308
     assert application.requests == [f"GET {CHALLENGE}own"]
+
+
+@pytest.mark.parametrize(
+    ("printed", "email", "written"),
+    [
+        ("", "", True),
+        ("subject=CN=news.test\nissuer=CN=R12, O=CA", "", True),
+        ("", "ops@news.test", True),
+        ("subject=CN=news.test\nissuer=CN=news.test", "ops@news.test", True),
+        ("subject=CN = news.test\nissuer=O = CA, CN = R12", "ops@news.test", False),
+        ("subject=\nissuer=CN=R12, O=CA", "ops@news.test", False),
+    ],
+    ids=["given", "given-again", "first", "self-signed", "issued", "issued-without-a-common-name"],
+)
+def test_a_run_replaces_no_certificate_that_a_ca_has_issued(printed: str, email: str, written: bool) -> None:
+    tasks = read_list("roles/nginx/tasks/certificate.yml")
+    (condition,) = (task["when"] for task in tasks if task["name"] == "Write the given certificate")
+    signers = trust(read_yaml("roles/nginx/vars/main.yml")["__nginx_signers"])
+    signed = {"stdout_lines": printed.splitlines()} if email else {"skipped": True}
+    given = {"nginx_acme_email": email, "__nginx_signed": signed, "__nginx_signers": signers}
+    assert Templar(DataLoader(), given).evaluate_conditional(trust(condition)) is written
