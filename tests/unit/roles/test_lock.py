@@ -32,6 +32,8 @@ VARIABLES = {
     "fleet_name": "shop",
     "pgbackrest_repositories": [{"type": "host"}],
     "failing": "",
+    # Of a command that is not run.
+    "restore_flushed": {"stdout": "OK"},
 }
 LOCK = "deploy/lock"
 UNITS = ("listed_units", "listed_running")
