@@ -35,6 +35,7 @@ SETTINGS = (
     "app_processes",
     "app_timers",
     "app_queues",
+    "nginx_acme_email",
 )
 
 

@@ -42,7 +42,7 @@ PROBE_TIMEOUT = 6
 SSH_OPTIONS = ["-o", "KexAlgorithms=^curve25519-sha256"]
 # Units that no other fact covers. Each must run on the hosts of its group.
 UNITS = {
-    "loadbalancers": ["nginx", "keepalived"],
+    "loadbalancers": ["nginx", "keepalived", "site-certificate.timer"],
     "app": ["haproxy"],
     "workers": ["haproxy", "celery-worker"],
     "monitoring": ["prometheus", "prometheus-alertmanager"],
@@ -122,6 +122,7 @@ def settings(host: Host, vip: str, application: Mapping[str, Any]) -> dict[str, 
     ]
     timers = timers_of(application.get("app_timers") or {}, application.get("has_workers"), host.groups)
     absent = {"celery-worker": not application.get("app_celery_app"), "keepalived": not vip}
+    absent["site-certificate.timer"] = not application.get("nginx_acme_email")
     return {
         "address": host.address,
         "groups": sorted(host.groups),

@@ -121,6 +121,8 @@ def test_the_probes_settings_come_from_the_inventory() -> None:
     lb1, _, app1, worker1, *_ = HOSTS
     assert settings(lb1, VIP, news)["units"] == ["nginx", "keepalived"]
     assert settings(lb1, "", news)["units"] == ["nginx"]
+    issued = settings(lb1, "", news | {"nginx_acme_email": "ops@news.test"})
+    assert issued["units"] == ["nginx", "site-certificate.timer"]
     assert (settings(app1, VIP, news)["port"], settings(app1, VIP, news)["health"]) == ("9000", "/healthz")
     assert settings(worker1, VIP, news)["units"] == ["haproxy", "celery-worker"]
     assert settings(worker1, VIP, news | {"app_celery_app": ""})["units"] == ["haproxy"]
