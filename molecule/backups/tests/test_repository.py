@@ -16,6 +16,7 @@ from tests.support.drills.background import plan_load, running
 from tests.support.drills.disk import REPOSITORY, full, small
 from tests.support.drills.faults import powered_off, stopped
 from tests.support.drills.playbooks import play
+from tests.support.drills.restores import newest
 from tests.support.drills.story import DIGEST, Story, beside, now
 from tests.support.drills.verdict import RESULTS, Record, count_lost_and_doubled, reasons, succeeded
 from tests.support.live.commands import Command
@@ -71,12 +72,6 @@ def repository_host(fleet: LiveFleet) -> Host:
     """Return the host of the repository, which starts the backups."""
     (host,) = fleet.group("backup")
     return host
-
-
-def newest(command: Command) -> dict[str, str]:
-    """Return the newest backup."""
-    found: dict[str, str] = json.loads(command("backups", "--json").stdout)["backups"][0]
-    return found
 
 
 def restorable(command: Command, target: str, digests: dict[str, str]) -> None:

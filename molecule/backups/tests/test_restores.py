@@ -1,10 +1,13 @@
 """Restores that are interrupted, refused or begin with empty hosts. test_mistakes.py has those that people need."""
 
+from datetime import datetime, timedelta
+
 import pytest
 
 from tests.support.drills.playbooks import kill, play, recreate_host
-from tests.support.drills.restores import in_place
-from tests.support.drills.story import ROWS, Story
+from tests.support.drills.restores import in_place, newest
+from tests.support.drills.story import ROWS, Story, beside
+from tests.support.live.commands import Command
 from tests.support.live.fleet import LiveFleet
 
 pytestmark = pytest.mark.usefixtures("served")
@@ -42,6 +45,22 @@ def test_both_database_hosts_lose_their_data_and_come_back(fleet: LiveFleet, sto
         fleet.run(host, "systemctl start patroni")
     play(fleet, *in_place(fleet, story.target)).succeeded()
     story.went_back()
+
+
+def test_a_restore_does_not_begin_with_a_backup_that_another_restore_has_undone(
+    fleet: LiveFleet, story: Story, command: Command
+) -> None:
+    assert command("backup").returncode == 0
+    undone = newest(command)["label"]
+    play(fleet, *in_place(fleet, story.target)).succeeded()
+    story.went_back()
+    own = newest(command)
+    assert own["label"] != undone
+    # A time before that backup ended. By itself, pgBackRest begins with the undone one, and fails.
+    moment = datetime.fromisoformat(own["stop"]) - timedelta(seconds=1)
+    with beside(command, f"{moment:%Y-%m-%d %H:%M:%S}+00") as shown:
+        assert shown(f"select count(*) from article where title like '{story.before}-%'") == str(ROWS)
+        assert shown(f"select count(*) from article where title like '{story.after}-%'") == "0"
 
 
 REFUSALS = [

@@ -14,6 +14,7 @@ from tests.support.drills.playbooks import Run, play
 from tests.support.drills.story import Story
 from tests.support.drills.verdict import RESULTS, Record, succeeded
 from tests.support.live.clients import ARTICLES, visitor
+from tests.support.live.commands import Command
 from tests.support.live.fleet import LiveFleet
 
 RATES = {"read": 4.0, "write": 2.0}
@@ -31,6 +32,12 @@ def leaves_nothing(fleet: LiveFleet) -> Iterator[None]:
         assert fleet.run(host, "ls /var/lib/flaskfleet/restore.json", check=False).returncode != 0
         assert fleet.run(host, "systemctl is-enabled patroni").stdout.strip() == "enabled"
         fleet.run(host, "rm -rf /var/lib/postgresql/*/main.before-*")
+
+
+def newest(command: Command) -> dict[str, str]:
+    """Return the newest backup."""
+    found: dict[str, str] = json.loads(command("backups", "--json").stdout)["backups"][0]
+    return found
 
 
 def in_place(fleet: LiveFleet, target: str, **options: object) -> list[str]:
