@@ -197,7 +197,7 @@ def plan(answer: Mapping[str, Any], options: Options) -> dict[str, Any]:
     result |= {"label": found["label"], "size": size, "keep": keep, "set": []}
     if chosen:
         result["set"] = [f"--repo={found['database']['repo-key']}", f"--set={found['label']}"]
-    return result | {"refusal": host_refusal(options, needed, free)}
+    return result | {"refusal": host_refusal(options, needed, free, wal)}
 
 
 def base_refusal(answer: Mapping[str, Any], options: Options, older: bool) -> str:
@@ -214,7 +214,7 @@ def base_refusal(answer: Mapping[str, Any], options: Options, older: bool) -> st
     )
 
 
-def host_refusal(options: Options, needed: int, free: int) -> str:
+def host_refusal(options: Options, needed: int, free: int, wal: int) -> str:
     """Why a host cannot take the restored data, in a sentence; empty if it can."""
     host, folder = options["host"], options["folder"]
     if not options["in_place"] and options["left"]:
@@ -226,8 +226,9 @@ def host_refusal(options: Options, needed: int, free: int) -> str:
         return f"restore_port = {options['port']} is in use on {host}. Choose another one."
     if free < needed:
         return (
-            f"{folder} on {host} needs {megabytes(needed)} MB, and {megabytes(free)} MB are free. Free space there, or "
-            "choose another host with --host, or -e restore_host with ansible-playbook."
+            f"{folder} on {host} needs {megabytes(needed)} MB, of which restore_wal_mb = {megabytes(wal)} is for WAL, "
+            f"and {megabytes(free)} MB are free. Free space there, or choose another host with --host, or "
+            "-e restore_host with ansible-playbook."
         )
     return ""
 

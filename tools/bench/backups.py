@@ -1,7 +1,8 @@
 """Measures what backups and restores cost, on a running fleet with backups: docs/backups.md.
 
-Usage: `FLEET=dev INVENTORY=backups python -m tools.bench.backups [MIB]`. It adds a table of MIB megabytes, by default
-1024, and drops it at the end. The restore in place loses what others write meanwhile, so use a fleet of your own.
+Usage: `FLEET=dev INVENTORY=backups python -m tools.bench.backups [MIB [PART …]]`. It adds a table of MIB megabytes, by
+default 1024, and drops it at the end. Without a PART, it measures all: loss, backup, beside, in-place, replica. The
+restore in place loses what others write meanwhile, so use a fleet of your own.
 """
 
 import json
@@ -26,6 +27,7 @@ from tests.support.live.fleet import LiveFleet, eventually
 from tools.bench.fleet import store
 from tools.fleet.context import Fleet, FleetError, Host, echo
 
+PARTS = ["loss", "backup", "beside", "in-place", "replica"]
 QUIET_SECONDS = 60
 # Long enough for some segments that archive_timeout ends.
 LOSS_SECONDS = 300
@@ -253,18 +255,26 @@ def measure_replica(fleet: LiveFleet, figures: dict[str, float]) -> None:
 def main() -> int:
     """Measure, print and store the figures."""
     os.environ |= PROFILE
-    fleet = LiveFleet(Fleet.from_environment())
     size = int(sys.argv[1]) if sys.argv[1:] else 1024
+    parts = sys.argv[2:] or PARTS
+    if unknown := set(parts) - set(PARTS):
+        raise FleetError(f"unknown part {', '.join(sorted(unknown))}; choose from {', '.join(PARTS)}.")
+    fleet = LiveFleet(Fleet.from_environment())
+    if "replica" in parts and not fleet.standbys:
+        parts = [part for part in parts if part != "replica"]
+        echo("This fleet has no standby, so the creation of one is not measured.")
     key, figures = api_key(fleet), dict[str, float]()
-    measure_loss(fleet, key, figures)
+    if "loss" in parts:
+        measure_loss(fleet, key, figures)
     with ballast(fleet, size):
-        measure_backup(fleet, key, figures)
-        measure_beside(fleet, figures)
-        measure_in_place(fleet, key, figures)
-        if fleet.standbys:
+        if "backup" in parts:
+            measure_backup(fleet, key, figures)
+        if "beside" in parts:
+            measure_beside(fleet, figures)
+        if "in-place" in parts:
+            measure_in_place(fleet, key, figures)
+        if "replica" in parts:
             measure_replica(fleet, figures)
-        else:
-            echo("This fleet has no standby, so the creation of one was not measured.")
     store("backups", figures)
     return 0
 

@@ -93,7 +93,7 @@ BINARY = 'ERROR: [029]: FormatError: key/value found outside of section at line 
         ),
         ({"rc": 29, "stdout": "", "stderr": BINARY}, {}, "vault_pgbackrest_cipher_pass is not the pass"),
         (info([], code=99, stderr=BINARY), {}, "vault_pgbackrest_cipher_pass is not the pass"),
-        (ALL, {"free": 3 * GB}, "beside on db2 needs 3277 MB, and 3072 MB are free"),
+        (ALL, {"free": 3 * GB}, "beside on db2 needs 3277 MB, of which restore_wal_mb = 1024 is for WAL, and 3072 MB"),
         (ALL, {"left": True}, "db2 still has a side restore in /var/lib/postgresql/17/beside. Remove it first"),
         (ALL, {"port_used": True}, "restore_port = 5433 is in use on db2"),
         (ALL, {"left": True, "port_used": True, "in_place": True, "free": GB}, ""),
