@@ -14,6 +14,7 @@ SIZE = "show max_slot_wal_keep_size"
 @pytest.fixture
 def small_slots(runner: DrillRunner) -> Iterator[None]:
     """Let a slot keep 64 MB. Afterwards it may keep as much as before."""
+    runner.wait_until_redundant(120)
     primary = runner.leader("postgres")
     before = runner.fleet.sql(primary, SIZE)
     runner.fleet.sql(primary, "alter system set max_slot_wal_keep_size = '64MB'")
@@ -29,7 +30,6 @@ def small_slots(runner: DrillRunner) -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_slots")
 def test_a_standby_whose_slot_is_lost_comes_back_by_itself(runner: DrillRunner) -> None:
-    runner.wait_until_redundant(120)
     primary, standby = runner.leader("postgres"), runner.standby
     runner.fleet.run(standby, "systemctl stop patroni")
     # Otherwise Patroni's new slot would be there before the standby needs it.
