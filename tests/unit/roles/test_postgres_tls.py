@@ -8,21 +8,27 @@ import pytest
 import yaml
 
 from tests.unit.roles.fleet_variables import rendered, trust
-from tests.unit.roles.modules import ROLES, read_yaml, render
+from tests.unit.roles.modules import ROLES, read_list, read_yaml, render
 
 MEMBERS = [{"name": "db1", "address": "10.0.0.1"}, {"name": "db2", "address": "10.0.0.2"}]
 VERIFIED = {"sslmode": "verify-full", "sslrootcert": "/etc/fleet-tls/ca.pem"}
 
 
-def settings(*, offers: list[int] | None, verifying: bool = False, **given: Any) -> dict[str, Any]:
-    """Return Patroni's settings on db1.
+def settings(
+    *, offers: list[int] | None, verifying: bool = False, started: bool = False, **given: Any
+) -> dict[str, Any]:
+    """Return Patroni's settings on db1, and whether it reloads them: `reloads`.
 
     Args:
         offers: exit codes of the checks of the other members; None before the checks.
         verifying: whether the file requires a certificate of them already.
+        started: whether Patroni was started in the same run.
     """
     found = {} if offers is None else {"__postgres_offers": {"results": [{"rc": code} for code in offers]}}
+    (reload, *_) = read_list("roles/postgres/handlers/main.yml")
     computed = rendered(
+        reloads=trust("{{ " + reload["when"] + " }}"),
+        __postgres_started={"changed": started},
         **trust(read_yaml("roles/postgres/vars/main.yml")),
         **found,
         __postgres_disk={"stdout_lines": ["1M-blocks", "1000"]},
@@ -37,7 +43,7 @@ def settings(*, offers: list[int] | None, verifying: bool = False, **given: Any)
     secrets = dict.fromkeys(("restapi", "superuser", "replication", "rewind"), "x")
     text = render("postgres", "patroni.yml.j2", **{f"postgres_{k}_password": v for k, v in secrets.items()} | computed)
     document: dict[str, Any] = yaml.safe_load(text)["postgresql"]
-    return document
+    return document | {"reloads": computed["reloads"]}
 
 
 def verifies(document: dict[str, Any]) -> bool:
@@ -55,6 +61,13 @@ def test_tls_is_served_before_the_other_members_are_verified() -> None:
     assert not verifies(settings(offers=[1])), "a member that serves no TLS could not be followed"
     assert verifies(settings(offers=[0]))
     assert verifies(settings(offers=None, verifying=True)), "a member that is down changes nothing"
+
+
+def test_patroni_reloads_the_settings_that_were_written_after_its_start() -> None:
+    assert not settings(offers=None, started=True)["reloads"], "it has just read them"
+    assert settings(offers=[0], started=True)["reloads"], "they were written again"
+    assert settings(offers=None)["reloads"]
+    assert not settings(offers=[1], started=True)["reloads"]
 
 
 @pytest.mark.parametrize("state", ["off", False])
