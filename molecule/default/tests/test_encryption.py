@@ -10,11 +10,11 @@ from tools.fleet.context import Host
 
 TLS = "/etc/fleet-tls"
 OWN = f"{TLS}/cert.pem {TLS}/key.pem"
-FOREIGN = "/root/foreign.pem /root/foreign.key"
+FOREIGN = "/run/foreign.pem /run/foreign.key"
 # A certificate for the same name and addresses, which nobody in the fleet has signed.
 FORGE = """
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 1 -subj /O=flaskfleet/OU={name}
--addext subjectAltName=IP:{address},IP:127.0.0.1,DNS:{name} -out /root/foreign.pem -keyout /root/foreign.key
+-addext subjectAltName=IP:{address},IP:127.0.0.1,DNS:{name} -out /run/foreign.pem -keyout /run/foreign.key
 """
 # Prints the first line of the answer to a request, or the error. A server that wants a certificate from the client may
 # refuse only after the handshake.
@@ -46,7 +46,7 @@ def client(fleet: LiveFleet) -> Iterator[Host]:
     host = fleet.group("etcd")[0]
     fleet.run(host, " ".join(FORGE.format(name=host.name, address=host.address).split()))
     yield host
-    fleet.run(host, "rm /root/foreign.*")
+    fleet.run(host, "rm /run/foreign.*")
 
 
 def test_etcd_lets_a_client_in_that_has_a_certificate_of_the_fleet(fleet: LiveFleet, client: Host) -> None:
@@ -59,7 +59,7 @@ def test_etcd_lets_a_client_in_that_has_a_certificate_of_the_fleet(fleet: LiveFl
     [
         (f"{TLS}/ca.pem", "certificate required"),
         (f"{TLS}/ca.pem {FOREIGN}", "unknown ca"),
-        (f"/root/foreign.pem {OWN}", "certificate verify failed"),
+        (f"/run/foreign.pem {OWN}", "certificate verify failed"),
     ],
     ids=["no certificate", "certificate of a stranger", "client that does not trust the CA"],
 )
@@ -96,7 +96,7 @@ def test_members_of_postgres_refuse_a_primary_of_a_stranger(fleet: LiveFleet, cl
     words = f"host={fleet.primary.address} user=nobody dbname=postgres sslmode=verify-full sslrootcert="
     errors = [
         fleet.run(client, f"psql '{words}{ca}' -c 'select 1'", check=False).stderr
-        for ca in (f"{TLS}/ca.pem", "/root/foreign.pem")
+        for ca in (f"{TLS}/ca.pem", "/run/foreign.pem")
     ]
     assert "no pg_hba.conf entry" in errors[0]
     assert "certificate verify failed" in errors[1]

@@ -3,7 +3,7 @@
 Standard input has the secrets by name, and the commands whose output is searched, each with variables of its
 environment. The output has three parts:
 
-- `hits`: [place, name] where no secret may be, whoever can read it.
+- `hits`: [place, name] where no secret may be, even if only root can read it.
 - `readable`: [user, name, place] for the files and environments that each user can read. Root is left out.
 - `stored`: the files and environments with a secret.
 
