@@ -40,6 +40,12 @@ BATCH_ROWS, BATCH_MIB = 500_000, 48
 INSERT = f"insert into ballast select md5(random()::text) || md5(random()::text) from generate_series(1, {BATCH_ROWS})"
 DATA = "/var/lib/postgresql/17"
 STREAMING = "select state from pg_stat_replication where application_name = '{}'"
+REPOSITORY = "/var/lib/pgbackrest"
+# Takes the files of a folder out of the page cache.
+UNCACHE = "sync && find {} -type f -exec dd of={{}} oflag=nocache conv=notrunc,fdatasync count=0 status=none \\;"
+COPY = f"""
+cd {DATA} && sync && date +%s.%N && cp -a beside copied && sync -f copied && date +%s.%N && rm -rf copied && sync
+"""
 # A commit, and in the last row its time, the end of the WAL, and the end of the last archived segment.
 COMMIT = f"""
 begin; select pg_logical_emit_message(true, 'flaskfleet', 'bench'); commit;
@@ -194,23 +200,31 @@ def measure_backup(fleet: LiveFleet, key: str, figures: dict[str, float]) -> Non
     figures["ratio: reads, backup / quiet"] = figures["reads, full backup, p99 ms"] / figures["reads, quiet, p99 ms"]
 
 
+def copy_seconds(fleet: LiveFleet, host: Host) -> float:
+    """Return how long a copy of the restored files takes on their host."""
+    begin, end = map(float, fleet.run(host, COPY).stdout.split())
+    return end - begin
+
+
 def measure_beside(fleet: LiveFleet, figures: dict[str, float]) -> None:
-    """Compare a side restore with a copy of the same files on the same host."""
+    """Compare a side restore with a copy of the same files on the same host. Both read from the disk, cp also again."""
+    (repository,) = fleet.group("backup")
     host = next(iter(fleet.standbys), fleet.primary)
     target = now(fleet)
     time.sleep(2)
+    fleet.run(repository, UNCACHE.format(REPOSITORY))
     run = restore(fleet, restore_to=target, restore_host=host.name)
     try:
-        copy = (
-            f"cd {DATA} && sync && date +%s.%N && cp -a beside copied && sync -f copied && date +%s.%N; rm -rf copied"
-        )
-        begin, end = map(float, fleet.run(host, copy).stdout.split())
+        fleet.run(host, UNCACHE.format(f"{DATA}/beside"))
+        copied = copy_seconds(fleet, host)
+        cached = copy_seconds(fleet, host)
     finally:
         restore(fleet, restore_remove=True, restore_host=host.name)
     figures["side restore, whole command, s"] = run.seconds
     figures["side restore, files, s"] = seconds_of(run, "Restore the files")
-    figures["cp of the same files, s"] = end - begin
-    figures["ratio: files of a side restore / cp"] = figures["side restore, files, s"] / (end - begin)
+    figures["cp of the same files, s"] = copied
+    figures["cp of the same files from memory, s"] = cached
+    figures["ratio: files of a side restore / cp"] = figures["side restore, files, s"] / copied
 
 
 def measure_in_place(fleet: LiveFleet, key: str, figures: dict[str, float]) -> None:

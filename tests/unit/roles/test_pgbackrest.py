@@ -32,6 +32,7 @@ def configuration(
         "pgbackrest_postgres_members": databases,
         "pgbackrest_backup_members": [backup],
         "pgbackrest_cipher_pass": PASS,
+        "pgbackrest_restore_processes": 4,
     }
     found |= own
     private = read_yaml("roles/pgbackrest/vars/main.yml")
@@ -110,6 +111,13 @@ def test_a_check_restores_on_the_host_of_the_repository_from_one_repository_alon
     # A slow repository must not look like the end of the archive.
     assert "[global:archive-get]" not in found
     assert found[-2:] == ["[main]", "pg1-path=/scratch/data"]
+
+
+def test_only_a_restore_has_more_than_one_process() -> None:
+    found = lines(configuration(DB1, [DB1, DB2], MON1))
+    assert found[found.index("[global:restore]") + 1] == "process-max=4"
+    # A backup reads a database that serves.
+    assert len([line for line in found if line.startswith("process-max")]) == 1
 
 
 def test_retention_is_by_time() -> None:
