@@ -1,7 +1,7 @@
 """TLS inside the fleet: who is let in, and who is refused."""
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -32,6 +32,17 @@ try:
     print(connection.recv(1000).decode().splitlines()[0])
 except OSError as error:
     print(f"{type(error).__name__}: {error}")
+"""
+# Prints the version of TLS, or the error.
+CONNECT = """
+import os, sys
+from sqlalchemy import create_engine, make_url
+given = dict(word.split("=") for word in sys.argv[1:])
+try:
+    with create_engine(make_url(os.environ["DATABASE_URL"]).update_query_dict(given)).connect() as connection:
+        print(connection.exec_driver_sql("select version from pg_stat_ssl where pid = pg_backend_pid()").scalar())
+except Exception as error:
+    print(error)
 """
 
 
@@ -81,14 +92,29 @@ def test_replication_is_encrypted_and_verifies_the_primary(fleet: LiveFleet) -> 
         assert "sslmode=verify-full" in fleet.sql(standby, "select conninfo from pg_stat_wal_receiver")
 
 
-def test_applications_reach_the_database_by_tls_without_a_setting_of_their_own(fleet: LiveFleet) -> None:
-    # The newest, because the pools of an existing fleet keep older ones for some minutes.
-    query = """
-        select ssl from pg_stat_ssl join pg_stat_activity using (pid)
-        where client_addr is not null and backend_type = 'client backend' and usename <> 'monitoring'
-        order by backend_start desc limit 1
-    """
-    assert fleet.sql(fleet.primary, query) == "t"
+@pytest.fixture(scope="module")
+def connect(fleet: LiveFleet) -> Callable[..., str]:
+    """Connect to the database as the application does, except for options of libpq."""
+
+    def connect(**options: str) -> str:
+        words = " ".join(f"{name}={value}" for name, value in options.items())
+        return fleet.app_command(f"python -c {shlex.quote(CONNECT)} {words}")
+
+    return connect
+
+
+def test_applications_verify_the_database(fleet: LiveFleet, connect: Callable[..., str]) -> None:
+    assert connect() == "TLSv1.3"
+    assert "certificate verify failed" in connect(sslrootcert="/etc/ssl/certs/ca-certificates.crt")
+    # The same host by a name that its certificate lacks.
+    wrong = connect(host="stranger.test:5432", hostaddr=fleet.primary.address)
+    assert 'does not match host name "stranger.test"' in wrong
+
+
+def test_the_database_refuses_applications_without_tls(fleet: LiveFleet, connect: Callable[..., str]) -> None:
+    assert "no encryption" in connect(sslmode="disable")
+    plain = "select count(*) from pg_stat_activity join pg_stat_ssl using (pid) where not ssl and client_addr <> '{}'"
+    assert {fleet.sql(member, plain.format("127.0.0.1")) for member in fleet.group("postgres")} == {"0"}
 
 
 def test_members_of_postgres_refuse_a_primary_of_a_stranger(fleet: LiveFleet, client: Host) -> None:

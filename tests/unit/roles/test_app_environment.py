@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import Any
 
 import pytest
@@ -40,7 +41,7 @@ def environment(**given: Any) -> dict[str, str]:
         }
     )
     values = fleet | bucket_variables(found["app_s3_bucket"], found["app_s3_region"], found["app_s3_endpoint"])
-    values |= libpq_variables(fleet["DATABASE_URL"])
+    values |= libpq_variables(fleet["DATABASE_URL"], templar.template(found["app_database_ca"]))
     values |= mail_variables(templar.template(found["app_mail_url"]), templar.template(found["app_mail_from"]))
     text = render(
         "app",
@@ -65,6 +66,7 @@ def test_redis_clients_get_the_local_addresses_and_sentinel_clients_the_others()
 
 
 OPTIONS = "&connect_timeout=2&tcp_user_timeout=3000&keepalives_idle=1&keepalives_interval=1&keepalives_count=3"
+VERIFIED = "sslmode=verify-full&sslrootcert=/etc/fleet-tls/ca.pem"
 
 
 @pytest.mark.parametrize(
@@ -78,7 +80,9 @@ OPTIONS = "&connect_timeout=2&tcp_user_timeout=3000&keepalives_idle=1&keepalives
 )
 def test_the_database_url_has_every_host_in_the_form_of_the_driver(driver: str, url: str) -> None:
     found = environment(app_database_driver=driver)
-    assert found["DATABASE_URL"] == "postgresql" + url.replace("READ-WRITE", "target_session_attrs=read-write")
+    url = url.replace("READ-WRITE", "target_session_attrs=read-write")
+    assert found["DATABASE_URL"] == f"postgresql{url}&{'ssl=verify-full' if driver == 'asyncpg' else VERIFIED}"
+    assert environment(app_database_driver=driver, postgres_tls="both")["DATABASE_URL"] == f"postgresql{url}"
     assert "target_session_attrs=prefer-standby" in found["DATABASE_REPLICA_URL"]
     assert ("load_balance_hosts=random" in found["DATABASE_REPLICA_URL"]) == (driver != "asyncpg")
 
@@ -87,6 +91,23 @@ def test_through_the_proxy_the_database_urls_are_plain() -> None:
     found = environment(app_database_via="proxy", app_database_driver="none")
     assert found["DATABASE_URL"] == "postgresql://shop_app:x@127.0.0.1:15432/shop"
     assert found["DATABASE_REPLICA_URL"] == "postgresql://shop_app:x@127.0.0.1:15433/shop"
+
+
+@pytest.mark.parametrize("driver", ["psycopg2", "psycopg", "asyncpg", "none"])
+def test_variables_verify_the_database_where_its_url_cannot_say_so(driver: str) -> None:
+    proxied = environment(app_database_via="proxy", app_database_driver=driver)
+    assert (proxied["PGSSLMODE"], proxied["PGSSLROOTCERT"]) == ("verify-full", "/etc/fleet-tls/ca.pem")
+    # It would count for another database too.
+    direct = environment(app_database_driver=driver)
+    assert ("PGSSLROOTCERT" in direct) == (driver == "asyncpg")
+    assert "PGSSLMODE" not in direct
+
+
+@pytest.mark.parametrize("state", ["off", False, "both"])
+def test_urls_say_nothing_of_tls_unless_it_is_required(state: Any) -> None:
+    for via, driver in product(["direct", "proxy"], ["psycopg2", "psycopg", "asyncpg", "none"]):
+        found = environment(app_database_via=via, app_database_driver=driver, postgres_tls=state)
+        assert "ssl" not in f"{found}".lower()
 
 
 @pytest.mark.parametrize("driver", ["psycopg2", "psycopg", "asyncpg", "none"])

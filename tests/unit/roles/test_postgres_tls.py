@@ -15,7 +15,13 @@ VERIFIED = {"sslmode": "verify-full", "sslrootcert": "/etc/fleet-tls/ca.pem"}
 
 
 def settings(
-    *, offers: list[int] | None, verifying: bool = False, started: bool = False, **given: Any
+    *,
+    offers: list[int] | None,
+    verifying: bool = False,
+    started: bool = False,
+    plain: list[list[str]] | None = None,
+    requiring: bool = False,
+    **given: Any,
 ) -> dict[str, Any]:
     """Return Patroni's settings on db1, and whether it reloads them: `reloads`.
 
@@ -23,8 +29,16 @@ def settings(
         offers: exit codes of the checks of the other members; None before the checks.
         verifying: whether the file requires a certificate of them already.
         started: whether Patroni was started in the same run.
+        plain: for each member, its clients without TLS; None before they are looked for.
+        requiring: whether the file refuses such clients already.
     """
-    found = {} if offers is None else {"__postgres_offers": {"results": [{"rc": code} for code in offers]}}
+    found: dict[str, Any] = (
+        {} if offers is None else {"__postgres_offers": {"results": [{"rc": code} for code in offers]}}
+    )
+    if plain is not None:
+        rows = [{"query_result": [{"client": client} for client in clients]} for clients in plain]
+        found["hostvars"] = {f"db{number}": {"__postgres_plain": row} for number, row in enumerate(rows, 1)}
+        found |= {"ansible_play_hosts": [*found["hostvars"]], "__postgres_plain": rows[0]}
     (reload, *_) = read_list("roles/postgres/handlers/main.yml")
     computed = rendered(
         reloads=trust("{{ " + reload["when"] + " }}"),
@@ -33,6 +47,7 @@ def settings(
         **found,
         __postgres_disk={"stdout_lines": ["1M-blocks", "1000"]},
         __postgres_verifying={"rc": 0 if verifying else 1},
+        __postgres_requiring={"rc": 0 if requiring else 1},
         __postgres_watchdog={"stat": {"exists": False}},
         ansible_facts={"memtotal_mb": 1000, "processor_vcpus": 2},
         postgres_address="10.0.0.1",
@@ -68,6 +83,29 @@ def test_patroni_reloads_the_settings_that_were_written_after_its_start() -> Non
     assert settings(offers=[0], started=True)["reloads"], "they were written again"
     assert settings(offers=None)["reloads"]
     assert not settings(offers=[1], started=True)["reloads"]
+
+
+def requires(document: dict[str, Any]) -> bool:
+    """Whether clients from other hosts are refused without TLS. This host is no network."""
+    (own,) = {line.split()[0] for line in document["pg_hba"] if "127.0.0.1" in line}
+    (others,) = {line.split()[0] for line in document["pg_hba"] if line.startswith("host") and "127.0.0.1" not in line}
+    assert own == "host"
+    return bool(others == "hostssl")
+
+
+def test_clients_without_tls_are_refused_as_soon_as_no_member_has_any() -> None:
+    assert not requires(settings(offers=None))
+    assert not requires(settings(offers=[0], plain=[[], ["shop_app from 10.0.0.21"]])), "a failover would bring it here"
+    assert requires(settings(offers=[0], plain=[[], []]))
+    assert requires(settings(offers=None, requiring=True)), "a later run changes nothing"
+    assert settings(offers=[0], plain=[[], []], verifying=True, started=True)["reloads"], "it was written again"
+
+
+@pytest.mark.parametrize("state", ["off", False, "both"])
+def test_clients_without_tls_are_let_in_again(state: Any) -> None:
+    found = settings(offers=[0], plain=[[], []], requiring=True, verifying=True, postgres_tls=state)
+    assert not requires(found)
+    assert found["parameters"]["ssl"] == "on", "applications require TLS until the same run has reached them"
 
 
 @pytest.mark.parametrize("state", ["off", False])
