@@ -244,7 +244,7 @@ class ActionModule(ControlNodeAction):
         if not self.arguments["allow_empty_groups"]:
             known = records | {answer.host: answer.fields for answer in other_answers if not answer.error}
             failures += first_run.emptied(new_groups, self.variables["groups"], known)
-        if self.arguments["starts_database"]:
+        if self.arguments["uses_database"]:
             fleet = str(self.values(["fleet_name"]).get("fleet_name", ""))
             failures += restores.unfinished(records, self.arguments["restore_from"], fleet)
         addresses = {host: str(address) for host, address in self.of_hosts("fleet_address", records).items() if address}

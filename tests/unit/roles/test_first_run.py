@@ -204,12 +204,13 @@ RESTORE_FROM = ["-e", 'restore_from="2026-11-29 03:00:00+00"']
         ("site.yml", [], False, True),
         ("site.yml", ["--tags=postgres"], False, True),
         ("site.yml", ["--tags=backup"], False, False),  # it may be what the restore needs
-        ("playbooks/deploy.yml", [], False, False),
+        ("playbooks/deploy.yml", [], False, True),
+        ("playbooks/rollback.yml", [], False, False),  # it does not need the database
         ("site.yml", RESTORE_FROM, False, True),
         ("site.yml", RESTORE_FROM, True, False),
     ],
 )
-def test_site_does_not_start_a_database_whose_restore_was_interrupted(
+def test_nobody_uses_a_database_whose_restore_was_interrupted(
     folder: Path, playbook: str, options: list[str], begun: bool, refused: bool
 ) -> None:
     note = {"phase": "proven", "to": "2026-11-29 03:00:00+00", "from": begun}

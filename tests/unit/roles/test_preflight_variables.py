@@ -35,7 +35,7 @@ PLAYBOOK = {
     "new_hosts": "install",
     "restore_from": "",
     "allow_empty_groups": False,
-    "starts_database": True,
+    "uses_database": True,
     "installs_release": True,
     "allow_unreachable": True,
 }
