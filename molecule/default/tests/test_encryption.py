@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Callable, Iterator
+from itertools import product
 
 import pytest
 
@@ -28,11 +29,12 @@ try:
         if pair:
             context.load_cert_chain(*pair)
         connection = context.wrap_socket(connection, server_hostname=address)
-    connection.sendall(b"GET /health HTTP/1.0\\r\\n\\r\\n")
+    connection.sendall(b"PING\\r\\n" if port in ("6479", "6480") else b"GET /health HTTP/1.0\\r\\n\\r\\n")
     print(connection.recv(1000).decode().splitlines()[0])
 except OSError as error:
     print(f"{type(error).__name__}: {error}")
 """
+REDIS = (6479, 6480)
 # Prints the version of TLS, or the error.
 CONNECT = """
 import os, sys
@@ -51,13 +53,23 @@ def ask(fleet: LiveFleet, source: Host, target: Host, port: int, words: str) -> 
     return fleet.run(source, f"python3 -c {shlex.quote(PROBE)} {target.address} {port} {words}").stdout.strip()
 
 
-@pytest.fixture(scope="module")
-def client(fleet: LiveFleet) -> Iterator[Host]:
-    """A host that may reach the ports of etcd, with a certificate of a stranger."""
-    host = fleet.group("etcd")[0]
+def stranger(fleet: LiveFleet, host: Host) -> Iterator[Host]:
+    """Give a host a certificate of a stranger for a while."""
     fleet.run(host, " ".join(FORGE.format(name=host.name, address=host.address).split()))
     yield host
     fleet.run(host, "rm /run/foreign.*")
+
+
+@pytest.fixture(scope="module")
+def client(fleet: LiveFleet) -> Iterator[Host]:
+    """A host that may reach the ports of etcd."""
+    yield from stranger(fleet, fleet.group("etcd")[0])
+
+
+@pytest.fixture(scope="module")
+def application(fleet: LiveFleet) -> Iterator[Host]:
+    """A host that may reach the ports of Redis."""
+    yield from stranger(fleet, fleet.group("app")[0])
 
 
 def test_etcd_lets_a_client_in_that_has_a_certificate_of_the_fleet(fleet: LiveFleet, client: Host) -> None:
@@ -65,7 +77,7 @@ def test_etcd_lets_a_client_in_that_has_a_certificate_of_the_fleet(fleet: LiveFl
     assert answers == {"HTTP/1.0 200 OK"}
 
 
-@pytest.mark.parametrize(
+STRANGERS = pytest.mark.parametrize(
     ("words", "error"),
     [
         (f"{TLS}/ca.pem", "certificate required"),
@@ -74,6 +86,9 @@ def test_etcd_lets_a_client_in_that_has_a_certificate_of_the_fleet(fleet: LiveFl
     ],
     ids=["no certificate", "certificate of a stranger", "client that does not trust the CA"],
 )
+
+
+@STRANGERS
 def test_etcd_and_its_clients_refuse_strangers(fleet: LiveFleet, client: Host, words: str, error: str) -> None:
     for member in fleet.group("etcd"):
         answer = ask(fleet, client, member, 2379, words)
@@ -126,3 +141,25 @@ def test_members_of_postgres_refuse_a_primary_of_a_stranger(fleet: LiveFleet, cl
     ]
     assert "no pg_hba.conf entry" in errors[0]
     assert "certificate verify failed" in errors[1]
+
+
+@STRANGERS
+def test_redis_and_its_clients_refuse_strangers(fleet: LiveFleet, application: Host, words: str, error: str) -> None:
+    for member, port in product(fleet.group("redis"), REDIS):
+        answer = ask(fleet, application, member, port, words)
+        assert error in answer.replace("_", " ").lower()
+        # Also of the fleet, nobody is let in without a password.
+        assert "NOAUTH" in ask(fleet, application, member, port, f"{TLS}/ca.pem {OWN}")
+
+
+def test_haproxy_reaches_redis_only_by_tls(fleet: LiveFleet) -> None:
+    """Its Sentinels are asked in plain text, so only the ports of the servers count."""
+    states = "import socket; s = socket.socket(socket.AF_UNIX); s.connect('/run/haproxy/admin.sock')"
+    states += "; s.sendall(b'show servers state\\n'); print(b''.join(iter(lambda: s.recv(65536), b'')).decode())"
+    members = {host.address for host in fleet.group("redis")}
+    for host in (*fleet.group("app"), *fleet.group("workers")):
+        lines = [line.split() for line in fleet.run(host, f"python3 -c {shlex.quote(states)}").stdout.splitlines()]
+        ports = {line[18] for line in lines if line[4:] and line[4] in members and not line[1].endswith("-votes")}
+        assert ports == set(map(str, REDIS)), host.name
+        up = [line for line in lines if line[4:] and line[1].startswith(("cache-", "store-")) and line[5] == "2"]
+        assert len([line for line in up if not line[1].endswith("-votes")]) == 2, f"{host.name}: one master each"

@@ -15,10 +15,10 @@ SOCKET = "/run/haproxy/admin.sock"
 BACKEND, SERVER, ADDRESS, PORT = 1, 3, 4, 18
 
 
-def servers(text: str) -> dict[tuple[str, ...], str]:
-    """Return the lines of a state file by backend, server, address and port."""
-    lines = {line: line.split() for line in text.splitlines() if line[:1].isdigit() and " " in line}
-    return {tuple(words[column] for column in (BACKEND, SERVER, ADDRESS, PORT)): line for line, words in lines.items()}
+def servers(text: str) -> dict[tuple[str, ...], list[str]]:
+    """Return the words of a state file's lines by backend, server and address."""
+    lines = [line.split() for line in text.splitlines() if line[:1].isdigit() and " " in line]
+    return {tuple(words[column] for column in (BACKEND, SERVER, ADDRESS)): words for words in lines}
 
 
 def running() -> str:
@@ -35,9 +35,16 @@ def running() -> str:
 
 
 def merged(initial: str, known: str) -> str:
-    """Return the initial states with those of known servers. With another address, it is a new server."""
+    """Return the initial states with those of known servers, which may have another port now.
+
+    With another address, it is a new server.
+    """
     found = servers(known)
-    lines = [found.get(key, line) for key, line in servers(initial).items()]
+    lines = []
+    for key, words in servers(initial).items():
+        state = found.get(key, words).copy()
+        state[PORT] = words[PORT]
+        lines.append(" ".join(state))
     return "\n".join(["1", *lines, ""])
 
 

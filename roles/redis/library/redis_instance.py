@@ -30,6 +30,12 @@ options:
     description: Like O(config), for settings whose values must not be shown, such as V(masterauth).
     type: dict
     default: {}
+  reload:
+    description: Settings of O(config) that name a file whose content has changed. They are set even if their value is
+      the same, because Redis then reads the file again.
+    type: list
+    elements: str
+    default: []
   acl_file:
     description: The instance's ACL file.
     type: path
@@ -108,7 +114,9 @@ def config_get_form(value: Any) -> str:
     return " ".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 
-def converge(instance: redis.Redis, config: dict[str, Any], check_mode: bool) -> tuple[list[str], dict[str, str]]:
+def converge(
+    instance: redis.Redis, config: dict[str, Any], reload: list[str], check_mode: bool
+) -> tuple[list[str], dict[str, str]]:
     """Set and save what differs; return the names that changed, and the settings that need a restart."""
     wanted = {name: config_get_form(value) for name, value in config.items()}
     before = instance.config_get(*wanted) if wanted else {}
@@ -117,13 +125,14 @@ def converge(instance: redis.Redis, config: dict[str, Any], check_mode: bool) ->
             f"this version of Redis has no setting named {', '.join(unknown)}. Check with `redis-server --version` that"
             " it is the one of the supported Debian."
         )
-    different = [name for name in wanted if before[name] != wanted[name]]
+    different = [name for name in wanted if before[name] != wanted[name] or name in reload]
     if not different or check_mode:
         return different, {}
     at_start = set_all(instance, {name: wanted[name] for name in different})
     # A value that Redis returns in another form, such as `64mb`, differs without being a change.
     after = instance.config_get(*different)
-    return [name for name in different if before[name] != after[name]], {name: wanted[name] for name in at_start}
+    changed = [name for name in different if before[name] != after[name] or name in reload]
+    return changed, {name: wanted[name] for name in at_start}
 
 
 def set_all(instance: redis.Redis, settings: dict[str, str]) -> list[str]:
@@ -168,6 +177,7 @@ def main() -> None:
     module = build_module(
         config={"type": "dict", "required": True},
         secret_config={"type": "dict", "default": {}, "no_log": True},
+        reload={"type": "list", "elements": "str", "default": []},
         acl_file={"type": "path", "required": True},
         config_file={"type": "path"},
         link_timeout={"type": "int", "default": 60},
@@ -179,7 +189,8 @@ def main() -> None:
 
     def converge_instance(instance: redis.Redis) -> None:
         result["acl"] = load_acl(instance, given["acl_file"], check_mode)
-        result["settings"], at_start = converge(instance, given["config"] | given["secret_config"], check_mode)
+        config = given["config"] | given["secret_config"]
+        result["settings"], at_start = converge(instance, config, given["reload"], check_mode)
         result["restart"] = sorted(at_start)
         if at_start and given["config_file"]:
             # The file does not have the current master yet if a failover changed it.

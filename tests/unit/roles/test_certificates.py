@@ -243,10 +243,12 @@ def test_a_request_must_be_the_expected_one(change: dict[str, Any], refused: boo
     assert all(that) is not refused
 
 
-def test_only_application_hosts_have_the_name_that_nginx_expects() -> None:
+def test_hosts_have_the_names_that_their_clients_expect() -> None:
     assert rendered()["certificates_names"] == ["app1", "app.flaskfleet.internal"]
-    database = rendered(inventory_hostname="db1", group_names=["postgres"])
-    assert database["certificates_names"] == ["db1"]
+    assert rendered(inventory_hostname="cache1", group_names=["redis"])["certificates_names"] == ["cache1"]
+    # libpq before 15 compares addresses with names.
+    database = rendered(inventory_hostname="db1", group_names=["postgres"], fleet_address="192.0.2.15")
+    assert database["certificates_names"] == ["db1", "192.0.2.15", "127.0.0.1"]
 
 
 def test_the_end_of_every_certificate_is_exported(tmp_path: Path) -> None:

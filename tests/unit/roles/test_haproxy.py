@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 from ansible.parsing.dataloader import DataLoader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 
+from tests.unit.roles.fleet_variables import trust
 from tests.unit.roles.modules import ROLES, load, read_yaml, render
 
 state = load(ROLES / "haproxy/files/haproxy_state.py")
+servers = load(ROLES / "haproxy/files/haproxy_tls_servers.py")
 MEMBERS = [{"name": f"cache{number}", "address": f"10.0.0.5{number}"} for number in (1, 2)]
 SENTINELS = [{"name": f"mon{number}", "address": f"10.0.0.6{number}"} for number in (1, 2, 3)]
 DATABASES = [{"name": "db1", "address": "10.0.0.41"}]
@@ -23,19 +25,11 @@ def rendered(template: str, **given: Any) -> str:
         "haproxy_redis_members": MEMBERS,
         "haproxy_redis_sentinel_members": SENTINELS,
         "haproxy_redis_password": "x",
+        "__haproxy_seen": {"stdout_lines": []},
         **given,
     }
-    private = read_yaml("roles/haproxy/vars/main.yml")
-    templar = Templar(DataLoader(), found | {"__haproxy_voters": trust_as_template(private["__haproxy_voters"])})
-    for name, value in private.items():
-        found[name] = templar.template(
-            [
-                {key: trust_as_template(text) if "{{" in str(text) else text for key, text in item.items()}
-                for item in value
-            ]
-            if isinstance(value, list)
-            else trust_as_template(value)
-        )
+    private = trust(read_yaml("roles/haproxy/vars/main.yml"))
+    found |= Templar(DataLoader(), found | private).template(private)
     return render("haproxy", template, **found)
 
 
@@ -84,13 +78,13 @@ def test_every_checked_server_is_down_before_its_first_check() -> None:
     given = {"haproxy_postgres_members": DATABASES}
     down = state.servers(rendered("servers.state.j2", **given))
     checked = {
-        (title.split()[1], line.split()[1], *line.split()[2].split(":"))
+        (title.split()[1], line.split()[1], line.split()[2].split(":")[0])
         for title, lines in sections(rendered("haproxy.cfg.j2", **given)).items()
         for line in lines
         if line.startswith("server ") and " check" in line
     }
     assert down.keys() == checked
-    assert {line.split()[5] for line in down.values()} == {"0"}
+    assert {words[5] for words in down.values()} == {"0"}
 
 
 def test_a_reload_keeps_the_states_of_servers_that_have_the_same_address() -> None:
@@ -106,6 +100,34 @@ def test_a_reload_keeps_the_states_of_servers_that_have_the_same_address() -> No
     after = {words[1]: words for words in map(str.split, state.merged(initial, up).splitlines()) if len(words) > 1}
     assert (after["store-cache1"][5], after["store-cache2"][5], after["store-cache2"][4]) == ("2", "0", "10.0.0.52")
     assert "gone" not in after
+
+
+def test_a_server_that_serves_tls_now_keeps_its_state_and_gets_another_port() -> None:
+    seen = {"__haproxy_seen": {"stdout_lines": ["10.0.0.51:6480"]}, "haproxy_redis_tls": True}
+    up = "1\n3 store-cache1 1 cache1 10.0.0.51 2 0 1 1 27 15 3 1 6 0 0 0 - 6380 - 0 0 - - 0\n"
+    after = {
+        words[1]: words
+        for words in map(str.split, state.merged(rendered("servers.state.j2", **seen), up).splitlines())
+        if len(words) > 1
+    }
+    assert (after["store-cache1"][5], after["store-cache1"][18]) == ("2", "6480")
+    assert after["store-cache2"][18] == "6380"
+
+
+def test_only_servers_that_serve_tls_are_reached_by_it_and_their_names_are_verified() -> None:
+    seen = {"__haproxy_seen": {"stdout_lines": ["10.0.0.51:6479", "10.0.0.51:6480"]}, "haproxy_redis_tls": True}
+    found = sections(rendered("haproxy.cfg.j2", **seen))
+    verified = "ssl verify required ca-file /etc/fleet-tls/ca.pem crt /etc/haproxy/client.pem verifyhost cache1"
+    assert f"server cache1 10.0.0.51:6479 check {verified}" in found["listen cache-cache1"]
+    assert "server cache2 10.0.0.52:6380 check" in found["listen store-cache2"]
+    assert "ssl" not in rendered("haproxy.cfg.j2", **seen | {"haproxy_redis_tls": False})
+
+
+def test_a_server_that_was_reached_by_tls_is_not_asked_again() -> None:
+    """It may be down: nothing listens at this port."""
+    words = ["cache1=127.0.0.1:1"]
+    assert servers.serving(words, "server cache1 127.0.0.1:1 check ssl verify required") == ["127.0.0.1:1"]
+    assert servers.serving(words, "server cache1 127.0.0.1:1 check") == []
 
 
 def test_a_password_with_special_characters_reaches_haproxy_unchanged() -> None:

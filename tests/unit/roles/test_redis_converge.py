@@ -81,6 +81,15 @@ SMALL, LARGE = {"maxmemory": "100"}, {"maxmemory": 200}
             id="the login is rejected",
         ),
         pytest.param(SMALL, {"config": LARGE, "loading": 2}, {"changed": True}, id="the server loads its data"),
+        pytest.param(
+            {"tls-cert-file": "/c", "tls-key-file": "/k"},
+            {"config": {"tls-cert-file": "/c", "tls-key-file": "/k"}, "reload": ["tls-cert-file", "tls-key-file"]},
+            {
+                "settings": ["tls-cert-file", "tls-key-file"],
+                "written": ["CONFIG SET tls-cert-file /c tls-key-file /k", "CONFIG REWRITE"],
+            },
+            id="its certificate was renewed",
+        ),
     ],
 )
 def test_only_settings_that_differ_are_set_and_saved(
