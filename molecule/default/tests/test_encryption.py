@@ -159,7 +159,8 @@ def test_haproxy_reaches_redis_only_by_tls(fleet: LiveFleet) -> None:
     members = {host.address for host in fleet.group("redis")}
     for host in (*fleet.group("app"), *fleet.group("workers")):
         lines = [line.split() for line in fleet.run(host, f"python3 -c {shlex.quote(states)}").stdout.splitlines()]
-        ports = {line[18] for line in lines if line[4:] and line[4] in members and not line[1].endswith("-votes")}
-        assert ports == set(map(str, REDIS)), host.name
+        servers = [line for line in lines if line[4:] and line[4] in members and not line[1].endswith("-votes")]
+        # Its port, and whether it is reached by TLS.
+        assert {(line[18], line[20]) for line in servers} == {(str(port), "1") for port in REDIS}, host.name
         up = [line for line in lines if line[4:] and line[1].startswith(("cache-", "store-")) and line[5] == "2"]
         assert len([line for line in up if not line[1].endswith("-votes")]) == 2, f"{host.name}: one master each"

@@ -12,7 +12,9 @@ from pathlib import Path
 INITIAL = Path("/etc/haproxy/servers.state")
 STATES = Path("/run/haproxy/servers.state")
 SOCKET = "/run/haproxy/admin.sock"
-BACKEND, SERVER, ADDRESS, PORT = 1, 3, 4, 18
+BACKEND, SERVER, ADDRESS = 1, 3, 4
+# HAProxy takes these from the file, even if its configuration has others.
+CONFIGURED = PORT, TLS = 18, 20
 
 
 def servers(text: str) -> dict[tuple[str, ...], list[str]]:
@@ -43,7 +45,8 @@ def merged(initial: str, known: str) -> str:
     lines = []
     for key, words in servers(initial).items():
         state = found.get(key, words).copy()
-        state[PORT] = words[PORT]
+        for column in CONFIGURED:
+            state[column] = words[column]
         lines.append(" ".join(state))
     return "\n".join(["1", *lines, ""])
 

@@ -110,8 +110,9 @@ def test_a_server_that_serves_tls_now_keeps_its_state_and_gets_another_port() ->
         for words in map(str.split, state.merged(rendered("servers.state.j2", **seen), up).splitlines())
         if len(words) > 1
     }
-    assert (after["store-cache1"][5], after["store-cache1"][18]) == ("2", "6480")
-    assert after["store-cache2"][18] == "6380"
+    known, other = after["store-cache1"], after["store-cache2"]
+    assert (known[5], known[state.PORT], known[state.TLS]) == ("2", "6480", "1")
+    assert (other[state.PORT], other[state.TLS]) == ("6380", "0")
 
 
 def test_only_servers_that_serve_tls_are_reached_by_it_and_their_names_are_verified() -> None:
