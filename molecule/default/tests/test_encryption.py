@@ -146,8 +146,9 @@ def test_members_of_postgres_refuse_a_primary_of_a_stranger(fleet: LiveFleet, cl
 @STRANGERS
 def test_redis_and_its_clients_refuse_strangers(fleet: LiveFleet, application: Host, words: str, error: str) -> None:
     for member, port in product(fleet.group("redis"), REDIS):
-        answer = ask(fleet, application, member, port, words)
-        assert error in answer.replace("_", " ").lower()
+        answer = ask(fleet, application, member, port, words).replace("_", " ").lower()
+        # Redis closes the connection right after its alert, which may then be lost.
+        assert error in answer or ("reset by peer" in answer and "verify" not in error)
         # Also of the fleet, nobody is let in without a password.
         assert "NOAUTH" in ask(fleet, application, member, port, f"{TLS}/ca.pem {OWN}")
 
