@@ -1,8 +1,11 @@
 """Timelines of Postgres: which backups a restore can begin with. Each restore and each promotion begins a new one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+SEGMENTS_OF_A_LOG = 256
+# By number of the repository, runs of archived segments without a gap: first, last, and the time of the last.
+Archived = Mapping[str, Sequence[Sequence[int]]]
 # By number of the repository: `timelines`, those that it knows; `timeline`, to which a restore goes, and its `history`.
 Histories = Mapping[str, Mapping[str, Any]]
 
@@ -27,6 +30,17 @@ def position(text: str) -> int:
     """Return a position in the log as a number."""
     upper, _, lower = text.partition("/")
     return (int(upper, 16) << 32) + int(lower, 16)
+
+
+def gap_after(backup: Mapping[str, Any], archived: Archived) -> int | None:
+    """Return the time of the last segment before the first gap in the log since a backup; None if there is no gap.
+
+    Without a list of the archive, this trusts that it has everything.
+    """
+    name = backup["archive"]["start"]
+    first = int(name[8:16], 16) * SEGMENTS_OF_A_LOG + int(name[16:24], 16)
+    later = [run for run in archived.get(str((backup.get("database") or {}).get("repo-key")), []) if run[1] >= first]
+    return later[0][2] if len(later) > 1 else None
 
 
 def timeline_refusal(wanted: str, histories: Histories) -> str:

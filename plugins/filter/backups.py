@@ -6,6 +6,10 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from plugins.timelines import gap_after
+
+# After a longer time without archived WAL, one does not know whether some is missing.
+QUIET_SECONDS = 60
 # pgBackRest's codes for a stanza that does not exist in a repository.
 MISSING_STANZA = (1, 3)
 # Its code for a repository that cannot be read. The exit code of the command is 0 then.
@@ -42,6 +46,23 @@ def backup_rows(text: str) -> list[dict[str, Any]]:
         if not backup.get("error")
     ]
     return sorted(rows, key=lambda row: str(row["stop"]), reverse=True)
+
+
+def backup_gap(answer: Mapping[str, Any]) -> bool:
+    """Whether a repository lacks WAL since its newest backup, so that later points in time cannot be reached.
+
+    Args:
+        answer: The result of the module pgbackrest_info with `archive: newest`.
+    """
+    newest: dict[Any, Mapping[str, Any]] = {}
+    for backup in _stanza(answer["stdout"]).get("backup", []):
+        newest[backup["database"]["repo-key"]] = backup
+    return any(gap_after(backup, answer["archived"]) is not None for backup in newest.values())
+
+
+def backup_silent(answer: Mapping[str, Any], now: float) -> bool:
+    """Whether a repository got no WAL for a minute. It may be quiet, or archiving was switched on only now."""
+    return any(not runs or now - runs[-1][2] > QUIET_SECONDS for runs in answer["archived"].values())
 
 
 def backup_missing_stanza(text: str, repositories: int) -> bool:
@@ -258,6 +279,8 @@ class FilterModule:
             "backup_missing_stanza": backup_missing_stanza,
             "backup_endpoint": backup_endpoint,
             "backup_error": backup_error,
+            "backup_gap": backup_gap,
+            "backup_silent": backup_silent,
             "backup_folders": backup_folders,
             "backup_guard": backup_guard,
             "backup_document": backup_document,

@@ -11,7 +11,7 @@ from typing import Any
 from plugins.filter.backups import OTHER_PASS, UNREADABLE, WRONG_PASS, backup_reason
 from plugins.filter.cause import first_cause
 from plugins.restores import UNDONE, sentence
-from plugins.timelines import leads_there, timeline_refusal
+from plugins.timelines import gap_after, leads_there, timeline_refusal
 
 Options = Mapping[str, Any]
 Backup = Mapping[str, Any]
@@ -190,6 +190,9 @@ def plan(answer: Mapping[str, Any], options: Options) -> dict[str, Any]:
     found, chosen = base(answer, options["stanza"], inf if latest else parsed(options["to"]).timestamp())
     if found is None:
         return result | {"refusal": base_refusal(answer, options, chosen)}
+    gap = gap_after(found, answer.get("archived") or {}) if answer.get("archived") else None
+    if gap is not None and (latest or parsed(options["to"]).timestamp() > gap):
+        return result | {"refusal": gap_refusal(answer, options, gap)}
     size, free, wal = int(found["info"]["size"]), int(options["free"]), int(options["wal"])
     # In place, files of the same size are replaced, so only the log needs room.
     keep = bool(options["in_place"]) and free >= size + size // 10 + wal
@@ -198,6 +201,19 @@ def plan(answer: Mapping[str, Any], options: Options) -> dict[str, Any]:
     if chosen:
         result["set"] = [f"--repo={found['database']['repo-key']}", f"--set={found['label']}"]
     return result | {"refusal": host_refusal(options, needed, free, wal)}
+
+
+def gap_refusal(answer: Mapping[str, Any], options: Options, gap: float) -> str:
+    """Why the log does not lead to a point in time, in a sentence."""
+    later = [b["timestamp"]["stop"] for b in backups(answer, options["stanza"]) if b["timestamp"]["stop"] > gap]
+    after = (
+        f", or {shown(later[0] + 1)} or a later time" if later else "; a backup that is made now reaches later times"
+    )
+    return (
+        f"restore_to = {options['to']} cannot be reached, because the archive lacks WAL that was written after "
+        f"{shown(gap)}: archiving was switched off then, or a segment was lost. Choose {shown(gap)} or an earlier "
+        f"time{after}."
+    )
 
 
 def base_refusal(answer: Mapping[str, Any], options: Options, older: bool) -> str:

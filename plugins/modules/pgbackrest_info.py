@@ -2,6 +2,7 @@
 """Query the repository of pgBackRest for its backups."""
 
 import json
+import re
 import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -26,6 +27,11 @@ options:
   timeline:
     description: If given, the history of this timeline is read from each repository. Empty for the latest one.
     type: str
+  archive:
+    description: If given, the WAL is listed that each repository has since the start of its newest or of its oldest
+      backup.
+    type: str
+    choices: [newest, oldest]
 attributes:
   check_mode:
     support: full
@@ -58,8 +64,15 @@ histories:
     number, and its history. Without repositories that cannot be read.
   returned: always
   type: dict
+archived:
+  description: By number of the repository the archived WAL in runs without a gap, each as the number of its first
+    segment, that of its last one, and the time at which that was archived. A segment counts for all timelines.
+  returned: always
+  type: dict
 """
 
+SEGMENT = re.compile(r"[0-9A-F]{8}(?P<log>[0-9A-F]{8})(?P<part>[0-9A-F]{8})(-|$)")
+SEGMENTS_OF_A_LOG = 256
 Answer = tuple[int, bytes, bytes]
 
 
@@ -102,6 +115,61 @@ def histories(run: Callable[..., Answer], text: str, wanted: str) -> dict[str, A
     return found
 
 
+def archived(run: Callable[..., Answer], text: str, since: str) -> dict[str, Any]:
+    """Return the runs of archived segments by repository, without repositories that cannot be listed.
+
+    Args:
+        run: Runs a command of pgBackRest on a repository.
+        text: What `pgbackrest info` printed.
+        since: `newest` or `oldest`, the backup with whose start they begin.
+    """
+    found: dict[str, Any] = {}
+    try:
+        stanzas = json.loads(text)
+    except ValueError:
+        return found
+    for stanza in stanzas:
+        for archive in stanza.get("archive", []):
+            place = archive["database"]
+            backups = [each for each in stanza.get("backup", []) if each["database"] == place]
+            if not backups:
+                continue
+            chosen = (max if since == "newest" else min)(backups, key=lambda each: each["timestamp"]["stop"])
+            folder, first = f"archive/{stanza['name']}/{archive['id']}", chosen["archive"]["start"][8:16]
+            times = listed(run, str(place["repo-key"]), folder, first)
+            if times is not None:
+                found[str(place["repo-key"])] = runs(times)
+    return found
+
+
+def listed(run: Callable[..., Answer], number: str, folder: str, first: str) -> dict[int, int] | None:
+    """Return the times of the archived segments by their numbers; None if a folder cannot be listed."""
+    code, out, _ = run(number, "repo-ls", folder, "--filter=^[0-9A-F]{16}$")
+    times: dict[int, int] = {}
+    for log in out.decode().split() if code == 0 else []:
+        if log[8:] < first:
+            continue
+        code, out, _ = run(number, "repo-ls", f"{folder}/{log}", "--output=json")
+        if code != 0:
+            break
+        for name, entry in json.loads(out).items():
+            if parts := SEGMENT.match(name):
+                segment = int(parts["log"], 16) * SEGMENTS_OF_A_LOG + int(parts["part"], 16)
+                times[segment] = max(entry.get("time", 0), times.get(segment, 0))
+    return times if code == 0 else None
+
+
+def runs(times: dict[int, int]) -> list[list[int]]:
+    """Return the runs of successive segments, each as the first, the last, and the time of the last."""
+    found: list[list[int]] = []
+    for segment in sorted(times):
+        if found and segment == found[-1][1] + 1:
+            found[-1][1:] = [segment, times[segment]]
+        else:
+            found.append([segment, segment, times[segment]])
+    return found
+
+
 def as_number(timeline: str) -> int:
     """Return the number of a timeline, which may be written as 0x1F; 0 if it is none."""
     try:
@@ -112,8 +180,9 @@ def as_number(timeline: str) -> int:
 
 def main() -> None:
     """Run the module."""
-    arguments = {"stanza": {"type": "str", "required": True}, "config": {"type": "str", "no_log": True}}
-    module = AnsibleModule(arguments | {"timeline": {"type": "str"}}, supports_check_mode=True)
+    arguments: dict[str, Any] = {"stanza": {"type": "str", "required": True}, "config": {"type": "str", "no_log": True}}
+    arguments |= {"timeline": {"type": "str"}, "archive": {"type": "str", "choices": ["newest", "oldest"]}}
+    module = AnsibleModule(arguments, supports_check_mode=True)
     base = ["pgbackrest", f"--stanza={module.params['stanza']}", "--io-timeout=10", "--log-level-console=warn"]
     if not module.get_bin_path("pgbackrest"):
         module.exit_json(changed=False, rc=127, stdout="", stderr="pgBackRest is not installed on this host")
@@ -131,7 +200,9 @@ def main() -> None:
         code, out, error = module.run_command([*base, "--output=json", "info"], cwd="/", encoding=None)
         text, wanted = printable(out), module.params["timeline"]
         found = histories(run, text, wanted) if code == 0 and wanted is not None else {}
-    module.exit_json(changed=False, rc=code, stdout=text, stderr=printable(error), histories=found)
+        since = module.params["archive"]
+        wal = archived(run, text, since) if code == 0 and since else {}
+    module.exit_json(changed=False, rc=code, stdout=text, stderr=printable(error), histories=found, archived=wal)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from tests.support.drills.playbooks import play
+from tests.support.drills.story import beside, now
 from tests.support.live.commands import Command
 from tests.support.live.fleet import LiveFleet, eventually
 
@@ -14,10 +15,16 @@ OFF = ["site.yml", "--tags=base,postgres,backup", "-e", '{"pgbackrest_repositori
 ON = OFF[:2]
 
 
+def backups(command: Command) -> list[str]:
+    """Return the labels of the backups, the newest last."""
+    rows = json.loads(command("backups", "--json").stdout)["backups"]
+    return [row["label"] for row in sorted(rows, key=lambda row: str(row["stop"]))]
+
+
 @pytest.mark.usefixtures("healthy_fleet")
 def test_backups_are_switched_off_and_on_again(fleet: LiveFleet, command: Command) -> None:
     keeper = fleet.group("backup")[0]
-    kept = json.loads(command("backups", "--json").stdout)["backups"][-1]["label"]
+    kept = backups(command)[-1]
     hosts = {host.name: host for host in [*fleet.group("postgres"), keeper]}.values()
     try:
         play(fleet, *OFF).succeeded()
@@ -28,10 +35,17 @@ def test_backups_are_switched_off_and_on_again(fleet: LiveFleet, command: Comman
         )
         assert play(fleet, *OFF).succeeded().hosts_with("changed") == set()
         assert "There are no backups" in command("status").stdout
+        meanwhile = now(fleet)
     finally:
         play(fleet, *ON).succeeded()
     assert fleet.sql(fleet.primary, "show archive_mode") == "on"
-    assert command("backup").returncode == 0
-    assert kept in command("backups").stdout, "the repository was not kept"
+    # The log of the time without archiving is missing, so only a new backup leads to later times.
+    assert eventually(lambda: backups(command)[-1] != kept, within=120, every=5)
+    assert kept in backups(command), "the repository was not kept"
+    refused = command("restore", meanwhile)
+    assert refused.returncode != 0
+    assert "the archive lacks WAL" in " ".join((refused.stdout + refused.stderr).split())
+    with beside(command, now(fleet)) as shown:
+        assert shown("select 1") == "1"
     assert eventually(lambda: "no backups" not in command("status").stdout, within=60, every=5)
     assert play(fleet, *ON).succeeded().hosts_with("changed") == set()

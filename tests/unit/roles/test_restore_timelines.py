@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from plugins.filter import restore
+from plugins.filter.backups import backup_gap, backup_silent
 from tests.unit.roles.modules import Run, load, read_list
-from tests.unit.roles.restore_samples import FULL, GB, HERE, LATE, OPTIONS, evaluate, info
+from tests.unit.roles.restore_samples import DIFF, FULL, GB, HERE, LATE, OPTIONS, evaluate, info
 from tools.fleet.context import ROOT
 
 # Timeline 1 was left at 0/5000000, and timeline 2 at 0/9000000 by a promotion.
@@ -106,6 +107,72 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, run_module: Run) -> Any
 def test_the_history_of_a_timeline_is_read(ask: Any, wanted: str, timeline: int | None, history: str) -> None:
     expected = {"2": {"timelines": [1, 2, 31], "timeline": timeline, "history": history}}
     assert ask(PROGRAM, timeline=wanted)["histories"] == expected
+
+
+ARCHIVE = """#!/bin/sh
+case "$*" in
+*info) cat <<'END'
+[{"name": "main", "archive": [{"id": "17-1", "database": {"id": 1, "repo-key": 2}}], "backup": [
+  {"database": {"id": 1, "repo-key": 2}, "timestamp": {"stop": 5}, "archive": {"start": "000000010000000000000003"}},
+  {"database": {"id": 1, "repo-key": 2}, "timestamp": {"stop": 9}, "archive": {"start": "000000020000000100000000"}}
+]}]
+END
+;;
+*repo-ls*archive/main/17-1/0000000100000000*) cat <<'END'
+{".": {"type": "path"}, "000000010000000000000003-aa.zst": {"time": 10},
+"000000010000000000000004-aa.zst": {"time": 20},
+"000000010000000000000006-aa.zst": {"time": 30}, "000000010000000000000006.00000028.backup": {"time": 31},
+"00000001000000000000000A.partial": {"time": 40}}
+END
+;;
+*repo-ls*archive/main/17-1/0000000200000000*) echo '{"0000000200000000000000FF-bb.zst": {"time": 50}}' ;;
+*repo-ls*archive/main/17-1/0000000200000001*) echo '{"000000020000000100000000-bb.zst": {"time": 60}}' ;;
+*repo-ls*) printf '0000000100000000\\n0000000200000000\\n0000000200000001\\n' ;;
+esac
+"""
+
+
+def test_the_archive_is_listed_in_runs_without_a_gap_on_all_timelines(ask: Any) -> None:
+    runs = [[3, 4, 20], [6, 6, 30], [255, 256, 60]]
+    assert ask(ARCHIVE, archive="oldest")["archived"] == {"2": runs}
+    assert ask(ARCHIVE, archive="newest")["archived"] == {"2": [[256, 256, 60]]}
+    assert ask(ARCHIVE)["archived"] == {}
+    broken = ARCHIVE.replace(
+        "*archive/main/17-1/0000000200000001*) echo", "*archive/main/17-1/0000000200000001*) exit 1; echo"
+    )
+    assert ask(broken, archive="oldest")["archived"] == {}
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        ("2026-11-29 02:00+00", ""),
+        ("2026-11-29 03:00:01+00", "Choose 2026-11-29 03:00:00+00 or an earlier time; a backup that is made now"),
+        ("latest", "Choose 2026-11-29 03:00:00+00 or an earlier time"),
+    ],
+)
+def test_a_time_after_a_gap_in_the_archive_is_refused(to: str, reason: str) -> None:
+    """Postgres would end with an error at the gap, after Patroni was stopped."""
+    gap = int(restore.parsed("2026-11-29 03:00:00+00").timestamp())
+    answer = info([on(DIFF, 1, "0/5000001")]) | {"archived": {"1": [[1, 9, gap], [11, 12, gap + 900]]}}
+    options = HERE | {"to": to, "free": 99 * GB}
+    refusal = restore.plan(answer, options)["refusal"]
+    assert reason in refusal
+    assert bool(refusal) == bool(reason)
+    whole = answer | {"archived": {"1": [[1, 12, gap + 900]]}}
+    assert restore.plan(whole, options)["refusal"] == ""
+
+
+def test_a_later_backup_reaches_times_after_the_gap() -> None:
+    gap = int(restore.parsed("2026-11-29 03:00:00+00").timestamp())
+    late = on(LATE, 1, "0/C000001") | {"archive": {"start": "00000001000000000000000B"}}
+    answer = info([on(DIFF, 1, "0/5000001"), late]) | {"archived": {"1": [[1, 9, gap], [11, 12, gap + 90_000]]}}
+    assert restore.plan(answer, HERE | {"to": "2026-11-29 10:00:05+00", "free": 99 * GB})["refusal"] == ""
+    between = restore.plan(answer, HERE | {"to": "2026-11-29 09:00+00", "free": 99 * GB})["refusal"]
+    assert "03:00:00+00 or an earlier time, or 2026-11-29 10:00:01+00 or a later time." in between
+    assert not backup_gap(answer)
+    assert backup_gap(info([on(DIFF, 1, "0/5000001")]) | {"archived": answer["archived"]})
+    assert [backup_silent(answer, gap + 90_000 + seconds) for seconds in (60, 61)] == [False, True]
 
 
 def test_a_repository_without_histories_is_no_obstacle(ask: Any) -> None:
