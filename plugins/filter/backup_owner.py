@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from plugins.filter.backups import WRONG_PASS
-from plugins.filter.restore import backups, shown, stanzas
+from plugins.filter.restore import backups, stanzas
+from plugins.moments import shown
 
 ELSEWHERE = "Two fleets must not share a repository: set another path or bucket in pgbackrest_repositories"
 

@@ -1,22 +1,19 @@
 """Checks a restore before anything is stopped: its options, the backups in the repository, and disks."""
 
 import json
-import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta, timezone
 from math import floor, inf
 from typing import Any
 
 from plugins.filter.backups import OTHER_PASS, UNREADABLE, WRONG_PASS, backup_reason
 from plugins.filter.cause import first_cause
+from plugins.moments import EXAMPLE, parsed, shown
 from plugins.restores import UNDONE, sentence
 from plugins.timelines import gap_after, leads_there, timeline_refusal
 
 Options = Mapping[str, Any]
 Backup = Mapping[str, Any]
-TIME = re.compile(r"(?P<time>\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d(\.\d{1,6})?)?) ?(?P<zone>Z|UTC|[+-]\d\d(:?\d\d)?)?")
-EXAMPLE = '"2026-11-29 03:00:00+00"'
 GUIDE = "docs/backups.md explains it"
 OTHER_TIMELINE = "Add -e restore_timeline with the number of the timeline that had those data (docs/backups.md)"
 # Codes of `pgbackrest info`: neither the stanza's folder nor its data exist, or it has no backup.
@@ -25,49 +22,9 @@ NO_STANZA, NO_BACKUP = (1, 3), 2
 LATEST = "latest"
 
 
-def parsed(text: str) -> datetime:
-    """Return a point in time in UTC.
-
-    Raises:
-        ValueError: If it is not a time with a time zone. The message explains what to write.
-    """
-    found = TIME.fullmatch(text.strip())
-    if not found:
-        raise ValueError(f"restore_to = {text!r} is not a point in time. Write it like {EXAMPLE}.")
-    try:
-        moment = datetime.fromisoformat(found["time"])
-    except ValueError as error:
-        raise ValueError(f"restore_to = {text!r} does not exist ({error}). Write it like {EXAMPLE}.") from error
-    if not found["zone"]:
-        raise ValueError(
-            f"restore_to = {text!r} has no time zone, so it may mean another moment than yours. Write "
-            f"{text.strip()}+00 for UTC, or the offset of your zone."
-        )
-    try:
-        return moment.replace(tzinfo=offset(found["zone"])).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError(f"restore_to = {text!r} does not exist in UTC. Write it like {EXAMPLE}.") from error
-
-
-def offset(zone: str) -> timezone:
-    """Return the time zone of Z, UTC, +01, +0130 or +01:30."""
-    if zone in ("Z", "UTC"):
-        return UTC
-    digits = zone[1:].replace(":", "").ljust(4, "0")
-    shift = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
-    return timezone(-shift if zone[0] == "-" else shift)
-
-
 def target(text: str) -> str:
     """Return a point in time as Postgres and pgBackRest read it, in UTC; nothing for the end of the archive."""
     return "" if text == LATEST else f"{parsed(text):%Y-%m-%d %H:%M:%S.%f}+00"
-
-
-def shown(moment: datetime | float) -> str:
-    """Return a point in time for a person."""
-    if not isinstance(moment, datetime):
-        moment = datetime.fromtimestamp(moment, UTC)
-    return f"{moment:%Y-%m-%d %H:%M:%S}+00"
 
 
 def request_refusal(options: Options, now: float) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from plugins.filter.restore import parsed, shown
+from plugins.moments import parsed, shown
 
 LATER = "-e restore_older_schema=true and deploy afterwards, which migrates again"
 

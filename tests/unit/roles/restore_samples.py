@@ -6,7 +6,7 @@ from typing import Any
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
 
-from plugins.filter import restore
+from plugins.moments import parsed
 from tests.unit.roles.modules import read_yaml
 
 GB = 1024**3
@@ -23,7 +23,7 @@ OPTIONS: dict[str, Any] = {
 
 
 def backup(label: str, stop: str, size: int = GB) -> dict[str, Any]:
-    timestamp = int(restore.parsed(stop).timestamp())
+    timestamp = int(parsed(stop).timestamp())
     return {"label": label, "timestamp": {"start": timestamp - 10, "stop": timestamp}, "info": {"size": size}}
 
 

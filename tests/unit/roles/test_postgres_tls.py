@@ -37,7 +37,9 @@ def settings(
     )
     if plain is not None:
         # Without rows, the module returns an empty mapping.
-        rows = [{"query_result": [{"client": client} for client in clients] or {}} for clients in plain]
+        rows: list[dict[str, Any]] = [
+            {"query_result": [{"client": client} for client in clients] or {}} for clients in plain
+        ]
         found["hostvars"] = {f"db{number}": {"__postgres_plain": row} for number, row in enumerate(rows, 1)}
         found |= {"ansible_play_hosts": [*found["hostvars"]], "__postgres_plain": rows[0]}
     (reload, *_) = read_list("roles/postgres/handlers/main.yml")

@@ -10,12 +10,13 @@ import pytest
 import yaml
 
 from plugins.filter import restore
+from plugins.moments import parsed
 from tests.unit.playbooks import of_the_project
 from tests.unit.roles.modules import ROLES, load, read_list, read_yaml
 from tests.unit.roles.restore_samples import ALL, DIFF, FULL, GB, HERE, OPTIONS, info
 
 reached = load(ROLES / "restore/library/restore_reached.py")
-NOW = restore.parsed("2026-11-29 12:00:00+00").timestamp()
+NOW = parsed("2026-11-29 12:00:00+00").timestamp()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import pytest
 
 from plugins.filter import restore
 from plugins.filter.backups import backup_gap, backup_silent
+from plugins.moments import parsed
 from tests.unit.roles.modules import Run, load, read_list
 from tests.unit.roles.restore_samples import DIFF, FULL, GB, HERE, LATE, OPTIONS, evaluate, info
 from tools.fleet.context import ROOT
@@ -153,7 +154,7 @@ def test_the_archive_is_listed_in_runs_without_a_gap_on_all_timelines(ask: Any) 
 )
 def test_a_time_after_a_gap_in_the_archive_is_refused(to: str, reason: str) -> None:
     """Postgres would end with an error at the gap, after Patroni was stopped."""
-    gap = int(restore.parsed("2026-11-29 03:00:00+00").timestamp())
+    gap = int(parsed("2026-11-29 03:00:00+00").timestamp())
     answer = info([on(DIFF, 1, "0/5000001")]) | {"archived": {"1": [[1, 9, gap], [11, 12, gap + 900]]}}
     options = HERE | {"to": to, "free": 99 * GB}
     refusal = restore.plan(answer, options)["refusal"]
@@ -164,7 +165,7 @@ def test_a_time_after_a_gap_in_the_archive_is_refused(to: str, reason: str) -> N
 
 
 def test_a_later_backup_reaches_times_after_the_gap() -> None:
-    gap = int(restore.parsed("2026-11-29 03:00:00+00").timestamp())
+    gap = int(parsed("2026-11-29 03:00:00+00").timestamp())
     late = on(LATE, 1, "0/C000001") | {"archive": {"start": "00000001000000000000000B"}}
     answer = info([on(DIFF, 1, "0/5000001"), late]) | {"archived": {"1": [[1, 9, gap], [11, 12, gap + 90_000]]}}
     assert restore.plan(answer, HERE | {"to": "2026-11-29 10:00:05+00", "free": 99 * GB})["refusal"] == ""
