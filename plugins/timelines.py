@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 SEGMENTS_OF_A_LOG = 256
-# By number of the repository, runs of archived segments without a gap: first, last, and the time of the last.
+# By number of the repository, runs of archived segments without a gap: first, last, its time, that of the one before.
 Archived = Mapping[str, Sequence[Sequence[int]]]
 # By number of the repository: `timelines`, those that it knows; `timeline`, to which a restore goes, and its `history`.
 Histories = Mapping[str, Mapping[str, Any]]
@@ -33,14 +33,15 @@ def position(text: str) -> int:
 
 
 def gap_after(backup: Mapping[str, Any], archived: Archived) -> int | None:
-    """Return the time of the last segment before the first gap in the log since a backup; None if there is no gap.
+    """Return a time until which the log since a backup has no gap; None if it has none at all.
 
+    It is that of the segment before the last one: a last segment may have been archived long after it was written.
     Without a list of the archive, this trusts that it has everything.
     """
     name = backup["archive"]["start"]
     first = int(name[8:16], 16) * SEGMENTS_OF_A_LOG + int(name[16:24], 16)
     later = [run for run in archived.get(str((backup.get("database") or {}).get("repo-key")), []) if run[1] >= first]
-    return later[0][2] if len(later) > 1 else None
+    return later[0][3] if len(later) > 1 else None
 
 
 def timeline_refusal(wanted: str, histories: Histories) -> str:

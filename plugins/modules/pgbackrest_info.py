@@ -66,7 +66,8 @@ histories:
   type: dict
 archived:
   description: By number of the repository the archived WAL in runs without a gap, each as the number of its first
-    segment, that of its last one, and the time at which that was archived. A segment counts for all timelines.
+    segment, that of its last one, the time at which that was archived, and the time of the one before. A segment counts
+    for all timelines.
   returned: always
   type: dict
 """
@@ -160,13 +161,13 @@ def listed(run: Callable[..., Answer], number: str, folder: str, first: str) -> 
 
 
 def runs(times: dict[int, int]) -> list[list[int]]:
-    """Return the runs of successive segments, each as the first, the last, and the time of the last."""
+    """Return the runs of successive segments, each as the first, the last, its time, and the time of the one before."""
     found: list[list[int]] = []
     for segment in sorted(times):
         if found and segment == found[-1][1] + 1:
-            found[-1][1:] = [segment, times[segment]]
+            found[-1][1:] = [segment, times[segment], found[-1][2]]
         else:
-            found.append([segment, segment, times[segment]])
+            found.append([segment, segment, times[segment], times[segment]])
     return found
 
 

@@ -134,9 +134,9 @@ esac
 
 
 def test_the_archive_is_listed_in_runs_without_a_gap_on_all_timelines(ask: Any) -> None:
-    runs = [[3, 4, 20], [6, 6, 30], [255, 256, 60]]
+    runs = [[3, 4, 20, 10], [6, 6, 30, 30], [255, 256, 60, 50]]
     assert ask(ARCHIVE, archive="oldest")["archived"] == {"2": runs}
-    assert ask(ARCHIVE, archive="newest")["archived"] == {"2": [[256, 256, 60]]}
+    assert ask(ARCHIVE, archive="newest")["archived"] == {"2": [[256, 256, 60, 60]]}
     assert ask(ARCHIVE)["archived"] == {}
     broken = ARCHIVE.replace(
         "*archive/main/17-1/0000000200000001*) echo", "*archive/main/17-1/0000000200000001*) exit 1; echo"
@@ -155,19 +155,23 @@ def test_the_archive_is_listed_in_runs_without_a_gap_on_all_timelines(ask: Any) 
 def test_a_time_after_a_gap_in_the_archive_is_refused(to: str, reason: str) -> None:
     """Postgres would end with an error at the gap, after Patroni was stopped."""
     gap = int(parsed("2026-11-29 03:00:00+00").timestamp())
-    answer = info([on(DIFF, 1, "0/5000001")]) | {"archived": {"1": [[1, 9, gap], [11, 12, gap + 900]]}}
+    answer = info([on(DIFF, 1, "0/5000001")]) | {
+        "archived": {"1": [[1, 9, gap + 600, gap], [11, 12, gap + 900, gap + 800]]}
+    }
     options = HERE | {"to": to, "free": 99 * GB}
     refusal = restore.plan(answer, options)["refusal"]
     assert reason in refusal
     assert bool(refusal) == bool(reason)
-    whole = answer | {"archived": {"1": [[1, 12, gap + 900]]}}
+    whole = answer | {"archived": {"1": [[1, 12, gap + 900, gap + 800]]}}
     assert restore.plan(whole, options)["refusal"] == ""
 
 
 def test_a_later_backup_reaches_times_after_the_gap() -> None:
     gap = int(parsed("2026-11-29 03:00:00+00").timestamp())
     late = on(LATE, 1, "0/C000001") | {"archive": {"start": "00000001000000000000000B"}}
-    answer = info([on(DIFF, 1, "0/5000001"), late]) | {"archived": {"1": [[1, 9, gap], [11, 12, gap + 90_000]]}}
+    answer = info([on(DIFF, 1, "0/5000001"), late]) | {
+        "archived": {"1": [[1, 9, gap + 600, gap], [11, 12, gap + 90_000, gap]]}
+    }
     assert restore.plan(answer, HERE | {"to": "2026-11-29 10:00:05+00", "free": 99 * GB})["refusal"] == ""
     between = restore.plan(answer, HERE | {"to": "2026-11-29 09:00+00", "free": 99 * GB})["refusal"]
     assert "03:00:00+00 or an earlier time, or 2026-11-29 10:00:01+00 or a later time." in between
