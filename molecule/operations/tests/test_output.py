@@ -28,6 +28,6 @@ def test_a_run_prints_no_secret_even_with_every_difference(fleet: LiveFleet, tmp
     file.touch(mode=0o600)
     file.write_text(json.dumps(others))
     run = play(fleet, "site.yml", "--check", "--diff", "-vvv", "--extra-vars", f"@{file}").succeeded()
-    assert "--- before" in run.text, "a difference that has no secret is printed"
+    assert len(run.hosts_with("changed")) > 3, "files with secrets differ"
     searched = {name: [*lines, others.get(f"vault_{name}", lines[0])] for name, lines in found.items()}
     assert [name for name, lines in searched.items() if any(line in run.text for line in lines)] == []
