@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from plugins.timelines import gap_after
+from plugins.timelines import gap_after, leads_there
 
 # After a longer time without archived WAL, one does not know whether some is missing.
 QUIET_SECONDS = 60
@@ -51,13 +51,18 @@ def backup_rows(text: str) -> list[dict[str, Any]]:
 def backup_gap(answer: Mapping[str, Any]) -> bool:
     """Whether a repository lacks WAL since its newest backup, so that later points in time cannot be reached.
 
+    That is also so if a restore has undone the time of its newest backup.
+
     Args:
-        answer: The result of the module pgbackrest_info with `archive: newest`.
+        answer: The result of the module pgbackrest_info with `archive: newest` and `timeline: latest`.
     """
     newest: dict[Any, Mapping[str, Any]] = {}
     for backup in _stanza(answer["stdout"]).get("backup", []):
         newest[backup["database"]["repo-key"]] = backup
-    return any(gap_after(backup, answer["archived"]) is not None for backup in newest.values())
+    return any(
+        gap_after(backup, answer["archived"]) is not None or not leads_there(backup, answer["histories"])
+        for backup in newest.values()
+    )
 
 
 def backup_silent(answer: Mapping[str, Any], now: float) -> bool:

@@ -66,14 +66,14 @@ histories:
   type: dict
 archived:
   description: By number of the repository the archived WAL in runs without a gap, each as the number of its first
-    segment, that of its last one, the time at which that was archived, and the time of the one before. A segment counts
-    for all timelines.
+    segment, that of its last one, the time at which that was archived, and the time of the one before. Only the WAL
+    that leads to O(timeline), by default to the latest one. Without repositories whose history cannot be read.
   returned: always
   type: dict
 """
 
-SEGMENT = re.compile(r"[0-9A-F]{8}(?P<log>[0-9A-F]{8})(?P<part>[0-9A-F]{8})(-|$)")
-SEGMENTS_OF_A_LOG = 256
+SEGMENT = re.compile(r"(?P<timeline>[0-9A-F]{8})(?P<log>[0-9A-F]{8})(?P<part>[0-9A-F]{8})(-|$)")
+SEGMENTS_OF_A_LOG, SEGMENT_SIZE = 256, 16 * 1024**2
 Answer = tuple[int, bytes, bytes]
 
 
@@ -116,15 +116,17 @@ def histories(run: Callable[..., Answer], text: str, wanted: str) -> dict[str, A
     return found
 
 
-def archived(run: Callable[..., Answer], text: str, since: str) -> dict[str, Any]:
+def archived(run: Callable[..., Answer], text: str, wanted: str, since: str) -> dict[str, Any]:
     """Return the runs of archived segments by repository, without repositories that cannot be listed.
 
     Args:
         run: Runs a command of pgBackRest on a repository.
         text: What `pgbackrest info` printed.
+        wanted: The timeline to which they lead; empty or `latest` for the latest one.
         since: `newest` or `oldest`, the backup with whose start they begin.
     """
     found: dict[str, Any] = {}
+    known = histories(run, text, wanted)
     try:
         stanzas = json.loads(text)
     except ValueError:
@@ -136,15 +138,40 @@ def archived(run: Callable[..., Answer], text: str, since: str) -> dict[str, Any
             if not backups:
                 continue
             chosen = (max if since == "newest" else min)(backups, key=lambda each: each["timestamp"]["stop"])
-            folder, first = f"archive/{stanza['name']}/{archive['id']}", chosen["archive"]["start"][8:16]
-            times = listed(run, str(place["repo-key"]), folder, first)
+            number, start = str(place["repo-key"]), chosen["archive"]["start"]
+            if wanted == "current":
+                timelines = [(0, int(start[:8], 16))]
+            elif (known.get(number) or {}).get("timeline"):
+                timelines = lineage(known[number])
+            else:
+                continue
+            times = listed(run, number, f"archive/{stanza['name']}/{archive['id']}", start[8:16], timelines)
             if times is not None:
-                found[str(place["repo-key"])] = runs(times)
+                found[number] = runs(times)
     return found
 
 
-def listed(run: Callable[..., Answer], number: str, folder: str, first: str) -> dict[int, int] | None:
-    """Return the times of the archived segments by their numbers; None if a folder cannot be listed."""
+def lineage(known: dict[str, Any]) -> list[tuple[int, int]]:
+    """Return the timelines that lead to one, the oldest first, each with the number of its first segment.
+
+    A promotion, or the end of a restore, copies the segment in which it happens to the new timeline.
+    """
+    first, found = 0, []
+    for line in known["history"].splitlines():
+        if fields := line.split():
+            found.append((first, int(fields[0])))
+            upper, _, lower = fields[1].partition("/")
+            first = ((int(upper, 16) << 32) + int(lower, 16)) // SEGMENT_SIZE
+    return [*found, (first, known["timeline"])]
+
+
+def listed(
+    run: Callable[..., Answer], number: str, folder: str, first: str, timelines: list[tuple[int, int]]
+) -> dict[int, int] | None:
+    """Return the times of the archived segments by their numbers; None if a folder cannot be listed.
+
+    A segment counts on the last timeline that has begun by then. On others it has a past that was undone.
+    """
     code, out, _ = run(number, "repo-ls", folder, "--filter=^[0-9A-F]{16}$")
     times: dict[int, int] = {}
     for log in out.decode().split() if code == 0 else []:
@@ -156,7 +183,8 @@ def listed(run: Callable[..., Answer], number: str, folder: str, first: str) -> 
         for name, entry in json.loads(out).items():
             if parts := SEGMENT.match(name):
                 segment = int(parts["log"], 16) * SEGMENTS_OF_A_LOG + int(parts["part"], 16)
-                times[segment] = max(entry.get("time", 0), times.get(segment, 0))
+                if int(parts["timeline"], 16) == [timeline for begun, timeline in timelines if begun <= segment][-1]:
+                    times[segment] = entry.get("time", 0)
     return times if code == 0 else None
 
 
@@ -202,7 +230,7 @@ def main() -> None:
         text, wanted = printable(out), module.params["timeline"]
         found = histories(run, text, wanted) if code == 0 and wanted is not None else {}
         since = module.params["archive"]
-        wal = archived(run, text, since) if code == 0 and since else {}
+        wal = archived(run, text, wanted or "", since) if code == 0 and since else {}
     module.exit_json(changed=False, rc=code, stdout=text, stderr=printable(error), histories=found, archived=wal)
 
 

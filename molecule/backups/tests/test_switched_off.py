@@ -36,6 +36,9 @@ def test_backups_are_switched_off_and_on_again(fleet: LiveFleet, command: Comman
         assert play(fleet, *OFF).succeeded().hosts_with("changed") == set()
         assert "There are no backups" in command("status").stdout
         meanwhile = now(fleet)
+        # At least one segment of WAL is written and left in this time.
+        for _ in range(2):
+            fleet.sql(fleet.primary, "select pg_switch_wal() from pg_create_restore_point('not archived')")
     finally:
         play(fleet, *ON).succeeded()
     assert fleet.sql(fleet.primary, "show archive_mode") == "on"

@@ -122,20 +122,28 @@ END
 *repo-ls*archive/main/17-1/0000000100000000*) cat <<'END'
 {".": {"type": "path"}, "000000010000000000000003-aa.zst": {"time": 10},
 "000000010000000000000004-aa.zst": {"time": 20},
-"000000010000000000000006-aa.zst": {"time": 30}, "000000010000000000000006.00000028.backup": {"time": 31},
-"00000001000000000000000A.partial": {"time": 40}}
+"000000010000000000000005-aa.zst": {"time": 25}, "000000010000000000000006.00000028.backup": {"time": 31},
+"000000010000000000000007-aa.zst": {"time": 30}, "00000001000000000000000A.partial": {"time": 40}}
 END
 ;;
 *repo-ls*archive/main/17-1/0000000200000000*) echo '{"0000000200000000000000FF-bb.zst": {"time": 50}}' ;;
 *repo-ls*archive/main/17-1/0000000200000001*) echo '{"000000020000000100000000-bb.zst": {"time": 60}}' ;;
+*repo-ls*history*) printf '00000002.history\\n' ;;
 *repo-ls*) printf '0000000100000000\\n0000000200000000\\n0000000200000001\\n' ;;
+*repo-get*) printf '1\\t0/6000028\\tno recovery target specified\\n' ;;
 esac
 """
 
 
-def test_the_archive_is_listed_in_runs_without_a_gap_on_all_timelines(ask: Any) -> None:
-    runs = [[3, 4, 20, 10], [6, 6, 30, 30], [255, 256, 60, 50]]
+def test_the_archive_is_listed_in_runs_without_a_gap_on_the_way_to_a_timeline(ask: Any) -> None:
+    """Timeline 1 has a segment 7 too, but timeline 2 has left it in segment 6."""
+    runs = [[3, 5, 25, 20], [255, 256, 60, 50]]
     assert ask(ARCHIVE, archive="oldest")["archived"] == {"2": runs}
+    assert ask(ARCHIVE, archive="oldest", timeline="latest")["archived"] == {"2": runs}
+    of_1 = {"2": [[3, 5, 25, 20], [7, 7, 30, 30]]}
+    assert ask(ARCHIVE, archive="oldest", timeline="1")["archived"] == of_1
+    assert ask(ARCHIVE, archive="oldest", timeline="current")["archived"] == of_1
+    assert ask(ARCHIVE, archive="oldest", timeline="9")["archived"] == {}
     assert ask(ARCHIVE, archive="newest")["archived"] == {"2": [[256, 256, 60, 60]]}
     assert ask(ARCHIVE)["archived"] == {}
     broken = ARCHIVE.replace(
@@ -170,13 +178,16 @@ def test_a_later_backup_reaches_times_after_the_gap() -> None:
     gap = int(parsed("2026-11-29 03:00:00+00").timestamp())
     late = on(LATE, 1, "0/C000001") | {"archive": {"start": "00000001000000000000000B"}}
     answer = info([on(DIFF, 1, "0/5000001"), late]) | {
-        "archived": {"1": [[1, 9, gap + 600, gap], [11, 12, gap + 90_000, gap]]}
+        "histories": {},
+        "archived": {"1": [[1, 9, gap + 600, gap], [11, 12, gap + 90_000, gap]]},
     }
     assert restore.plan(answer, HERE | {"to": "2026-11-29 10:00:05+00", "free": 99 * GB})["refusal"] == ""
     between = restore.plan(answer, HERE | {"to": "2026-11-29 09:00+00", "free": 99 * GB})["refusal"]
     assert "03:00:00+00 or an earlier time, or 2026-11-29 10:00:01+00 or a later time." in between
     assert not backup_gap(answer)
-    assert backup_gap(info([on(DIFF, 1, "0/5000001")]) | {"archived": answer["archived"]})
+    undone = {"histories": {"1": LATEST | {"history": "1\t0/B000000\n"}}}
+    assert backup_gap(answer | undone), "the newest backup does not lead to the latest timeline"
+    assert backup_gap(answer | info([on(DIFF, 1, "0/5000001")]))
     assert [backup_silent(answer, gap + 90_000 + seconds) for seconds in (60, 61)] == [False, True]
 
 
