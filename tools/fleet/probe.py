@@ -23,6 +23,8 @@ from tools.fleet import host_facts
 
 DRAINED = Path("/var/lib/flaskfleet/drain")
 PASSWORDS = Path("/etc/redis-exporter.json")
+# What this host's member of etcd serves, and the folder of the host's certificate.
+ETCD_SETTINGS, TLS = Path("/etc/systemd/system/etcd.service.d/fleet.conf"), Path("/etc/fleet-tls")
 REDIS_PORTS = {"cache": 6379, "store": 6380}
 SENTINEL_PORT, ETCD_PORT, PATRONI_PORT, HTTPS_PORT = 26379, 2379, 8008, 443
 HAPROXY_PORT = 8404
@@ -55,22 +57,24 @@ SEVERAL = ("", "etcd", "candidates", "app")
 Facts = dict[str, Any]
 
 
-def send(address: str, port: int, request: str, shutdown: bool = False) -> str:
+def send(address: str, port: int, request: str, shutdown: bool = False, tls: Any = None) -> str:
     """Send a request and return the answer up to its end.
 
-    `shutdown` closes our side of the connection, so that Redis closes its side after the last answer.
+    `shutdown` closes our side of the connection, so that Redis closes its side after the last answer. `tls` is an
+    SSLContext.
     """
-    with socket.create_connection((address, port), timeout=host_facts.TIMEOUT) as connection:
+    with socket.create_connection((address, port), timeout=host_facts.TIMEOUT) as plain:
+        connection = tls.wrap_socket(plain, server_hostname=address) if tls else plain
         connection.sendall(request.encode())
         if shutdown:
             connection.shutdown(socket.SHUT_WR)
         return b"".join(iter(lambda: connection.recv(65536), b"")).decode()
 
 
-def http(address: str, port: int, request: str, content: str = "") -> tuple[int, str]:
+def http(address: str, port: int, request: str, content: str = "", tls: Any = None) -> tuple[int, str]:
     """Return the status and body of an HTTP answer. Importing urllib would take longer than this script."""
     text = f"{request} HTTP/1.0\r\nHost: {address}\r\nContent-Length: {len(content)}\r\n\r\n{content}"
-    headers, _, body = send(address, port, text).partition("\r\n\r\n")
+    headers, _, body = send(address, port, text, tls=tls).partition("\r\n\r\n")
     return int(headers.split()[1]), body
 
 
@@ -156,11 +160,20 @@ def known(answer: str) -> list[str]:
     return sorted(set(re.findall(r"\r\nip\r\n\$\d+\r\n(\S+)", answer)))
 
 
+def ask_etcd(address: str, path: str, query: Facts) -> Facts:
+    """Return the answer of this host's member of etcd. By TLS, if it serves that, with the host's certificate."""
+    context = None
+    if ETCD_SETTINGS.exists() and "https://" in ETCD_SETTINGS.read_text():
+        context = importlib.import_module("ssl").create_default_context(cafile=str(TLS / "ca.pem"))
+        context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+    return dict(json.loads(http(address, ETCD_PORT, f"POST {path}", json.dumps(query), context)[1]))
+
+
 def etcd(address: str) -> Facts:
     """Query whether this etcd member knows a leader, whether it leads, its alarms, and the addresses of all members."""
-    status = json.loads(http(address, ETCD_PORT, "POST /v3/maintenance/status")[1])
+    status = ask_etcd(address, "/v3/maintenance/status", {})
     leader = status.get("leader", "0")
-    members = json.loads(http(address, ETCD_PORT, "POST /v3/cluster/member/list", '{"linearizable": false}')[1])
+    members = ask_etcd(address, "/v3/cluster/member/list", {"linearizable": False})
     alarms = re.findall(r"alarm:\s*(\w+)", " ".join(status.get("errors", [])))
     return {
         "etcd": leader != "0",
@@ -173,8 +186,7 @@ def etcd(address: str) -> Facts:
 def deploying(address: str) -> Facts:
     """Read the holder of the deploy lock from etcd. Empty if there is none."""
     key = base64.b64encode(DEPLOY_LOCK.encode()).decode()
-    query = json.dumps({"key": key, "serializable": True})
-    found = json.loads(http(address, ETCD_PORT, "POST /v3/kv/range", query)[1]).get("kvs", [])
+    found = ask_etcd(address, "/v3/kv/range", {"key": key, "serializable": True}).get("kvs", [])
     return dict(json.loads(base64.b64decode(found[0]["value"]))) if found else {}
 
 

@@ -30,7 +30,7 @@ try:
             context.load_cert_chain(*pair)
         connection = context.wrap_socket(connection, server_hostname=address)
     connection.sendall(b"PING\\r\\n" if port in ("6479", "6480") else b"GET /health HTTP/1.0\\r\\n\\r\\n")
-    print(connection.recv(1000).decode().splitlines()[0])
+    print((connection.recv(1000).decode() or "nothing").splitlines()[0])
 except OSError as error:
     print(f"{type(error).__name__}: {error}")
 """
@@ -57,7 +57,7 @@ def stranger(fleet: LiveFleet, host: Host) -> Iterator[Host]:
     """Give a host a certificate of a stranger for a while."""
     fleet.run(host, " ".join(FORGE.format(name=host.name, address=host.address).split()))
     yield host
-    fleet.run(host, "rm /run/foreign.*")
+    fleet.run(host, "rm -f /run/foreign.*")
 
 
 @pytest.fixture(scope="module")
@@ -96,8 +96,19 @@ def test_etcd_and_its_clients_refuse_strangers(fleet: LiveFleet, client: Host, w
         assert "200" not in answer
 
 
-def test_clients_without_tls_still_work(fleet: LiveFleet, client: Host) -> None:
-    assert {ask(fleet, client, member, 2379, "''") for member in fleet.group("etcd")} == {"HTTP/1.0 200 OK"}
+def test_etcd_refuses_clients_without_tls(fleet: LiveFleet, client: Host) -> None:
+    answers = [ask(fleet, client, member, 2379, "''") for member in fleet.group("etcd")]
+    own = fleet.run(client, f"python3 -c {shlex.quote(PROBE)} 127.0.0.1 2379 ''").stdout.strip()
+    assert all(answer == "nothing" or "reset" in answer for answer in (*answers, own)), (answers, own)
+
+
+def test_programs_of_the_database_hosts_reach_etcd(fleet: LiveFleet, client: Host) -> None:
+    """Each host that reaches its clients renews a key there."""
+    reaching = fleet.run(client, "etcdctl get --prefix --keys-only /flaskfleet/main/clients-in-sight/").stdout.split()
+    members = fleet.group("postgres")
+    assert {key.rpartition("/")[2] for key in reaching} >= ({host.name for host in members} if members[1:] else set())
+    for host in members:
+        assert "Leader" in fleet.run(host, "patronictl -c /etc/patroni/config.yml list").stdout
 
 
 def test_replication_is_encrypted_and_verifies_the_primary(fleet: LiveFleet) -> None:

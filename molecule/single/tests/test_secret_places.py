@@ -16,14 +16,14 @@ install -d -m 0755 /run/planted
 printf 'user:%s' "$1" | base64 --wrap=0 >/run/planted/basic
 printf "set pg_stat_statements.track_utility = on; create role planted password '%s'; drop role planted;" "$1" |
     sudo -u postgres psql -XAtq -d "$3"
-etcdctl --endpoints="http://$2:2379" put /planted "$1"
+etcdctl put /planted "$1"
 redis-cli -h "$2" auth "$1" wrong
 """
 CLEAN = """
 cd /
 systemctl stop planted planted-arguments
 rm -r /tmp/planted /var/log/planted /run/planted
-etcdctl --endpoints="http://$1:2379" del /planted
+etcdctl del /planted
 sudo -u postgres psql -XAtq -d "$2" -c "select pg_stat_statements_reset(userid, dbid, queryid)
     from pg_stat_statements where query ~ 'role planted'"
 """

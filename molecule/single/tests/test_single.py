@@ -33,12 +33,17 @@ EXPOSURES = {
     "redis@cache": 1.5,
     "redis@store": 1.5,
 }
-# Writes Patroni's configuration in etcd, with the value that it has.
+# Writes Patroni's configuration in etcd, with the value that it has. May have a certificate and its key.
 WRITE = """
-import base64, json, sys, urllib.request
-opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+import base64, json, ssl, sys, urllib.request
+address, *pair = sys.argv[1:]
+context = ssl.create_default_context(cafile="/etc/fleet-tls/ca.pem")
+if pair:
+    context.load_cert_chain(*pair)
+handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+opener = urllib.request.build_opener(*handlers)
 def call(method, **fields):
-    url = f"http://{sys.argv[1]}:2379/v3/kv/{method}"
+    url = f"https://{address}:2379/v3/kv/{method}"
     return json.load(opener.open(url, json.dumps(fields).encode(), timeout=5))
 key = base64.b64encode(b"/service/main/config").decode()
 call("put", key=key, value=call("range", key=key)["kvs"][0]["value"])
@@ -98,7 +103,7 @@ def test_the_applications_user_cannot_control_the_fleet(fleet: LiveFleet) -> Non
     for address in ("127.0.0.1", node.address):
         write = f"python3 -c {shlex.quote(WRITE)} {address}"
         assert "Connection refused" in fleet.run(node, f"/usr/local/sbin/{fleet.app_name} {write}", check=False).stderr
-        fleet.run(node, write)
+        fleet.run(node, f"{write} /etc/fleet-tls/cert.pem /etc/fleet-tls/key.pem")
 
     unused = {port for _, _, port in ports.may_be_unused(fleet)}
     control = {port for _, _, port in ports.expected(fleet)} - {80, 443, 5432, 6379, 6380, 8000, 9808, 26379}

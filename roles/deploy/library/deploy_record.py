@@ -2,13 +2,13 @@
 """Keep the lock of deploys and their log in etcd."""
 
 import base64
+import http.client
 import json
 import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 from typing import Any
 
+from ansible.module_utils import etcd_client
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -57,8 +57,8 @@ log:
   type: list
 """
 
-URL = "http://127.0.0.1:2379"
-TIMEOUT = 5
+# The member on this host.
+ADDRESS, PORT = "127.0.0.1", 2379
 LOCK, LOG, LOG_END = "/flaskfleet/deploy/lock", "/flaskfleet/deploy/log/", "/flaskfleet/deploy/log0"
 MAX_ENTRIES = 200
 # For the node exporter. The file is not written if its folder does not exist.
@@ -71,20 +71,18 @@ class EtcdError(Exception):
 
 def call(path: str, body: dict[str, Any]) -> dict[str, Any]:
     """Send a request to etcd's JSON API and return the response."""
-    request = urllib.request.Request(f"{URL}/v3/kv/{path}", json.dumps(body).encode())
+    member = f"etcd at {ADDRESS}:{PORT}"
     try:
-        # The member is on this host, so a proxy of the environment must not be used.
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=TIMEOUT) as answer:
-            return dict(json.loads(answer.read()))
-    except urllib.error.HTTPError as error:
+        status, answer = etcd_client.call(ADDRESS, f"/v3/kv/{path}", body, PORT)
+    except (OSError, ValueError, http.client.HTTPException) as error:
         raise EtcdError(
-            f"etcd at {URL} refuses the request: {error.read().decode(errors='replace').strip()}. "
-            "`make status` shows what is wrong with etcd."
+            f"{member} does not answer: {error}. Deploys need its quorum; check it with `make status`."
         ) from error
-    except (OSError, ValueError) as error:
+    if status != http.client.OK:
         raise EtcdError(
-            f"etcd at {URL} does not answer: {error}. Deploys need its quorum; check it with `make status`."
-        ) from error
+            f"{member} refuses the request: {json.dumps(answer)}. `make status` shows what is wrong with etcd."
+        )
+    return answer
 
 
 def get(key: str, end: str = "") -> dict[str, dict[str, Any]]:

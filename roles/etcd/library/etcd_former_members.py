@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import http.client
-import json
 import time
-from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
+from ansible.module_utils import etcd_client
 from ansible.module_utils.basic import AnsibleModule
 
 DOCUMENTATION = r"""
@@ -82,13 +81,10 @@ class Member:
 
 def call(address: str, port: int, path: str, body: dict[str, Any]) -> tuple[int, dict[str, Any]]:
     """Return the status and JSON of a response; status 0 if there is none."""
-    with closing(http.client.HTTPConnection(address, port, timeout=CALL_TIMEOUT)) as connection:
-        try:
-            connection.request("POST", path, json.dumps(body))
-            response = connection.getresponse()
-            return response.status, json.loads(response.read() or "{}")
-        except (OSError, ValueError, http.client.HTTPException):
-            return 0, {}
+    try:
+        return etcd_client.call(address, path, body, port, CALL_TIMEOUT)
+    except (OSError, ValueError, http.client.HTTPException):
+        return 0, {}
 
 
 def read_members(queried: list[str], port: int) -> list[Member]:

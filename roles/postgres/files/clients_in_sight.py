@@ -10,6 +10,7 @@ import http.client
 import json
 import random
 import socket
+import ssl
 import sys
 import time
 from base64 import b64encode
@@ -28,22 +29,46 @@ REACHABLE_TTL = 6  # seconds for which a successful check counts; a dead host mu
 # Minimum seconds between two switchovers, so that a flapping network does not move the primary.
 SWITCHOVER_INTERVAL = 300
 SWITCHOVER_TIMEOUT = 60
+# The CAs of the fleet, this host's certificate, and the copy of its key for this program's user.
+CA, CERTIFICATE, KEY = "/etc/fleet-tls/ca.pem", "/etc/fleet-tls/cert.pem", "/etc/fleet-tls/postgres.key"
 
 
-def call(
-    address: str, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, timeout: float = 2
+def connect(server: str, timeout: float) -> http.client.HTTPConnection:
+    """Return a connection to http://HOST:PORT or https://HOST:PORT. It opens at the first request.
+
+    The files are read each time, because the role renews them while this program runs.
+    """
+    scheme, _, address = server.rpartition("://")
+    if scheme != "https":
+        return http.client.HTTPConnection(address, timeout=timeout)
+    context = ssl.create_default_context(cafile=CA)
+    context.load_cert_chain(CERTIFICATE, KEY)
+    return http.client.HTTPSConnection(address, timeout=timeout, context=context)
+
+
+def request(
+    server: str, method: str, path: str, body: Any = None, *, headers: dict[str, str] | None = None, timeout: float = 2
 ) -> Any:
+    """Return the JSON of a response.
+
+    Raises:
+        OSError, ValueError, http.client.HTTPException: there is none, or it reports an error.
+    """
+    with closing(connect(server, timeout)) as connection:
+        connection.request(method, path, json.dumps(body) if body is not None else None, headers or {})
+        response = connection.getresponse()
+        content = response.read()
+    if response.status >= http.client.BAD_REQUEST:
+        raise OSError(f"status {response.status}")
+    return json.loads(content) if content.startswith(b"{") else {}
+
+
+def call(server: str, method: str, path: str, body: Any = None, **options: Any) -> Any:
     """Return the JSON of a response, or None after an error."""
-    with closing(http.client.HTTPConnection(address, timeout=timeout)) as connection:
-        try:
-            connection.request(method, path, json.dumps(body) if body is not None else None, headers or {})
-            response = connection.getresponse()
-            content = response.read()
-            if response.status >= http.client.BAD_REQUEST:
-                return None
-            return json.loads(content) if content.startswith(b"{") else {}
-        except (OSError, ValueError, http.client.HTTPException):
-            return None
+    try:
+        return request(server, method, path, body, **options)
+    except (OSError, ValueError, http.client.HTTPException):
+        return None
 
 
 def reaches_any(clients: list[str]) -> bool:
@@ -67,10 +92,12 @@ def reaches_any(clients: list[str]) -> bool:
 class Etcd:
     """Keys that expire, through etcd's JSON gateway."""
 
-    def __init__(self, addresses: list[str], scope: str) -> None:
-        self._addresses = addresses
+    def __init__(self, servers: list[str], scope: str) -> None:
+        self._servers = servers
         self._prefix = f"/flaskfleet/{scope}/clients-in-sight/"
         self._leases: dict[str, str] = {}
+        # Why the last request failed at each server, empty if one answered.
+        self.errors: list[str] = []
 
     def keep(self, key: str, seconds: int) -> None:
         """Write a key that expires, or extend its lease, which costs etcd no write."""
@@ -103,8 +130,16 @@ class Etcd:
         return _encode(self._prefix + key)
 
     def _post(self, path: str, body: dict[str, Any]) -> Any:
-        responses = (call(address, "POST", path, body) for address in self._addresses)
-        return next((response for response in responses if response is not None), {})
+        self.errors = []
+        for server in self._servers:
+            try:
+                response = request(server, "POST", path, body)
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                self.errors.append(f"{server}: {error or type(error).__name__}")
+            else:
+                self.errors = []
+                return response
+        return {}
 
 
 class Patroni:
@@ -150,8 +185,10 @@ class Monitor:
     def check(self) -> None:
         """Check once, and act on the result."""
         if self._reaches_client():
-            self._failed_checks, self._last_message = 0, ""
+            self._failed_checks = 0
             self._etcd.keep(self._patroni.name, REACHABLE_TTL)
+            unanswered = "; ".join(self._etcd.errors)
+            self._log(f"this host cannot take over, because etcd does not answer: {unanswered}" if unanswered else "")
             return
         self._failed_checks += 1
         if self._failed_checks >= MAX_FAILED_CHECKS and self._patroni.is_primary():
@@ -176,14 +213,14 @@ class Monitor:
             )
 
     def _log(self, message: str) -> None:
-        """Log a message once, not at every check."""
-        if message != self._last_message:
+        """Log a message once, not at every check. An empty one is not logged."""
+        if message and message != self._last_message:
             print(message, flush=True)
         self._last_message = message
 
 
 def main(config: str, etcd: str, clients: str) -> None:
-    """Check for ever. Both lists contain HOST:PORT, separated by commas."""
+    """Check for ever. `etcd` has URLs without a path, `clients` has HOST:PORT, both separated by commas."""
     addresses, patroni = clients.split(","), Patroni(config)
     monitor = Monitor(patroni, Etcd(etcd.split(","), patroni.scope), lambda: reaches_any(addresses))
     while True:

@@ -9,40 +9,60 @@ other member.
 
 import http.client
 import json
+import ssl
 import sys
 from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
 TIMEOUT = 2  # seconds for one response; the next run is half a minute away
+# The CAs of the fleet, this host's certificate, and the copy of its key for this program's user.
+CA, CERTIFICATE, KEY = "/etc/fleet-tls/ca.pem", "/etc/fleet-tls/cert.pem", "/etc/fleet-tls/postgres.key"
 
 
-def call(address: str, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+def connect(server: str) -> http.client.HTTPConnection:
+    """Return a connection to http://HOST:PORT or https://HOST:PORT. It opens at the first request."""
+    scheme, _, address = server.rpartition("://")
+    if scheme != "https":
+        return http.client.HTTPConnection(address, timeout=TIMEOUT)
+    context = ssl.create_default_context(cafile=CA)
+    context.load_cert_chain(CERTIFICATE, KEY)
+    return http.client.HTTPSConnection(address, timeout=TIMEOUT, context=context)
+
+
+def call(server: str, method: str, path: str, body: dict[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
     """Return the status and JSON of a response; status 0 if there is none."""
-    with closing(http.client.HTTPConnection(address, timeout=TIMEOUT)) as connection:
-        try:
+    try:
+        with closing(connect(server)) as connection:
             connection.request(method, path, json.dumps(body) if body is not None else None)
             response = connection.getresponse()
             content = response.read()
             return response.status, json.loads(content) if content else {}
-        except (OSError, ValueError, http.client.HTTPException):
-            return 0, {}
+    except (OSError, ValueError, http.client.HTTPException):
+        return 0, {}
 
 
 def healthy_others(etcd: str, own_id: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return the other healthy members, each with its host."""
+    """Return the other healthy members, each with its host. They are asked in the same way as this host's member."""
     _, response = call(etcd, "POST", "/v3/cluster/member/list", {})
     found = []
     for member in response.get("members", []):
         addresses = [urlsplit(url).netloc for url in member.get("clientURLs", []) if "127.0.0.1" not in url]
-        healthy = any(call(address, "GET", "/health")[0] == http.client.OK for address in addresses)
+        servers = [f"{etcd.rpartition('://')[0]}://{address}" for address in addresses]
+        healthy = any(call(server, "GET", "/health")[0] == http.client.OK for server in servers)
         if member["ID"] != own_id and healthy:
             found.append((addresses[0].rpartition(":")[0], dict(member)))
     return found
 
 
 def main(patroni: str, etcd: str, postgres: str) -> int:
-    """Check once. `postgres` has the addresses of all hosts of Postgres, separated by commas."""
+    """Check once.
+
+    Args:
+        patroni: This host's Patroni, as HOST:PORT.
+        etcd: This host's member of etcd, as a URL without a path.
+        postgres: Addresses of all hosts of Postgres, separated by commas.
+    """
     _, status = call(etcd, "POST", "/v3/maintenance/status", {})
     own_id = status.get("header", {}).get("member_id")
     if own_id is None or status.get("leader") != own_id:

@@ -65,7 +65,7 @@ def etcd_killed(fleet: LiveFleet, leader: bool) -> AbstractContextManager[None]:
     """Kill the leader of etcd, or another member."""
 
     def is_leader(host: Host) -> bool:
-        (status,) = fleet.json_of(host, f"etcdctl --endpoints http://{host.address}:2379 endpoint status -w json")
+        (status,) = fleet.json_of(host, "etcdctl endpoint status -w json")
         return bool(status["Status"]["leader"] == status["Status"]["header"]["member_id"])
 
     member = next(host for host in fleet.group("etcd") if is_leader(host) == leader)

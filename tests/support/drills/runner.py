@@ -24,7 +24,7 @@ RATES = {"read": 20.0, "write": 10.0, "session": 2.0}
 # Seconds of load before the fault, and after the fleet is fully redundant again.
 BEFORE, AFTER = 2.0, 1.0
 # Seconds after which a load ends by itself, so that it cannot outlive a failed drill.
-MAX_LOAD_SECONDS = 900.0
+MAX_LOAD_SECONDS = 1800.0
 
 
 class DrillRunner:

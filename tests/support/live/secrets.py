@@ -46,8 +46,7 @@ def commands(fleet: LiveFleet, host: Host) -> dict[str, Command]:
         psql = f"printf %s {shlex.quote(VIEWS)} | sudo -u postgres psql -XAtq --dbname={fleet.app_name}"
         found["Postgres' views"] = ["sh", "-c", psql], {}
     if "etcd" in host.groups:
-        endpoint = f"--endpoints=http://{host.address}:2379"
-        found["etcd's keys"] = ["etcdctl", endpoint, "get", "", "--prefix"], {"ETCDCTL_API": "3"}
+        found["etcd's keys"] = ["etcdctl", "get", "", "--prefix"], {}
     for group, numbers in REDIS.items():
         login = {"REDISCLI_AUTH": fleet.secrets["redis_admin_password"]}
         for port in numbers if group in host.groups else ():

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import ssl
+import subprocess
 import threading
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from werkzeug import Request, Response
@@ -14,7 +17,9 @@ from werkzeug.serving import make_server
 
 
 @contextmanager
-def answering(answer: Callable[[Request], tuple[int, Any]], address: str = "127.0.0.1") -> Iterator[int]:
+def answering(
+    answer: Callable[[Request], tuple[int, Any]], address: str = "127.0.0.1", tls: ssl.SSLContext | None = None
+) -> Iterator[int]:
     """Answer with status and JSON. Yields the port."""
 
     @Request.application
@@ -22,10 +27,23 @@ def answering(answer: Callable[[Request], tuple[int, Any]], address: str = "127.
         status, content = answer(request)
         return Response(json.dumps(content), status, content_type="application/json")
 
-    server = make_server(address, 0, application, threaded=True)
+    server = make_server(address, 0, application, threaded=True, ssl_context=tls)
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server.server_port
     server.shutdown()
+
+
+def certify(folder: Path) -> ssl.SSLContext:
+    """Write a certificate for 127.0.0.1, its own CA. Return a server's context that requires it."""
+    options = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 1 -subj /O=flaskfleet"
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
+    words = [*options.split(), "-addext", "subjectAltName=IP:127.0.0.1", *files]
+    subprocess.run(["openssl", "req", "-x509", *words], check=True, capture_output=True)
+    (folder / "ca.pem").write_text((folder / "cert.pem").read_text())
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "ca.pem"))
+    context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
+    context.verify_mode = ssl.CERT_REQUIRED
+    return context
 
 
 class Etcd:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.unit.roles.etcd_modules import deploy_record
 from tests.unit.roles.json_server import Etcd, answering
-from tests.unit.roles.modules import ROLES, Run, load
+from tests.unit.roles.modules import Run
 
-deploy_record = load(ROLES / "deploy/library/deploy_record.py")
 ANNA, BERT = ({"run": run, "by": by, "when": "2026-01-01"} for run, by in (("1", "anna"), ("2", "bert")))
 
 
@@ -20,7 +20,7 @@ def run(tmp_path: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(deploy_record, "METRICS", tmp_path / "deploy.prom")
     etcd = Etcd()
     with answering(lambda request: (200, etcd.answer(request.path, request.get_json(force=True)))) as port:
-        monkeypatch.setattr(deploy_record, "URL", f"http://127.0.0.1:{port}")
+        monkeypatch.setattr(deploy_record, "PORT", port)
         yield lambda **arguments: run_module(deploy_record, arguments)
 
 
@@ -70,7 +70,7 @@ def test_the_log_is_ordered_without_duplicates_and_drops_the_oldest_entries(
 
 
 def test_an_etcd_that_does_not_answer_is_reported_in_a_sentence(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deploy_record, "URL", "http://127.0.0.1:1")
+    monkeypatch.setattr(deploy_record, "PORT", 1)
     result = run(do="lock", entry=ANNA)
     assert result["failed"]
     assert re.search("does not answer: .* Deploys need its quorum", result["msg"])

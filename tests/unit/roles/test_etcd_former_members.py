@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from werkzeug import Request
 
+from tests.unit.roles.etcd_modules import former_members
 from tests.unit.roles.json_server import answering
-from tests.unit.roles.modules import ROLES, Run, load
+from tests.unit.roles.modules import Run
 
-module = load(ROLES / "etcd/library/etcd_former_members.py")
 NAMES = {"1": "db1", "2": "db2", "3": "mon1"}
 Remove = Callable[..., dict[str, Any]]
 
@@ -70,7 +70,7 @@ def remove(cluster: Cluster, run_module: Run) -> Iterator[Remove]:
 
         def run(staying: str, check: bool = False) -> dict[str, Any]:
             arguments = {"members": [f"127.0.1.{id_}" for id_ in staying], "port": port, "timeout": 5}
-            return run_module(module, arguments, check=check)
+            return run_module(former_members, arguments, check=check)
 
         yield run
 
@@ -143,7 +143,7 @@ def test_a_run_that_stops_between_two_removals_goes_on_in_the_next_one(
         return "" if leaving.name == "db2" else "Stopped."
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "refusal", stop)
+        patch.setattr(former_members, "refusal", stop)
         result = remove("1")
     assert (result["msg"], result["removed"], cluster.changes) == ("Stopped.", ["db2"], ["without db2"])
     assert remove("1")["members"] == ["127.0.1.1"]

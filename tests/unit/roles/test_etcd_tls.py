@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from typing import Any
 
 import pytest
@@ -9,16 +10,32 @@ import pytest
 from tests.unit.roles.fleet_variables import rendered, trust
 from tests.unit.roles.modules import ROLES, read_list, read_yaml, render
 
+BOTH = ["http", "https"]
 
-def settings(state: Any) -> dict[str, str]:
-    """Return etcd's environment with this value of etcd_tls."""
-    computed = rendered(**trust(read_yaml("roles/etcd/vars/main.yml")), etcd_tls=state, etcd_address="10.0.0.1")
-    found = render("etcd", "fleet.conf.j2", **computed)
-    return dict(line.removeprefix("Environment=").split("=", 1) for line in found.splitlines() if "=ETCD_" in line)
+
+def written(state: Any, had: str = "", clients: str = "unknown") -> str:
+    """Return etcd's settings with this value of etcd_tls, on a host that had these, whose clients use this scheme."""
+    registered = {"__etcd_settings_file": {"content": b64encode(had.encode()).decode()} if had else {}}
+    given = {"etcd_tls": state, "etcd_address": "10.0.0.1", "etcd_clients_use": [clients]}
+    return render(
+        "etcd", "fleet.conf.j2", **rendered(**trust(read_yaml("roles/etcd/vars/main.yml")), **registered, **given)
+    )
+
+
+def settings(text: str) -> dict[str, str]:
+    """Return etcd's environment."""
+    return dict(line.removeprefix("Environment=").split("=", 1) for line in text.splitlines() if "=ETCD_" in line)
+
+
+def schemes(text: str) -> tuple[list[str], str]:
+    """Return what the member serves, and what it tells its clients to use."""
+    found = settings(text)
+    served = {url.partition(":")[0] for url in found["ETCD_LISTEN_CLIENT_URLS"].split(",")}
+    return sorted(served), found["ETCD_ADVERTISE_CLIENT_URLS"].partition(":")[0]
 
 
 def test_both_schemes_are_served_on_one_port_and_tls_needs_a_certificate_of_the_client() -> None:
-    found = settings("both")
+    found = settings(written("both"))
     assert found["ETCD_LISTEN_CLIENT_URLS"].split(",") == [
         "http://10.0.0.1:2379",
         "http://127.0.0.1:2379",
@@ -33,9 +50,36 @@ def test_both_schemes_are_served_on_one_port_and_tls_needs_a_certificate_of_the_
 
 @pytest.mark.parametrize("state", ["off", False])
 def test_off_is_plain_text_however_yaml_reads_it(state: Any) -> None:
-    found = settings(state)
+    found = settings(written(state))
     assert found["ETCD_LISTEN_CLIENT_URLS"] == "http://10.0.0.1:2379,http://127.0.0.1:2379"
     assert not any("CERT" in name or "KEY" in name for name in found)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "between"),
+    [
+        pytest.param("off", "only", (BOTH, "http"), id="a fleet without TLS"),
+        pytest.param("both", "only", (BOTH, "https"), id="plain text is closed"),
+        pytest.param("only", "both", (BOTH, "https"), id="plain text is opened"),
+        pytest.param("only", "off", (BOTH, "https"), id="TLS is switched off"),
+        pytest.param("off", "both", (BOTH, "http"), id="TLS is switched on"),
+        pytest.param("only", "only", (["https"], "https"), id="nothing changes"),
+    ],
+)
+def test_clients_change_while_the_members_serve_both(before: str, after: str, between: tuple[list[str], str]) -> None:
+    """One run first adds what clients will use, and then removes what they used."""
+    first = written(after, written(before))
+    assert schemes(first) == between
+    assert schemes(written(after, first)) == between, "as long as a client has not changed"
+    uses = "http" if after == "off" else "https"
+    last = written(after, first, uses)
+    assert schemes(last) == (BOTH if after == "both" else [uses], uses)
+    assert written(after, last) == last, "the next run changes nothing"
+
+
+def test_a_new_member_serves_at_once_what_it_is_to_serve() -> None:
+    assert schemes(written("only")) == (["https"], "https")
+    assert schemes(written("off")) == (["http"], "http")
 
 
 def test_roles_that_copy_the_key_can_be_run_alone() -> None:
