@@ -104,9 +104,10 @@ def of_the_project() -> Playbooks:
 
 @cache
 def plain() -> Playbooks:
-    """Playbooks with Ansible's defaults, and with this project's filters."""
-    filters = {"ANSIBLE_FILTER_PLUGINS": str(ROOT / "plugins/filter"), "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}
-    return _until_exit(Playbooks(None, filters))
+    """Playbooks with Ansible's defaults, and with this project's filters and modules."""
+    folders = {"FILTER_PLUGINS": "plugins/filter", "LIBRARY": "plugins/modules", "MODULE_UTILS": "plugins/module_utils"}
+    settings = {f"ANSIBLE_{name}": str(ROOT / folder) for name, folder in folders.items()}
+    return _until_exit(Playbooks(None, settings | {"PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8"}))
 
 
 def _until_exit(playbooks: Playbooks) -> Playbooks:

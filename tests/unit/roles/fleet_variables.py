@@ -1,5 +1,6 @@
 """The variables of the host app1 of a small fleet, as Ansible computes them."""
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -57,7 +58,11 @@ def trust(value: Any) -> Any:
 
 def rendered(**change: Any) -> dict[str, Any]:
     """Return those variables that need no secret and no facts of the host."""
-    given = variables() | change
+    return computed(variables() | change)
+
+
+def computed(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of variables, without those that use others which are not given."""
     templar, values = Templar(DataLoader(), given), {}
     for name, value in given.items():
         try:

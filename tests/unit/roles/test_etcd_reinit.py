@@ -44,8 +44,8 @@ def test_a_member_is_emptied_only_if_the_others_are_a_majority(
     with answering(health, "0.0.0.0") as port:
         for file in ("reinit.yml", "check_removal.yml"):
             path = role / "tasks" / file
-            text = path.read_text().replace("ansible.builtin.systemd_service", "stub").replace(":2379", f":{port}")
-            path.write_text(text)
+            text = path.read_text().replace("ansible.builtin.systemd_service", "stub")
+            path.write_text(text.replace("path: /health\n", f"path: /health\n    port: {port}\n"))
         variables = {
             "ansible_python_interpreter": sys.executable,
             "etcd_name": "db2",

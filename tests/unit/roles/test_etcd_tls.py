@@ -7,19 +7,22 @@ from typing import Any
 
 import pytest
 
-from tests.unit.roles.fleet_variables import rendered, trust
+from tests.unit.roles.fleet_variables import computed, trust
 from tests.unit.roles.modules import ROLES, read_list, read_yaml, render
 
 BOTH = ["http", "https"]
 
 
-def written(state: Any, had: str = "", clients: str = "unknown") -> str:
-    """Return etcd's settings with this value of etcd_tls, on a host that had these, whose clients use this scheme."""
+def written(state: Any, had: str = "", clients: str = "unknown", moves: bool = False) -> str:
+    """Return etcd's settings with this value of etcd_tls, on a host that had these, whose clients use this scheme.
+
+    With `moves`, the way in which the other members reach it changes too.
+    """
     registered = {"__etcd_settings_file": {"content": b64encode(had.encode()).decode()} if had else {}}
     given = {"etcd_tls": state, "etcd_address": "10.0.0.1", "etcd_clients_use": [clients]}
-    return render(
-        "etcd", "fleet.conf.j2", **rendered(**trust(read_yaml("roles/etcd/vars/main.yml")), **registered, **given)
-    )
+    files = [trust(read_yaml(f"roles/etcd/{kind}/main.yml")) for kind in ("defaults", "vars")]
+    variables = files[0] | files[1] | registered | given | ({"__etcd_moves": True} if moves else {})
+    return render("etcd", "fleet.conf.j2", **computed(variables | {"inventory_hostname": "db1"}))
 
 
 def settings(text: str) -> dict[str, str]:
@@ -45,7 +48,7 @@ def test_both_schemes_are_served_on_one_port_and_tls_needs_a_certificate_of_the_
     for part in ("", "PEER_"):
         assert found[f"ETCD_{part}CLIENT_CERT_AUTH"] == "true"
         assert found[f"ETCD_{part}KEY_FILE"] == "/etc/fleet-tls/etcd.key"
-    assert found["ETCD_LISTEN_PEER_URLS"] == "http://10.0.0.1:2380"
+    assert found["ETCD_LISTEN_PEER_URLS"] == "https://10.0.0.1:2380"
 
 
 @pytest.mark.parametrize("state", ["off", False])
@@ -75,6 +78,22 @@ def test_clients_change_while_the_members_serve_both(before: str, after: str, be
     last = written(after, first, uses)
     assert schemes(last) == (BOTH if after == "both" else [uses], uses)
     assert written(after, last) == last, "the next run changes nothing"
+
+
+def test_members_change_alone_after_all_of_them_have_loaded_a_certificate() -> None:
+    def peers(text: str) -> tuple[str, bool]:
+        found = settings(text)
+        assert found["ETCD_LISTEN_PEER_URLS"] == found["ETCD_INITIAL_ADVERTISE_PEER_URLS"]
+        return found["ETCD_LISTEN_PEER_URLS"].partition(":")[0], "ETCD_PEER_CERT_FILE" in found
+
+    loaded = written("only", written("off"))
+    assert peers(loaded) == ("http", True)
+    moved = written("only", loaded, moves=True)
+    assert peers(moved) == ("https", True)
+    assert peers(written("only", moved, "https")) == ("https", True)
+    back = written("off", moved, "https")
+    assert peers(back) == ("https", True)
+    assert peers(written("off", written("off", back, moves=True), "http")) == ("http", False)
 
 
 def test_a_new_member_serves_at_once_what_it_is_to_serve() -> None:
