@@ -54,10 +54,8 @@ FOLLOWERS = {
     "app_port": (
         "base_firewall_rules",
         "fleet_ports",
+        "haproxy_app_server",
         "nginx_upstream_port",
-        "postgres_clients",
-        "prometheus_probes",
-        "prometheus_scrape_jobs",
     ),
     "app_database_driver": (
         "app_database_migration_url",
@@ -125,10 +123,14 @@ PORTS = {
     "keepalived_check_port": "http",
     "nginx_exporter_port": "nginx-exporter",
     "haproxy_metrics_port": "haproxy-metrics",
+    "haproxy_app_tls_port": "app-tls",
     "nginx_upstream_port": "app",
+    "nginx_upstream_tls_port": "app-tls",
     "pgbackrest_port": "pgbackrest",
     "prometheus_port": "prometheus",
 }
+# 0 switches the service off.
+MAY_BE_OFF = ("celery_metrics_port", "nginx_upstream_tls_port")
 # An sshd may listen on another port.
 FREE_PORTS = ("ssh",)
 # Variables that name data. Role postgres records them (__postgres_identity), because a new value would begin with an
@@ -181,7 +183,7 @@ def wrong_role_ports(values: Mapping[str, Any], ports: Mapping[str, int]) -> lis
         # Not a port: a check of types reports app_port.
         if name in values
         and ports[entry]
-        and str(values[name]) not in (str(ports[entry]), "0" if name == "celery_metrics_port" else "")
+        and str(values[name]) not in (str(ports[entry]), "0" if name in MAY_BE_OFF else "")
     ]
 
 

@@ -35,6 +35,7 @@ except OSError as error:
     print(f"{type(error).__name__}: {error}")
 """
 REDIS = (6479, 6480)
+APP = 8443
 # Prints the version of TLS, or the error.
 CONNECT = """
 import os, sys
@@ -70,6 +71,12 @@ def client(fleet: LiveFleet) -> Iterator[Host]:
 def application(fleet: LiveFleet) -> Iterator[Host]:
     """A host that may reach the ports of Redis."""
     yield from stranger(fleet, fleet.group("app")[0])
+
+
+@pytest.fixture(scope="module")
+def balancer(fleet: LiveFleet) -> Iterator[Host]:
+    """A host that may reach the application by TLS."""
+    yield from stranger(fleet, fleet.group("loadbalancers")[0])
 
 
 def test_etcd_lets_a_client_in_that_has_a_certificate_of_the_fleet(fleet: LiveFleet, client: Host) -> None:
@@ -152,6 +159,26 @@ def test_members_of_postgres_refuse_a_primary_of_a_stranger(fleet: LiveFleet, cl
     ]
     assert "no pg_hba.conf entry" in errors[0]
     assert "certificate verify failed" in errors[1]
+
+
+@STRANGERS
+def test_the_application_and_nginx_refuse_strangers(fleet: LiveFleet, balancer: Host, words: str, error: str) -> None:
+    for host in fleet.group("app"):
+        assert ask(fleet, balancer, host, APP, f"{TLS}/ca.pem {OWN}").startswith("HTTP/1.1 ")
+        answer = ask(fleet, balancer, host, APP, words).replace("_", " ").lower()
+        assert error in answer or ("reset by peer" in answer and "verify" not in error), answer
+        assert ask(fleet, balancer, host, APP, "''") in (
+            "nothing",
+            "ConnectionResetError: [Errno 104] Connection reset by peer",
+        )
+
+
+def test_nginx_reaches_the_application_only_by_tls(fleet: LiveFleet) -> None:
+    for host in fleet.group("loadbalancers"):
+        upstream = fleet.run(host, "cat /etc/nginx/upstream.conf").stdout
+        assert "default https;" in upstream
+        assert f":{APP} " in upstream
+        assert ":8000 " not in upstream
 
 
 @STRANGERS

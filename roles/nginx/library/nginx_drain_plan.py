@@ -2,6 +2,7 @@
 """Decide which application hosts this load balancer drains."""
 
 import json
+import ssl
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -10,7 +11,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
-from urllib.request import HTTPRedirectHandler, ProxyHandler, build_opener
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, ProxyHandler, build_opener
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -33,6 +34,10 @@ options:
     description: TCP port of the application.
     type: int
     required: true
+  tls_port:
+    description: TCP port at which the hosts serve the application by TLS; 0 if they do not.
+    type: int
+    default: 0
   drain:
     description: Names of the hosts to drain. If a host is already drained, its note stays as it is.
     type: list
@@ -74,6 +79,7 @@ EXAMPLES = r"""
   nginx_drain_plan:
     hosts: "{{ nginx_upstream_hosts }}"
     port: 8000
+    tls_port: 8443
     drain: [app1]
     by: deploy
     why: release 20261123-063000-0a1b2c3-4d5e6f708192
@@ -84,6 +90,10 @@ drained:
   description: The notes about all drained hosts, by host name.
   returned: always
   type: dict
+encrypts:
+  description: Whether requests go to O(tls_port). Not yet if nginx.conf is of a version that knows only plain text.
+  returned: always
+  type: bool
 """
 
 
@@ -94,9 +104,10 @@ class NoRedirects(HTTPRedirectHandler):
         return None
 
 
-# A proxy of the environment must not be used for the fleet's own addresses.
-DIRECT = build_opener(ProxyHandler({}), NoRedirects())
-NOTES = Path("/var/lib/flaskfleet/drain")
+NOTES, MAIN = Path("/var/lib/flaskfleet/drain"), Path("/etc/nginx/nginx.conf")
+TLS = Path("/etc/fleet-tls")
+# The variable of nginx.conf with which the upstream chooses the scheme.
+SCHEME = "$app_scheme"
 
 
 def read_notes() -> dict[str, dict[str, str]]:
@@ -108,10 +119,21 @@ def read_notes() -> dict[str, dict[str, str]]:
     return notes
 
 
+def encrypts(tls_port: int) -> bool:
+    """Whether this load balancer can reach the hosts by TLS."""
+    return bool(tls_port) and MAIN.exists() and SCHEME in MAIN.read_text()
+
+
 def is_healthy(url: str) -> bool:
     """Whether the URL answers with a status below 500 within two seconds."""
+    # A proxy of the environment must not be used for the fleet's own addresses.
+    handlers: list[Any] = [ProxyHandler({}), NoRedirects()]
     try:
-        with DIRECT.open(url, timeout=2) as answer:
+        if url.startswith("https:"):
+            context = ssl.create_default_context(cafile=str(TLS / "ca.pem"))
+            context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
+            handlers.append(HTTPSHandler(context=context))
+        with build_opener(*handlers).open(url, timeout=2) as answer:
             answer.read()
             return True
     except HTTPError as error:
@@ -127,7 +149,8 @@ def refusal(parameters: Mapping[str, Any], before: Iterable[str], after: Iterabl
     if not left:
         advice = f"Put {', '.join(before)} back first." if before else "Leave out at least one of them."
         return f"{failed} no application host would be left. {advice}"
-    urls = [f"http://{host['address']}:{parameters['port']}{parameters['health']}" for host in left]
+    scheme, port = ("https", "tls_port") if encrypts(parameters["tls_port"]) else ("http", "port")
+    urls = [f"{scheme}://{host['address']}:{parameters[port]}{parameters['health']}" for host in left]
     if parameters["last_host"] == "drain" or not parameters["health"] or any(map(is_healthy, urls)):
         return ""
     names = ", ".join(host["name"] for host in left)
@@ -143,6 +166,7 @@ def main() -> None:
         argument_spec={
             "hosts": {"type": "list", "elements": "dict", "required": True, "options": host_options},
             "port": {"type": "int", "required": True},
+            "tls_port": {"type": "int", "default": 0},
             "drain": {"type": "list", "elements": "str", "default": []},
             "undrain": {"type": "list", "elements": "str", "default": []},
             "by": {"type": "str", "default": ""},
@@ -172,7 +196,7 @@ def main() -> None:
         if parameters["last_host"] != "keep":
             module.fail_json(msg=why)
         after = {name: found for name, found in after.items() if name in before}
-    module.exit_json(changed=False, drained=after)
+    module.exit_json(changed=False, drained=after, encrypts=encrypts(parameters["tls_port"]))
 
 
 if __name__ == "__main__":

@@ -37,17 +37,21 @@ APP_PORT = 8000
 
 
 def expected(fleet: LiveFleet) -> dict[Flow, bool]:
-    """Return for each (source, destination, port) whether the port matrix opens it. Source `admin` is this machine."""
+    """Return for each (source, destination, port) whether the port matrix opens it. Source `admin` is this machine.
+
+    Without TLS, only the host itself reaches the application (app_tls).
+    """
     result: dict[Flow, bool] = {}
     for rule in yaml.safe_load((ROOT / "inventories" / "shared" / "ports.yml").read_text())["fleet_ports"]:
-        port = APP_PORT if rule["name"] == "app" else rule.get("port")
+        plain = rule["name"] == "app"
+        port, allowed_from = (APP_PORT, []) if plain else (rule.get("port"), rule["from"])
         for destination in fleet.hosts.values():
             if rule["protocol"] != "tcp" or not destination.groups & set(rule["to"]):
                 continue
             for source in fleet.hosts.values():
-                allowed = source == destination or "any" in rule["from"] or bool(source.groups & set(rule["from"]))
+                allowed = source == destination or "any" in allowed_from or bool(source.groups & set(allowed_from))
                 result[source.name, destination.name, port] = allowed
-            result["admin", destination.name, port] = bool({"any", "admin"} & set(rule["from"]))
+            result["admin", destination.name, port] = bool({"any", "admin"} & set(allowed_from))
     return result
 
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import socket
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -65,6 +67,24 @@ def make_site(tmp_path: Path, application: Application) -> MakeSite:
     if not find_nginx():
         pytest.skip("this machine has no nginx, and its package cannot be downloaded")
     return lambda **variables: Site(tmp_path, **({"nginx_upstream_port": application.server_port} | variables))
+
+
+@pytest.fixture
+def refusing() -> Iterator[Callable[[int], None]]:
+    """Listen on a port of 127.0.0.2, and close every connection at once."""
+    with ExitStack() as stack:
+
+        def start(port: int) -> None:
+            listener = stack.enter_context(socket.create_server(("127.0.0.2", port)))
+
+            def close() -> None:
+                with suppress(OSError):
+                    while True:
+                        listener.accept()[0].close()
+
+            threading.Thread(target=close, daemon=True).start()
+
+        yield start
 
 
 @pytest.fixture

@@ -33,11 +33,11 @@ def answering(
     server.shutdown()
 
 
-def certify(folder: Path) -> ssl.SSLContext:
-    """Write a certificate for 127.0.0.1, its own CA. Return a server's context that requires it."""
+def certify(folder: Path, name: str = "IP:127.0.0.1") -> ssl.SSLContext:
+    """Write a certificate for a name, its own CA. Return a server's context that requires it."""
     options = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -days 1 -subj /O=flaskfleet"
     files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
-    words = [*options.split(), "-addext", "subjectAltName=IP:127.0.0.1", *files]
+    words = [*options.split(), "-addext", f"subjectAltName={name}", *files]
     subprocess.run(["openssl", "req", "-x509", *words], check=True, capture_output=True)
     (folder / "ca.pem").write_text((folder / "cert.pem").read_text())
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(folder / "ca.pem"))

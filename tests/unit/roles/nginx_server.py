@@ -165,12 +165,15 @@ class Site:
         (folder / "tls.pem").write_text("".join(tls_pair("news.test")))
         (folder / "mime.types").write_text("types { text/css css; }\n")
         variables = {"nginx_status_port": status} | variables
-        (folder / "upstream.conf").write_text(render("upstream.conf.j2", __nginx_drained={}, **variables))
+        encrypts = bool(variables.get("nginx_upstream_tls_port"))
+        upstream = render("upstream.conf.j2", __nginx_drained={}, __nginx_encrypts=encrypts, **variables)
+        (folder / "upstream.conf").write_text(upstream)
         (folder / "maintenance.conf").write_text(render("maintenance.conf.j2", **variables))
         text = render("nginx.conf.j2", **variables)
         # Replace only what an unprivileged user on a shared machine cannot have.
         for there, here in {
             "/etc/nginx/": f"{folder}/",
+            "/etc/fleet-tls/": f"{folder}/fleet-tls/",
             "/run/nginx.pid": f"{folder}/nginx.pid",
             "/var/log/nginx/": f"{folder}/log/",
             "unix:/run/": "unix:",

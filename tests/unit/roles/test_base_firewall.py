@@ -36,7 +36,7 @@ def rules(host: str, matrix: list[dict[str, Any]] = MATRIX, **more: Any) -> dict
 
 
 def test_a_host_opens_only_the_ports_of_its_own_tiers() -> None:
-    assert set(rules("app1")) == {"ssh", "node-exporter", "app", "haproxy-metrics"}
+    assert set(rules("app1")) == {"ssh", "node-exporter", "app", "app-tls", "haproxy-metrics"}
     assert "postgres" not in rules("mon1")
 
 
@@ -137,11 +137,11 @@ def test_the_applications_user_may_not_connect_to_control_ports_of_any_host() ->
     denied = {name: Templar(None, fleet).template(trust_as_template(shared[name])) for name in names}
     found = render("app", "firewall.nft.j2", app_user="shop-app", __app_account={"uid": 997}, **denied)
     assert "meta skuid 997 jump denied" in found
-    # 6479 and 6480 are for HAProxy alone, because the application has no certificate.
+    # 6479, 6480 and 8443 are for HAProxy and nginx alone, because the application has no certificate.
     for protocol, ports, service in (
         (
             "tcp",
-            {6479, 6480, 2379, 2380, 2381, 8008, 9090, 9093, 9094, 9100, 9121, 9187, 9113, 8404, 3000, 8432, 22},
+            {6479, 6480, 8443, 2379, 2380, 2381, 8008, 9090, 9093, 9094, 9100, 9121, 9187, 9113, 8404, 3000, 8432, 22},
             "tcp reset",
         ),
         ("udp", {9094}, None),

@@ -120,7 +120,13 @@ def test_an_application_host_that_left_is_taken_out_of_the_upstream(
     before: list[dict[str, str]], now: list[dict[str, str]], former: list[str]
 ) -> None:
     def text(hosts: list[dict[str, str]]) -> str:
-        return render("upstream.conf.j2", nginx_upstream_hosts=hosts, nginx_upstream_port=8000, __nginx_drained={})
+        return render(
+            "upstream.conf.j2",
+            nginx_upstream_hosts=hosts,
+            nginx_upstream_port=8000,
+            __nginx_drained={},
+            __nginx_encrypts=False,
+        )
 
     found = {"content": b64encode(text(before).encode()).decode()} if before else {"msg": "file not found"}
     given = {"nginx_upstream_hosts": now, "__nginx_upstream_file": found}
@@ -150,7 +156,13 @@ def test_a_load_balancer_keeps_its_upstream_if_every_host_has_left(
     present: list[dict[str, str]], taken_out: bool, tmp_path: Path
 ) -> None:
     if present:
-        text = render("upstream.conf.j2", nginx_upstream_hosts=present, nginx_upstream_port=8000, __nginx_drained={})
+        text = render(
+            "upstream.conf.j2",
+            nginx_upstream_hosts=present,
+            nginx_upstream_port=8000,
+            __nginx_drained={},
+            __nginx_encrypts=False,
+        )
         (tmp_path / "nginx").mkdir()
         (tmp_path / "nginx/upstream.conf").write_text(text)
     output = run_tasks(tmp_path, "nginx", "former_hosts", nginx_upstream_hosts=[APP2, APP3])

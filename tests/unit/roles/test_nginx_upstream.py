@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.roles.json_server import answering
+from tests.unit.roles.json_server import answering, certify
 from tests.unit.roles.modules import ROLES, Run, load
 from tests.unit.roles.nginx_server import render
 
@@ -36,7 +36,8 @@ def run(tmp_path: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> Run
     }
     for name, file in files.items():
         monkeypatch.setattr(nginx_upstream, name, tmp_path / file)
-    monkeypatch.setattr(nginx_drain_plan, "NOTES", tmp_path / "notes")
+    for name in ("NOTES", "MAIN"):
+        monkeypatch.setattr(nginx_drain_plan, name, tmp_path / files[name])
 
     def call(
         check: bool = False,
@@ -51,9 +52,12 @@ def run(tmp_path: Path, run_module: Run, monkeypatch: pytest.MonkeyPatch) -> Run
             return plan
         drained = plan["drained"]
         variables = {"nginx_upstream_hosts": hosts, "nginx_upstream_port": port}
+        variables["nginx_upstream_tls_port"] = options.get("tls_port", 0)
         waiting = [host["address"] for host in hosts if host["name"] in {*options.get("drain", []), *drained}]
         arguments = {
-            "content": render("upstream.conf.j2", __nginx_drained=drained, **variables),
+            "content": render(
+                "upstream.conf.j2", __nginx_drained=drained, __nginx_encrypts=plan["encrypts"], **variables
+            ),
             "drained": drained,
             "wait_for": [f"{address}:{port}" for address in waiting] if timeout else [],
             "timeout": timeout,
@@ -214,3 +218,33 @@ def test_connections_are_counted_by_address_port_and_state() -> None:
    3: 0100007F:9C43 030200C0:1F40 01
 """
     assert nginx_upstream.connections(table, ["192.0.2.2:8000"]) == 1
+
+
+def test_requests_go_to_the_port_for_tls_as_soon_as_nginx_can_use_it(run: Run, tmp_path: Path) -> None:
+    """The deploy of a fleet whose nginx.conf is of an earlier version goes on in plain text."""
+
+    def scheme() -> tuple[str, set[str]]:
+        text = (tmp_path / "upstream.conf").read_text()
+        (found,) = re.findall(r"default (\w+);", text)
+        return found, set(re.findall(r"server \S+:(\d+) ", text))
+
+    (tmp_path / "nginx.conf").write_text("proxy_pass http://app;")
+    assert not run(tls_port=8443)["encrypts"]
+    assert scheme() == ("http", {"8000"})
+    (tmp_path / "nginx.conf").write_text("proxy_pass $app_scheme://app;")
+    assert run(tls_port=8443)["encrypts"]
+    assert scheme() == ("https", {"8443"})
+    assert not run()["encrypts"]
+    assert scheme() == ("http", {"8000"})
+
+
+def test_the_health_of_other_hosts_is_asked_by_tls(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(nginx_drain_plan, "TLS", tmp_path)
+    context = certify(tmp_path)
+    (tmp_path / "nginx.conf").write_text("$app_scheme")
+    hosts = [{"name": "app1", "address": "127.0.0.2"}, {"name": "app2", "address": "127.0.0.1"}]
+    given: dict[str, Any] = {"hosts": hosts, "port": 1, "health": "/", "by": "deploy", "why": "x", "drain": ["app1"]}
+    with answering(lambda _: (200, {})) as port:
+        assert "no other host is healthy" in run(tls_port=port, **given)["msg"]
+    with answering(lambda _: (200, {}), tls=context) as port:
+        assert "app1" in run(tls_port=port, **given)["drained"]
