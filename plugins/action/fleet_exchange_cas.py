@@ -71,7 +71,7 @@ def finished(text: str) -> str:
     if BEGUN not in (yaml.safe_load(text) or {}):
         return text
     names = [f"{WAITS}{half}" for half in HALVES]
-    pair = dict(zip(names, certificates.ca_pair(WAITS), strict=True))
+    pair = dict(zip(names, certificates.ca_pair(SIGNS), strict=True))
     return appended(without(text, [*names, BEGUN]), pair)
 
 
