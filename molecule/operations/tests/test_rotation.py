@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.drills import faults
-from tests.support.drills.changes import operation
+from tests.support.drills.changes import NO_FAILURES, operation
 from tests.support.drills.runner import DrillRunner
 from tests.support.live.fleet import LiveFleet
 
@@ -30,7 +30,7 @@ def test_certificates_are_replaced_under_load(runner: DrillRunner, kind: str) ->
         f"rotate-{kind}",
         lambda runner: faults.playbook_run(runner.fleet, "playbooks/rotate.yml", "-e", f"rotate={kind}"),
         write_gap=1,
-        failed={"read": 0, "write": 0, "session": 0},
+        failed=NO_FAILURES,
     )
     assert drill.breaches(runner.run(drill, 1)) == []
     after = shown(fleet)
