@@ -13,7 +13,13 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 SECRET = ("password", "secret", "_key", "token", "certificate")
 MAX_VALUE_LENGTH = 60
 # Suffix of a variable's name → allowed range. The first match counts. Any other number must be at least 0.
-BOUNDS = {"celery_metrics_port": (0, 65535), "_port": (1, 65535), "_router_id": (1, 255), "_upload_mb": (1, inf)}
+BOUNDS = {
+    "celery_metrics_port": (0, 65535),
+    "nginx_upstream_tls_port": (0, 65535),
+    "_port": (1, 65535),
+    "_router_id": (1, 255),
+    "_upload_mb": (1, inf),
+}
 
 WRONG_TYPE = re.compile(r"argument '[^']+' is of type \w+ and we were unable to convert to (int|float|bool|list|dict):")
 TYPES = {

@@ -40,8 +40,8 @@ address, *pair = sys.argv[1:]
 context = ssl.create_default_context(cafile="/etc/fleet-tls/ca.pem")
 if pair:
     context.load_cert_chain(*pair)
-handlers = urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-opener = urllib.request.build_opener(*handlers)
+secure = urllib.request.HTTPSHandler(context=context)
+opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
 def call(method, **fields):
     url = f"https://{address}:2379/v3/kv/{method}"
     return json.load(opener.open(url, json.dumps(fields).encode(), timeout=5))

@@ -126,14 +126,14 @@ def encrypts(tls_port: int) -> bool:
 
 def is_healthy(url: str) -> bool:
     """Whether the URL answers with a status below 500 within two seconds."""
-    # A proxy of the environment must not be used for the fleet's own addresses.
-    handlers: list[Any] = [ProxyHandler({}), NoRedirects()]
     try:
+        context = None
         if url.startswith("https:"):
             context = ssl.create_default_context(cafile=str(TLS / "ca.pem"))
             context.load_cert_chain(TLS / "cert.pem", TLS / "key.pem")
-            handlers.append(HTTPSHandler(context=context))
-        with build_opener(*handlers).open(url, timeout=2) as answer:
+        # A proxy of the environment must not be used for the fleet's own addresses.
+        direct = build_opener(ProxyHandler({}), NoRedirects(), HTTPSHandler(context=context))
+        with direct.open(url, timeout=2) as answer:
             answer.read()
             return True
     except HTTPError as error:

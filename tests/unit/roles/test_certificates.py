@@ -189,8 +189,10 @@ def test_a_certificate_is_signed_again_only_for_a_reason(
         "certificates_request": wish.public_bytes(Encoding.PEM).decode(),
         "certificates_issuer": issuer[1],
     }
-    templar = Templar(DataLoader(), trust(read_yaml("roles/certificates/vars/main.yml")) | given)
-    assert templar.template(trust("{{ __certificates_due }}")) is due
+    variables = trust(read_yaml("roles/certificates/vars/main.yml")) | given
+    for renew in (False, True):
+        templar = Templar(DataLoader(), variables | {"certificates_renew": renew})
+        assert templar.template(trust("{{ __certificates_due }}")) is (due or renew)
 
 
 def test_it_is_renewed_when_a_third_of_its_days_are_left() -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -54,7 +55,8 @@ def exporter(folder: Path) -> Iterator[str]:
     program = find_program("prometheus-blackbox-exporter", "--version", "prometheus-blackbox-exporter")
     if not program:
         pytest.skip("the blackbox exporter is not installed, and its Debian package cannot be downloaded")
-    variables = {"prometheus_probe_ca": TRUSTED[1], "prometheus_probe_system_cas": True}
+    variables: dict[str, Any] = {"prometheus_probe_ca": TRUSTED[1], "prometheus_probe_system_cas": True}
+    variables["__prometheus_has_certificate"] = False
     (folder / "blackbox.yml").write_text(
         render("prometheus", "blackbox.yml.j2", prometheus_scrape_interval=5, **variables)
     )
