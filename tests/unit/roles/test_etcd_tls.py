@@ -64,7 +64,7 @@ def test_off_is_plain_text_however_yaml_reads_it(state: Any) -> None:
         pytest.param("off", "only", (BOTH, "http"), id="a fleet without TLS"),
         pytest.param("both", "only", (BOTH, "https"), id="plain text is closed"),
         pytest.param("only", "both", (BOTH, "https"), id="plain text is opened"),
-        pytest.param("only", "off", (BOTH, "https"), id="TLS is switched off"),
+        pytest.param("only", "off", (BOTH, "http"), id="TLS is switched off"),
         pytest.param("off", "both", (BOTH, "http"), id="TLS is switched on"),
         pytest.param("only", "only", (["https"], "https"), id="nothing changes"),
     ],
