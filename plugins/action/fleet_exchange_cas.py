@@ -82,6 +82,8 @@ class ActionModule(ControlNodeAction):
         """Take the step, except in check mode."""
         path, step = Path(self.arguments["path"]), {"begin": begun, "finish": finished}[self.arguments["step"]]
         vault = VaultLib(self._loader._vault.secrets)
+        if not path.exists():
+            raise AnsibleActionFail(f"{path} does not exist, so the fleet has no CA yet; run site.yml first.")
         try:
             with locked(path.parent):
                 before = vault.decrypt(path.read_bytes()).decode()
